@@ -1,0 +1,228 @@
+"""What a black box is: images in pixel space go in, class scores come out, gradients if it has any."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.errors import InputError, ModelError
+
+Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
+ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "BlackBox",
+    "DifferentiableBlackBox",
+    "InputSpec",
+    "Preprocessing",
+    "check_scores",
+    "choose_activation",
+    "in_fixed_batches",
+]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The affine map and the order of channels and axes between pixel space and what the network was trained on.
+
+    The network sees ``(pixels - mean) / std``, its channels reordered, its axes moved.
+
+    Parameters
+    ----------
+    mean, std
+        One number, or one per channel in the order R, G, B; in the units of pixel space (with bounds (0, 1), the
+        mean 127 of a network trained on 0–255 is 127 / 255).
+    channels
+        ``"RGB"``, or ``"BGR"`` for networks that read blue first.
+    layout
+        ``"channels_first"`` (N, C, ...) or ``"channels_last"`` (N, ..., C).
+    """
+
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    channels: Literal["RGB", "BGR"] = "RGB"
+    layout: Literal["channels_first", "channels_last"] = "channels_first"
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)):
+                object.__setattr__(self, name, tuple(float(v) for v in value))
+        if not np.all(np.asarray(self.std) > 0):
+            raise InputError("A channel cannot be divided by this", got=f"std={self.std}", expected="numbers above 0")
+
+    def forward(self, images: Array) -> Array:
+        """Map pixel space (N, C, ...) to what the network reads."""
+        xp = namespace(images)
+        if self.mean != 0.0:
+            images = images - self._per_channel(self.mean, images)
+        if self.std != 1.0:
+            images = images / self._per_channel(self.std, images)
+        if self.channels == "BGR":
+            images = xp.flip(images, axis=1)
+        return xp.moveaxis(images, 1, -1) if self.layout == "channels_last" else images
+
+    def adjoint(self, gradient: Array) -> Array:
+        """Map a gradient in the network's input back to pixel space (N, C, ...)."""
+        xp = namespace(gradient)
+        if self.layout == "channels_last":
+            gradient = xp.moveaxis(gradient, -1, 1)
+        if self.channels == "BGR":
+            gradient = xp.flip(gradient, axis=1)
+        return gradient if self.std == 1.0 else gradient / self._per_channel(self.std, gradient)
+
+    @staticmethod
+    def _per_channel(value: float | tuple[float, ...], images: Array) -> Array:
+        if isinstance(value, (int, float)):
+            return value
+        return constant_like(np.reshape(value, (-1,) + (1,) * (images.ndim - 2)), images)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a black box reads and how its scores are called.
+
+    Parameters
+    ----------
+    shape
+        Shape of one image without the batch, channels first: (C, T), (C, H, W) or (C, D, H, W).
+    bounds
+        Smallest and largest value of pixel space.
+    preprocessing
+        From pixel space to the network's own input.
+    class_names
+        One name per score, or None.
+
+    Raises
+    ------
+    InputError
+        If a size is not positive, if the bounds are not increasing or if per-channel values do not fit.
+    """
+
+    shape: tuple[int, ...]
+    bounds: tuple[float, float] = (0.0, 1.0)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    class_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
+        if self.class_names is not None:
+            object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
+        if len(self.shape) < 2 or min(self.shape) < 1:
+            raise InputError(
+                "This is not the shape of one image",
+                got=f"shape={self.shape}",
+                expected="(channels, *spatial) with every size at least 1, such as (3, 224, 224)",
+            )
+        if not self.bounds[0] < self.bounds[1] or not all(map(math.isfinite, self.bounds)):
+            raise InputError("These are no bounds", got=f"bounds={self.bounds}", expected="two increasing numbers")
+        for name in ("mean", "std"):
+            value = getattr(self.preprocessing, name)
+            if isinstance(value, tuple) and len(value) != self.shape[0]:
+                raise InputError(
+                    f"Preprocessing has a {name} for another number of channels",
+                    got=f"{len(value)} values",
+                    expected=f"one number or {self.shape[0]}",
+                )
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The shape without its channels."""
+        return self.shape[1:]
+
+    def class_name(self, index: int) -> str:
+        """Return the name of class `index`, or "class 7" where names are unknown."""
+        if self.class_names is not None and index < len(self.class_names):
+            return self.class_names[index]
+        return f"class {index}"
+
+
+@runtime_checkable
+class BlackBox(Protocol):
+    """All that a score-only model needs.
+
+    An implementation may add, each found by its presence: ``native(array)``, which moves a NumPy array to the
+    library and device it computes on; ``fingerprint()``, a string that changes with the model; ``activation``,
+    what was applied to the raw outputs; ``assumptions``, sentences on what it had to assume.
+    """
+
+    @property
+    def spec(self) -> InputSpec:
+        """What goes in, and how the scores are called."""
+        ...
+
+    def scores(self, images: Array) -> Array:
+        """Map images (N, \\*shape) in pixel space to scores (N, K), in the same array library."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableBlackBox(BlackBox, Protocol):
+    """A black box that also knows the gradient of its scores."""
+
+    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
+        """Return scores (N, K) and d Σ(weights · scores) / d images (N, \\*shape) for weights (N, K)."""
+        ...
+
+
+def check_scores(scores: Array, count: int, origin: str) -> None:
+    """Raise `ModelError` unless `scores` is (count, K) with K at least 1; values are not looked at."""
+    shape = tuple(getattr(scores, "shape", ()))
+    if len(shape) != 2 or shape[0] != count or shape[1] < 1:
+        raise ModelError(
+            f"{origin} does not answer like a classifier",
+            got=f"outputs of shape {shape} for {count} images",
+            expected=f"({count}, K): one row of K class scores per image",
+            hint="wrap a function that picks and reshapes the class scores",
+        )
+
+
+def choose_activation(outputs: Array) -> tuple[Activation, str]:
+    """Decide, once and from real outputs (N, K), what turns them into probabilities.
+
+    Returns
+    -------
+    activation
+        ``"none"``, ``"softmax"`` or ``"sigmoid"``.
+    reason
+        A sentence for the user.
+    """
+    values = to_numpy(outputs).astype(np.float64)
+    if values.size and np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
+        if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
+            return "none", "the outputs sum to one, so they are probabilities already"
+        return "none", "the outputs lie in [0, 1] without summing to one, so they are taken as they are"
+    if values.shape[1] == 1:
+        return "sigmoid", "there is one output and it leaves [0, 1], so a sigmoid is applied"
+    return "softmax", "the outputs are not probabilities, so a softmax is applied"
+
+
+def in_fixed_batches(call: Any, size: int, *arrays: Array) -> tuple[Array, ...]:
+    """Run `call` on models whose batch size is fixed: pad the last batch by repetition, crop its answer.
+
+    Parameters
+    ----------
+    call
+        Takes arrays with `size` rows each, returns a tuple of arrays with `size` rows each.
+    size
+        The model's batch size.
+    arrays
+        Arrays with the same number of rows, at least one.
+    """
+    xp = namespace(arrays[0])
+    pieces: list[Sequence[Array]] = []
+    count = arrays[0].shape[0]
+    for first in range(0, count, size):
+        rows = [array[first : first + size, ...] for array in arrays]
+        have = rows[0].shape[0]
+        if have < size:
+            rows = [xp.concat([row] + [row[-1:, ...]] * (size - have), axis=0) for row in rows]
+        pieces.append([answer[:have, ...] for answer in call(*rows)])
+    return tuple(xp.concat(list(parts), axis=0) for parts in zip(*pieces, strict=True))

@@ -1,0 +1,77 @@
+"""Every exception a user can meet.
+
+One base class, so that ``except BlackBoxExplainError`` is enough.  A message says what went wrong, what was
+given, what was expected and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackendMissingError",
+    "BlackBoxExplainError",
+    "ImageError",
+    "InputError",
+    "ModelError",
+    "NoGradientError",
+    "OutOfMemoryError",
+    "ResultError",
+    "TargetError",
+    "UnsupportedModelError",
+]
+
+
+class BlackBoxExplainError(Exception):
+    """Base class of all errors raised on purpose by this package.
+
+    Parameters
+    ----------
+    message
+        What went wrong, without a closing full stop.
+    got
+        What was given.
+    expected
+        What would have been right.
+    hint
+        What to do next, as an order ("pass shape=...").
+    """
+
+    def __init__(self, message: str, *, got: str = "", expected: str = "", hint: str = "") -> None:
+        parts = [f"Got {got}" if got else "", f"expected {expected}" if expected else "", f"try: {hint}" if hint else ""]
+        tail = "; ".join(part for part in parts if part)
+        super().__init__(f"{message}. {tail[:1].upper()}{tail[1:]}." if tail else f"{message}.")
+
+
+class ImageError(BlackBoxExplainError):
+    """A file that cannot be read as an image."""
+
+
+class InputError(BlackBoxExplainError):
+    """Arrays or settings that do not fit the model or each other."""
+
+
+class TargetError(BlackBoxExplainError):
+    """A class that the model does not have, or a name that means several."""
+
+
+class ModelError(BlackBoxExplainError):
+    """The model raised, or answered with something that is not (N, K) finite scores."""
+
+
+class UnsupportedModelError(BlackBoxExplainError):
+    """No adapter fits the model, or the adapter lacks what the model needs."""
+
+
+class BackendMissingError(BlackBoxExplainError):
+    """The framework that the model needs is not installed."""
+
+
+class NoGradientError(BlackBoxExplainError):
+    """A gradient was asked of a black box that has none."""
+
+
+class OutOfMemoryError(BlackBoxExplainError):
+    """The device has too little memory for the batch; `explain` answers it by halving the batch."""
+
+
+class ResultError(BlackBoxExplainError):
+    """A result file that cannot be written or read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,20 @@ from array_api_compat import array_namespace, device, is_torch_array, to_device
 Array = Any
 """Any array of the array API standard: NumPy, PyTorch, CuPy, JAX."""
 
-__all__ = ["Array", "along_axes", "constant_like", "namespace", "to_numpy"]
+Matrices = tuple[Array, ...]
+"""One (out, in) matrix for each spatial axis."""
+
+__all__ = [
+    "Array",
+    "Matrices",
+    "along_axes",
+    "bilinear_matrix",
+    "constant_like",
+    "gaussian_matrix",
+    "nearest_matrix",
+    "namespace",
+    "to_numpy",
+]
 
 
 def namespace(array: Array) -> Any:
@@ -27,12 +41,13 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     return np.asarray(to_device(array, "cpu"))
 
 
-def constant_like(values: Any, array: Array) -> Array:
-    """Move host `values` to the library, device and floating type of `array`."""
-    return namespace(array).asarray(np.asarray(values), dtype=array.dtype, device=device(array))
+def constant_like(values: Any, array: Array, *, integer: bool = False) -> Array:
+    """Move host `values` to the library and device of `array`, in its type or as 64-bit integers."""
+    xp = namespace(array)
+    return xp.asarray(np.asarray(values), dtype=xp.int64 if integer else array.dtype, device=device(array))
 
 
-def along_axes(matrices: tuple[Array, ...], array: Array, *, transpose: bool = False) -> Array:
+def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> Array:
     """Apply one matrix to each of the last axes of `array`: A m Bᵀ in two dimensions.
 
     Parameters
@@ -60,3 +75,41 @@ def along_axes(matrices: tuple[Array, ...], array: Array, *, transpose: bool = F
             moved = xp.matmul(xp.moveaxis(array, axis, -1), xp.matrix_transpose(oriented))
             array = xp.moveaxis(moved, -1, axis)
     return array
+
+
+@functools.lru_cache(maxsize=64)
+def gaussian_matrix(outputs: int, inputs: int, sigma: float) -> np.ndarray[Any, Any]:
+    """Sample or blur one axis with a Gaussian: row v holds g_σ(v / s − u) over u, normalised to sum 1.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Number of samples after and before; s = outputs / inputs.  Samples are the centres of equal cells.
+    sigma
+        Standard deviation in input samples; 0 takes the nearest sample.
+
+    Returns
+    -------
+    ndarray
+        (outputs, inputs), float64.  Normalising the rows treats what lies outside the axis as unknown, not as zero.
+    """
+    if sigma <= 0:
+        return nearest_matrix(outputs, inputs)
+    centres = (np.arange(outputs) + 0.5) * inputs / outputs - 0.5
+    distance = centres[:, None] - np.arange(inputs)[None, :]
+    kernel = np.exp(-0.5 * (distance**2 - np.min(distance**2, axis=1, keepdims=True)) / sigma**2)
+    return kernel / kernel.sum(axis=1, keepdims=True)
+
+
+@functools.lru_cache(maxsize=64)
+def nearest_matrix(outputs: int, inputs: int) -> np.ndarray[Any, Any]:
+    """Repeat or pick the nearest sample along one axis; (outputs, inputs), float64."""
+    return np.eye(inputs)[np.arange(outputs) * inputs // outputs]
+
+
+@functools.lru_cache(maxsize=64)
+def bilinear_matrix(outputs: int, inputs: int) -> np.ndarray[Any, Any]:
+    """Resize one axis linearly between the centres of its samples; (outputs, inputs), float64."""
+    centres = np.clip((np.arange(outputs) + 0.5) * inputs / outputs - 0.5, 0, inputs - 1)
+    distance = np.abs(centres[:, None] - np.arange(inputs)[None, :])
+    return np.maximum(0.0, 1.0 - distance)

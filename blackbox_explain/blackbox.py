@@ -9,21 +9,17 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.activations import ACTIVATIONS, Activation
+from blackbox_explain.arrays import Array, constant_like, namespace
 from blackbox_explain.errors import InputError, ModelError
 
-Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
-ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
-
 __all__ = [
-    "ACTIVATIONS",
-    "Activation",
     "BlackBox",
+    "Described",
     "DifferentiableBlackBox",
     "InputSpec",
     "Preprocessing",
     "check_scores",
-    "choose_activation",
     "in_fixed_batches",
 ]
 
@@ -144,6 +140,66 @@ class InputSpec:
         return f"class {index}"
 
 
+@dataclass(frozen=True)
+class Described:
+    """What the caller of `wrap` said of a model; an adapter adds what the model itself tells.
+
+    Attributes
+    ----------
+    shape, bounds, preprocessing, class_names
+        As in `InputSpec`; None where nothing was said.
+    activation
+        As in `wrap`.
+    """
+
+    shape: tuple[int, ...] | None = None
+    bounds: tuple[float, float] | None = None
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] | None = None
+    activation: Activation = "auto"
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise InputError("There is no such activation", got=repr(self.activation), expected=", ".join(ACTIVATIONS))
+
+    def spec(self, seen_shape: tuple[int, ...] | None = None) -> tuple[InputSpec, tuple[str, ...]]:
+        """Join what was said with what was seen.
+
+        Parameters
+        ----------
+        seen_shape
+            Shape of one image as the model tells it, or None.
+
+        Returns
+        -------
+        spec
+            The whole description.
+        assumptions
+            One sentence for each part that neither said.
+
+        Raises
+        ------
+        InputError
+            If nobody told the shape, or both did and differ.
+        """
+        shape = self.shape or seen_shape
+        if shape is None:
+            raise InputError(
+                "The model does not tell the shape of its images",
+                expected="channels first, without the batch",
+                hint="wrap(model, shape=(3, 224, 224)), or --shape 3,224,224",
+            )
+        if seen_shape is not None and tuple(shape) != tuple(seen_shape):
+            raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen_shape))
+        assumptions: list[str] = []
+        if self.preprocessing is None:
+            assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
+        if self.bounds is None:
+            assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
+        spec = InputSpec(shape, self.bounds or (0.0, 1.0), self.preprocessing or Preprocessing(), self.class_names)
+        return spec, tuple(assumptions)
+
+
 @runtime_checkable
 class BlackBox(Protocol):
     """All that a score-only model needs.
@@ -182,26 +238,6 @@ def check_scores(scores: Array, count: int, origin: str) -> None:
             expected=f"({count}, K): one row of K class scores per image",
             hint="wrap a function that picks and reshapes the class scores",
         )
-
-
-def choose_activation(outputs: Array) -> tuple[Activation, str]:
-    """Decide, once and from real outputs (N, K), what turns them into probabilities.
-
-    Returns
-    -------
-    activation
-        ``"none"``, ``"softmax"`` or ``"sigmoid"``.
-    reason
-        A sentence for the user.
-    """
-    values = to_numpy(outputs).astype(np.float64)
-    if values.size and np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
-        if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
-            return "none", "the outputs sum to one, so they are probabilities already"
-        return "none", "the outputs lie in [0, 1] without summing to one, so they are taken as they are"
-    if values.shape[1] == 1:
-        return "sigmoid", "there is one output and it leaves [0, 1], so a sigmoid is applied"
-    return "softmax", "the outputs are not probabilities, so a softmax is applied"
 
 
 def in_fixed_batches(call: Any, size: int, *arrays: Array) -> tuple[Array, ...]:

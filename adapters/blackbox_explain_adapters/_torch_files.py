@@ -1,0 +1,39 @@
+"""PyTorch model files: exported programs and TorchScript; never a pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blackbox_explain.errors import UnsupportedModelError
+
+__all__ = ["load_exported", "load_torchscript"]
+
+
+def load_exported(path: Path) -> Any:
+    """Read a ``torch.export`` program (.pt2)."""
+    try:
+        return torch.export.load(path)
+    except Exception as error:
+        raise UnsupportedModelError(
+            "This is not an exported program", got=f"{path}: {_first_line(error)}", expected="torch.export.save(...)"
+        ) from error
+
+
+def load_torchscript(path: Path) -> Any:
+    """Read a TorchScript archive (.pt, .pth, .ts, .torchscript)."""
+    try:
+        return torch.jit.load(str(path), map_location="cpu")
+    except Exception as error:
+        raise UnsupportedModelError(
+            "This is not a TorchScript file",
+            got=f"{path}: {_first_line(error)}",
+            expected="torch.jit.save(torch.jit.script(model), path)",
+            hint="a file of weights alone (a pickle) is not loaded: give the model as module:function",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

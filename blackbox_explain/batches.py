@@ -1,0 +1,132 @@
+"""Batch after batch: from images and targets to learned rows, with what failed set apart."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.arrays import namespace, to_numpy
+from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
+from blackbox_explain.gradients import MaskedScore, ask
+from blackbox_explain.interpolation import LevelStack
+from blackbox_explain.jitter import canvas
+from blackbox_explain.masks import make_upsampling, mask_shape_for
+from blackbox_explain.perturbations import Perturbation
+from blackbox_explain.presets import Settings
+from blackbox_explain.progress import Advance
+from blackbox_explain.regularizers import Game, Regularizer
+from blackbox_explain.solve import solve
+from blackbox_explain.starts import start_mask
+from blackbox_explain.targets import Target, resolve
+
+__all__ = ["Job", "Row", "learn_all"]
+
+Row = dict[str, Any]
+"""The fields of one row of an `Explanation`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all batches of one call share."""
+
+    box: BlackBox
+    settings: Settings
+    game: Game
+    perturbation: Perturbation
+    seed: int
+
+    def batch(self, host: np.ndarray[Any, Any], rows: slice, targets: Sequence[Target | None], advance: Advance) -> list[Row | BlackBoxExplainError]:
+        """Learn the masks of one batch."""
+        box, settings, spec = self.box, self.settings, self.box.spec
+        regularizer = Regularizer(
+            settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, self.game
+        )
+        cells = mask_shape_for(spec.spatial, settings.mask_shape)
+        native = getattr(box, "native", np.asarray)
+        images = native(host[rows])
+        xp = namespace(images)
+        levels = self.perturbation.take(rows).levels(images, spec, self.seed)
+        scores = ask(box, images)
+        on_host = to_numpy(scores)
+        weights, names = resolve(list(targets[rows]), on_host, spec.class_names)
+        score = MaskedScore(
+            box,
+            make_upsampling(settings.upsampling, cells, spec.spatial, images),
+            LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spec.spatial),
+            LevelStack(levels, spec.spatial),
+            native(weights.astype(on_host.dtype)),
+        )
+        original = xp.sum(score.weights * scores, axis=1)
+        perturbed = score.of_images(levels[0, ...])
+        start = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
+        solution = solve(score, start, regularizer, settings, self.seed, lambda: advance(len(names)))
+        masked = score.images(solution.mask)
+        after = score.of_images(masked)
+        sign = 1.0 if self.game == "deletion" else -1.0
+        upsampled = score.upsampling.up(solution.mask)
+        important = 1 - upsampled if self.game == "deletion" else upsampled
+        parts = {
+            "mask": solution.mask,
+            "saliency": important,
+            "target_weights": weights,
+            "score_original": original,
+            "score_masked": after,
+            "score_perturbed": perturbed,
+            "area": xp.mean(important, axis=tuple(range(1, important.ndim))),
+            "objective": regularizer(solution.mask)[0] + sign * after,
+            "history": solution.history,
+            "masked_images": masked,
+        }
+        arrays = {name: to_numpy(part) for name, part in parts.items()}
+        taken = np.asarray([score.evaluations["scores"] + 1, score.evaluations["gradients"]])
+        rows: list[Row | BlackBoxExplainError] = []
+        for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
+            row = {part: array[index] for part, array in arrays.items()}
+            seen = [row["history"][steps - 1], row["score_original"], row["score_masked"], row["score_perturbed"]]
+            if np.isfinite(seen).all():
+                rows.append({**row, "target": name, "evaluations": taken - [0, settings.steps - steps]})
+            else:
+                found = ", ".join(f"{value:g}" for value in seen[1:])
+                rows.append(ModelError("The scores are not finite", got=f"{found} before, after and fully perturbed"))
+        return rows
+
+
+def learn_all(
+    job: Job, host: np.ndarray[Any, Any], targets: Sequence[Target | None], batch_size: int, advance: Advance
+) -> tuple[list[Row | BlackBoxExplainError], list[str]]:
+    """Learn batch by batch; a batch that fails is split until the failing images stand alone."""
+    rows: list[Row | BlackBoxExplainError] = [InputError("not run")] * len(host)
+    waiting = deque(slice(first, min(first + batch_size, len(host))) for first in range(0, len(host), batch_size))
+    notes: list[str] = []
+    while waiting:
+        batch = waiting.popleft()
+        size, done = batch.stop - batch.start, 0
+
+        def count(units: int) -> None:
+            nonlocal done
+            done += units
+            advance(units)
+
+        try:
+            rows[batch] = job.batch(host, batch, targets, count)
+            advance(size * job.settings.steps - done)
+        except (OutOfMemoryError, MemoryError, ModelError) as error:
+            failure = error if isinstance(error, BlackBoxExplainError) else OutOfMemoryError("Memory ran out")
+            if size == 1:
+                rows[batch] = [failure]
+                advance(job.settings.steps - done)
+                continue
+            advance(-done)
+            if isinstance(failure, OutOfMemoryError):
+                notes.append(f"memory ran out at a batch of {size}, halved")
+            middle = batch.start + size // 2
+            waiting.extendleft([slice(middle, batch.stop), slice(batch.start, middle)])
+    failures = [row for row in rows if isinstance(row, BlackBoxExplainError)]
+    if failures and len(failures) == len(rows):
+        raise failures[0]
+    return rows, notes

@@ -1,0 +1,27 @@
+"""The command line: ``blackbox-explain``."""
+
+from __future__ import annotations
+
+import typer
+
+from blackbox_explain.cli.explain import explain_command
+from blackbox_explain.cli.models import models_command
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="blackbox-explain",
+    help="Explain why a classifier decided as it did: learn the smallest region that its score depends on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("explain")(explain_command)
+app.command("models")(models_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

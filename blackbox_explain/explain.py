@@ -1,0 +1,207 @@
+"""`explain`: images in, learned masks out, whatever the black box."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.batches import Job, Row, learn_all
+from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.errors import BlackBoxExplainError, InputError
+from blackbox_explain.explanation import Explanation
+from blackbox_explain.gradients import require_gradient
+from blackbox_explain.perturbations import Perturbation
+from blackbox_explain.presets import make_perturbation, settings_for
+from blackbox_explain.progress import Advance, progress_bar
+from blackbox_explain.regularizers import Game
+from blackbox_explain.targets import Target
+
+__all__ = ["explain"]
+
+WEAK = 0.5
+"""Below this share of the score destroyed (kept), a mask does not do what was asked."""
+
+BATCH = 16
+
+
+def explain(
+    box: BlackBox,
+    images: Array,
+    target: Target | Sequence[Target | None] | None = None,
+    *,
+    game: Game = "deletion",
+    perturbation: str | Perturbation = "blur",
+    preset: str = "fast",
+    method: Literal["mask"] = "mask",
+    seed: int = 0,
+    batch_size: int = BATCH,
+    progress: bool | Advance | None = None,
+    **overrides: Any,
+) -> Explanation:
+    """Learn the smallest mask whose deletion destroys, or whose preservation keeps, the score of a target (eq. 4).
+
+    Parameters
+    ----------
+    box
+        A black box with gradients, from `wrap`.
+    images
+        (N, *box.spec.shape) floats in ``box.spec.bounds``, of any array library; `load_images` makes them.
+    target
+        What is explained: a class index or name, `Top`, `Labels` or `Difference`; a list gives one to each image;
+        None is the top class of each image.
+    game
+        ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
+        that is enough for it.
+    perturbation
+        What stands in for deleted pixels: ``"blur"``, ``"constant"``, ``"noise"`` or a `Perturbation`.
+    preset
+        ``"fast"`` (48 gradients), ``"paper"`` or ``"authors"`` (300 each): see `Settings`.
+    method
+        ``"mask"``, the learned mask.
+    seed
+        Of jitter and noise.  Same seed, same result, whatever the batch size, order or company of an image.
+    batch_size
+        Rows learned together; halved, with a note in the result, when memory runs out.
+    progress
+        True, False, or a function called with the steps done; None shows a bar on a terminal.
+    **overrides
+        Fields of `Settings` to replace, such as ``steps=100`` or ``area_weight=1e-3``.
+
+    Returns
+    -------
+    Explanation
+        One row per image; rows that failed say so in `status`, the others are complete.
+
+    Raises
+    ------
+    InputError
+        If images or settings do not fit.
+    TargetError
+        If a target does not exist.
+    NoGradientError
+        If the black box gives scores only.
+    ModelError
+        If the model fails on every image.
+    """
+    if method != "mask":
+        raise InputError("There is no such method", got=repr(method), expected="'mask'")
+    if not isinstance(box, BlackBox):
+        raise InputError(
+            "This is not a black box",
+            got=f"a {type(box).__name__}",
+            expected="scores() and spec",
+            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
+        )
+    if batch_size < 1:
+        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    require_gradient(box)
+    settings = settings_for(preset, overrides)
+    host = _checked(images, box.spec)
+    job = Job(box, settings, game, make_perturbation(perturbation, settings), seed)
+    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * len(host)
+    _check_count(targets, len(host))
+    if callable(progress):
+        rows, notes = learn_all(job, host, targets, batch_size, progress)
+    else:
+        with progress_bar(len(host) * settings.steps, "learning masks", progress) as advance:
+            rows, notes = learn_all(job, host, targets, batch_size, advance)
+    record = {
+        "preset": preset,
+        "method": method,
+        "game": game,
+        "perturbation": perturbation if isinstance(perturbation, str) else type(perturbation).__name__.lower(),
+        "seed": seed,
+        "gradients": "exact",
+        **{name: value for name, value in dataclasses.asdict(settings).items()},
+        "activation": getattr(box, "activation", "none"),
+        "assumptions": list(getattr(box, "assumptions", ())),
+        "notes": notes,
+        "versions": _versions(),
+    }
+    fingerprint = getattr(box, "fingerprint", None)
+    return _assemble(rows, host, record, str(fingerprint()) if fingerprint else "")
+
+
+def _assemble(
+    rows: Sequence[Row | BlackBoxExplainError], host: np.ndarray[Any, Any], record: dict[str, Any], fingerprint: str
+) -> Explanation:
+    template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
+    blank: Row = {
+        name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
+        for name, value in template.items()
+        if name != "target"
+    }
+    blank["target"] = "-"
+    complete = [blank if isinstance(row, BlackBoxExplainError) else row for row in rows]
+    arrays = {name: np.stack([row[name] for row in complete]) for name in template if name != "target"}
+    reach = arrays["score_original"] - arrays["score_perturbed"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
+    suppression = np.where(reach == 0, np.nan, 1 - left)
+    status = tuple(
+        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else _status(gone, change, record["game"])
+        for row, gone, change in zip(rows, suppression, reach, strict=True)
+    )
+    return Explanation(
+        **arrays,
+        target=tuple(row["target"] for row in complete),
+        suppression=suppression,
+        status=status,
+        settings=record,
+        model_fingerprint=fingerprint,
+        images=host,
+    )
+
+
+def _status(suppression: float, reach: float, game: Game) -> str:
+    if not reach > 0:
+        return "weak: perturbing the whole image does not lower this score"
+    if game == "deletion" and suppression < WEAK:
+        return f"weak: the mask takes away {suppression:.0%} of the score"
+    if game == "preservation" and 1 - suppression < WEAK:
+        return f"weak: the mask keeps {1 - suppression:.0%} of the score"
+    return "ok"
+
+
+def _checked(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
+    """Return images on the host as floats (N, *shape), or say what is wrong with them."""
+    array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
+    expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
+    if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:
+        hint = "add the batch axis: images[None]" if array.shape == spec.shape else "blackbox_explain.load_images(paths, box.spec)"
+        raise InputError("These images do not fit the model", got=f"shape {array.shape}", expected=expected, hint=hint)
+    if array.dtype.kind not in "f":
+        hint = "divide by 255 and convert to float32" if array.dtype.kind in "iu" else "convert them to float32"
+        raise InputError("These images are not floats", got=str(array.dtype), expected=expected, hint=hint)
+    if not np.isfinite(array).all():
+        raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected=expected)
+    low, high = spec.bounds
+    slack = 1e-3 * (high - low)
+    if array.min() < low - slack or array.max() > high + slack:
+        raise InputError(
+            "The images leave the bounds of pixel space",
+            got=f"values from {array.min():g} to {array.max():g}",
+            expected=expected,
+            hint="divide by 255" if array.min() >= 0 and array.max() > 1 and high == 1 else "undo any normalisation: the box does it",
+        )
+    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def _check_count(targets: Sequence[Any], count: int) -> None:
+    if len(targets) != count:
+        raise InputError("The targets do not match the images", got=f"{len(targets)} targets", expected=f"one, or {count}")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("blackbox-explain", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

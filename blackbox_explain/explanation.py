@@ -1,0 +1,233 @@
+"""The result: what was learned, what it does to the score, and how it was made; saved without pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.gradients import ask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+__all__ = ["Explanation", "verify"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Masks learned for a batch of images and targets, in NumPy arrays on the host.
+
+    Attributes
+    ----------
+    mask
+        (N, *cells) low-resolution masks in [0, 1]; 1 keeps, 0 deletes.  NaN where a row failed.
+    saliency
+        (N, *spatial) in [0, 1], high = important: 1 − M for deletion, M for preservation.
+    target
+        N descriptions of what was explained.
+    target_weights
+        (N, K) the target as weights over the scores.
+    score_original, score_masked, score_perturbed
+        (N,) target scores of the image, of the image perturbed by the mask, of the fully perturbed image.
+    suppression
+        (N,) 1 − p', where p' = (masked − perturbed) / (original − perturbed) is the normalised score that is left
+        (section 5.2).  1: as if all were deleted.  A preservation mask is good where it is near 0.
+    area
+        (N,) share of the image that is deleted (deletion) or kept (preservation).
+    objective
+        (N,) eq. 4 at the final mask, without jitter.
+    history
+        (N, steps) objective before each step; NaN after a row's end.
+    evaluations
+        (N, 2) images the model was run on for each row: scores alone, scores with gradient.
+    status
+        N strings: "ok", "weak: ..." where the mask does not do what was asked, "failed: ..." with the reason.
+    settings
+        Everything needed to run it again, what was assumed and what happened on the way (`notes`).
+    model_fingerprint
+        Changes with the model; "" if the black box has none.
+    images, masked_images
+        (N, *shape) the images and what the mask makes of them, in pixel space.
+    """
+
+    mask: Floats
+    saliency: Floats
+    target: tuple[str, ...]
+    target_weights: Floats
+    score_original: Floats
+    score_masked: Floats
+    score_perturbed: Floats
+    suppression: Floats
+    area: Floats
+    objective: Floats
+    history: Floats
+    evaluations: np.ndarray[Any, np.dtype[np.int64]]
+    status: tuple[str, ...]
+    settings: dict[str, Any]
+    model_fingerprint: str
+    images: Floats = field(repr=False)
+    masked_images: Floats = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of rows, N."""
+        return self.mask.shape[0]
+
+    def __getitem__(self, index: int | slice) -> Explanation:
+        """Return some of the rows as an `Explanation`."""
+        rows = slice(*slice(index, index + 1 or None).indices(len(self))) if isinstance(index, int) else index
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        parts = {name: getattr(self, name) for name in self._fields()}
+        shared = ("settings", "model_fingerprint")
+        return Explanation(**{name: part if name in shared else part[rows] for name, part in parts.items()})
+
+    @property
+    def scores(self) -> Floats:
+        """(N, 3): the target's score in the image, after the mask, and in the fully perturbed image."""
+        return np.stack([self.score_original, self.score_masked, self.score_perturbed], axis=1)
+
+    def summary(self) -> str:
+        """Return a table for people, one line per row."""
+        head = f"{'target':<28}{'before':>8}{'after':>8}{'fully':>8}{'p left':>8}{'area':>7}  status"
+        lines = [
+            f"{name[:27]:<28}{before:8.4f}{after:8.4f}{fully:8.4f}{1 - gone:8.3f}{area:7.1%}  {status}"
+            for name, (before, after, fully), gone, area, status in zip(
+                self.target, self.scores, self.suppression, self.area, self.status, strict=True
+            )
+        ]
+        done = f"{self.settings.get('game', '')} by {self.settings.get('perturbation', '')}"
+        return "\n".join([f"{done}, preset {self.settings.get('preset', '')}", head, *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""
+        rows = [
+            {
+                "target": name,
+                "status": status,
+                "score_original": _finite(before),
+                "score_masked": _finite(after),
+                "score_perturbed": _finite(fully),
+                "suppression": _finite(gone),
+                "area": _finite(area),
+                "objective": _finite(objective),
+                "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
+            }
+            for name, status, (before, after, fully), gone, area, objective, count in zip(
+                self.target,
+                self.status,
+                self.scores,
+                self.suppression,
+                self.area,
+                self.objective,
+                self.evaluations,
+                strict=True,
+            )
+        ]
+        return {"rows": rows, "settings": self.settings, "model_fingerprint": self.model_fingerprint}
+
+    def plot(self, row: int = 0) -> Figure:
+        """Draw photo, mask and perturbed photo of one row (Fig. 1); needs matplotlib, images or signals."""
+        from blackbox_explain.render import figure
+
+        return figure(self, row)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one .npz file, atomically and without pickle.
+
+        Raises
+        ------
+        ResultError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+        arrays = {name: getattr(self, name) for name in self._fields()}
+        meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, meta=json.dumps({"format": FORMAT, **meta}), **arrays)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
+            raise ResultError("The result cannot be written", got=f"{path}: {error.strerror}") from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Explanation:
+        """Read a file written by `save`.
+
+        Raises
+        ------
+        ResultError
+            If the file is missing, damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                parts = {name: file[name] for name in file.files}
+            meta = json.loads(str(parts.pop("meta")))
+            if meta.pop("format") != FORMAT:
+                raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")
+            return cls(**{**parts, **meta, "target": tuple(meta["target"]), "status": tuple(meta["status"])})
+        except FileNotFoundError as error:
+            raise ResultError("There is no such file", got=str(path)) from error
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+            expected = "an .npz file written by Explanation.save"
+            raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
+
+    @classmethod
+    def _fields(cls) -> list[str]:
+        return [one.name for one in dataclasses.fields(cls)]
+
+
+def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
+    """Recompute the scores of a result with a black box: the same model, or another.
+
+    Parameters
+    ----------
+    result
+        What is checked.
+    box
+        The black box to ask.
+    images
+        (N, *shape) the original images; None takes those kept in the result.
+
+    Returns
+    -------
+    ndarray
+        (N, 2): how far the target's scores of the image and of the masked image are from those in the result.
+
+    Raises
+    ------
+    InputError, ModelError
+        If images or scores do not fit.
+    """
+
+    given = result.images if images is None else to_numpy(images)
+    if given.shape != result.images.shape:
+        raise InputError(
+            "These are not the images of the result", got=str(given.shape), expected=str(result.images.shape)
+        )
+    native = getattr(box, "native", np.asarray)
+    found = [
+        np.sum(to_numpy(ask(box, native(np.asarray(part, result.images.dtype)))) * result.target_weights, axis=1)
+        for part in (given, result.masked_images)
+    ]
+    return np.abs(np.stack(found, axis=1) - result.scores[:, :2])
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,108 @@
+"""Perturbation as interpolation through a stack of levels, and its derivative.
+
+Level 0 is the fully perturbed image, the last level is the image itself; a mask value m lies at position
+m · (L − 1) of the stack.  Between two levels the image is their linear mix, so the derivative is their difference.
+One piece of code serves constants, noise, blur and whatever other stack a perturbation supplies.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, constant_like, namespace
+
+__all__ = ["LevelStack"]
+
+
+class LevelStack:
+    """Images interpolated through their levels at a mask, on a canvas that jitter moves over.
+
+    Parameters
+    ----------
+    levels
+        (L, N, C, *canvas) levels of N images, from fully perturbed to untouched; L at least 2.
+    spatial
+        Size of the images: the window that is cut out of the canvas, at most its size.
+    """
+
+    def __init__(self, levels: Array, spatial: tuple[int, ...]) -> None:
+        self._levels = levels
+        self._spatial = spatial
+        self._canvas: tuple[int, ...] = tuple(levels.shape[3:])
+        self._steps = levels.shape[0] - 1
+        self._window_rows: dict[tuple[int, ...], Array] = {}
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+        return self._levels.shape[1]
+
+    def take(self, rows: Array) -> LevelStack:
+        """Return the stack of some of its images."""
+        return LevelStack(self._levels[:, rows, ...], self._spatial)
+
+    def mixed(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+        """Return Φ(x0; M) (eq. 3 and 4) and its derivative by the mask.
+
+        Parameters
+        ----------
+        mask
+            (N, *spatial) values in [0, 1]; 1 leaves a pixel untouched.
+        offset
+            Where the window lies on the canvas; None is the origin.
+
+        Returns
+        -------
+        images, slope
+            Two arrays (N, C, *spatial): the perturbed images, and d images / d mask, which is the same function of
+            each pixel's own mask value in every channel.  At a level itself the slope is that of the level above.
+        """
+        offset = offset or (0,) * len(self._spatial)
+        if self._steps > 1:
+            return self._mixed_by_table(mask, offset)
+        window = (slice(None), slice(None), *(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True)))
+        slope = self._differences[window]
+        return self._levels[0][window] + mask[:, None, ...] * slope, slope
+
+    def extreme(self, level: int, offset: tuple[int, ...] | None = None) -> Array:
+        """Return one level (N, C, *spatial): 0 is fully perturbed, -1 is untouched."""
+        offset = offset or (0,) * len(self._spatial)
+        window = tuple(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True))
+        return self._levels[level][(slice(None), slice(None), *window)]
+
+    @functools.cached_property
+    def _differences(self) -> Array:
+        return self._levels[1] - self._levels[0]
+
+    @functools.cached_property
+    def _table(self) -> Array:
+        """One row per pixel and step, [level, difference], so that one gather fetches both."""
+        xp = namespace(self._levels)
+        below = self._levels[:-1, ...]
+        parts = [xp.moveaxis(part, (0, 2), (-2, -1)) for part in (below, self._levels[1:, ...] - below)]
+        return xp.reshape(xp.concat(parts, axis=-1), (-1, 2 * self._levels.shape[2]))
+
+    def _mixed_by_table(self, mask: Array, offset: tuple[int, ...]) -> tuple[Array, Array]:
+        xp = namespace(mask)
+        position = mask * self._steps
+        step = xp.clip(xp.floor(position), 0, self._steps - 1)
+        fraction = xp.reshape(position - step, (-1, 1))
+        rows = self._rows(mask, offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
+        found = xp.take(self._table, rows, axis=0)
+        channels = self._levels.shape[2]
+        base, difference = found[:, :channels], found[:, channels:]
+        shape = (*mask.shape, channels)
+        images = xp.reshape(base + fraction * difference, shape)
+        slope = xp.reshape(difference * self._steps, shape)
+        return xp.moveaxis(images, -1, 1), xp.moveaxis(slope, -1, 1)
+
+    def _rows(self, mask: Array, offset: tuple[int, ...]) -> Array:
+        """The table's row of each pixel's lowest step, for a window; there are only τ^d windows, so they are kept."""
+        if offset not in self._window_rows:
+            axes = [np.arange(o, o + size) for o, size in zip(offset, self._spatial, strict=True)]
+            grid = np.ravel_multi_index(np.meshgrid(np.arange(len(self)), *axes, indexing="ij"), (len(self), *self._canvas))
+            rows = np.ravel(grid) * self._steps
+            self._window_rows[offset] = constant_like(rows, mask, integer=True)
+        return self._window_rows[offset]
+

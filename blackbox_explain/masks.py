@@ -1,0 +1,128 @@
+"""The low-resolution mask: its size, and how it is upsampled to the image and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, Matrices, along_axes, constant_like, gaussian_matrix, nearest_matrix
+from blackbox_explain.errors import InputError
+
+__all__ = ["REFERENCE_SIZE", "Upsampling", "UpsamplingKind", "make_upsampling", "mask_shape_for"]
+
+UpsamplingKind = Literal["gaussian", "nearest_blur"]
+
+REFERENCE_SIZE = 28
+"""Cells along one axis of the paper's mask: λ1 and λ2 are stated for 28 × 28 cells."""
+
+KERNEL_CELLS = 5 / 8
+"""σm of eq. 4: 5 pixels where a cell has 8."""
+
+
+def mask_shape_for(spatial: tuple[int, ...], mask_shape: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Return the cells of a mask: as given, or one for every 8 pixels, at least 14 where there are as many pixels.
+
+    Raises
+    ------
+    InputError
+        If `mask_shape` has another number of axes, a size below 1, or more cells than there are pixels.
+    """
+    if mask_shape is None:
+        return tuple(min(size, max(REFERENCE_SIZE // 2, round(size / 8))) for size in spatial)
+    shape = tuple(int(cells) for cells in mask_shape)
+    fits = len(shape) == len(spatial) and all(1 <= cells <= size for cells, size in zip(shape, spatial, strict=True))
+    if not fits:
+        raise InputError(
+            "This mask does not fit the images",
+            got=f"mask_shape={mask_shape}",
+            expected=f"{len(spatial)} sizes between 1 and the image's {spatial}",
+        )
+    return shape
+
+
+@dataclass(frozen=True)
+class Upsampling:
+    """A linear, separable map from masks to images, with the adjoint that the gradient goes back by.
+
+    Attributes
+    ----------
+    matrices
+        One (pixels, cells) matrix per axis; rows sum to 1, so a mask in [0, 1] stays there.
+    backward
+        The matrices whose transposes make the adjoint; those of the authors' code leave out its blur.
+    """
+
+    matrices: Matrices
+    backward: Matrices
+
+    def up(self, mask: Array) -> Array:
+        """Upsample masks (N, *cells) to (N, *spatial): M of eq. 4."""
+        return along_axes(self.matrices, mask)
+
+    def down(self, gradient: Array) -> Array:
+        """Take a gradient (N, *spatial) by M back to one (N, *cells) by m."""
+        return along_axes(self.backward, gradient, transpose=True)
+
+
+def make_upsampling(kind: UpsamplingKind, cells: tuple[int, ...], spatial: tuple[int, ...], like: Array) -> Upsampling:
+    """Build the upsampling of one preset.
+
+    Parameters
+    ----------
+    kind
+        ``"gaussian"``: M(v) = Σ_u g_σm(v / s − u) m(u), the paper's (eq. 4), with its exact adjoint.
+        ``"nearest_blur"``: nearest neighbour, then a Gaussian blur, the authors' code; its adjoint skips the blur.
+    cells, spatial
+        Sizes of the mask and of the image.
+    like
+        Array whose library, device and type the matrices take.
+
+    Raises
+    ------
+    InputError
+        If `kind` is neither.
+    """
+    sizes = list(zip(spatial, cells, strict=True))
+    if kind == "gaussian":
+        matrices = [gaussian_matrix(size, n, KERNEL_CELLS) for size, n in sizes]
+        native = tuple(constant_like(matrix, like) for matrix in matrices)
+        return Upsampling(native, native)
+    if kind == "nearest_blur":
+        nearest = [nearest_matrix(size, n) for size, n in sizes]
+        blurs = [gaussian_matrix(size, size, KERNEL_CELLS * size / n) for size, n in sizes]
+        return Upsampling(
+            tuple(constant_like(blur @ repeat, like) for blur, repeat in zip(blurs, nearest, strict=True)),
+            tuple(constant_like(repeat, like) for repeat in nearest),
+        )
+    raise InputError("There is no such upsampling", got=repr(kind), expected="'gaussian' or 'nearest_blur'")
+
+
+def smooth(values: Array, sigma: float) -> Array:
+    """Blur maps (N, *cells) with a Gaussian of `sigma` cells."""
+    matrices = [constant_like(gaussian_matrix(n, n, sigma), values) for n in values.shape[1:]]
+    return along_axes(tuple(matrices), values)
+
+
+def disc(cells: tuple[int, ...], spatial: tuple[int, ...], radius: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Draw a centred disc (ball, interval) over the cells of a mask.
+
+    Parameters
+    ----------
+    cells, spatial
+        Sizes of the mask and of the image.
+    radius
+        In pixels.
+
+    Returns
+    -------
+    ndarray
+        (*cells), 1 inside, 0 outside, with an edge one cell wide.
+    """
+    edges = [size / n for size, n in zip(spatial, cells, strict=True)]
+    axes = [(np.arange(n) - (n - 1) / 2) * edge for n, edge in zip(cells, edges, strict=True)]
+    distance = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij")))
+    width = math.prod(edges) ** (1 / len(edges))
+    return np.clip((radius - distance) / width + 0.5, 0.0, 1.0) if radius > 0 else np.zeros(cells)

@@ -1,0 +1,146 @@
+"""Settings of the mask learner: the paper's, its authors', and ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blackbox_explain.errors import InputError
+from blackbox_explain.jitter import JitterKind
+from blackbox_explain.masks import UpsamplingKind
+from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation
+from blackbox_explain.regularizers import TotalVariationKind
+
+__all__ = ["PERTURBATIONS", "PRESETS", "Settings", "make_perturbation", "settings_for"]
+
+Start = Literal["circle", "authors_circle", "gradient", "ones"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a mask is learned; every field may be overridden by name in `explain`.
+
+    Attributes
+    ----------
+    steps
+        Iterations of the optimizer.
+    learning_rate, beta1, beta2
+        Of Adam.
+    area_weight, tv_weight, tv_beta, tv_kind
+        λ1, λ2 and β of eq. 4, see `Regularizer`.
+    mask_shape
+        Cells of the mask; None is one for every 8 pixels.
+    upsampling
+        ``"gaussian"`` or ``"nearest_blur"``, see `make_upsampling`.
+    jitter, jitter_kind
+        τ is drawn from [0, jitter) pixels on each axis, see `canvas`.
+    start
+        ``"circle"``: the smallest centred disc that suppresses the score by 99 % relative to the fully perturbed
+        image.  ``"authors_circle"``: the same relative to the largest disc.  ``"gradient"``: a level set of the
+        smoothed integrated gradient in mask space.  ``"ones"``: nothing deleted (for preservation: everything).
+    start_area
+        Share of the cells in the level set of the start ``"gradient"``.
+    start_points
+        Points of its integral, one gradient each.
+    average
+        The result is the mean of the masks of all steps instead of the last.
+    blur_levels, noise
+        Of the perturbations given by name.
+    tolerance
+        A row stops once the mean objective of 10 steps is less than this below that of the 10 before; None never.
+    """
+
+    steps: int = 300
+    learning_rate: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.999
+    area_weight: float = 1e-4
+    tv_weight: float = 1e-2
+    tv_beta: float = 3.0
+    tv_kind: TotalVariationKind = "anisotropic"
+    mask_shape: tuple[int, ...] | None = None
+    upsampling: UpsamplingKind = "gaussian"
+    jitter: int = 4
+    jitter_kind: JitterKind = "shift"
+    start: Start = "circle"
+    start_area: float = 0.15
+    start_points: int = 8
+    average: bool = False
+    blur_levels: int = 11
+    noise: Literal["gaussian", "uniform"] = "gaussian"
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        whole = {"steps": self.steps, "start_points": self.start_points, "blur_levels": self.blur_levels - 1}
+        wrong = [name for name, value in whole.items() if value < 1]
+        if self.learning_rate <= 0:
+            wrong.append("learning_rate")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            wrong.append("beta1 or beta2")
+        if not 0 < self.start_area < 1:
+            wrong.append("start_area")
+        if self.jitter < 0:
+            wrong.append("jitter")
+        if wrong:
+            raise InputError(f"These settings are out of range: {', '.join(wrong)}", got=f"{self}")
+
+
+PRESETS: dict[str, Settings] = {
+    "paper": Settings(),
+    "authors": Settings(
+        tv_kind="isotropic",
+        upsampling="nearest_blur",
+        jitter_kind="crop",
+        start="authors_circle",
+        blur_levels=2,
+        noise="uniform",
+    ),
+    "fast": Settings(steps=40, beta2=0.9, area_weight=3e-3, start="gradient", average=True, blur_levels=2),
+}
+
+PERTURBATIONS = ("blur", "constant", "noise")
+
+
+def settings_for(preset: str, overrides: dict[str, Any]) -> Settings:
+    """Return a preset with some of its fields replaced.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset or field, or a value is out of range.
+    """
+    if preset not in PRESETS:
+        raise InputError("There is no such preset", got=repr(preset), expected=" or ".join(map(repr, PRESETS)))
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    unknown = sorted(set(overrides) - fields)
+    if unknown:
+        raise InputError(
+            "There is no such setting", got=", ".join(unknown), expected=f"some of {', '.join(sorted(fields))}"
+        )
+    return dataclasses.replace(PRESETS[preset], **overrides)
+
+
+def make_perturbation(perturbation: str | Perturbation, settings: Settings) -> Perturbation:
+    """Return a perturbation, given one or the name of one, whose details the preset decides.
+
+    Raises
+    ------
+    InputError
+        If the name is none of `PERTURBATIONS`.
+    """
+    if not isinstance(perturbation, str):
+        return perturbation
+    made: dict[str, Perturbation] = {
+        "blur": Blur(levels_count=settings.blur_levels),
+        "constant": Constant(),
+        "noise": Noise(distribution=settings.noise),
+    }
+    if perturbation not in made:
+        raise InputError(
+            "There is no such perturbation",
+            got=repr(perturbation),
+            expected=" or ".join(map(repr, PERTURBATIONS)),
+            hint="pass an object of blackbox_explain.perturbations, or one of your own",
+        )
+    return made[perturbation]

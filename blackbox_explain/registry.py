@@ -1,0 +1,189 @@
+"""`wrap`: find the adapter that fits a model, the reader that fits a file, the model that has a name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from blackbox_explain.activations import Activation
+from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing
+from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
+
+__all__ = ["ADAPTERS", "FORMATS", "MODELS", "Adapter", "DEFAULT_MODEL", "named_models", "wrap"]
+
+ADAPTERS = "blackbox_explain.adapters"
+"""Entry points named by a framework's import root; each loads an `Adapter`."""
+
+FORMATS = "blackbox_explain.formats"
+"""Entry points named by a file suffix without its dot; each loads a function (path) -> model."""
+
+MODELS = "blackbox_explain.models"
+"""Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
+
+DEFAULT_MODEL = "efficientnet-lite0"
+
+CALLABLE = "callable"
+
+
+class Adapter(Protocol):
+    """What an entry point of `ADAPTERS` loads."""
+
+    def __call__(self, model: Any, described: Described, **options: Any) -> BlackBox:
+        """Wrap `model`, given what the caller said of it."""
+        ...
+
+
+def wrap(
+    model: Any,
+    *,
+    spec: InputSpec | None = None,
+    shape: Sequence[int] | None = None,
+    bounds: tuple[float, float] | None = None,
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
+    activation: Activation = "auto",
+    **options: Any,
+) -> BlackBox:
+    """Turn a model into a black box that `explain` can ask.
+
+    Parameters
+    ----------
+    model
+        A ``torch.nn.Module``, TorchScript module or ``torch.export`` program; a function from images to scores; the
+        path of a ``.pt2`` or TorchScript file; the name of an embedded model, such as "efficientnet-lite0"; or a
+        string "module:function", where the function returns any of these.
+    spec
+        Shape, bounds, preprocessing and class names at once, instead of the four parameters below.
+    shape
+        Shape of one image, channels first, such as (3, 224, 224); needed where the model does not tell.
+    bounds
+        Smallest and largest value of pixel space; None is (0, 1).
+    preprocessing
+        Mean, scale, channel order and layout that the model expects; none if None.
+    class_names
+        One name for each score.
+    activation
+        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
+    **options
+        For the adapter, such as ``device="cuda"`` or ``gradient=function``.
+
+    Returns
+    -------
+    BlackBox
+        With ``assumptions``, sentences on what was not said and had to be assumed.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If no adapter fits.
+    BackendMissingError
+        If the framework of a file is not installed.
+    InputError
+        If shape and preprocessing do not fit each other, or `spec` is given beside them.
+    """
+    if isinstance(model, BlackBox):
+        return model
+    if spec is not None:
+        if any(part is not None for part in (shape, bounds, preprocessing, class_names)):
+            raise InputError("The input is described twice", got="spec and some of its parts", hint="put all into spec")
+        described = Described(spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation)
+    else:
+        names = None if class_names is None else tuple(class_names)
+        described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
+    if isinstance(model, (str, Path)):
+        text = str(model)
+        named = {one.name: one for one in entry_points(group=MODELS)}
+        if text in named:
+            return _named_model(named[text], described, options)
+        model = _from_text(text, sorted(named))
+    return model if isinstance(model, BlackBox) else _adapter_for(model)(model, described, **options)
+
+
+def named_models() -> dict[str, str]:
+    """Return the names of the models that are embedded or installed, each with the package that brings it."""
+    found = entry_points(group=MODELS)
+    return {one.name: one.dist.name if one.dist else "" for one in found}
+
+
+def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
+    if described != Described():
+        raise InputError(
+            f"The model {point.name!r} knows its own input", got=str(described), expected="its name, and device at most"
+        )
+    return _load(point)(**options)
+
+
+def _from_text(text: str, named: Sequence[str]) -> Any:
+    path = Path(text)
+    readers = {one.name: one for one in entry_points(group=FORMATS)}
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix in readers:
+        if not path.is_file():
+            raise UnsupportedModelError("There is no such model file", got=text)
+        return _load(readers[suffix])(path)
+    if ":" in text and not path.exists():
+        return _from_function(text)
+    files = ", ".join(f".{one}" for one in sorted(readers))
+    raise UnsupportedModelError(
+        "This names no model",
+        got=repr(text),
+        expected=f"a file ({files}), module:function, or a name ({', '.join(named)})",
+    )
+
+
+def _from_function(text: str) -> Any:
+    module, _, function = text.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        made = functools.reduce(getattr, function.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnsupportedModelError(
+            "This function cannot be imported", got=f"{text!r}: {error}", expected="module:function, importable from here"
+        ) from error
+    try:
+        return made()
+    except BlackBoxExplainError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            "The function that makes the model raised an error", got=f"{text!r}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _adapter_for(model: Any) -> Adapter:
+    roots = [one.__module__.partition(".")[0] for one in type(model).__mro__]
+    adapters = {one.name: one for one in entry_points(group=ADAPTERS)}
+    for root in roots:
+        if root in adapters:
+            try:
+                return _load(adapters[root])
+            except BackendMissingError:
+                raise
+            except Exception as error:
+                warnings.warn(f"the adapter {adapters[root].value!r} is broken: {error}", RuntimeWarning, stacklevel=3)
+    if callable(model) and CALLABLE in adapters:
+        return _load(adapters[CALLABLE])
+    raise UnsupportedModelError(
+        "No adapter fits this model",
+        got=f"a {type(model).__module__}.{type(model).__qualname__}",
+        expected=f"a model of {', '.join(sorted(set(adapters) - {CALLABLE}))}, or a function from images to scores",
+    )
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "blackbox_explain_adapters"):
+            raise
+        raise BackendMissingError(
+            f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{missing}]'"
+        ) from error

@@ -1,0 +1,158 @@
+"""Where the optimizer begins: the 99 % circle of the paper, or a level set of a gradient in mask space."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.errors import InputError
+from blackbox_explain.gradients import MaskedScore
+from blackbox_explain.masks import disc, smooth
+from blackbox_explain.presets import Settings
+from blackbox_explain.regularizers import Game
+
+__all__ = ["circle_start", "gradient_start", "integrated_mask_gradient", "start_mask"]
+
+RADII = np.arange(0, 171, 5) / (224 * math.sqrt(2) / 2)
+"""The authors' radii, 0 to 170 pixels at 224 × 224, as shares of half the diagonal."""
+
+SUPPRESSED = 0.99
+
+
+def start_mask(
+    score: MaskedScore,
+    cells: tuple[int, ...],
+    spatial: tuple[int, ...],
+    settings: Settings,
+    game: Game,
+    original: Array,
+    perturbed: Array,
+) -> Array:
+    """Return the first masks (N, *cells) of one batch.
+
+    Parameters
+    ----------
+    score
+        The score as a function of the mask.
+    cells, spatial
+        Sizes of the mask and of the image.
+    settings
+        Of which `start` decides.
+    game
+        ``"deletion"`` or ``"preservation"``.
+    original, perturbed
+        (N,) scores of the untouched and of the fully perturbed images.
+    """
+    ones = constant_like(np.ones((original.shape[0], *cells)), original)
+    if settings.start == "ones":
+        return ones
+    if settings.start == "gradient":
+        return gradient_start(integrated_mask_gradient(score, ones, settings.start_points), settings.start_area, game)
+    if settings.start == "circle":
+        return circle_start(score, ones, spatial, game, original, perturbed)
+    if settings.start == "authors_circle":
+        return circle_start(score, ones, spatial, game, original, None)
+    raise InputError(
+        "There is no such start", got=repr(settings.start), expected="'circle', 'authors_circle', 'gradient' or 'ones'"
+    )
+
+
+def circle_start(
+    score: MaskedScore,
+    ones: Array,
+    spatial: tuple[int, ...],
+    game: Game,
+    original: Array,
+    perturbed: Array | None,
+) -> Array:
+    """Find for each image the smallest centred disc that suppresses (or keeps) the score by 99 %.
+
+    Parameters
+    ----------
+    score, spatial, game
+        As in `start_mask`.
+    ones
+        (N, *cells) of ones.
+    original
+        (N,) scores of the untouched images.
+    perturbed
+        (N,) scores of the fully perturbed images, which 99 % refers to (the paper); None refers to the largest disc
+        instead (the authors' code).
+
+    Returns
+    -------
+    Array
+        (N, *cells): 0 inside the disc for deletion, 1 inside for preservation; the largest disc where none suffices.
+    """
+    xp = namespace(ones)
+    half_diagonal = math.hypot(*spatial) / 2
+    discs = [constant_like(disc(tuple(ones.shape[1:]), spatial, r * half_diagonal), ones) for r in RADII]
+    masks = [ones * (1 - d if game == "deletion" else d) for d in discs]
+    if perturbed is None:
+        largest = score.value(masks[-1])
+        perturbed = largest if game == "deletion" else score.value(masks[0])
+        original = original if game == "deletion" else largest
+    reach = original - perturbed
+    bound = original - SUPPRESSED * reach if game == "deletion" else perturbed + SUPPRESSED * reach
+    waiting = np.arange(ones.shape[0])
+    chosen = np.full(ones.shape[0], len(masks) - 1)
+    remaining, rows = score, constant_like(waiting, ones, integer=True)
+    for index, mask in enumerate(masks[:-1]):
+        values = remaining.value(mask[rows, ...])
+        reached = to_numpy(values <= bound[rows] if game == "deletion" else values >= bound[rows])
+        if not reached.any():
+            continue
+        chosen[waiting[reached]] = index
+        waiting = waiting[~reached]
+        if waiting.size == 0:
+            break
+        rows = constant_like(waiting, ones, integer=True)
+        remaining = score.take(rows)
+    return xp.stack([masks[index][row, ...] for row, index in enumerate(chosen)])
+
+
+def integrated_mask_gradient(score: MaskedScore, ones: Array, points: int) -> Array:
+    """Integrate the gradient by the mask along the way from fully perturbed to untouched.
+
+    Parameters
+    ----------
+    score
+        The score as a function of the mask.
+    ones
+        (N, *cells) of ones.
+    points
+        Midpoints of the integral, one gradient each.
+
+    Returns
+    -------
+    Array
+        (N, *cells); high where restoring a cell raises the score.
+    """
+    total = ones * 0
+    for point in range(points):
+        total = total + score.value_and_gradient(ones * ((point + 0.5) / points))[1]
+    return total / points
+
+
+def gradient_start(gradient: Array, share: float, game: Game) -> Array:
+    """Turn a gradient in mask space (N, *cells) into a start: its highest cells deleted or kept, the edge softened.
+
+    Parameters
+    ----------
+    gradient
+        (N, *cells).
+    share
+        Share of the cells in the level set.
+    game
+        ``"deletion"`` or ``"preservation"``.
+    """
+    xp = namespace(gradient)
+    ranked = smooth(gradient, 1.0)
+    flat = xp.reshape(ranked, (ranked.shape[0], -1))
+    count = max(1, round(share * flat.shape[1]))
+    threshold = xp.sort(flat, axis=1)[:, flat.shape[1] - count]
+    threshold = xp.reshape(threshold, (-1,) + (1,) * (gradient.ndim - 1))
+    inside = smooth(xp.astype(ranked >= threshold, gradient.dtype), 1.0)
+    return 1 - inside if game == "deletion" else inside

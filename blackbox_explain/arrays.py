@@ -21,8 +21,8 @@ __all__ = [
     "bilinear_matrix",
     "constant_like",
     "gaussian_matrix",
-    "nearest_matrix",
     "namespace",
+    "nearest_matrix",
     "to_numpy",
 ]
 

@@ -40,7 +40,9 @@ class Job:
     perturbation: Perturbation
     seed: int
 
-    def batch(self, host: np.ndarray[Any, Any], rows: slice, targets: Sequence[Target | None], advance: Advance) -> list[Row | BlackBoxExplainError]:
+    def batch(
+        self, host: np.ndarray[Any, Any], rows: slice, targets: Sequence[Target | None], advance: Advance
+    ) -> list[Row | BlackBoxExplainError]:
         """Learn the masks of one batch."""
         box, settings, spec = self.box, self.settings, self.box.spec
         regularizer = Regularizer(
@@ -67,9 +69,11 @@ class Job:
         solution = solve(score, start, regularizer, settings, self.seed, lambda: advance(len(names)))
         masked = score.images(solution.mask)
         after = score.of_images(masked)
-        sign = 1.0 if self.game == "deletion" else -1.0
         upsampled = score.upsampling.up(solution.mask)
         important = 1 - upsampled if self.game == "deletion" else upsampled
+        region = xp.astype(upsampled >= 0.5, upsampled.dtype)
+        in_region = score.of_images(score.resting.mixed(region)[0])
+        sign = 1.0 if self.game == "deletion" else -1.0
         parts = {
             "mask": solution.mask,
             "saliency": important,
@@ -77,6 +81,7 @@ class Job:
             "score_original": original,
             "score_masked": after,
             "score_perturbed": perturbed,
+            "score_region": in_region,
             "area": xp.mean(important, axis=tuple(range(1, important.ndim))),
             "objective": regularizer(solution.mask)[0] + sign * after,
             "history": solution.history,
@@ -84,16 +89,18 @@ class Job:
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
         taken = np.asarray([score.evaluations["scores"] + 1, score.evaluations["gradients"]])
-        rows: list[Row | BlackBoxExplainError] = []
+        learned: list[Row | BlackBoxExplainError] = []
         for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
             row = {part: array[index] for part, array in arrays.items()}
             seen = [row["history"][steps - 1], row["score_original"], row["score_masked"], row["score_perturbed"]]
             if np.isfinite(seen).all():
-                rows.append({**row, "target": name, "evaluations": taken - [0, settings.steps - steps]})
+                learned.append({**row, "target": name, "evaluations": taken - [0, settings.steps - steps]})
             else:
                 found = ", ".join(f"{value:g}" for value in seen[1:])
-                rows.append(ModelError("The scores are not finite", got=f"{found} before, after and fully perturbed"))
-        return rows
+                learned.append(
+                    ModelError("The scores are not finite", got=f"{found} before, after and fully perturbed")
+                )
+        return learned
 
 
 def learn_all(

@@ -50,7 +50,8 @@ class Preprocessing:
         for name in ("mean", "std"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)):
-                object.__setattr__(self, name, tuple(float(v) for v in value))
+                values = [float(one) for one in value]
+                object.__setattr__(self, name, tuple(values) if len(values) > 1 else values[0])
         if not np.all(np.asarray(self.std) > 0):
             raise InputError("A channel cannot be divided by this", got=f"std={self.std}", expected="numbers above 0")
 
@@ -215,7 +216,7 @@ class BlackBox(Protocol):
         ...
 
     def scores(self, images: Array) -> Array:
-        """Map images (N, \\*shape) in pixel space to scores (N, K), in the same array library."""
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K), in the same array library."""
         ...
 
 
@@ -224,7 +225,7 @@ class DifferentiableBlackBox(BlackBox, Protocol):
     """A black box that also knows the gradient of its scores."""
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
-        """Return scores (N, K) and d Σ(weights · scores) / d images (N, \\*shape) for weights (N, K)."""
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)`` for weights (N, K)."""
         ...
 
 

@@ -36,7 +36,11 @@ class BlackBoxExplainError(Exception):
     """
 
     def __init__(self, message: str, *, got: str = "", expected: str = "", hint: str = "") -> None:
-        parts = [f"Got {got}" if got else "", f"expected {expected}" if expected else "", f"try: {hint}" if hint else ""]
+        parts = [
+            f"Got {got}" if got else "",
+            f"expected {expected}" if expected else "",
+            f"try: {hint}" if hint else "",
+        ]
         tail = "; ".join(part for part in parts if part)
         super().__init__(f"{message}. {tail[:1].upper()}{tail[1:]}." if tail else f"{message}.")
 

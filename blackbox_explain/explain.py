@@ -16,10 +16,10 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.gradients import require_gradient
 from blackbox_explain.perturbations import Perturbation
-from blackbox_explain.presets import make_perturbation, settings_for
+from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
-from blackbox_explain.targets import Target
+from blackbox_explain.targets import Target, one_per_image
 
 __all__ = ["explain"]
 
@@ -36,7 +36,7 @@ def explain(
     *,
     game: Game = "deletion",
     perturbation: str | Perturbation = "blur",
-    preset: str = "fast",
+    preset: PresetName = "fast",
     method: Literal["mask"] = "mask",
     seed: int = 0,
     batch_size: int = BATCH,
@@ -103,8 +103,7 @@ def explain(
     settings = settings_for(preset, overrides)
     host = _checked(images, box.spec)
     job = Job(box, settings, game, make_perturbation(perturbation, settings), seed)
-    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * len(host)
-    _check_count(targets, len(host))
+    targets = one_per_image(target, len(host))
     if callable(progress):
         rows, notes = learn_all(job, host, targets, batch_size, progress)
     else:
@@ -117,7 +116,7 @@ def explain(
         "perturbation": perturbation if isinstance(perturbation, str) else type(perturbation).__name__.lower(),
         "seed": seed,
         "gradients": "exact",
-        **{name: value for name, value in dataclasses.asdict(settings).items()},
+        **dataclasses.asdict(settings),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
         "notes": notes,
@@ -173,7 +172,11 @@ def _checked(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
     array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
     expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
     if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:
-        hint = "add the batch axis: images[None]" if array.shape == spec.shape else "blackbox_explain.load_images(paths, box.spec)"
+        hint = (
+            "add the batch axis: images[None]"
+            if array.shape == spec.shape
+            else "blackbox_explain.load_images(paths, box.spec)"
+        )
         raise InputError("These images do not fit the model", got=f"shape {array.shape}", expected=expected, hint=hint)
     if array.dtype.kind not in "f":
         hint = "divide by 255 and convert to float32" if array.dtype.kind in "iu" else "convert them to float32"
@@ -187,14 +190,11 @@ def _checked(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
             "The images leave the bounds of pixel space",
             got=f"values from {array.min():g} to {array.max():g}",
             expected=expected,
-            hint="divide by 255" if array.min() >= 0 and array.max() > 1 and high == 1 else "undo any normalisation: the box does it",
+            hint="divide by 255"
+            if array.min() >= 0 and array.max() > 1 and high == 1
+            else "undo any normalisation: the box does it",
         )
     return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
-
-
-def _check_count(targets: Sequence[Any], count: int) -> None:
-    if len(targets) != count:
-        raise InputError("The targets do not match the images", got=f"{len(targets)} targets", expected=f"one, or {count}")
 
 
 def _versions() -> dict[str, str]:

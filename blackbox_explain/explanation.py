@@ -42,6 +42,9 @@ class Explanation:
         (N, K) the target as weights over the scores.
     score_original, score_masked, score_perturbed
         (N,) target scores of the image, of the image perturbed by the mask, of the fully perturbed image.
+    score_region
+        (N,) target scores once the mask is made hard at 0.5: the region where M < 0.5 fully perturbed, the rest
+        untouched.  Masks learned with many levels of blur may stop where a little blur is enough; this tells.
     suppression
         (N,) 1 − p', where p' = (masked − perturbed) / (original − perturbed) is the normalised score that is left
         (section 5.2).  1: as if all were deleted.  A preservation mask is good where it is near 0.
@@ -70,6 +73,7 @@ class Explanation:
     score_original: Floats
     score_masked: Floats
     score_perturbed: Floats
+    score_region: Floats
     suppression: Floats
     area: Floats
     objective: Floats
@@ -101,11 +105,11 @@ class Explanation:
 
     def summary(self) -> str:
         """Return a table for people, one line per row."""
-        head = f"{'target':<28}{'before':>8}{'after':>8}{'fully':>8}{'p left':>8}{'area':>7}  status"
+        head = f"{'target':<28}{'before':>8}{'after':>8}{'region':>8}{'fully':>8}{'area':>7}  status"
         lines = [
-            f"{name[:27]:<28}{before:8.4f}{after:8.4f}{fully:8.4f}{1 - gone:8.3f}{area:7.1%}  {status}"
-            for name, (before, after, fully), gone, area, status in zip(
-                self.target, self.scores, self.suppression, self.area, self.status, strict=True
+            f"{name[:27]:<28}{before:8.4f}{after:8.4f}{region:8.4f}{fully:8.4f}{area:7.1%}  {status}"
+            for name, (before, after, fully), region, area, status in zip(
+                self.target, self.scores, self.score_region, self.area, self.status, strict=True
             )
         ]
         done = f"{self.settings.get('game', '')} by {self.settings.get('perturbation', '')}"
@@ -120,15 +124,17 @@ class Explanation:
                 "score_original": _finite(before),
                 "score_masked": _finite(after),
                 "score_perturbed": _finite(fully),
+                "score_region": _finite(region),
                 "suppression": _finite(gone),
                 "area": _finite(area),
                 "objective": _finite(objective),
                 "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
             }
-            for name, status, (before, after, fully), gone, area, objective, count in zip(
+            for name, status, (before, after, fully), region, gone, area, objective, count in zip(
                 self.target,
                 self.status,
                 self.scores,
+                self.score_region,
                 self.suppression,
                 self.area,
                 self.objective,
@@ -154,7 +160,7 @@ class Explanation:
         """
         path = Path(path)
         path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
-        arrays = {name: getattr(self, name) for name in self._fields()}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
         meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
         partial = path.with_name(f".{path.name}.partial")
         try:
@@ -177,11 +183,12 @@ class Explanation:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                parts = {name: file[name] for name in file.files}
+                parts: dict[str, Any] = {name: file[name] for name in file.files}
             meta = json.loads(str(parts.pop("meta")))
             if meta.pop("format") != FORMAT:
                 raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")
-            return cls(**{**parts, **meta, "target": tuple(meta["target"]), "status": tuple(meta["status"])})
+            parts.update(meta, target=tuple(meta["target"]), status=tuple(meta["status"]))
+            return cls(**parts)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
@@ -215,7 +222,6 @@ def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
     InputError, ModelError
         If images or scores do not fit.
     """
-
     given = result.images if images is None else to_numpy(images)
     if given.shape != result.images.shape:
         raise InputError(

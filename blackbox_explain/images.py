@@ -94,12 +94,16 @@ def _upright(path: Path, mode: str) -> Image.Image:
                 return _converted(upright, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
-            "The image is too large to be safe", got=f"{path}: {error}", hint="shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS"
+            "The image is too large to be safe",
+            got=f"{path}: {error}",
+            hint="shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS",
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError("This is not an image", got=str(path), expected="JPEG, PNG or another photo format") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError("The image is damaged", got=f"{path}: {error}", hint="copy it again from its source") from error
+        raise ImageError(
+            "The image is damaged", got=f"{path}: {error}", hint="copy it again from its source"
+        ) from error
 
 
 def _converted(photo: Image.Image, mode: str) -> Image.Image:
@@ -125,5 +129,5 @@ def _fitted(photo: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
         return photo.resize(size, bicubic)
     if fit == "crop":
         return ImageOps.fit(photo, size, bicubic)
-    mean = tuple(round(value) for value in ImageStat.Stat(photo).mean)
-    return ImageOps.pad(photo, size, bicubic, color=mean if len(mean) > 1 else mean[0])
+    mean = [round(value) for value in ImageStat.Stat(photo).mean]
+    return ImageOps.pad(photo, size, bicubic, color=tuple(mean) if len(mean) > 1 else mean[0])

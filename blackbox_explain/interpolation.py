@@ -61,7 +61,11 @@ class LevelStack:
         offset = offset or (0,) * len(self._spatial)
         if self._steps > 1:
             return self._mixed_by_table(mask, offset)
-        window = (slice(None), slice(None), *(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True)))
+        window = (
+            slice(None),
+            slice(None),
+            *(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True)),
+        )
         slope = self._differences[window]
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
 
@@ -98,11 +102,12 @@ class LevelStack:
         return xp.moveaxis(images, -1, 1), xp.moveaxis(slope, -1, 1)
 
     def _rows(self, mask: Array, offset: tuple[int, ...]) -> Array:
-        """The table's row of each pixel's lowest step, for a window; there are only τ^d windows, so they are kept."""
+        """Return the table's row of each pixel's lowest step; there are only τ^d windows, so they are kept."""
         if offset not in self._window_rows:
             axes = [np.arange(o, o + size) for o, size in zip(offset, self._spatial, strict=True)]
-            grid = np.ravel_multi_index(np.meshgrid(np.arange(len(self)), *axes, indexing="ij"), (len(self), *self._canvas))
+            grid = np.ravel_multi_index(
+                np.meshgrid(np.arange(len(self)), *axes, indexing="ij"), (len(self), *self._canvas)
+            )
             rows = np.ravel(grid) * self._steps
             self._window_rows[offset] = constant_like(rows, mask, integer=True)
         return self._window_rows[offset]
-

@@ -106,7 +106,9 @@ def smooth(values: Array, sigma: float) -> Array:
     return along_axes(tuple(matrices), values)
 
 
-def disc(cells: tuple[int, ...], spatial: tuple[int, ...], radius: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def disc(
+    cells: tuple[int, ...], spatial: tuple[int, ...], radius: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Draw a centred disc (ball, interval) over the cells of a mask.
 
     Parameters

@@ -161,5 +161,7 @@ def blur(images: Array, sigma: float) -> Array:
 def _check_channels(name: str, value: float | tuple[float, ...], spec: InputSpec) -> None:
     if np.ndim(value) > 0 and np.size(value) != spec.shape[0]:
         raise InputError(
-            f"The {name} has another number of channels", got=f"{np.size(value)} values", expected=f"1 or {spec.shape[0]}"
+            f"The {name} has another number of channels",
+            got=f"{np.size(value)} values",
+            expected=f"1 or {spec.shape[0]}",
         )

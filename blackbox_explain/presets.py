@@ -12,7 +12,15 @@ from blackbox_explain.masks import UpsamplingKind
 from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation
 from blackbox_explain.regularizers import TotalVariationKind
 
-__all__ = ["PERTURBATIONS", "PRESETS", "Settings", "make_perturbation", "settings_for"]
+__all__ = [
+    "PERTURBATIONS",
+    "PRESETS",
+    "PerturbationName",
+    "PresetName",
+    "Settings",
+    "make_perturbation",
+    "settings_for",
+]
 
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 
@@ -86,7 +94,8 @@ class Settings:
             raise InputError(f"These settings are out of range: {', '.join(wrong)}", got=f"{self}")
 
 
-PRESETS: dict[str, Settings] = {
+PresetName = Literal["fast", "paper", "authors"]
+PRESETS: dict[PresetName, Settings] = {
     "paper": Settings(),
     "authors": Settings(
         tv_kind="isotropic",
@@ -99,10 +108,11 @@ PRESETS: dict[str, Settings] = {
     "fast": Settings(steps=40, beta2=0.9, area_weight=3e-3, start="gradient", average=True, blur_levels=2),
 }
 
-PERTURBATIONS = ("blur", "constant", "noise")
+PerturbationName = Literal["blur", "constant", "noise"]
+PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
 
 
-def settings_for(preset: str, overrides: dict[str, Any]) -> Settings:
+def settings_for(preset: PresetName, overrides: dict[str, Any]) -> Settings:
     """Return a preset with some of its fields replaced.
 
     Raises

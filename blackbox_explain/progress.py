@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 __all__ = ["Advance", "progress_bar"]
@@ -13,7 +13,7 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress_bar(total: int, label: str, show: bool | None = None) -> Iterator[Advance]:
+def progress_bar(total: int, label: str, show: bool | None = None) -> Generator[Advance]:
     """Show a bar while the block runs.
 
     Parameters
@@ -29,7 +29,14 @@ def progress_bar(total: int, label: str, show: bool | None = None) -> Iterator[A
         yield lambda _units: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

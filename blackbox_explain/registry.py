@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
 import warnings
@@ -15,7 +14,7 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
 
-__all__ = ["ADAPTERS", "FORMATS", "MODELS", "Adapter", "DEFAULT_MODEL", "named_models", "wrap"]
+__all__ = ["ADAPTERS", "DEFAULT_MODEL", "FORMATS", "MODELS", "Adapter", "named_models", "wrap"]
 
 ADAPTERS = "blackbox_explain.adapters"
 """Entry points named by a framework's import root; each loads an `Adapter`."""
@@ -142,10 +141,14 @@ def _from_function(text: str) -> Any:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
-        made = functools.reduce(getattr, function.split("."), importlib.import_module(module))
+        made: Any = importlib.import_module(module)
+        for name in function.split("."):
+            made = getattr(made, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnsupportedModelError(
-            "This function cannot be imported", got=f"{text!r}: {error}", expected="module:function, importable from here"
+            "This function cannot be imported",
+            got=f"{text!r}: {error}",
+            expected="module:function, importable from here",
         ) from error
     try:
         return made()

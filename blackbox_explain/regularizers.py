@@ -72,7 +72,7 @@ def total_variation(mask: Array, beta: float, kind: TotalVariationKind) -> tuple
 
 
 def _power(xp: Any, base: Array, exponent: float) -> Array:
-    """base ** exponent for base >= 0, with 0 instead of infinity at zero."""
+    """Raise what is at least 0 to a power, with 0 instead of infinity at zero."""
     if exponent >= 0:
         return base**exponent
     positive = base > 0

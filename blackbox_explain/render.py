@@ -47,9 +47,10 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     if result.status[row].startswith("failed"):
         raise InputError("A row that failed cannot be drawn", got=result.status[row])
     before, after, fully = result.scores[row]
+    region = result.score_region[row]
     deletion = result.settings.get("game", "deletion") == "deletion"
     verb, short = ("deleted", "without it") if deletion else ("kept", "with it alone")
-    drawing = Figure(figsize=(10.5, 4.1), layout="constrained", facecolor="white")
+    drawing = Figure(figsize=(10.5, 4.45), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
     draw(left, result.images[row], None)
@@ -58,7 +59,7 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     name = textwrap.shorten(result.target[row], 34, placeholder="…")
     left.set_title(f"{name}\nscore {before:.4f}", fontsize=11)
     middle.set_title(f"learned mask\n{result.area[row]:.1%} of the image {verb}", fontsize=11)
-    right.set_title(f"{short}\nscore {after:.4f}", fontsize=11)
+    right.set_title(f"{short}\nscore {after:.4f}, outlined region alone {region:.4f}", fontsize=11)
     setting = result.settings
     drawing.supxlabel(
         f"{setting.get('game', '')} by {setting.get('perturbation', '')} · preset {setting.get('preset', '')} · "
@@ -111,6 +112,12 @@ def _draw_signal(axes: Axes, signal: np.ndarray[Any, Any], saliency: np.ndarray[
     if saliency is not None:
         low, high = axes.get_ylim()
         axes.imshow(
-            saliency[None], extent=(-0.5, time.size - 0.5, low, high), aspect="auto", cmap=COLOURS, alpha=0.45, vmin=0, vmax=1
+            saliency[None],
+            extent=(-0.5, time.size - 0.5, low, high),
+            aspect="auto",
+            cmap=COLOURS,
+            alpha=0.45,
+            vmin=0,
+            vmax=1,
         )
     axes.set_yticks([])

@@ -15,7 +15,7 @@ import numpy as np
 
 from blackbox_explain.errors import TargetError
 
-__all__ = ["Difference", "Labels", "Target", "Top", "class_index", "resolve"]
+__all__ = ["Difference", "Labels", "Target", "Top", "class_index", "one_per_image", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,26 @@ class Difference:
 Target = int | str | Top | Labels | Difference
 
 
+def one_per_image(target: Target | Sequence[Target | None] | None, count: int) -> list[Target | None]:
+    """Return one target for each of `count` images.
+
+    Raises
+    ------
+    TargetError
+        If a sequence has another length.
+    """
+    if target is None or isinstance(target, (int, str, np.integer, Top, Labels, Difference)):
+        return [target] * count
+    targets = list(target)
+    if len(targets) != count:
+        raise TargetError(
+            "The targets do not match the images",
+            got=f"{len(targets)} targets for {count} images",
+            expected="one target for all images, or one for each",
+        )
+    return targets
+
+
 def resolve(
     target: Target | Sequence[Target | None] | None, scores: np.ndarray[Any, Any], class_names: Sequence[str] | None
 ) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
@@ -72,14 +92,7 @@ def resolve(
     TargetError
         If a class does not exist, if a name is ambiguous or if the number of targets is not N.
     """
-    count = scores.shape[0]
-    targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) else [target] * count
-    if len(targets) != count:
-        raise TargetError(
-            "The targets do not match the images",
-            got=f"{len(targets)} targets for {count} images",
-            expected="one target for all images, or one for each",
-        )
+    targets = one_per_image(target, scores.shape[0])
     rows = [_resolve_one(one, row, class_names) for one, row in zip(targets, scores, strict=True)]
     weights = np.stack([row for row, _ in rows]) if rows else np.zeros_like(scores)
     return weights, tuple(name for _, name in rows)
@@ -143,17 +156,24 @@ def class_index(label: int | str, classes: int, names: Sequence[str] | None = No
         )
     wanted = label.strip().casefold()
     whole = {index for index, name in enumerate(names or ()) if name.casefold() == wanted}
-    found = whole or {i for i, name in enumerate(names or ()) if wanted in (s.strip() for s in name.casefold().split(","))}
+    found = whole or {
+        i for i, name in enumerate(names or ()) if wanted in (s.strip() for s in name.casefold().split(","))
+    }
     if len(found) == 1:
         return found.pop()
     if found:
         meant = ", ".join(f"{index} ({_name(index, names)})" for index in sorted(found))
-        raise TargetError("Several classes share this name", got=repr(label), expected="one class", hint=f"one of {meant}")
+        raise TargetError(
+            "Several classes share this name", got=repr(label), expected="one class", hint=f"one of {meant}"
+        )
     if wanted.isdigit():
         return class_index(int(wanted), classes, names)
     if names is None:
         raise TargetError(
-            "This model's classes have no names", got=repr(label), expected="an index", hint="wrap(..., class_names=[...])"
+            "This model's classes have no names",
+            got=repr(label),
+            expected="an index",
+            hint="wrap(..., class_names=[...])",
         )
     raise TargetError("There is no such class", got=repr(label), hint=_near(wanted, names))
 

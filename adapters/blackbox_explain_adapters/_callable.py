@@ -25,7 +25,7 @@ def wrap_callable(
     Parameters
     ----------
     model
-        Maps NumPy images (N, \\*shape), preprocessed and in the layout that the preprocessing names, to scores (N, K).
+        Maps NumPy images ``(N, *shape)``, preprocessed, in the layout of the preprocessing, to scores (N, K).
     described
         What the caller said; the shape is needed.
     gradient
@@ -50,7 +50,7 @@ class CallableBlackBox:
         self._function = function
 
     def scores(self, images: Array) -> Array:
-        """Map images (N, \\*shape) in pixel space to scores (N, K)."""
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         return self._activated(self.spec.preprocessing.forward(images))
 
     def _activated(self, inputs: Array) -> Array:
@@ -71,9 +71,8 @@ class DifferentiableCallable(CallableBlackBox):
         super().__init__(*rest)
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
-        """Return scores (N, K) and d Σ(weights · scores) / d images (N, \\*shape)."""
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
         inputs = self.spec.preprocessing.forward(images)
         scores = self._activated(inputs)
         by_outputs = activation_adjoint(scores, weights, self.activation)
         return scores, self.spec.preprocessing.adjoint(self._gradient(inputs, by_outputs))
-

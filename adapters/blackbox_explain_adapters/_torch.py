@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,7 +64,14 @@ def wrap_torch(
             "This is no PyTorch classifier", got=f"a {type(model).__name__}", expected="a torch.nn.Module"
         )
     return TorchBlackBox(
-        module, spec, described.activation, assumptions, device=device, autocast=dtype, channels_last=channels_last, fixed_batch=fixed
+        module,
+        spec,
+        described.activation,
+        assumptions,
+        device=device,
+        autocast=dtype,
+        channels_last=channels_last,
+        fixed_batch=fixed,
     )
 
 
@@ -102,7 +109,7 @@ class TorchBlackBox:
         return torch.tensor(array, device=self.device)
 
     def scores(self, images: Array) -> Array:
-        """Map images (N, \\*shape) in pixel space to scores (N, K)."""
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
 
         def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
@@ -111,7 +118,7 @@ class TorchBlackBox:
         return self._as_given(images, self._run(run, self._tensor(images)))[0]
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
-        """Return scores (N, K) and d Σ(weights · scores) / d images (N, \\*shape)."""
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
 
         def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.enable_grad():
@@ -207,7 +214,7 @@ class TorchBlackBox:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+def _evaluating(module: torch.nn.Module) -> Generator[None]:
     """Set evaluation mode on the modules that train, and give each its flag back whatever happens."""
     training = [one for one in module.modules() if getattr(one, "training", False)]
     if isinstance(module, torch.fx.GraphModule):
@@ -230,7 +237,9 @@ def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:
     names = program.graph_signature.user_inputs
     nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     if len(nodes) != 1:
-        raise UnsupportedModelError("The program does not read one array of images", got=f"{len(nodes)} inputs", expected="1")
+        raise UnsupportedModelError(
+            "The program does not read one array of images", got=f"{len(nodes)} inputs", expected="1"
+        )
     return tuple(nodes[0].meta["val"].shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
@@ -23,7 +23,7 @@ def show_error(message: str) -> None:
 
 
 @contextmanager
-def errors_as_messages() -> Iterator[None]:
+def errors_as_messages() -> Generator[None]:
     """Show the package's own errors as messages, with exit status 2; Ctrl-C ends with 130."""
     try:
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import time
 from pathlib import Path
@@ -16,17 +15,13 @@ from blackbox_explain.cli.console import errors_as_messages, show_error, stderr,
 from blackbox_explain.cli.run import PhotoResult, Photos, prepare_folder, target_from
 from blackbox_explain.errors import InputError
 from blackbox_explain.explain import BATCH
-from blackbox_explain.images import FITS
-from blackbox_explain.presets import PERTURBATIONS, PRESETS
+from blackbox_explain.images import Fit
+from blackbox_explain.presets import PRESETS, PerturbationName, PresetName
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL, wrap
+from blackbox_explain.regularizers import Game
 
 __all__ = ["explain_command"]
-
-GameChoice = enum.Enum("GameChoice", {one: one for one in ("deletion", "preservation")}, type=str)
-PerturbationChoice = enum.Enum("PerturbationChoice", {one: one for one in PERTURBATIONS}, type=str)
-PresetChoice = enum.Enum("PresetChoice", {one: one for one in PRESETS}, type=str)
-FitChoice = enum.Enum("FitChoice", {one: one for one in FITS}, type=str)
 
 
 def explain_command(
@@ -36,19 +31,25 @@ def explain_command(
     ] = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Class name or index; repeat it for the sum of several. Default: the top class of each photo."),
+        typer.Option(
+            help="Class name or index; repeat it for the sum of several. Default: the top class of each photo."
+        ),
     ] = None,
     versus: Annotated[str | None, typer.Option(help="Explain how far --target leads this class.")] = None,
     top: Annotated[int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K")] = None,
-    game: Annotated[GameChoice, typer.Option(help="Delete the evidence, or keep it alone.")] = GameChoice("deletion"),
-    perturbation: Annotated[PerturbationChoice, typer.Option(help="What stands in for deleted pixels.")] = PerturbationChoice("blur"),
-    preset: Annotated[PresetChoice, typer.Option(help="How the mask is learned.")] = PresetChoice("fast"),
-    fit: Annotated[FitChoice, typer.Option(help="How a photo meets the model's shape.")] = FitChoice("crop"),
+    game: Annotated[Game, typer.Option(help="Delete the evidence, or keep it alone.")] = "deletion",
+    perturbation: Annotated[PerturbationName, typer.Option(help="What stands in for deleted pixels.")] = "blur",
+    preset: Annotated[PresetName, typer.Option(help="How the mask is learned.")] = "fast",
+    fit: Annotated[Fit, typer.Option(help="How a photo meets the model's shape.")] = "crop",
     seed: Annotated[int, typer.Option(help="Of jitter and noise.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos learned together.", min=1)] = BATCH,
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Shape of one image, such as 3,224,224, if the model does not tell.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Mean the model subtracts, one number or one per channel, for pixels in 0 to 1.")] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Shape of one image, such as 3,224,224, if the model does not tell.")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean the model subtracts, one number or one per channel, for pixels in 0 to 1.")
+    ] = None,
     std: Annotated[str | None, typer.Option(help="Scale the model divides by, likewise.")] = None,
     bgr: Annotated[bool, typer.Option("--bgr", help="The model reads blue first.")] = False,
     classes: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
@@ -69,28 +70,32 @@ def explain_command(
 
       blackbox-explain explain cat.jpg --target tabby --versus "tiger cat"
 
-      blackbox-explain explain cat.jpg --model net.pt2 --classes names.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+      blackbox-explain explain cat.jpg --model net.pt2 --classes names.txt --mean 0.5 --std 0.25
     """
     with errors_as_messages():
         prepare_folder(out)
         described = _described(shape, mean, std, bgr, classes)
-        box = wrap(model, **described, **({"device": device} if device else {}))
+        if device is not None:
+            described["device"] = device
+        box = wrap(model, **described)
         started = time.perf_counter()
         photos = Photos(
             box,
             out,
             target=target_from(target or [], versus, top),
-            fit=fit.value,
-            game=game.value,
-            perturbation=perturbation.value,
-            preset=preset.value,
+            fit=fit,
+            game=game,
+            perturbation=perturbation,
+            preset=preset,
             seed=seed,
             batch_size=batch_size,
         )
         show = False if quiet or as_json else None
-        steps = PRESETS[preset.value].steps
+        steps = PRESETS[preset].steps
         found: list[PhotoResult] = []
-        with progress_bar(len(images) * steps, f"explaining {len(images)} photo{'s' * (len(images) > 1)}", show) as advance:
+        with progress_bar(
+            len(images) * steps, f"explaining {len(images)} photo{'s' * (len(images) > 1)}", show
+        ) as advance:
             for result in photos.run(images, steps, advance):
                 found.append(result)
                 if result.error:
@@ -105,7 +110,7 @@ def explain_command(
 
 def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tuple[str, ...]) -> None:
     table = Table("photo", "class")
-    for head in ("before", "after", "all perturbed", "area"):
+    for head in ("before", "after", "region", "all", "area"):
         table.add_column(head, justify="right")
     table.add_column("status")
     for one in found:
@@ -114,7 +119,8 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
             table.add_row(
                 escape(one.path.name),
                 escape(row.target[0]),
-                *(f"{value:.4f}" for value in row.scores[0]),
+                *(f"{values[0]:.4f}" for values in (row.score_original, row.score_masked, row.score_region)),
+                f"{row.score_perturbed[0]:.4f}",
                 f"{row.area[0]:.1%}",
                 escape(row.status[0]),
             )
@@ -122,12 +128,12 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
     for sentence in assumptions:
         stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
     good = sum(one.row is not None for one in found)
-    stdout.print(f"{good} of {len(found)} explained in {seconds:.1f} s; pictures, results and summaries in {escape(str(out))}/")
+    stdout.print(
+        f"{good} of {len(found)} explained in {seconds:.1f} s; pictures, results and summaries in {escape(str(out))}/"
+    )
 
 
-def _described(
-    shape: str | None, mean: str | None, std: str | None, bgr: bool, classes: Path | None
-) -> dict[str, Any]:
+def _described(shape: str | None, mean: str | None, std: str | None, bgr: bool, classes: Path | None) -> dict[str, Any]:
     """Turn the options that describe a model into parameters of `wrap`."""
     from blackbox_explain.blackbox import Preprocessing
 
@@ -135,10 +141,10 @@ def _described(
     if shape is not None:
         described["shape"] = tuple(int(size) for size in _numbers("--shape", shape))
     if mean is not None or std is not None or bgr:
-        values = {name: _numbers(f"--{name}", text) for name, text in (("mean", mean), ("std", std)) if text is not None}
-        channels = "BGR" if bgr else "RGB"
         described["preprocessing"] = Preprocessing(
-            **{name: value[0] if len(value) == 1 else value for name, value in values.items()}, channels=channels
+            mean=0.0 if mean is None else _numbers("--mean", mean),
+            std=1.0 if std is None else _numbers("--std", std),
+            channels="BGR" if bgr else "RGB",
         )
     if classes is not None:
         try:

@@ -49,7 +49,9 @@ class PhotoResult:
 class Photos:
     """Explains photos with one black box and one set of options into one folder."""
 
-    def __init__(self, box: BlackBox, out: Path, *, target: Target | None, fit: Fit, batch_size: int, **options: Any) -> None:
+    def __init__(
+        self, box: BlackBox, out: Path, *, target: Target | None, fit: Fit, batch_size: int, **options: Any
+    ) -> None:
         self._box = box
         self._out = out
         self._target = target
@@ -81,9 +83,7 @@ class Photos:
             options["perturbation"] = Reference(np.stack(blurred))
         images = np.stack([image for _, image in loaded])
         try:
-            result = explain(
-                self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options
-            )
+            result = explain(self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options)
         except ModelError as error:
             yield from (PhotoResult(path, error=str(error)) for path, _ in loaded)
             return

@@ -1,0 +1,1 @@
+"""Measurements: speed, quality, the paper's experiments; what was measured lies in ``results/``."""

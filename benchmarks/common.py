@@ -1,0 +1,98 @@
+"""What all benchmarks share: where the photos are, what machine this is, how results are stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain import BlackBox, load_images
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def data_folder() -> Path:
+    """Return the folder of shared photos and models: $BLACKBOX_EXPLAIN_DATA, or ../shared/data beside the project."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    return Path(os.environ.get("BLACKBOX_EXPLAIN_DATA", beside))
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    """Photos with the class that each shows.
+
+    Attributes
+    ----------
+    paths
+        N files.
+    labels
+        (N,) class indices.
+    images
+        (N, *shape) in pixel space.
+    """
+
+    paths: tuple[Path, ...]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    images: np.ndarray[Any, np.dtype[np.float32]]
+
+
+def confident_photos(box: BlackBox, least: float = 0.5, limit: int | None = None) -> LabelledPhotos:
+    """Return the shared photos that `box` classifies right with a score above `least`.
+
+    The names of the files begin with the index of the class.
+    """
+    paths = sorted((data_folder() / "photos").glob("*.JPEG"))
+    if not paths:
+        raise SystemExit(f"no photos in {data_folder() / 'photos'}; set BLACKBOX_EXPLAIN_DATA")
+    labels = np.asarray([int(path.name.split("_")[0]) for path in paths])
+    images = load_images(paths, box.spec)
+    scores = np.concatenate([box.scores(images[first : first + 16]) for first in range(0, len(images), 16)])
+    right = (scores.argmax(axis=1) == labels) & (scores.max(axis=1) > least)
+    rows = np.flatnonzero(right)[:limit]
+    return LabelledPhotos(tuple(paths[row] for row in rows), labels[rows], images[rows])
+
+
+def machine() -> dict[str, Any]:
+    """Return what a figure must be read with: hardware, versions, commit."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for name in ("blackbox-explain", "numpy", "torch", "onnxruntime", "tensorflow"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"processor": _processor(), "cores": os.cpu_count(), "versions": versions, "commit": _commit()}
+
+
+def store(name: str, results: dict[str, Any]) -> Path:
+    """Write results with the machine they were measured on to ``results/NAME.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **results}, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return asked.stdout.strip() or "unknown"

@@ -1,0 +1,112 @@
+"""Scores of photos under masks that were learned elsewhere: objective, transfer, hard deletion."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain import BlackBox, Explanation
+from blackbox_explain.arrays import namespace, to_numpy
+from blackbox_explain.gradients import MaskedScore
+from blackbox_explain.interpolation import LevelStack
+from blackbox_explain.jitter import canvas
+from blackbox_explain.masks import make_upsampling, smooth
+from blackbox_explain.perturbations import Blur, Perturbation
+from blackbox_explain.presets import PRESETS, PresetName, make_perturbation
+from blackbox_explain.regularizers import Regularizer
+from blackbox_explain.starts import integrated_mask_gradient
+
+Maps = np.ndarray[Any, Any]
+
+
+class OwnScore:
+    """The score under the masks of one result, by any perturbation, with the settings of one preset."""
+
+    def __init__(
+        self, box: BlackBox, result: Explanation, preset: PresetName, perturbation: str | Perturbation
+    ) -> None:
+        self._settings = PRESETS[preset]
+        self._result = result
+        native: Any = getattr(box, "native", np.asarray)
+        images = native(result.images)
+        levels = make_perturbation(perturbation, self._settings).levels(images, box.spec, seed=0)
+        cells = tuple(result.mask.shape[1:])
+        self._mask = native(result.mask)
+        self._fully_perturbed = levels[0, ...]
+        self._score = MaskedScore(
+            box,
+            make_upsampling(self._settings.upsampling, cells, box.spec.spatial, images),
+            LevelStack(canvas(levels, self._settings.jitter_kind, self._settings.jitter), box.spec.spatial),
+            LevelStack(levels, box.spec.spatial),
+            native(result.target_weights),
+        )
+
+    def objective(self) -> Maps:
+        """Return eq. 4 for deletion (N,), its expectation the mean over all shifts of the preset's jitter."""
+        one = self._settings
+        penalty, _ = Regularizer(one.area_weight, one.tv_weight, one.tv_beta, one.tv_kind, "deletion")(self._mask)
+        mask = self._score.upsampling.up(self._mask)
+        offsets = itertools.product(range(one.jitter), repeat=mask.ndim - 1)
+        scores = [to_numpy(self._score.of_images(self._score.moving.mixed(mask, offset)[0])) for offset in offsets]
+        return to_numpy(penalty) + np.mean(scores, axis=0)
+
+    def score_left(self) -> Maps:
+        """Return p' (N,): the share of the score that is left under the mask."""
+        fully = to_numpy(self._score.of_images(self._fully_perturbed))
+        masked = to_numpy(self._score.value(self._mask))
+        return (masked - fully) / (self._result.score_original - fully)
+
+    def gradient_map(self) -> Maps:
+        """Return the smoothed integrated gradient in mask space, upsampled: (N, *spatial)."""
+        xp = namespace(self._mask)
+        gradient = integrated_mask_gradient(self._score, xp.ones_like(self._mask), self._settings.start_points)
+        return to_numpy(self._score.upsampling.up(smooth(gradient, 1.0)))
+
+
+def hard_deletion(
+    box: BlackBox, images: Maps, results: Sequence[Explanation], ranking: Maps, shares: Sequence[float], batch: int = 16
+) -> dict[str, float]:
+    """Blur the highest-ranked share of the pixels fully, and return the mean normalised score left for each share.
+
+    Parameters
+    ----------
+    box, images, results
+        The black box, (N, *shape) images, and results whose targets and original scores are used.
+    ranking
+        (N, *spatial), high = first to go; ties are broken at random.
+    shares
+        Shares of the pixels.
+    """
+    weights = np.concatenate([result.target_weights for result in results])
+    original = np.concatenate([result.score_original for result in results])
+    fully_blurred = to_numpy(Blur().levels(images, box.spec, seed=0)[0])
+    fully = _scores(box, fully_blurred, weights, batch)
+    flat = ranking.reshape(len(images), -1)
+    noise = np.random.default_rng(0).random(flat.shape)
+    order = np.stack([np.lexsort((tie, -row)) for row, tie in zip(flat, noise, strict=True)])
+    left: dict[str, float] = {}
+    for share in shares:
+        inside = np.zeros(flat.shape, dtype=bool)
+        np.put_along_axis(inside, order[:, : round(share * flat.shape[1])], values=True, axis=1)
+        mixed = np.where(inside.reshape(len(images), 1, *box.spec.spatial), fully_blurred, images)
+        scores = _scores(box, mixed, weights, batch)
+        left[f"{share:.2f}"] = float(np.mean((scores - fully) / (original - fully)))
+    return left
+
+
+def random_map(size: tuple[int, ...], seed: int, cell: int = 8) -> Maps:
+    """Rank square cells at random: (*size)."""
+    cells = [-(-n // cell) for n in size]
+    blocks = np.kron(np.random.default_rng(seed).random(cells), np.ones([cell] * len(size)))
+    return blocks[tuple(slice(0, n) for n in size)]
+
+
+def _scores(box: BlackBox, images: Maps, weights: Maps, batch: int) -> Maps:
+    parts = [
+        np.sum(to_numpy(box.scores(images[first : first + batch])) * weights[first : first + batch], axis=1)
+        for first in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts)

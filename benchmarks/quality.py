@@ -1,0 +1,169 @@
+"""Quality of the masks on real photos: objective, suppression, transfer to other perturbations, hard deletion.
+
+Run with ``python -m benchmarks.quality``; masks already learned with the same settings and model are taken from
+the cache, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.masked import OwnScore, hard_deletion, random_map
+from blackbox_explain import BlackBox, Blur, Constant, Explanation, Noise, Reference, explain, load_images, wrap
+from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation
+from blackbox_explain.presets import PRESETS, PresetName
+
+SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
+TRANSFERS: dict[str, Perturbation] = {
+    "per-pixel blur": Blur(levels_count=11),
+    "two-level blur": Blur(levels_count=2),
+    "constant": Constant(),
+    "noise": Noise(),
+}
+TARGETS = {"paper": 0.025, "authors": 0.048}
+BATCH = 16
+
+console = Console(width=120, highlight=False)
+
+
+def learn(box: BlackBox, photos: LabelledPhotos, preset: PresetName, cache: Path) -> tuple[list[Explanation], float]:
+    """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
+    batches, seconds = [], 0.0
+    for first in range(0, len(photos.paths), BATCH):
+        rows = slice(first, first + BATCH)
+        key = {"preset": repr(PRESETS[preset]), "photos": [path.name for path in photos.paths[rows]]}
+        key["model"] = [box.fingerprint()] if hasattr(box, "fingerprint") else []
+        stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+        timing = stem.with_suffix(".json")
+        if not timing.exists():
+            started = time.perf_counter()
+            result = explain(
+                box, photos.images[rows], preset=preset, perturbation=perturbation_of(box, photos, preset, rows)
+            )
+            spent = time.perf_counter() - started
+            result.save(stem)
+            timing.write_text(json.dumps({"seconds": spent}), encoding="utf-8")
+        batches.append(Explanation.load(stem.with_suffix(".npz")))
+        seconds += json.loads(timing.read_text(encoding="utf-8"))["seconds"]
+        console.print(f"  {preset}: {min(first + BATCH, len(photos.paths))} of {len(photos.paths)}")
+    return batches, seconds / len(photos.paths)
+
+
+def perturbation_of(box: BlackBox, photos: LabelledPhotos, preset: PresetName, rows: slice) -> str | Perturbation:
+    """Return the blur of a preset; the authors blur at the photo's own resolution."""
+    if preset != "authors":
+        return "blur"
+    return Reference(load_images(photos.paths[rows], box.spec, blur=PAPER_SIGMA))
+
+
+def measure(box: BlackBox, photos: LabelledPhotos, preset: PresetName, batches: list[Explanation]) -> dict[str, Any]:
+    """Measure the objective of eq. 4 over 16 fixed jitters, suppression and transfer."""
+    objectives: list[float] = []
+    transfers: dict[str, list[float]] = {name: [] for name in TRANSFERS}
+    for first, result in zip(range(0, len(photos.paths), BATCH), batches, strict=True):
+        rows = slice(first, first + BATCH)
+        own = OwnScore(box, result, preset, perturbation_of(box, photos, preset, rows))
+        objectives += own.objective().tolist()
+        for name, perturbation in TRANSFERS.items():
+            transfers[name] += OwnScore(box, result, preset, perturbation).score_left().tolist()
+    suppression = np.concatenate([result.suppression for result in batches])
+    return {
+        "objective": float(np.mean(objectives)),
+        "suppression": float(suppression.mean()),
+        "suppression_least": float(suppression.min()),
+        "area": float(np.mean(np.concatenate([result.area for result in batches]))),
+        "weak": int(sum(status != "ok" for result in batches for status in result.status)),
+        "score_left_under": {name: float(np.mean(values)) for name, values in transfers.items()},
+        "per_photo": {path.name: round(value, 5) for path, value in zip(photos.paths, objectives, strict=True)},
+    }
+
+
+def maps_of(
+    box: BlackBox, photos: LabelledPhotos, learned: dict[str, list[Explanation]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return what ranks the pixels in the table of hard deletions: (N, H, W) for each method."""
+    size = box.spec.spatial
+    maps = {name: np.concatenate([result.saliency for result in batches]) for name, batches in learned.items()}
+    gradients = [OwnScore(box, result, "fast", "blur").gradient_map() for result in next(iter(learned.values()))]
+    maps["gradient in mask space"] = np.concatenate(gradients)
+    axes = [np.arange(n) - (n - 1) / 2 for n in size]
+    centre = -np.hypot(*np.meshgrid(*axes, indexing="ij"))
+    maps["centre"] = np.broadcast_to(centre, (len(photos.paths), *size))
+    maps["random"] = np.stack([random_map(size, seed) for seed in range(len(photos.paths))])
+    return maps
+
+
+def main(
+    limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
+    presets: Annotated[str, typer.Option(help="Presets, separated by commas.")] = "paper,authors,fast",
+    cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
+) -> None:
+    """Measure the masks of each preset on the shared photos that the default classifier gets right with p > 0.5."""
+    cache.mkdir(parents=True, exist_ok=True)
+    box = wrap("efficientnet-lite0")
+    photos = confident_photos(box, limit=limit)
+    console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
+    chosen: list[PresetName] = [name for name in PRESETS if name in presets.split(",")]
+    learned: dict[str, list[Explanation]] = {}
+    results: dict[str, Any] = {"photos": len(photos.paths), "presets": {}}
+    for preset in chosen:
+        learned[preset], seconds = learn(box, photos, preset, cache)
+        results["presets"][preset] = {"seconds_per_photo": seconds, **measure(box, photos, preset, learned[preset])}
+    show_presets(results["presets"])
+    reference = next(iter(learned.values()))
+    results["hard_deletion"] = {
+        name: hard_deletion(box, photos.images, reference, ranking, SHARES)
+        for name, ranking in maps_of(box, photos, learned).items()
+    }
+    show_deletions(results["hard_deletion"])
+    if limit is None and len(chosen) == len(PRESETS):
+        console.print(f"stored in {store('quality', results).relative_to(RESULTS.parent.parent)}")
+
+
+def show_presets(presets: dict[str, Any]) -> None:
+    """Print one line for each preset."""
+    table = Table(
+        "preset",
+        "objective",
+        "target",
+        "suppression",
+        "area",
+        "weak",
+        "s / photo",
+        *(f"left: {one}" for one in TRANSFERS),
+    )
+    for name, row in presets.items():
+        target = TARGETS.get(name)
+        table.add_row(
+            name,
+            f"{row['objective']:.4f}",
+            "-" if target is None else f"{target} {'met' if row['objective'] <= target else 'MISSED'}",
+            f"{row['suppression']:.3f}",
+            f"{row['area']:.1%}",
+            str(row["weak"]),
+            f"{row['seconds_per_photo']:.1f}",
+            *(f"{value:.2f}" for value in row["score_left_under"].values()),
+        )
+    console.print(table)
+
+
+def show_deletions(deletions: dict[str, dict[str, float]]) -> None:
+    """Print the normalised score left after deleting the most salient share of each photo at full blur."""
+    table = Table("ranked by", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share deleted")
+    for name, row in deletions.items():
+        table.add_row(name, *(f"{value:.3f}" for value in row.values()))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_explain.activations import Activation, activate, choose_activation
+from blackbox_explain.activations import Activation, choose_activation
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import Described, InputSpec, check_scores, in_fixed_batches
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, UnsupportedModelError
+from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
+
+# Torch's own, because a sum over one row alone is not bit for bit the sum over that row in a batch.
+ACTIVATE: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax": lambda outputs: torch.softmax(outputs, dim=1),
+    "log_softmax": lambda outputs: torch.log_softmax(outputs, dim=1),
+    "sigmoid": torch.sigmoid,
+    "none": lambda outputs: outputs,
+}
 
 NAMED_OUTPUTS = ("logits", "scores", "output", "out")
 
@@ -146,11 +155,13 @@ class TorchBlackBox:
         return f"sha256:{digest.hexdigest()}"
 
     def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.inference_mode(False), _evaluating(self.module):
+        with torch.inference_mode(False), _evaluating(self.module), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
-                return in_fixed_batches(call, self._fixed_batch, *safe) if self._fixed_batch else call(*safe)
+                # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
+                size = self._fixed_batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
+                return in_fixed_batches(call, size, *safe) if size else call(*safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
             except RuntimeError as error:
@@ -172,7 +183,7 @@ class TorchBlackBox:
         if self.activation == "auto":
             self.activation, reason = choose_activation(raw)
             self.assumptions = (*self.assumptions, reason)
-        return activate(raw, self.activation)
+        return ACTIVATE[self.activation](raw)
 
     def _scores_among(self, outputs: Any) -> torch.Tensor:
         """Find the class scores in what the model returns, and record the guess if it is one."""

@@ -1,0 +1,47 @@
+"""The gradient: the local linear rule of the paper (eq. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.gradients import ask, require_gradient
+from blackbox_explain.targets import Target, resolve
+
+__all__ = ["gradient"]
+
+
+def gradient(
+    box: BlackBox, images: Array, target: Target | Sequence[Target | None] | None = None
+) -> np.ndarray[Any, Any]:
+    """Return S1(x0) = ∇f(x0), the rule f(x) ≈ f(x0) + ⟨∇f(x0), x − x0⟩ (eq. 2).
+
+    Parameters
+    ----------
+    box
+        A black box with gradients.
+    images
+        (N, *shape) in pixel space.
+    target
+        As in `explain`.
+
+    Returns
+    -------
+    ndarray
+        (N, *shape), signed.
+
+    Raises
+    ------
+    NoGradientError
+        If the black box gives scores only.
+    """
+    differentiable = require_gradient(box)
+    native = getattr(box, "native", np.asarray)
+    pixels = native(to_numpy(images))
+    scores = to_numpy(ask(box, pixels))
+    weights, _ = resolve(target, scores, box.spec.class_names)
+    return to_numpy(differentiable.scores_and_gradient(pixels, native(weights))[1])

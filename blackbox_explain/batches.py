@@ -63,7 +63,7 @@ class Job:
             LevelStack(levels, spec.spatial),
             native(weights.astype(on_host.dtype)),
         )
-        original = xp.sum(score.weights * scores, axis=1)
+        original = score.targets(scores)
         perturbed = score.of_images(levels[0, ...])
         start = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
         solution = solve(score, start, regularizer, settings, self.seed, lambda: advance(len(names)))

@@ -194,7 +194,7 @@ def _checked(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
             if array.min() >= 0 and array.max() > 1 and high == 1
             else "undo any normalisation: the box does it",
         )
-    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+    return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
 
 
 def _versions() -> dict[str, str]:

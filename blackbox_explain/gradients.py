@@ -81,7 +81,7 @@ class MaskedScore:
     def of_images(self, images: Array) -> Array:
         """Return the targets' scores (N,) of images (N, *shape)."""
         self.evaluations["scores"] += 1
-        return self._targets(ask(self.box, images))
+        return self.targets(ask(self.box, images))
 
     def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the targets' scores (N,) and their gradient by the mask (N, *cells).
@@ -99,12 +99,12 @@ class MaskedScore:
         self.evaluations["gradients"] += 1
         scores, by_images = _guarded(box.scores_and_gradient, images, self.weights)
         by_mask = namespace(mask).sum(by_images * slope, axis=1)
-        return self._targets(scores), self.upsampling.down(by_mask)
+        return self.targets(scores), self.upsampling.down(by_mask)
 
-    def _targets(self, scores: Array) -> Array:
+    def targets(self, scores: Array) -> Array:
+        """Return the targets' scores (N,) among scores (N, K); what a target does not name may be NaN or infinite."""
         xp = namespace(scores)
-        chosen = self.weights != 0
-        return xp.sum(xp.where(chosen, self.weights * scores, xp.zeros_like(scores)), axis=1)
+        return xp.sum(xp.where(self.weights != 0, scores, xp.zeros_like(scores)) * self.weights, axis=1)
 
 
 def _guarded(call: Any, images: Array, *rest: Array) -> Any:

@@ -101,9 +101,9 @@ class Blur(_SameForAll):
         σ0 in pixels; None is the paper's 10 at 224 pixels, in proportion to the shortest side.
     levels_count
         2 mixes the image with one blurred image, as the authors' code does.  More are a scale space, linear in σ,
-        that approaches the paper's blur of another width at each pixel.  Over the photos in the tests, with masks of
-        all values, 11 levels are within 0.011 of the exact per-pixel blur on average and 2 levels within 0.05, of a
-        range of 1.
+        that approaches the paper's blur of another width at each pixel.  Mean absolute error against the exact
+        per-pixel blur on the sample photos at σ0 = 10 pixels, of a range of 1: 0.001 with 11 levels, 0.03 with 2
+        (the test suite holds both).
     """
 
     sigma: float | None = None

@@ -185,7 +185,7 @@ def _load(point: EntryPoint) -> Any:
         return point.load()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in ("", "blackbox_explain_adapters"):
+        if missing in ("", point.module.partition(".")[0]):
             raise
         raise BackendMissingError(
             f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{missing}]'"

@@ -215,7 +215,7 @@ class TorchBlackBox:
     def _tensor(self, array: Array) -> torch.Tensor:
         if isinstance(array, torch.Tensor):
             return array.to(self.device)
-        return torch.tensor(np.asarray(array), device=self.device)
+        return torch.tensor(np.ascontiguousarray(array), device=self.device)
 
     @staticmethod
     def _as_given(given: Array, answers: tuple[torch.Tensor, ...]) -> tuple[Array, ...]:

@@ -1,0 +1,159 @@
+"""PyTorch in all its forms: modules, TorchScript, exported programs, precisions, memory formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import blackbox_explain as bx
+from blackbox_explain.errors import InputError, ModelError, NoGradientError, UnsupportedModelError
+from tests.test_invariance import Small
+
+SHAPE = (3, 24, 24)
+PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=0.25, channels="BGR")
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return Small().eval()
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)
+
+
+def scripted(model: torch.nn.Module, folder: Path) -> Any:
+    traced = torch.jit.trace(model, torch.zeros(1, *SHAPE), check_trace=False)
+    traced.save(str(folder / "model.pt"))
+    return folder / "model.pt"
+
+
+def exported(model: torch.nn.Module, folder: Path) -> Any:
+    batch = {"images": {0: torch.export.Dim("batch", min=1, max=64)}}
+    program = torch.export.export(model, (torch.zeros(2, *SHAPE),), dynamic_shapes=batch)
+    torch.export.save(program, folder / "model.pt2")
+    return folder / "model.pt2"
+
+
+def exported_fixed(model: torch.nn.Module, folder: Path) -> Any:
+    torch.export.save(torch.export.export(model, (torch.zeros(2, *SHAPE),)), folder / "fixed.pt2")
+    return folder / "fixed.pt2"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("form", [lambda model, _folder: model, scripted, exported, exported_fixed])
+def test_every_form_gives_the_same_scores_and_gradients(
+    form: Any, model: torch.nn.Module, images: np.ndarray, tmp_path: Path
+) -> None:
+    inputs = torch.tensor(images, requires_grad=True)
+    expected = model((inputs - torch.tensor([0.4, 0.5, 0.6])[:, None, None]).flip(1) / 0.25).softmax(1)
+    weights = np.random.default_rng(1).random((3, 5), dtype=np.float32)
+    (expected * torch.tensor(weights)).sum().backward()
+    box = bx.wrap(form(model, tmp_path), shape=SHAPE, preprocessing=PREPROCESSING)
+    np.testing.assert_allclose(box.scores(images), expected.detach().numpy(), atol=1e-6)
+    scores, gradient = box.scores_and_gradient(images, weights)
+    np.testing.assert_allclose(scores, expected.detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(gradient, inputs.grad.numpy(), atol=1e-7)
+    assert box.activation == "softmax"
+    result = bx.explain(box, images, progress=False, steps=2)
+    assert any("softmax" in sentence for sentence in result.settings["assumptions"])
+    assert result.model_fingerprint.startswith("sha256:")
+
+
+def test_exported_programs_tell_their_shape(model: torch.nn.Module, tmp_path: Path) -> None:
+    box = bx.wrap(exported_fixed(model, tmp_path))
+    assert box.spec.shape == SHAPE
+    assert any("no preprocessing" in sentence for sentence in box.assumptions)
+    with pytest.raises(InputError, match="another shape"):
+        bx.wrap(exported_fixed(model, tmp_path), shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_inside_the_callers_modes(mode: Any, model: torch.nn.Module, images: np.ndarray) -> None:
+    box = bx.wrap(model, shape=SHAPE)
+    weights = np.ones((3, 5), np.float32) * np.arange(5, dtype=np.float32)
+    expected = box.scores_and_gradient(images, weights)[1]
+    with mode():
+        found = box.scores_and_gradient(torch.tensor(images), torch.tensor(weights))[1]
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("options", [{"channels_last": True}, {"autocast": "bfloat16"}, {"device": "cpu"}])
+def test_options_change_speed_and_not_the_answer(options: Any, model: torch.nn.Module, images: np.ndarray) -> None:
+    plain = bx.wrap(model, shape=SHAPE).scores(images)
+    found = bx.wrap(model, shape=SHAPE, **options).scores(images)
+    np.testing.assert_allclose(found, plain, atol=5e-3 if "autocast" in options else 1e-5)
+
+
+def test_other_precisions(model: torch.nn.Module, images: np.ndarray) -> None:
+    plain = bx.wrap(model, shape=SHAPE).scores(images)
+    double = bx.wrap(model.double(), shape=SHAPE)
+    np.testing.assert_allclose(double.scores(images), plain, atol=1e-6)
+    assert double.scores_and_gradient(images, np.ones((3, 5), np.float32))[1].dtype == np.float32
+
+
+class Answers(torch.nn.Module):
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.make(images.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("make", "note"),
+    [
+        (lambda scores: (scores, None), "first of its outputs"),
+        (lambda scores: {"logits": scores, "loss": None}, "'logits'"),
+        (lambda scores: {"anything": scores}, "only output"),
+    ],
+)
+def test_scores_among_other_outputs(make: Any, note: str, images: np.ndarray) -> None:
+    box = bx.wrap(Answers(make), shape=SHAPE)
+    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)), atol=1e-6)
+    assert any(note in sentence for sentence in box.assumptions)
+
+
+def test_activations(images: np.ndarray) -> None:
+    mean = images.mean(axis=(2, 3)) * 8 - 4
+    linear = Answers(lambda scores: scores * 8 - 4)
+    np.testing.assert_allclose(bx.wrap(linear, shape=SHAPE, activation="none").scores(images), mean, atol=1e-5)
+    np.testing.assert_allclose(
+        bx.wrap(linear, shape=SHAPE, activation="sigmoid").scores(images), 1 / (1 + np.exp(-mean)), atol=1e-6
+    )
+    one = bx.wrap(Answers(lambda scores: scores[:, :1] * 8 - 2), shape=SHAPE)
+    one.scores(images)
+    assert one.activation == "sigmoid"
+    probable = bx.wrap(Answers(lambda scores: scores.softmax(1)), shape=SHAPE)
+    probable.scores(images)
+    assert probable.activation == "none"
+
+
+def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--shape"):
+        bx.wrap(model)
+    with pytest.raises(InputError, match="activation"):
+        bx.wrap(model, shape=SHAPE, activation="relu")
+    with pytest.raises(InputError, match="cannot move there"):
+        bx.wrap(model, shape=SHAPE, device="cuda:99")
+    with pytest.raises(InputError, match="float99"):
+        bx.wrap(model, shape=SHAPE, autocast="float99")
+    with pytest.raises(InputError, match="per channel|3"):
+        bx.wrap(model, shape=SHAPE, preprocessing=bx.Preprocessing(mean=(0.1, 0.2)))
+    with pytest.raises(NoGradientError, match="detached"):
+        bx.explain(bx.wrap(Answers(lambda scores: scores.detach()), shape=SHAPE), images)
+    with pytest.raises(ModelError, match="not among the outputs"):
+        bx.wrap(Answers(lambda _scores: {"a": 1, "b": 2}), shape=SHAPE).scores(images)
+    (tmp_path / "junk.pt2").write_bytes(b"junk")
+    (tmp_path / "junk.pt").write_bytes(b"junk")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    for name in ("junk.pt2", "junk.pt", "weights.pt"):
+        with pytest.raises(UnsupportedModelError, match=name):
+            bx.wrap(tmp_path / name, shape=SHAPE)

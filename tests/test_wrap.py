@@ -1,0 +1,108 @@
+"""`wrap`: callables, names, module:function, and adapters that are missing or broken."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain import registry
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError, NoGradientError, UnsupportedModelError
+from tests.toys import Linear
+
+
+def test_a_function_is_a_score_only_black_box() -> None:
+    box = bx.wrap(lambda images: images.mean(axis=(2, 3)), shape=(3, 8, 8), class_names=["r", "g", "b"])
+    images = np.random.default_rng(0).random((2, 3, 8, 8))
+    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)))
+    assert not isinstance(box, bx.DifferentiableBlackBox)
+    with pytest.raises(NoGradientError, match="gradient=function"):
+        bx.explain(box, images, "g")
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("activation", ["none", "softmax", "log_softmax"])
+def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
+    rng = np.random.default_rng(0)
+    filters = rng.normal(size=(3, 4, 4, 2) if layout == "channels_first" else (4, 4, 3, 2))
+    box = bx.wrap(
+        lambda images: np.tensordot(images, filters, 3),
+        gradient=lambda images, weights: np.tensordot(weights, filters, ([1], [3])),
+        shape=(3, 4, 4),
+        preprocessing=bx.Preprocessing((0.4, 0.5, 0.6), (0.5, 0.25, 0.2), layout=layout),
+        activation=activation,
+    )
+    images, direction = rng.random((2, 3, 4, 4)), rng.normal(size=(2, 3, 4, 4))
+    weights = rng.normal(size=(2, 2))
+    step = 1e-6
+    numeric = np.sum(weights * (box.scores(images + step * direction) - box.scores(images - step * direction))) / (2 * step)
+    _, gradient = box.scores_and_gradient(images, weights)
+    assert np.sum(gradient * direction) == pytest.approx(numeric, rel=1e-5)
+    assert bx.explain(box, images, 0, progress=False, steps=2).status
+
+
+def test_what_a_function_must_answer() -> None:
+    for answer, message in ((np.zeros(2), r"\(2,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
+        box = bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8))
+        with pytest.raises(ModelError, match=message):
+            box.scores(np.zeros((2, 3, 8, 8)))
+
+
+def make_linear() -> Linear:
+    return Linear(np.ones((1, 8, 8)) / 64)
+
+
+def make_nothing() -> Any:
+    raise ValueError("no weights")
+
+
+def test_names_and_functions(default_box: bx.BlackBox) -> None:
+    assert default_box.spec.class_names is not None
+    assert default_box.spec.class_names[281] == "tabby, tabby cat"
+    assert isinstance(bx.wrap("tests.test_wrap:make_linear"), Linear)
+    for text, message in (
+        ("tests.test_wrap:missing", "cannot be imported"),
+        ("tests.no_such_module:make", "cannot be imported"),
+        ("tests.test_wrap:make_nothing", "no weights"),
+        ("model.xyz", "names no model"),
+        ("missing.pt2", "no such model file"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=message):
+            bx.wrap(text)
+    with pytest.raises(InputError, match="knows its own input"):
+        bx.wrap("efficientnet-lite0", shape=(3, 32, 32))
+    with pytest.raises(InputError, match="described twice"):
+        bx.wrap(make_nothing, spec=bx.InputSpec((1, 8, 8)), shape=(1, 8, 8))
+    with pytest.raises(UnsupportedModelError, match="No adapter fits"):
+        bx.wrap(object())
+
+
+def test_a_broken_adapter_warns_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = registry.entry_points
+    broken = EntryPoint("tests", "tests.no_such_module:wrap", registry.ADAPTERS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [*real(group=group), broken])
+
+    class Function:
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            return images.mean(axis=(2, 3))
+
+    with pytest.warns(RuntimeWarning, match="broken"):
+        box = bx.wrap(Function(), shape=(3, 8, 8))
+    assert box.scores(np.zeros((1, 3, 8, 8))).shape == (1, 3)
+
+
+def test_a_missing_framework_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "adapter_of_missing_framework.py").write_text("import no_such_framework")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("tests", "adapter_of_missing_framework:wrap", registry.ADAPTERS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+
+    class Model:
+        pass
+
+    with pytest.raises(BackendMissingError, match=r"pip install .*no_such_framework"):
+        bx.wrap(Model())

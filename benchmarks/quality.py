@@ -42,7 +42,7 @@ def learn(box: BlackBox, photos: LabelledPhotos, preset: PresetName, cache: Path
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
         key = {"preset": repr(PRESETS[preset]), "photos": [path.name for path in photos.paths[rows]]}
-        key["model"] = [box.fingerprint()] if hasattr(box, "fingerprint") else []
+        key["model"] = [getattr(box, "fingerprint", str)()]
         stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")
         if not timing.exists():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain import samples
 from benchmarks.common import data_folder
+from blackbox_explain import samples
 
 
 @pytest.fixture(scope="session")

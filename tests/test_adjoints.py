@@ -54,7 +54,9 @@ def test_authors_upsampling_goes_back_without_its_blur(size: tuple[int, ...], se
     up = make_upsampling("nearest_blur", cells, size, np.zeros(1))
     image = np.random.default_rng(seed).normal(size=(1, *size))
     sums = functools.reduce(
-        lambda array, axis: np.add.reduceat(array, np.searchsorted(*_cell_starts(size[axis], cells[axis])), axis=axis + 1),
+        lambda array, axis: np.add.reduceat(
+            array, np.searchsorted(*_cell_starts(size[axis], cells[axis])), axis=axis + 1
+        ),
         range(len(size)),
         image,
     )
@@ -64,7 +66,9 @@ def test_authors_upsampling_goes_back_without_its_blur(size: tuple[int, ...], se
 @pytest.mark.parametrize("name", [*PERTURBATIONS, "reference"])
 @quick
 @given(spatial, seeds, st.sampled_from(["float64", "float32"]), st.sampled_from(["numpy", "torch"]))
-def test_interpolation_slope_is_the_derivative(name: str, size: tuple[int, ...], seed: int, dtype: str, library: str) -> None:
+def test_interpolation_slope_is_the_derivative(
+    name: str, size: tuple[int, ...], seed: int, dtype: str, library: str
+) -> None:
     rng = np.random.default_rng(seed)
     images = rng.random((3, 2, *size)).astype(dtype)
     perturbation = PERTURBATIONS.get(name) or Reference(1 - images)
@@ -133,7 +137,9 @@ def test_activation_adjoint(seed: int, activation: str) -> None:
     rng = np.random.default_rng(seed)
     outputs, weights, direction = (rng.normal(size=(2, 4)) for _ in range(3))
     step = 1e-6
-    numeric = np.sum(weights * (activate(outputs + step * direction, activation) - activate(outputs - step * direction, activation)))
+    numeric = np.sum(
+        weights * (activate(outputs + step * direction, activation) - activate(outputs - step * direction, activation))
+    )
     exact = np.sum(activation_adjoint(activate(outputs, activation), weights, activation) * direction)
     np.testing.assert_allclose(numeric / (2 * step), exact, rtol=1e-5, atol=1e-8)
 

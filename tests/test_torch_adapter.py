@@ -145,7 +145,7 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
         bx.wrap(model, shape=SHAPE, device="cuda:99")
     with pytest.raises(InputError, match="float99"):
         bx.wrap(model, shape=SHAPE, autocast="float99")
-    with pytest.raises(InputError, match="per channel|3"):
+    with pytest.raises(InputError, match="another number of channels"):
         bx.wrap(model, shape=SHAPE, preprocessing=bx.Preprocessing(mean=(0.1, 0.2)))
     with pytest.raises(NoGradientError, match="detached"):
         bx.explain(bx.wrap(Answers(lambda scores: scores.detach()), shape=SHAPE), images)

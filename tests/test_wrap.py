@@ -39,7 +39,9 @@ def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
     images, direction = rng.random((2, 3, 4, 4)), rng.normal(size=(2, 3, 4, 4))
     weights = rng.normal(size=(2, 2))
     step = 1e-6
-    numeric = np.sum(weights * (box.scores(images + step * direction) - box.scores(images - step * direction))) / (2 * step)
+    numeric = np.sum(weights * (box.scores(images + step * direction) - box.scores(images - step * direction))) / (
+        2 * step
+    )
     _, gradient = box.scores_and_gradient(images, weights)
     assert np.sum(gradient * direction) == pytest.approx(numeric, rel=1e-5)
     assert bx.explain(box, images, 0, progress=False, steps=2).status

@@ -1,0 +1,36 @@
+# make demo: explain a photo.  make test: every check.  Both set up what is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test lint figures
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV): about a minute, and a few hundred megabytes for PyTorch"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable '.[default-model,dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out explanations
+	@echo "open explanations/coffee.png"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+# The pictures of the README.
+figures: setup
+	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out docs --quiet
+	rm -f docs/coffee.npz docs/coffee.json

@@ -1,0 +1,101 @@
+"""What the learner's loop costs over the model itself: one step against one bare forward and backward, in one run.
+
+Run with ``python -m benchmarks.overhead``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import machine, store
+from blackbox_explain import Blur, wrap
+from blackbox_explain.gradients import MaskedScore
+from blackbox_explain.interpolation import LevelStack
+from blackbox_explain.jitter import canvas
+from blackbox_explain.masks import make_upsampling, mask_shape_for
+from blackbox_explain.presets import PRESETS, PresetName, settings_for
+from blackbox_explain.regularizers import Regularizer
+from blackbox_explain.solve import solve
+
+TARGET = 1.05
+"""The most that a step may cost, in bare model runs, at a batch of 16."""
+
+console = Console(width=100, highlight=False)
+
+
+def paired(first: Callable[[], None], second: Callable[[], None], repeats: int) -> tuple[float, float, float]:
+    """Time two functions in turns; return the medians of both in seconds, and the median of the ratios of the pairs."""
+    times = np.empty((repeats, 2))
+    for repeat in range(-1, repeats):
+        # Alternate who goes first; the first pair warms up and is not kept.
+        for place in (0, 1) if repeat % 2 else (1, 0):
+            started = time.perf_counter()
+            (first, second)[place]()
+            times[max(repeat, 0), place] = time.perf_counter() - started
+    return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 0] / times[:, 1]))
+
+
+def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[str, Any]:
+    """Time `steps` steps of the loop against as many bare forward and backward runs of the same module."""
+    box: Any = wrap("efficientnet-lite0")
+    settings = settings_for(preset, {"steps": steps})
+    spatial = box.spec.spatial
+    cells = mask_shape_for(spatial)
+    images = box.native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
+    weights = torch.nn.functional.one_hot(torch.arange(batch), 1000).float()
+    levels = Blur(levels_count=settings.blur_levels).levels(images, box.spec, 0)
+    score = MaskedScore(
+        box,
+        make_upsampling(settings.upsampling, cells, spatial, images),
+        LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spatial),
+        LevelStack(levels, spatial),
+        weights,
+    )
+    regularizer = Regularizer(settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, "deletion")
+    start = torch.full((batch, *cells), 0.5)
+    inputs = box.spec.preprocessing.forward(images).contiguous(memory_format=torch.channels_last)
+
+    def loop() -> None:
+        solve(score, start, regularizer, settings, seed=0)
+
+    def bare() -> None:
+        for _ in range(steps):
+            leaf = inputs.detach().requires_grad_()
+            torch.autograd.grad((torch.softmax(box.module(leaf), dim=1) * weights).sum(), leaf)
+
+    ours, model, ratio = paired(loop, bare, repeats)
+    return {
+        "preset": preset,
+        "batch": batch,
+        "loop_ms": ours / steps * 1e3,
+        "model_ms": model / steps * 1e3,
+        "ratio": ratio,
+    }
+
+
+def main(
+    steps: Annotated[int, typer.Option(help="Steps of one timing.")] = 10,
+    repeats: Annotated[int, typer.Option(help="Pairs of timings.")] = 9,
+) -> None:
+    """Measure the overhead of the loop for batches of 1, 8 and 16 and every preset."""
+    rows = [measure(preset, batch, steps, repeats) for preset in PRESETS for batch in (1, 8, 16)]
+    table = Table("preset", "batch", "loop, ms / step", "model, ms / step", "ratio", f"at most {TARGET} at 16")
+    for row in rows:
+        verdict = ("met" if row["ratio"] <= TARGET else "MISSED") if row["batch"] == 16 else ""
+        times = (f"{row['loop_ms']:.1f}", f"{row['model_ms']:.1f}", f"{row['ratio']:.3f}")
+        table.add_row(row["preset"], str(row["batch"]), *times, verdict)
+    console.print(machine()["processor"])
+    console.print(table)
+    console.print(f"stored in {store('overhead', {'steps': steps, 'repeats': repeats, 'rows': rows}).name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,148 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from blackbox_explain import Explanation, samples
+from blackbox_explain.cli import app
+from tests.test_images import broken_files
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_help_shows_examples() -> None:
+    for command in ([], ["explain"], ["models"]):
+        done = run(*command, "--help")
+        assert done.exit_code == 0
+    assert "blackbox-explain explain cat.jpg" in run("explain", "--help").output
+
+
+def test_one_photo_leaves_a_picture_a_result_and_a_summary(tmp_path: Path) -> None:
+    done = run("explain", samples.COFFEE, "--out", tmp_path / "new" / "folder")
+    assert done.exit_code == 0, done.output
+    assert "espresso" in done.output
+    folder = tmp_path / "new" / "folder"
+    assert {path.name for path in folder.iterdir()} == {"coffee.png", "coffee.npz", "coffee.json"}
+    with Image.open(folder / "coffee.png") as picture:
+        assert picture.width > 2 * picture.height
+        assert np.asarray(picture.convert("RGB")).std() > 20
+    result = Explanation.load(folder / "coffee.npz")
+    summary = json.loads((folder / "coffee.json").read_text())
+    assert summary["score_original"] == pytest.approx(result.score_original[0])
+    assert summary["score_masked"] < 0.5 * summary["score_original"]
+    assert summary["settings"]["preset"] == "fast"
+    assert f"{result.score_original[0]:.4f}" in done.output
+
+
+def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:
+    done = run("explain", samples.CAT, "--out", tmp_path, "--json", "--target", "tabby", "--game", "preservation")
+    (only,) = json.loads(done.stdout)
+    assert only["target"] == "tabby"
+    assert only["settings"]["game"] == "preservation"
+    assert run("explain", samples.CAT, "--out", tmp_path, "--quiet").output == ""
+
+
+def test_good_photos_of_a_run_are_finished_and_kept(tmp_path: Path) -> None:
+    broken = broken_files(tmp_path)
+    other = tmp_path / "copy" / "cat.jpg"
+    other.parent.mkdir()
+    shutil.copy(samples.CAT, other)
+    out = tmp_path / "out"
+    done = run("explain", samples.CAT, *broken.values(), other, "--out", out, "--batch-size", "3")
+    assert done.exit_code == 2
+    assert "2 of 8 explained" in done.output
+    for path in broken.values():
+        assert str(path) in done.output.replace("\n", "")
+    assert {path.name for path in out.glob("*.npz")} == {"cat.npz", "cat-2.npz"}
+    first, second = (Explanation.load(out / name) for name in ("cat.npz", "cat-2.npz"))
+    np.testing.assert_array_equal(first.mask, second.mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "tabbi"], "tabby"),
+        (["--target", "5000"], "no such class"),
+        (["--target", "tabby", "--versus", "tabby"], "minus itself"),
+        (["--versus", "tabby"], "one --target"),
+        (["--top", "3", "--target", "tabby"], "stands alone"),
+        (["--model", "no-such-model"], "names no model"),
+        (["--model", "missing.pt2"], "no such model file"),
+        (["--device", "cuda:9"], "cannot move there"),
+        (["--shape", "three"], "such as 3,224,224"),
+        (["--classes", "missing.txt"], "cannot be read"),
+    ],
+)
+def test_mistakes_are_messages(options: list[str], message: str, tmp_path: Path) -> None:
+    done = run("explain", samples.CAT, "--out", tmp_path, *options)
+    assert done.exit_code == 2
+    assert "error:" in done.output
+    assert message in done.output.replace("\n", " ")
+    assert "Traceback" not in done.output
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("explain", samples.CAT, "--out", tmp_path / "file")
+    assert done.exit_code == 2
+    assert "cannot be written" in done.output
+    if os.geteuid() != 0:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert run("explain", samples.CAT, "--out", tmp_path / "locked").exit_code == 2
+
+
+def test_models_lists_what_can_be_explained() -> None:
+    done = run("models")
+    assert "efficientnet-lite0 (default)" in done.output
+    assert ".pt2" in done.output
+    classes = run("models", "--classes", "efficientnet-lite0", "--like", "tabby")
+    assert classes.output.split() == ["281", "tabby,", "tabby", "cat"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--perturbation", "noise"], ["--preset", "authors"], ["--target", "3", "--target", "4"]]
+)
+def test_options_reach_the_learner(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    out = tmp_path / "out"
+    model = [
+        "--model",
+        "tests.test_cli:tiny_model",
+        "--shape",
+        "3,32,32",
+        "--mean",
+        "0.5",
+        "--std",
+        "0.5,0.5,0.5",
+        "--bgr",
+    ]
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"name {index}" for index in range(6)))
+    done = run("explain", samples.CAT, "--out", out, *model, "--classes", names, *options)
+    assert done.exit_code == 0, done.output
+    settings = json.loads((out / "cat.json").read_text())
+    assert options[1] in (settings["settings"]["perturbation"], settings["settings"]["preset"], "3")
+    if options[0] == "--target":
+        assert settings["target"] == "name 3 + name 4"
+    if options[1] == "authors":
+        assert settings["settings"]["perturbation"] == "reference"
+
+
+def tiny_model() -> object:
+    import torch
+
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 5), torch.nn.Tanh(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )

@@ -1,0 +1,110 @@
+"""The result: saved and loaded, verified, printed, drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.errors import InputError, ResultError
+from tests.toys import Faulty, Linear, Regions, box_region
+
+
+@pytest.fixture(scope="module")
+def box() -> Regions:
+    return Regions([box_region((48, 40), (8, 8), (28, 30))])
+
+
+@pytest.fixture(scope="module")
+def result(box: Regions) -> bx.Explanation:
+    images = np.concatenate([box.image(), box.image()[:, :, ::-1]])
+    return bx.explain(box, images, "texture", progress=False)
+
+
+def test_fields_fit_each_other(result: bx.Explanation) -> None:
+    assert result.mask.shape == (2, 14, 14)
+    assert result.saliency.shape == (2, 48, 40)
+    assert result.history.shape == (2, 40)
+    assert (result.evaluations[:, 1] == 48).all()
+    np.testing.assert_array_equal(result.scores[:, 1], result.score_masked)
+    left = (result.score_masked - result.score_perturbed) / (result.score_original - result.score_perturbed)
+    np.testing.assert_allclose(result.suppression, 1 - left)
+    np.testing.assert_allclose(result.area, result.saliency.mean(axis=(1, 2)))
+    assert result.settings["gradients"] == "exact"
+
+
+def test_save_and_load_return_the_same(result: bx.Explanation, tmp_path: Path) -> None:
+    path = result.save(tmp_path / "result")
+    assert path.name == "result.npz"
+    loaded = bx.Explanation.load(path)
+    for field in dataclasses.fields(result):
+        before, after = getattr(result, field.name), getattr(loaded, field.name)
+        np.testing.assert_array_equal(before, after, err_msg=field.name) if isinstance(before, np.ndarray) else None
+        assert isinstance(before, np.ndarray) or json.dumps(before) == json.dumps(after)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
+
+
+def test_files_that_are_no_results(result: bx.Explanation, tmp_path: Path) -> None:
+    good = result.save(tmp_path / "good.npz").read_bytes()
+    (tmp_path / "short.npz").write_bytes(good[: len(good) // 2])
+    (tmp_path / "text.npz").write_text("hello")
+    np.savez(tmp_path / "other.npz", mask=np.zeros(3))
+    np.savez(tmp_path / "pickle.npz", meta=np.asarray([object()], dtype=object))
+    for name in ("short", "text", "other", "pickle"):
+        with pytest.raises(ResultError, match="not a saved explanation"):
+            bx.Explanation.load(tmp_path / f"{name}.npz")
+    with pytest.raises(ResultError, match="no such file"):
+        bx.Explanation.load(tmp_path / "missing.npz")
+    with pytest.raises(ResultError, match="cannot be written"):
+        result.save(tmp_path / "no" / "folder" / "result.npz")
+
+
+def test_verify_recomputes_the_scores(box: Regions, result: bx.Explanation) -> None:
+    assert bx.verify(result, box).max() < 1e-12
+    other = Regions([box_region((48, 40), (0, 0), (10, 10))])
+    assert bx.verify(result, other).max() > 0.1
+    with pytest.raises(InputError, match="not the images"):
+        bx.verify(result, box, result.images[:1])
+
+
+def test_summary_and_dict(result: bx.Explanation) -> None:
+    lines = result.summary().splitlines()
+    assert lines[0] == "deletion by blur, preset fast"
+    assert len(lines) == 4
+    assert "texture" in lines[2]
+    whole = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert whole["rows"][1]["score_original"] == pytest.approx(1.0)
+
+
+def test_failed_rows_are_shown_as_failed() -> None:
+    box = Faulty(lambda scores: scores * np.nan)
+    images = np.stack([np.full((1, 16, 16), 0.5), np.ones((1, 16, 16))])
+    result = bx.explain(box, images, 0, progress=False)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][1]["score_masked"] is None
+    assert "failed" in result.summary()
+    with pytest.raises(InputError, match="cannot be drawn"):
+        result.plot(1)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 24), (1, 32, 24), (2, 90), (1, 16, 18, 20)])
+def test_plots_of_pictures_signals_and_volumes(shape: tuple[int, ...], tmp_path: Path) -> None:
+    box = Linear(np.random.default_rng(0).random(shape) / np.prod(shape))
+    result = bx.explain(box, np.random.default_rng(1).random((1, *shape)), 0, progress=False, steps=2)
+    drawing = result.plot()
+    assert len(drawing.axes) == 3
+    drawing.savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 5000
+    with pytest.raises(InputError, match="no such row"):
+        result.plot(1)
+
+
+def test_rows_and_slices(result: bx.Explanation) -> None:
+    assert len(result) == 2
+    assert len(result[1]) == len(result[-1]) == len(result[:1]) == 1
+    np.testing.assert_array_equal(result[-1].mask, result.mask[1:])
+    with pytest.raises(IndexError):
+        result[2]

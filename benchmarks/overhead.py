@@ -64,7 +64,7 @@ def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[st
     inputs = box.spec.preprocessing.forward(images).contiguous(memory_format=torch.channels_last)
 
     def loop() -> None:
-        solve(score, start, regularizer, settings, seed=0)
+        solve(score, start, regularizer, settings, 0, torch.ones(batch))
 
     def bare() -> None:
         for _ in range(steps):

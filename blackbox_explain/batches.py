@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import namespace, to_numpy
+from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.gradients import MaskedScore, ask
@@ -25,6 +25,9 @@ from blackbox_explain.starts import start_mask
 from blackbox_explain.targets import Target, resolve
 
 __all__ = ["Job", "Row", "learn_all"]
+
+LEAST_FALL = 0.05
+"""A score that falls by less than this is not blown up further."""
 
 Row = dict[str, Any]
 """The fields of one row of an `Explanation`."""
@@ -66,7 +69,8 @@ class Job:
         original = score.targets(scores)
         perturbed = score.of_images(levels[0, ...])
         start = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
-        solution = solve(score, start, regularizer, settings, self.seed, lambda: advance(len(names)))
+        scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
+        solution = solve(score, start, regularizer, settings, self.seed, scale, lambda: advance(len(names)))
         masked = score.images(solution.mask)
         after = score.of_images(masked)
         upsampled = score.upsampling.up(solution.mask)
@@ -101,6 +105,12 @@ class Job:
                     ModelError("The scores are not finite", got=f"{found} before, after and fully perturbed")
                 )
         return learned
+
+
+def score_scale(original: Array, perturbed: Array) -> Array:
+    """Return what makes the fall from the original to the fully perturbed score one: (N,), at most 1 / `LEAST_FALL`."""
+    xp = namespace(original)
+    return 1 / xp.clip(original - perturbed, LEAST_FALL, None)
 
 
 def learn_all(

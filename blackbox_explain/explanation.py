@@ -53,7 +53,7 @@ class Explanation:
     objective
         (N,) eq. 4 at the final mask, without jitter.
     history
-        (N, steps) objective before each step; NaN after a row's end.
+        (N, steps) what was minimised, before each step; NaN after a row's end.
     evaluations
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     status

@@ -53,6 +53,9 @@ class Settings:
         Points of its integral, one gradient each.
     average
         The result is the mean of the masks of all steps instead of the last.
+    relative
+        The score is divided by what perturbing the whole image takes away from it, so that λ1 and λ2 mean the same for
+        a score of 0.4 as for one of 0.9; the paper does not.
     blur_levels, noise
         Of the perturbations given by name.
     tolerance
@@ -75,6 +78,7 @@ class Settings:
     start_area: float = 0.15
     start_points: int = 8
     average: bool = False
+    relative: bool = False
     blur_levels: int = 11
     noise: Literal["gaussian", "uniform"] = "gaussian"
     tolerance: float | None = None
@@ -105,7 +109,9 @@ PRESETS: dict[PresetName, Settings] = {
         blur_levels=2,
         noise="uniform",
     ),
-    "fast": Settings(steps=40, beta2=0.9, area_weight=3e-3, start="gradient", average=True, blur_levels=2),
+    "fast": Settings(
+        steps=40, beta2=0.9, area_weight=3e-3, start="gradient", average=True, relative=True, blur_levels=2
+    ),
 }
 
 PerturbationName = Literal["blur", "constant", "noise"]

@@ -50,7 +50,7 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     region = result.score_region[row]
     deletion = result.settings.get("game", "deletion") == "deletion"
     verb, short = ("deleted", "without it") if deletion else ("kept", "with it alone")
-    drawing = Figure(figsize=(10.5, 4.45), layout="constrained", facecolor="white")
+    drawing = Figure(figsize=(10.5, 4.2), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
     draw(left, result.images[row], None)
@@ -59,11 +59,16 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     name = textwrap.shorten(result.target[row], 34, placeholder="…")
     left.set_title(f"{name}\nscore {before:.4f}", fontsize=11)
     middle.set_title(f"learned mask\n{result.area[row]:.1%} of the image {verb}", fontsize=11)
-    right.set_title(f"{short}\nscore {after:.4f}, outlined region alone {region:.4f}", fontsize=11)
+    right.set_title(f"{short}\nscore {after:.4f}", fontsize=11)
     setting = result.settings
+    others = (
+        f"outlined region fully perturbed {region:.4f}, whole image {fully:.4f}"
+        if deletion
+        else f"outlined region alone untouched {region:.4f}, nothing {fully:.4f}"
+    )
     drawing.supxlabel(
-        f"{setting.get('game', '')} by {setting.get('perturbation', '')} · preset {setting.get('preset', '')} · "
-        f"whole image perturbed: {fully:.4f} · {result.status[row]}",
+        f"{setting.get('game', '')} by {setting.get('perturbation', '')}, preset {setting.get('preset', '')}: "
+        f"{others}; {result.status[row]}",
         fontsize=8.5,
         color="#555555",
     )

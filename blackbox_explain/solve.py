@@ -30,7 +30,7 @@ class Solution:
     mask
         (N, *cells), in the library of the start; NaN where the score was not finite.
     history
-        (N, steps) objective (eq. 4, with that step's jitter) before each step; NaN after a row's end.
+        (N, steps) objective (eq. 4, with that step's jitter and the scale) before each step; NaN after a row's end.
     steps
         (N,) steps done for each row.
     """
@@ -46,6 +46,7 @@ def solve(
     regularizer: Regularizer,
     settings: Settings,
     seed: int,
+    scale: Array,
     on_step: Callable[[], None] = lambda: None,
 ) -> Solution:
     """Minimise eq. 4 over a batch of masks by projected Adam.
@@ -62,6 +63,8 @@ def solve(
         Steps, optimizer, jitter, averaging and tolerance.
     seed
         Of the jitter.
+    scale
+        (N,) factors of the scores; ones for eq. 4 as it stands.
     on_step
         Called after each step.
 
@@ -70,7 +73,7 @@ def solve(
     A row leaves the batch when its objective is not finite or, with `settings.tolerance`, no longer falls.
     """
     xp = namespace(start)
-    sign = 1.0 if regularizer.game == "deletion" else -1.0
+    scale = scale if regularizer.game == "deletion" else -scale
     optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2)
     mask, state, total = start, optimizer.init(start), start * 0
     active = np.arange(start.shape[0])
@@ -82,10 +85,10 @@ def solve(
         offset = offset_at(seed, step, settings.jitter, mask.ndim - 1)
         value, by_score = score.value_and_gradient(mask, offset)
         penalty, by_penalty = regularizer(mask)
-        recent.append(penalty + sign * value)
+        recent.append(penalty + scale * value)
         # A gradient that is not finite must not reach the mask, whose values index the levels.
         by_score = xp.where(xp.isfinite(by_score), by_score, xp.zeros_like(by_score))
-        change, state = optimizer.update(by_penalty + sign * by_score, state, step)
+        change, state = optimizer.update(by_penalty + _per_row(scale, mask) * by_score, state, step)
         mask = xp.clip(mask + change, 0.0, 1.0)
         total = total + mask if settings.average else total
         on_step()
@@ -102,8 +105,13 @@ def solve(
         if not stays.all():
             rows = constant_like(np.flatnonzero(stays), mask, integer=True)
             mask, total, score, active = mask[rows, ...], total[rows, ...], score.take(rows), active[stays]
+            scale = scale[rows]
             state = tuple(one[rows, ...] for one in state)
     return Solution(xp.stack([results[row] for row in range(start.shape[0])]), history, done)
+
+
+def _per_row(values: Array, mask: Array) -> Array:
+    return namespace(values).reshape(values, (-1,) + (1,) * (mask.ndim - 1))
 
 
 def _stays(history: np.ndarray[Any, Any], tolerance: float | None) -> np.ndarray[Any, Any]:

@@ -20,6 +20,9 @@ RADII = np.arange(0, 171, 5) / (224 * math.sqrt(2) / 2)
 
 SUPPRESSED = 0.99
 
+AUTHORS_EDGE = 10 / 8
+"""The authors soften their circles by a blur of 10 pixels, in cells."""
+
 
 def start_mask(
     score: MaskedScore,
@@ -79,7 +82,7 @@ def circle_start(
         (N,) scores of the untouched images.
     perturbed
         (N,) scores of the fully perturbed images, which 99 % refers to (the paper); None refers to the largest disc
-        instead (the authors' code).
+        instead and softens the edge of the discs (the authors' code).
 
     Returns
     -------
@@ -88,7 +91,9 @@ def circle_start(
     """
     xp = namespace(ones)
     half_diagonal = math.hypot(*spatial) / 2
-    discs = [constant_like(disc(tuple(ones.shape[1:]), spatial, r * half_diagonal), ones) for r in RADII]
+    discs = [constant_like(disc(tuple(ones.shape[1:]), spatial, r * half_diagonal), ones)[None, ...] for r in RADII]
+    if perturbed is None:
+        discs = [smooth(one, AUTHORS_EDGE) for one in discs]
     masks = [ones * (1 - d if game == "deletion" else d) for d in discs]
     if perturbed is None:
         largest = score.value(masks[-1])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain import BlackBox, load_images
+from blackbox_explain.images import Fit
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,27 +37,30 @@ class LabelledPhotos:
         (N,) class indices.
     images
         (N, *shape) in pixel space.
+    fit
+        How the photos were brought to the shape of the model.
     """
 
     paths: tuple[Path, ...]
     labels: np.ndarray[Any, np.dtype[np.int64]]
     images: np.ndarray[Any, np.dtype[np.float32]]
+    fit: Fit
 
 
-def confident_photos(box: BlackBox, least: float = 0.5, limit: int | None = None) -> LabelledPhotos:
+def confident_photos(box: BlackBox, fit: Fit, least: float = 0.5, limit: int | None = None) -> LabelledPhotos:
     """Return the shared photos that `box` classifies right with a score above `least`.
 
-    The names of the files begin with the index of the class.
+    The names of the files begin with the index of the class; `fit` is that of `load_images`.
     """
     paths = sorted((data_folder() / "photos").glob("*.JPEG"))
     if not paths:
         raise SystemExit(f"no photos in {data_folder() / 'photos'}; set BLACKBOX_EXPLAIN_DATA")
     labels = np.asarray([int(path.name.split("_")[0]) for path in paths])
-    images = load_images(paths, box.spec)
+    images = load_images(paths, box.spec, fit=fit)
     scores = np.concatenate([box.scores(images[first : first + 16]) for first in range(0, len(images), 16)])
     right = (scores.argmax(axis=1) == labels) & (scores.max(axis=1) > least)
     rows = np.flatnonzero(right)[:limit]
-    return LabelledPhotos(tuple(paths[row] for row in rows), labels[rows], images[rows])
+    return LabelledPhotos(tuple(paths[row] for row in rows), labels[rows], images[rows], fit)
 
 
 def machine() -> dict[str, Any]:

@@ -36,7 +36,7 @@ class OwnScore:
         cells = tuple(result.mask.shape[1:])
         self._mask = native(result.mask)
         self._fully_perturbed = levels[0, ...]
-        self._score = MaskedScore(
+        self._score = MaskedScore.of_batch(
             box,
             make_upsampling(self._settings.upsampling, cells, box.spec.spatial, images),
             LevelStack(canvas(levels, self._settings.jitter_kind, self._settings.jitter), box.spec.spatial),

@@ -52,7 +52,7 @@ def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[st
     images = box.native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
     weights = torch.nn.functional.one_hot(torch.arange(batch), 1000).float()
     levels = Blur(levels_count=settings.blur_levels).levels(images, box.spec, 0)
-    score = MaskedScore(
+    score = MaskedScore.of_batch(
         box,
         make_upsampling(settings.upsampling, cells, spatial, images),
         LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spatial),

@@ -1,6 +1,6 @@
 """Quality of the masks on real photos: objective, suppression, transfer to other perturbations, hard deletion.
 
-Run with ``python -m benchmarks.quality``; masks already learned with the same settings and model are taken from
+Run with ``python -m benchmarks.quality``; masks already learned by the same code, settings and model are taken from
 the cache, so an interrupted run goes on where it stopped.
 """
 
@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion, random_map
 from blackbox_explain import BlackBox, Blur, Constant, Explanation, Noise, Reference, explain, load_images, wrap
+from blackbox_explain.images import Fit
 from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation
 from blackbox_explain.presets import PRESETS, PresetName
 
@@ -38,11 +39,13 @@ console = Console(width=120, highlight=False)
 
 def learn(box: BlackBox, photos: LabelledPhotos, preset: PresetName, cache: Path) -> tuple[list[Explanation], float]:
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
+    sources = sorted((Path(__file__).parents[1] / "blackbox_explain").glob("*.py"))
+    code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     batches, seconds = [], 0.0
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
-        key = {"preset": repr(PRESETS[preset]), "photos": [path.name for path in photos.paths[rows]]}
-        key["model"] = [getattr(box, "fingerprint", str)()]
+        key = [code, repr(PRESETS[preset]), photos.fit, getattr(box, "fingerprint", str)()]
+        key += [path.name for path in photos.paths[rows]]
         stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")
         if not timing.exists():
@@ -63,7 +66,7 @@ def perturbation_of(box: BlackBox, photos: LabelledPhotos, preset: PresetName, r
     """Return the blur of a preset; the authors blur at the photo's own resolution."""
     if preset != "authors":
         return "blur"
-    return Reference(load_images(photos.paths[rows], box.spec, blur=PAPER_SIGMA))
+    return Reference(load_images(photos.paths[rows], box.spec, fit=photos.fit, blur=PAPER_SIGMA))
 
 
 def measure(box: BlackBox, photos: LabelledPhotos, preset: PresetName, batches: list[Explanation]) -> dict[str, Any]:
@@ -106,16 +109,17 @@ def maps_of(
 def main(
     limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
     presets: Annotated[str, typer.Option(help="Presets, separated by commas.")] = "paper,authors,fast",
+    fit: Annotated[Fit, typer.Option(help="How photos are brought to 224 × 224.")] = "crop",
     cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
 ) -> None:
     """Measure the masks of each preset on the shared photos that the default classifier gets right with p > 0.5."""
     cache.mkdir(parents=True, exist_ok=True)
     box = wrap("efficientnet-lite0")
-    photos = confident_photos(box, limit=limit)
+    photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
     chosen: list[PresetName] = [name for name in PRESETS if name in presets.split(",")]
     learned: dict[str, list[Explanation]] = {}
-    results: dict[str, Any] = {"photos": len(photos.paths), "presets": {}}
+    results: dict[str, Any] = {"photos": len(photos.paths), "fit": fit, "presets": {}}
     for preset in chosen:
         learned[preset], seconds = learn(box, photos, preset, cache)
         results["presets"][preset] = {"seconds_per_photo": seconds, **measure(box, photos, preset, learned[preset])}
@@ -127,7 +131,7 @@ def main(
     }
     show_deletions(results["hard_deletion"])
     if limit is None and len(chosen) == len(PRESETS):
-        console.print(f"stored in {store('quality', results).relative_to(RESULTS.parent.parent)}")
+        console.print(f"stored in {store(f'quality-{fit}', results).relative_to(RESULTS.parent.parent)}")
 
 
 def show_presets(presets: dict[str, Any]) -> None:

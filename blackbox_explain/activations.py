@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.errors import ModelError
 
 Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
 ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
@@ -18,7 +19,7 @@ def activate(outputs: Array, activation: Activation) -> Array:
     """Return scores (N, K) of raw outputs (N, K)."""
     xp = namespace(outputs)
     if activation == "sigmoid":
-        return 1 / (1 + xp.exp(-outputs))
+        return 0.5 * (1 + xp.tanh(0.5 * outputs))
     if activation in ("softmax", "log_softmax"):
         shifted = outputs - xp.max(outputs, axis=1, keepdims=True)
         exponentials = xp.exp(shifted)
@@ -48,9 +49,17 @@ def choose_activation(outputs: Array) -> tuple[Activation, str]:
         ``"none"``, ``"softmax"`` or ``"sigmoid"``.
     reason
         A sentence for the user.
+
+    Raises
+    ------
+    ModelError
+        If no row of the outputs is finite.
     """
     values = to_numpy(outputs).astype(np.float64)
-    if values.size and np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        raise ModelError("The outputs are not finite", got="NaN or infinity in every row", expected="class scores")
+    if np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
         if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
             return "none", "the outputs sum to one, so they are probabilities already"
         return "none", "the outputs lie in [0, 1] without summing to one, so they are taken as they are"

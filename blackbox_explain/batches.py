@@ -11,8 +11,8 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
-from blackbox_explain.gradients import MaskedScore, ask
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, TargetError
+from blackbox_explain.gradients import MaskedScore, ask, is_out_of_memory
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.jitter import canvas
 from blackbox_explain.masks import make_upsampling, mask_shape_for
@@ -59,7 +59,7 @@ class Job:
         scores = ask(box, images)
         on_host = to_numpy(scores)
         weights, names = resolve(list(targets[rows]), on_host, spec.class_names)
-        score = MaskedScore(
+        score = MaskedScore.of_batch(
             box,
             make_upsampling(settings.upsampling, cells, spec.spatial, images),
             LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spec.spatial),
@@ -92,17 +92,20 @@ class Job:
             "masked_images": masked,
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
-        taken = np.asarray([score.evaluations["scores"] + 1, score.evaluations["gradients"]])
+        # The first look at the originals is one more.
+        evaluations = score.evaluations + np.asarray([1, 0])
         learned: list[Row | BlackBoxExplainError] = []
         for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
             row = {part: array[index] for part, array in arrays.items()}
-            seen = [row["history"][steps - 1], row["score_original"], row["score_masked"], row["score_perturbed"]]
-            if np.isfinite(seen).all():
-                learned.append({**row, "target": name, "evaluations": taken - [0, settings.steps - steps]})
+            ends = [row["score_original"], row["score_masked"], row["score_perturbed"]]
+            if np.isfinite(ends).all() and np.isfinite(row["history"][:steps]).all():
+                learned.append({**row, "target": name, "evaluations": evaluations[index]})
             else:
-                found = ", ".join(f"{value:g}" for value in seen[1:])
+                found = ", ".join(f"{value:g}" for value in ends)
                 learned.append(
-                    ModelError("The scores are not finite", got=f"{found} before, after and fully perturbed")
+                    ModelError(
+                        "Scores or gradients are not finite", got=f"scores {found} before, after and fully perturbed"
+                    )
                 )
         return learned
 
@@ -132,8 +135,17 @@ def learn_all(
         try:
             rows[batch] = job.batch(host, batch, targets, count)
             advance(size * job.settings.steps - done)
-        except (OutOfMemoryError, MemoryError, ModelError) as error:
-            failure = error if isinstance(error, BlackBoxExplainError) else OutOfMemoryError("Memory ran out")
+        except Exception as error:
+            # Without its traceback, which would keep the arrays of the batch alive.
+            if is_out_of_memory(error):
+                failure = OutOfMemoryError("Memory ran out", got=f"a batch of {size}")
+            elif isinstance(error, (ModelError, TargetError)):
+                failure = error.with_traceback(None)
+            else:
+                raise
+        else:
+            failure = None
+        if failure is not None:
             if size == 1:
                 rows[batch] = [failure]
                 advance(job.settings.steps - done)

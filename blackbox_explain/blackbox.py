@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from blackbox_explain.activations import ACTIVATIONS, Activation
-from blackbox_explain.arrays import Array, constant_like, namespace
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.errors import InputError, ModelError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "DifferentiableBlackBox",
     "InputSpec",
     "Preprocessing",
+    "check_images",
     "check_scores",
     "in_fixed_batches",
 ]
@@ -48,12 +49,16 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)):
-                values = [float(one) for one in value]
-                object.__setattr__(self, name, tuple(values) if len(values) > 1 else values[0])
-        if not np.all(np.asarray(self.std) > 0):
-            raise InputError("A channel cannot be divided by this", got=f"std={self.std}", expected="numbers above 0")
+            values = np.asarray(getattr(self, name), dtype=float).ravel()
+            if not values.size or not np.isfinite(values).all() or (name == "std" and values.min() <= 0):
+                expected = "finite numbers, above 0 for std: one, or one per channel"
+                raise InputError("This does not normalise", got=f"{name}={getattr(self, name)}", expected=expected)
+            object.__setattr__(self, name, float(values[0]) if values.size == 1 else tuple(values.tolist()))
+        if self.channels not in ("RGB", "BGR"):
+            raise InputError("There is no such order of channels", got=repr(self.channels), expected="'RGB' or 'BGR'")
+        if self.layout not in ("channels_first", "channels_last"):
+            expected = "'channels_first' or 'channels_last'"
+            raise InputError("There is no such layout", got=repr(self.layout), expected=expected)
 
     def forward(self, images: Array) -> Array:
         """Map pixel space (N, C, ...) to what the network reads."""
@@ -134,12 +139,6 @@ class InputSpec:
         """The shape without its channels."""
         return self.shape[1:]
 
-    def class_name(self, index: int) -> str:
-        """Return the name of class `index`, or "class 7" where names are unknown."""
-        if self.class_names is not None and index < len(self.class_names):
-            return self.class_names[index]
-        return f"class {index}"
-
 
 @dataclass(frozen=True)
 class Described:
@@ -163,13 +162,13 @@ class Described:
         if self.activation not in ACTIVATIONS:
             raise InputError("There is no such activation", got=repr(self.activation), expected=", ".join(ACTIVATIONS))
 
-    def spec(self, seen_shape: tuple[int, ...] | None = None) -> tuple[InputSpec, tuple[str, ...]]:
+    def spec(self, seen_shape: tuple[int | None, ...] | None = None) -> tuple[InputSpec, tuple[str, ...]]:
         """Join what was said with what was seen.
 
         Parameters
         ----------
         seen_shape
-            Shape of one image as the model tells it, or None.
+            Shape of one image as the model tells it, None for what is free, or None if it tells nothing.
 
         Returns
         -------
@@ -183,15 +182,17 @@ class Described:
         InputError
             If nobody told the shape, or both did and differ.
         """
-        shape = self.shape or seen_shape
+        told = None if seen_shape is None or None in seen_shape else tuple(size or 0 for size in seen_shape)
+        shape = self.shape or told
         if shape is None:
             raise InputError(
                 "The model does not tell the shape of its images",
                 expected="channels first, without the batch",
                 hint="wrap(model, shape=(3, 224, 224)), or --shape 3,224,224",
             )
-        if seen_shape is not None and tuple(shape) != tuple(seen_shape):
-            raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen_shape))
+        seen = seen_shape if seen_shape is not None else shape
+        if len(seen) != len(shape) or any(a not in (None, b) for a, b in zip(seen, shape, strict=True)):
+            raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen))
         assumptions: list[str] = []
         if self.preprocessing is None:
             assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
@@ -227,6 +228,42 @@ class DifferentiableBlackBox(BlackBox, Protocol):
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)`` for weights (N, K)."""
         ...
+
+
+def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
+    """Return images on the host as floats (N, *shape).
+
+    Raises
+    ------
+    InputError
+        If shape, type, finiteness or bounds do not fit, with what to do about it.
+    """
+    array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
+    expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
+    if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:
+        hint = (
+            "add the batch axis: images[None]"
+            if array.shape == spec.shape
+            else "blackbox_explain.load_images(paths, box.spec)"
+        )
+        raise InputError("These images do not fit the model", got=f"shape {array.shape}", expected=expected, hint=hint)
+    if array.dtype.kind not in "f":
+        hint = "divide by 255 and convert to float32" if array.dtype.kind in "iu" else "convert them to float32"
+        raise InputError("These images are not floats", got=str(array.dtype), expected=expected, hint=hint)
+    if not np.isfinite(array).all():
+        raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected=expected)
+    low, high = spec.bounds
+    slack = 1e-3 * (high - low)
+    if array.min() < low - slack or array.max() > high + slack:
+        raise InputError(
+            "The images leave the bounds of pixel space",
+            got=f"values from {array.min():g} to {array.max():g}",
+            expected=expected,
+            hint="divide by 255"
+            if array.min() >= 0 and array.max() > 1 and high == 1
+            else "undo any normalisation: the box does it",
+        )
+    return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
 
 
 def check_scores(scores: Array, count: int, origin: str) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.arrays import Array
 from blackbox_explain.batches import Job, Row, learn_all
-from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.blackbox import BlackBox, check_images
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.gradients import require_gradient
-from blackbox_explain.perturbations import Perturbation
+from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
@@ -98,10 +98,16 @@ def explain(
         )
     if batch_size < 1:
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    if seed != int(seed) or seed < 0:
+        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
     require_gradient(box)
     settings = settings_for(preset, overrides)
-    host = _checked(images, box.spec)
-    job = Job(box, settings, game, make_perturbation(perturbation, settings), seed)
+    host = check_images(images, box.spec)
+    made = make_perturbation(perturbation, settings)
+    if isinstance(made, Reference) and len(made.images) not in (1, len(host)):
+        expected = f"1 or {len(host)}"
+        raise InputError("The references do not match the images", got=str(len(made.images)), expected=expected)
+    job = Job(box, settings, game, made, int(seed))
     targets = one_per_image(target, len(host))
     if callable(progress):
         rows, notes = learn_all(job, host, targets, batch_size, progress)
@@ -113,7 +119,9 @@ def explain(
         "method": method,
         "game": game,
         "perturbation": perturbation if isinstance(perturbation, str) else type(perturbation).__name__.lower(),
-        "seed": seed,
+        "perturbation_settings": _settings_of(made),
+        "seed": int(seed),
+        "batch_size": batch_size,
         "gradients": "exact",
         **dataclasses.asdict(settings),
         "activation": getattr(box, "activation", "none"),
@@ -166,34 +174,12 @@ def _status(suppression: float, reach: float, game: Game) -> str:
     return "ok"
 
 
-def _checked(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
-    """Return images on the host as floats (N, *shape), or say what is wrong with them."""
-    array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
-    expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
-    if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:
-        hint = (
-            "add the batch axis: images[None]"
-            if array.shape == spec.shape
-            else "blackbox_explain.load_images(paths, box.spec)"
-        )
-        raise InputError("These images do not fit the model", got=f"shape {array.shape}", expected=expected, hint=hint)
-    if array.dtype.kind not in "f":
-        hint = "divide by 255 and convert to float32" if array.dtype.kind in "iu" else "convert them to float32"
-        raise InputError("These images are not floats", got=str(array.dtype), expected=expected, hint=hint)
-    if not np.isfinite(array).all():
-        raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected=expected)
-    low, high = spec.bounds
-    slack = 1e-3 * (high - low)
-    if array.min() < low - slack or array.max() > high + slack:
-        raise InputError(
-            "The images leave the bounds of pixel space",
-            got=f"values from {array.min():g} to {array.max():g}",
-            expected=expected,
-            hint="divide by 255"
-            if array.min() >= 0 and array.max() > 1 and high == 1
-            else "undo any normalisation: the box does it",
-        )
-    return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
+def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
+    """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
+    if not dataclasses.is_dataclass(perturbation):
+        return {"repr": repr(perturbation)}
+    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
+    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}
 
 
 def _versions() -> dict[str, str]:

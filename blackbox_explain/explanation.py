@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ import numpy as np
 
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.gradients import ask
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["Explanation", "verify"]
+__all__ = ["Explanation", "Floats", "verify"]
 
 FORMAT = 1
 
@@ -91,9 +93,13 @@ class Explanation:
 
     def __getitem__(self, index: int | slice) -> Explanation:
         """Return some of the rows as an `Explanation`."""
-        rows = slice(*slice(index, index + 1 or None).indices(len(self))) if isinstance(index, int) else index
-        if isinstance(index, int) and not -len(self) <= index < len(self):
-            raise IndexError(f"row {index} of {len(self)}")
+        if isinstance(index, slice):
+            rows = index
+        else:
+            place = operator.index(index)
+            if not -len(self) <= place < len(self):
+                raise IndexError(f"row {place} of {len(self)}")
+            rows = slice(place, place + 1 or None)
         parts = {name: getattr(self, name) for name in self._fields()}
         shared = ("settings", "model_fingerprint")
         return Explanation(**{name: part if name in shared else part[rows] for name, part in parts.items()})
@@ -163,9 +169,10 @@ class Explanation:
         arrays: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
         meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
         partial = path.with_name(f".{path.name}.partial")
+        text = json.dumps({"format": FORMAT, **meta})
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, meta=json.dumps({"format": FORMAT, **meta}), **arrays)
+                np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
@@ -191,7 +198,7 @@ class Explanation:
             return cls(**parts)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error
-        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error) as error:
             expected = "an .npz file written by Explanation.save"
             raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
 
@@ -228,11 +235,14 @@ def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
             "These are not the images of the result", got=str(given.shape), expected=str(result.images.shape)
         )
     native = getattr(box, "native", np.asarray)
-    found = [
-        np.sum(to_numpy(ask(box, native(np.asarray(part, result.images.dtype)))) * result.target_weights, axis=1)
-        for part in (given, result.masked_images)
-    ]
-    return np.abs(np.stack(found, axis=1) - result.scores[:, :2])
+    found = np.full((len(result), 2), np.nan)
+    for row, weights in enumerate(result.target_weights):
+        pair = np.stack([given[row], result.masked_images[row]]).astype(result.images.dtype)
+        scores = to_numpy(ask(box, native(pair)))
+        if scores.shape[1] != weights.size:
+            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{weights.size}")
+        found[row] = scores[:, weights != 0] @ weights[weights != 0]
+    return np.abs(found - result.scores[:, :2])
 
 
 def _finite(value: float) -> float | None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from blackbox_explain.arrays import Array, namespace
+import numpy as np
+
+from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_scores
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, NoGradientError, OutOfMemoryError
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.masks import Upsampling
 
-__all__ = ["MaskedScore", "ask", "require_gradient"]
+__all__ = ["MaskedScore", "ask", "ask_gradient", "is_out_of_memory", "require_gradient"]
 
 
 def ask(box: BlackBox, images: Array) -> Array:
     """Return the scores (N, K) of a black box, whatever it raises turned into `ModelError`."""
     return _guarded(box.scores, images)
+
+
+def ask_gradient(box: DifferentiableBlackBox, images: Array, weights: Array) -> tuple[Array, Array]:
+    """Return scores (N, K) and d Σ(weights · scores) / d images, whatever the black box raises as `ModelError`."""
+    return _guarded(box.scores_and_gradient, images, weights)
 
 
 def require_gradient(box: BlackBox) -> DifferentiableBlackBox:
@@ -54,7 +61,9 @@ class MaskedScore:
     weights
         (N, K): the target of each row as weights over the scores.
     evaluations
-        Images the model was run on so far, for each remaining row: with the gradient or without.
+        (N of the whole batch, 2) how often the model was run on each row: scores alone, scores with gradient.
+    rows
+        Which rows of the whole batch these are.
     """
 
     box: BlackBox
@@ -62,12 +71,25 @@ class MaskedScore:
     moving: LevelStack
     resting: LevelStack
     weights: Array
-    evaluations: dict[str, int] = field(default_factory=lambda: {"scores": 0, "gradients": 0})
+    evaluations: np.ndarray[Any, np.dtype[np.int64]]
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+
+    @classmethod
+    def of_batch(
+        cls, box: BlackBox, upsampling: Upsampling, moving: LevelStack, resting: LevelStack, weights: Array
+    ) -> MaskedScore:
+        """Begin with a whole batch and no evaluations."""
+        count = weights.shape[0]
+        return cls(box, upsampling, moving, resting, weights, np.zeros((count, 2), np.int64), np.arange(count))
 
     def take(self, rows: Array) -> MaskedScore:
         """Return the same for some of the rows; the counts of evaluations stay shared."""
         return replace(
-            self, moving=self.moving.take(rows), resting=self.resting.take(rows), weights=self.weights[rows, ...]
+            self,
+            moving=self.moving.take(rows),
+            resting=self.resting.take(rows),
+            weights=self.weights[rows, ...],
+            rows=self.rows[to_numpy(rows)],
         )
 
     def images(self, mask: Array) -> Array:
@@ -80,7 +102,7 @@ class MaskedScore:
 
     def of_images(self, images: Array) -> Array:
         """Return the targets' scores (N,) of images (N, *shape)."""
-        self.evaluations["scores"] += 1
+        self.evaluations[self.rows, 0] += 1
         return self.targets(ask(self.box, images))
 
     def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
@@ -92,14 +114,22 @@ class MaskedScore:
             (N, *cells) in [0, 1].
         offset
             Place of the window on the jitter's canvas; None is no jitter.
+
+        Notes
+        -----
+        Where a gradient is not finite, it is returned as zero and the score as NaN: mask values index the levels.
         """
         box = require_gradient(self.box)
         stack = self.resting if offset is None else self.moving
         images, slope = stack.mixed(self.upsampling.up(mask), offset)
-        self.evaluations["gradients"] += 1
-        scores, by_images = _guarded(box.scores_and_gradient, images, self.weights)
-        by_mask = namespace(mask).sum(by_images * slope, axis=1)
-        return self.targets(scores), self.upsampling.down(by_mask)
+        self.evaluations[self.rows, 1] += 1
+        scores, by_images = ask_gradient(box, images, self.weights)
+        xp = namespace(mask)
+        by_mask = self.upsampling.down(xp.sum(by_images * slope, axis=1))
+        finite = xp.isfinite(by_mask)
+        value = self.targets(scores)
+        sound = xp.all(xp.reshape(finite, (value.shape[0], -1)), axis=1)
+        return xp.where(sound, value, xp.nan * value), xp.where(finite, by_mask, xp.zeros_like(by_mask))
 
     def targets(self, scores: Array) -> Array:
         """Return the targets' scores (N,) among scores (N, K); what a target does not name may be NaN or infinite."""
@@ -107,14 +137,19 @@ class MaskedScore:
         return xp.sum(xp.where(self.weights != 0, scores, xp.zeros_like(scores)) * self.weights, axis=1)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of any array library means that memory ran out."""
+    return isinstance(error, (MemoryError, OutOfMemoryError)) or type(error).__name__ == "OutOfMemoryError"
+
+
 def _guarded(call: Any, images: Array, *rest: Array) -> Any:
     try:
         answer = call(images, *rest)
     except BlackBoxExplainError:
         raise
-    except MemoryError as error:
-        raise OutOfMemoryError("The model ran out of memory", got=f"a batch of {images.shape[0]}") from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             "The model raised an error",
             got=f"{type(error).__name__}: {error}",

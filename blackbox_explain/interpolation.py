@@ -32,7 +32,6 @@ class LevelStack:
         self._spatial = spatial
         self._canvas: tuple[int, ...] = tuple(levels.shape[3:])
         self._steps = levels.shape[0] - 1
-        self._window_rows: dict[tuple[int, ...], Array] = {}
 
     def __len__(self) -> int:
         """Return the number of images, N."""
@@ -69,12 +68,6 @@ class LevelStack:
         slope = self._differences[window]
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
 
-    def extreme(self, level: int, offset: tuple[int, ...] | None = None) -> Array:
-        """Return one level (N, C, *spatial): 0 is fully perturbed, -1 is untouched."""
-        offset = offset or (0,) * len(self._spatial)
-        window = tuple(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True))
-        return self._levels[level][(slice(None), slice(None), *window)]
-
     @functools.cached_property
     def _differences(self) -> Array:
         return self._levels[1] - self._levels[0]
@@ -92,7 +85,7 @@ class LevelStack:
         position = mask * self._steps
         step = xp.clip(xp.floor(position), 0, self._steps - 1)
         fraction = xp.reshape(position - step, (-1, 1))
-        rows = self._rows(mask, offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
+        rows = self._rows + self._first_row(offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
         found = xp.take(self._table, rows, axis=0)
         channels = self._levels.shape[2]
         base, difference = found[:, :channels], found[:, channels:]
@@ -101,13 +94,13 @@ class LevelStack:
         slope = xp.reshape(difference * self._steps, shape)
         return xp.moveaxis(images, -1, 1), xp.moveaxis(slope, -1, 1)
 
-    def _rows(self, mask: Array, offset: tuple[int, ...]) -> Array:
-        """Return the table's row of each pixel's lowest step; there are only τ^d windows, so they are kept."""
-        if offset not in self._window_rows:
-            axes = [np.arange(o, o + size) for o, size in zip(offset, self._spatial, strict=True)]
-            grid = np.ravel_multi_index(
-                np.meshgrid(np.arange(len(self)), *axes, indexing="ij"), (len(self), *self._canvas)
-            )
-            rows = np.ravel(grid) * self._steps
-            self._window_rows[offset] = constant_like(rows, mask, integer=True)
-        return self._window_rows[offset]
+    def _first_row(self, offset: tuple[int, ...]) -> int:
+        """Return the table's row of the first pixel of a window."""
+        return int(np.ravel_multi_index(offset, self._canvas)) * self._steps
+
+    @functools.cached_property
+    def _rows(self) -> Array:
+        """The table's row of each pixel's lowest step, in the window at the origin."""
+        axes = [np.arange(len(self)), *(np.arange(size) for size in self._spatial)]
+        grid = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), (len(self), *self._canvas))
+        return constant_like(np.ravel(grid) * self._steps, self._levels, integer=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from blackbox_explain.arrays import Array, namespace
 
-__all__ = ["Optimizer", "OptimizerState", "adam", "sgd"]
+__all__ = ["Optimizer", "OptimizerState", "adam"]
 
 OptimizerState = tuple[Array, ...]
 """Arrays whose first axis is that of the masks, so that rows can leave the batch."""
@@ -41,18 +41,5 @@ def adam(learning_rate: float, beta1: float = 0.9, beta2: float = 0.999, epsilon
         second = beta2 * state[1] + (1 - beta2) * gradient * gradient
         scale = xp.sqrt(second / (1 - beta2**step)) + epsilon
         return -learning_rate / (1 - beta1**step) * first / scale, (first, second)
-
-    return Optimizer(init, update)
-
-
-def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
-    """Gradient descent with heavy-ball momentum."""
-
-    def init(mask: Array) -> OptimizerState:
-        return (namespace(mask).zeros_like(mask),)
-
-    def update(gradient: Array, state: OptimizerState, step: int) -> tuple[Array, OptimizerState]:
-        velocity = momentum * state[0] - learning_rate * gradient
-        return velocity, (velocity,)
 
     return Optimizer(init, update)

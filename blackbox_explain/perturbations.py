@@ -150,7 +150,12 @@ class Reference:
 
     def take(self, rows: slice) -> Reference:
         """Return the references of some of the images."""
-        return self if self.images.shape[0] == 1 else Reference(self.images[rows])
+        if self.images.shape[0] == 1:
+            return self
+        if rows.stop > self.images.shape[0]:
+            expected = "one reference for each image, or one for all"
+            raise InputError("There are too few references", got=str(self.images.shape[0]), expected=expected)
+        return Reference(self.images[rows])
 
 
 def blur(images: Array, sigma: float) -> Array:

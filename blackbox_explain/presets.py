@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.jitter import JitterKind
@@ -25,6 +27,19 @@ __all__ = [
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 
 
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "tv_kind": get_args(TotalVariationKind),
+    "upsampling": get_args(UpsamplingKind),
+    "jitter_kind": get_args(JitterKind),
+    "start": get_args(Start),
+    "noise": ("gaussian", "uniform"),
+}
+
+
+def _out_of_range(name: str, value: object, expected: str) -> InputError:
+    return InputError(f"The setting {name} is out of range", got=f"{name}={value!r}", expected=expected)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a mask is learned; every field may be overridden by name in `explain`.
@@ -43,6 +58,7 @@ class Settings:
         ``"gaussian"`` or ``"nearest_blur"``, see `make_upsampling`.
     jitter, jitter_kind
         τ is drawn from [0, jitter) pixels on each axis, see `canvas`.
+        The authors' crops are taken of the image resized to 228; here the levels are, from 224.
     start
         ``"circle"``: the smallest centred disc that suppresses the score by 99 % relative to the fully perturbed
         image.  ``"authors_circle"``: the same relative to the largest disc.  ``"gradient"``: a level set of the
@@ -57,7 +73,9 @@ class Settings:
         The score is divided by what perturbing the whole image takes away from it, so that λ1 and λ2 mean the same for
         a score of 0.4 as for one of 0.9; the paper does not.
     blur_levels, noise
-        Of the perturbations given by name.
+        Of the perturbations given by name.  The authors blur the photo before it is resized to the network's input: on
+        arrays that cannot be done, so give `explain` a `Reference` made by ``load_images(paths, spec, blur=10)``, as
+        the command line does.
     tolerance
         A row stops once the mean objective of 10 steps is less than this below that of the 10 before; None never.
     """
@@ -84,18 +102,19 @@ class Settings:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        whole = {"steps": self.steps, "start_points": self.start_points, "blur_levels": self.blur_levels - 1}
-        wrong = [name for name, value in whole.items() if value < 1]
-        if self.learning_rate <= 0:
-            wrong.append("learning_rate")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            wrong.append("beta1 or beta2")
-        if not 0 < self.start_area < 1:
-            wrong.append("start_area")
-        if self.jitter < 0:
-            wrong.append("jitter")
-        if wrong:
-            raise InputError(f"These settings are out of range: {', '.join(wrong)}", got=f"{self}")
+        least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < smallest:
+                raise _out_of_range(name, value, f"a whole number of at least {smallest}")
+            object.__setattr__(self, name, int(value))
+        ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (0, np.inf)}
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) < high:
+                raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise _out_of_range(name, getattr(self, name), " or ".join(map(repr, choices)))
 
 
 PresetName = Literal["fast", "paper", "authors"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import warnings
 from collections.abc import Sequence
@@ -88,8 +89,6 @@ def wrap(
     InputError
         If shape and preprocessing do not fit each other, or `spec` is given beside them.
     """
-    if isinstance(model, BlackBox):
-        return model
     if spec is not None:
         if any(part is not None for part in (shape, bounds, preprocessing, class_names)):
             raise InputError("The input is described twice", got="spec and some of its parts", hint="put all into spec")
@@ -103,7 +102,19 @@ def wrap(
         if text in named:
             return _named_model(named[text], described, options)
         model = _from_text(text, sorted(named))
-    return model if isinstance(model, BlackBox) else _adapter_for(model)(model, described, **options)
+    if isinstance(model, BlackBox):
+        if described != Described() or options:
+            raise InputError("A black box knows its own input", got="one, and a description", expected="it alone")
+        return model
+    adapter = _adapter_for(model)
+    known = inspect.signature(adapter).parameters
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        own = [name for name, one in known.items() if one.kind is one.KEYWORD_ONLY]
+        raise InputError(
+            "The adapter of this model has no such option", got=", ".join(unknown), expected=", ".join(own) or "none"
+        )
+    return adapter(model, described, **options)
 
 
 def entry_points(group: str) -> tuple[EntryPoint, ...]:
@@ -154,10 +165,10 @@ def _from_function(text: str) -> Any:
         made: Any = importlib.import_module(module)
         for name in function.split("."):
             made = getattr(made, name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
         raise UnsupportedModelError(
             "This function cannot be imported",
-            got=f"{text!r}: {error}",
+            got=f"{text!r}: {type(error).__name__}: {error}",
             expected="module:function, importable from here",
         ) from error
     try:
@@ -197,6 +208,7 @@ def _load(point: EntryPoint) -> Any:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", point.module.partition(".")[0]):
             raise
+        extra = "default-model" if point.group == MODELS else missing
         raise BackendMissingError(
-            f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{missing}]'"
+            f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{extra}]'"
         ) from error

@@ -122,7 +122,7 @@ class Regularizer:
     def __post_init__(self) -> None:
         if self.game not in ("deletion", "preservation"):
             raise InputError("There is no such game", got=repr(self.game), expected="'deletion' or 'preservation'")
-        if min(self.area_weight, self.tv_weight) < 0 or self.tv_beta <= 0:
+        if not (0 <= self.area_weight < math.inf and 0 <= self.tv_weight < math.inf and 0 < self.tv_beta < math.inf):
             raise InputError(
                 "These weights do not regularise",
                 got=f"λ1={self.area_weight}, λ2={self.tv_weight}, β={self.tv_beta}",

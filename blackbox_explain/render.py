@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explanation import Explanation
+from blackbox_explain.explanation import Explanation, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["figure", "save_figure"]
 
 COLOURS = "inferno"
+
+Limits = tuple[float, float]
+"""Values drawn black and white."""
 
 
 def figure(result: Explanation, row: int = 0) -> Figure:
@@ -53,13 +56,15 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     drawing = Figure(figsize=(10.5, 4.2), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
-    draw(left, result.images[row], None)
-    draw(middle, result.images[row], result.saliency[row])
-    draw(right, result.masked_images[row], None)
+    limits = (float(result.images[row].min()), float(result.images[row].max()))
+    limits = (min(limits[0], 0.0), max(limits[1], 1.0))
+    draw(left, result.images[row], None, limits)
+    draw(middle, result.images[row], result.saliency[row], limits)
+    draw(right, result.masked_images[row], None, limits)
     name = textwrap.shorten(result.target[row], 34, placeholder="…")
-    left.set_title(f"{name}\nscore {before:.4f}", fontsize=11)
-    middle.set_title(f"learned mask\n{result.area[row]:.1%} of the image {verb}", fontsize=11)
-    right.set_title(f"{short}\nscore {after:.4f}", fontsize=11)
+    left.set_title(f"{name}\nscore {before:.4f}", fontsize=11, parse_math=False)
+    middle.set_title(f"learned mask\n{result.area[row]:.1%} of the image {verb}", fontsize=11, parse_math=False)
+    right.set_title(f"{short}\nscore {after:.4f}", fontsize=11, parse_math=False)
     setting = result.settings
     others = (
         f"outlined region fully perturbed {region:.4f}, whole image {fully:.4f}"
@@ -71,6 +76,7 @@ def figure(result: Explanation, row: int = 0) -> Figure:
         f"{others}; {result.status[row]}",
         fontsize=8.5,
         color="#555555",
+        parse_math=False,
     )
     return drawing
 
@@ -90,13 +96,11 @@ def save_figure(result: Explanation, row: int, path: Path) -> Path:
     return path
 
 
-def _draw_image(axes: Axes, image: np.ndarray[Any, Any], saliency: np.ndarray[Any, Any] | None) -> None:
+def _draw_image(axes: Axes, image: Floats, saliency: Floats | None, limits: Limits) -> None:
     while image.ndim > 3:
         image = image[:, image.shape[1] // 2]
         saliency = None if saliency is None else saliency[saliency.shape[0] // 2]
-    low, high = float(image.min()), float(image.max())
-    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-    shown = np.clip((image - low) / (high - low), 0, 1)
+    shown = np.clip((image - limits[0]) / (limits[1] - limits[0]), 0, 1)
     shown = np.moveaxis(shown, 0, -1) if image.shape[0] == 3 else np.repeat(shown.mean(axis=0)[..., None], 3, axis=-1)
     if saliency is not None:
         from matplotlib import colormaps
@@ -106,14 +110,15 @@ def _draw_image(axes: Axes, image: np.ndarray[Any, Any], saliency: np.ndarray[An
         colour = colormaps[COLOURS](0.25 + 0.7 * saliency)[..., :3]
         shown = grey * (1 - 0.75 * strength) + colour * 0.75 * strength
     axes.imshow(shown, interpolation="nearest")
-    if saliency is not None and np.ptp(saliency) > 0.5:
+    if saliency is not None and saliency.min() < 0.5 < saliency.max():
         axes.contour(saliency, levels=[0.5], colors="white", linewidths=1.0)
     axes.set_axis_off()
 
 
-def _draw_signal(axes: Axes, signal: np.ndarray[Any, Any], saliency: np.ndarray[Any, Any] | None) -> None:
+def _draw_signal(axes: Axes, signal: Floats, saliency: Floats | None, limits: Limits) -> None:
     time = np.arange(signal.shape[-1])
     axes.plot(time, signal.T, linewidth=0.9)
+    axes.set_ylim(*limits)
     if saliency is not None:
         low, high = axes.get_ylim()
         axes.imshow(

@@ -28,9 +28,10 @@ class Solution:
     Attributes
     ----------
     mask
-        (N, *cells), in the library of the start; NaN where the score was not finite.
+        (N, *cells), in the library of the start.
     history
-        (N, steps) objective (eq. 4, with that step's jitter and the scale) before each step; NaN after a row's end.
+        (N, steps) objective (eq. 4, with that step's jitter and the scale) before each step; NaN after a row's end, and
+        where score or gradient were not finite.
     steps
         (N,) steps done for each row.
     """
@@ -86,8 +87,6 @@ def solve(
         value, by_score = score.value_and_gradient(mask, offset)
         penalty, by_penalty = regularizer(mask)
         recent.append(penalty + scale * value)
-        # A gradient that is not finite must not reach the mask, whose values index the levels.
-        by_score = xp.where(xp.isfinite(by_score), by_score, xp.zeros_like(by_score))
         change, state = optimizer.update(by_penalty + _per_row(scale, mask) * by_score, state, step)
         mask = xp.clip(mask + change, 0.0, 1.0)
         total = total + mask if settings.average else total
@@ -116,8 +115,8 @@ def _per_row(values: Array, mask: Array) -> Array:
 
 def _stays(history: np.ndarray[Any, Any], tolerance: float | None) -> np.ndarray[Any, Any]:
     """Which rows go on, by their objectives so far (N, steps)."""
-    finite = np.isfinite(history[:, -1])
+    finite = np.asarray(np.isfinite(history[:, -WINDOW:]).all(axis=1))
     if tolerance is None or history.shape[1] < 2 * WINDOW:
         return finite
     last, before = history[:, -WINDOW:].mean(axis=1), history[:, -2 * WINDOW : -WINDOW].mean(axis=1)
-    return finite & (before - last >= tolerance)
+    return np.asarray(finite & (before - last >= tolerance))

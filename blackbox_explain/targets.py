@@ -93,6 +93,10 @@ def resolve(
         If a class does not exist, if a name is ambiguous or if the number of targets is not N.
     """
     targets = one_per_image(target, scores.shape[0])
+    if class_names is not None and len(class_names) != scores.shape[1]:
+        raise TargetError(
+            "The class names do not match the scores", got=f"{len(class_names)} names", expected=f"{scores.shape[1]}"
+        )
     rows = [_resolve_one(one, row, class_names) for one, row in zip(targets, scores, strict=True)]
     weights = np.stack([row for row, _ in rows]) if rows else np.zeros_like(scores)
     return weights, tuple(name for _, name in rows)
@@ -186,4 +190,4 @@ def _near(wanted: str, names: Sequence[str]) -> str:
 
 
 def _name(index: int, names: Sequence[str] | None) -> str:
-    return names[index].split(",")[0] if names is not None and index < len(names) else f"class {index}"
+    return names[index].split(",")[0] if names is not None else f"class {index}"

@@ -159,8 +159,9 @@ def test_preprocessing_adjoint(seed: int, channels: str, layout: str) -> None:
 def test_jitter_is_a_shift_with_a_repeated_border() -> None:
     levels = np.arange(2 * 6.0).reshape(2, 1, 1, 6)
     stack = LevelStack(canvas(levels, "shift", 4), (6,))
-    np.testing.assert_array_equal(stack.extreme(-1, (3,))[0, 0], levels[1, 0, 0])
-    np.testing.assert_array_equal(stack.extreme(-1, (1,))[0, 0], [6, 6, 6, 7, 8, 9])
+    untouched = np.ones((1, 6))
+    np.testing.assert_array_equal(stack.mixed(untouched, (3,))[0][0, 0], levels[1, 0, 0])
+    np.testing.assert_array_equal(stack.mixed(untouched, (1,))[0][0, 0], [6, 6, 6, 7, 8, 9])
     drawn = {offset_at(0, step, 4, 2) for step in range(200)}
     assert drawn == {(a, b) for a in range(4) for b in range(4)}
     assert offset_at(3, 7, 4, 2) == offset_at(3, 7, 4, 2)

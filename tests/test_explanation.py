@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.errors import InputError, ModelError, ResultError
 from tests.toys import Faulty, Linear, Regions, box_region
 
 
@@ -67,6 +67,8 @@ def test_verify_recomputes_the_scores(box: Regions, result: bx.Explanation) -> N
     assert bx.verify(result, box).max() < 1e-12
     other = Regions([box_region((48, 40), (0, 0), (10, 10))])
     assert bx.verify(result, other).max() > 0.1
+    with pytest.raises(ModelError, match="other classes"):
+        bx.verify(result, bx.wrap(lambda images: images[:, 0, 0, :3], shape=(1, 48, 40)))
     with pytest.raises(InputError, match="not the images"):
         bx.verify(result, box, result.images[:1])
 
@@ -102,9 +104,15 @@ def test_plots_of_pictures_signals_and_volumes(shape: tuple[int, ...], tmp_path:
         result.plot(1)
 
 
+def test_class_names_are_not_formulas(tmp_path: Path) -> None:
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    box.spec = bx.InputSpec(box.spec.shape, class_names=(r"a $\foo$ b", "nothing"))
+    bx.explain(box, box.image(), 0, progress=False, steps=2).plot().savefig(tmp_path / "plot.png")
+
+
 def test_rows_and_slices(result: bx.Explanation) -> None:
     assert len(result) == 2
-    assert len(result[1]) == len(result[-1]) == len(result[:1]) == 1
+    assert len(result[1]) == len(result[np.int64(-1)]) == len(result[:1]) == 1
     np.testing.assert_array_equal(result[-1].mask, result.mask[1:])
     with pytest.raises(IndexError):
         result[2]

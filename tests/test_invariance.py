@@ -106,6 +106,26 @@ def test_a_model_that_raises_fails_its_image_only() -> None:
         bx.explain(box, _one_bright()[1:2], 0, progress=False)
 
 
+def test_gradients_that_are_not_finite_fail_their_image_only() -> None:
+    class Torn(Linear):
+        def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores, gradient = super().scores_and_gradient(images, weights)
+            gradient = gradient + np.zeros_like(images)
+            gradient[images.mean(axis=(1, 2, 3)) > 0.9] = np.nan
+            return scores, gradient
+
+    result = bx.explain(Torn(np.ones((1, 16, 16)) / 256), _one_bright(), 0, progress=False)
+    assert "gradients are not finite" in result.status[1]
+    assert np.isfinite(result.mask[[0, 2]]).all()
+
+
+def test_evaluations_do_not_depend_on_company(default_box: bx.BlackBox, sample_images: np.ndarray) -> None:
+    options: dict[str, Any] = {"preset": "paper", "steps": 1, "progress": False}
+    together = bx.explain(default_box, sample_images[:3], **options)
+    alone = [bx.explain(default_box, sample_images[row : row + 1], **options) for row in range(3)]
+    np.testing.assert_array_equal(together.evaluations, np.concatenate([one.evaluations for one in alone]))
+
+
 def test_out_of_memory_halves_the_batch_and_says_so() -> None:
     class Hungry(Linear):
         def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,10 +191,15 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         (InputError, "mask_shape", {"mask_shape": (400, 4)}),
         (InputError, "batch_size=-1", {"batch_size": -1}),
         (InputError, "'mask'", {"method": "magic"}),
+        (InputError, "seed=-1", {"seed": -1}),
+        (InputError, "tv_kind", {"tv_kind": "nonsense"}),
+        (InputError, "learning_rate", {"learning_rate": float("nan")}),
+        (InputError, "steps=3.5", {"steps": 3.5}),
         (InputError, "λ1=-1", {"area_weight": -1}),
         (TargetError, "class 7", {"target": 7}),
         (TargetError, "class -1", {"target": -1}),
         (TargetError, "no names", {"target": "cat"}),
+        (InputError, "references do not match", {"perturbation": bx.Reference(np.zeros((7, 1, 16, 16)))}),
         (TargetError, "3 targets for 2", {"target": [0, 0, 1]}),
         (TargetError, "top 9", {"target": bx.Top(9)}),
     ]
@@ -182,6 +207,9 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         options = {"images": images, "target": 0, "progress": False, **change}
         with pytest.raises(error, match=message):
             bx.explain(box, options.pop("images"), options.pop("target"), **options)
+    box.spec = bx.InputSpec((1, 16, 16), class_names=("a", "b", "c"))
+    with pytest.raises(TargetError, match="3 names"):
+        bx.explain(box, images, "c")
     with pytest.raises(InputError, match="wrap"):
         bx.explain(lambda x: x, images)
     with pytest.raises(NoGradientError, match="scores but no gradients"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,45 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
     for name in ("junk.pt2", "junk.pt", "weights.pt"):
         with pytest.raises(UnsupportedModelError, match=name):
             bx.wrap(tmp_path / name, shape=SHAPE)
+
+
+def test_an_exported_program_runs_no_pickled_code(model: torch.nn.Module, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "pwned",)
+
+    good = exported_fixed(model, tmp_path)
+    payload = io.BytesIO()
+    torch.save(Evil(), payload)
+    changed = 0
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if "sample_inputs" in name:
+                content, changed = payload.getvalue(), changed + 1
+            target.writestr(name, content)
+    assert changed
+    with pytest.raises(UnsupportedModelError):
+        bx.wrap(tmp_path / "evil.pt2")
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_symbolic_trace_is_evaluated_and_left_alone(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    plain = Small().train()
+    traced = torch.fx.symbolic_trace(torch.nn.Sequential(plain.body, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()))
+    traced.train()
+    before = {name: value.clone() for name, value in traced.state_dict().items()}
+    box = bx.wrap(traced, shape=SHAPE)
+    np.testing.assert_array_equal(box.scores(images), box.scores(images))
+    assert all(torch.equal(before[name], value) for name, value in traced.state_dict().items())
+    assert traced.training
+
+
+def test_free_sizes_of_a_program_take_the_callers_shape(tmp_path: Path) -> None:
+    free = {"input": {2: torch.export.Dim("high", min=8, max=64), 3: torch.export.Dim("wide", min=8, max=64)}}
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    program = torch.export.export(layers, (torch.zeros(1, 3, 16, 16),), dynamic_shapes=free)
+    assert bx.wrap(program, shape=(3, 32, 24)).scores(np.zeros((2, 3, 32, 24), np.float32)).shape == (2, 4)
+    with pytest.raises(InputError, match="does not tell"):
+        bx.wrap(program)

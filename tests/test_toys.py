@@ -36,7 +36,7 @@ def test_deletion_rule_through_the_mask_is_weights_times_input(linear: Linear) -
     levels = bx.Constant(0.0).levels(images, linear.spec, seed=0)
     identity = (np.eye(8), np.eye(6))
     stack = LevelStack(levels, (8, 6))
-    score = MaskedScore(linear, Upsampling(identity, identity), stack, stack, np.tile([1.0, 0.0], (2, 1)))
+    score = MaskedScore.of_batch(linear, Upsampling(identity, identity), stack, stack, np.tile([1.0, 0.0], (2, 1)))
     _, by_mask = score.value_and_gradient(np.ones((2, 8, 6)))
     np.testing.assert_allclose(by_mask, np.sum(linear.weights * images, axis=1), rtol=1e-13)
 

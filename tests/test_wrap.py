@@ -108,3 +108,25 @@ def test_a_missing_framework_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(BackendMissingError, match=r"pip install .*no_such_framework"):
         bx.wrap(Model())
+
+
+def test_one_bad_row_does_not_decide_the_activation() -> None:
+    outputs = np.array([[np.nan, np.nan], [0.3, 0.7]])
+    box = bx.wrap(lambda _images: outputs, shape=(1, 4, 4))
+    np.testing.assert_array_equal(box.scores(np.zeros((2, 1, 4, 4)))[1], [0.3, 0.7])
+    assert box.activation == "none"
+    with pytest.raises(ModelError, match="not finite"):
+        bx.wrap(lambda images: images[:, 0, 0] * np.nan, shape=(1, 4, 4)).scores(np.zeros((2, 1, 4, 4)))
+
+
+def test_what_wrap_and_preprocessing_refuse() -> None:
+    linear = make_linear()
+    with pytest.raises(InputError, match="knows its own input"):
+        bx.wrap(linear, shape=(1, 9, 9))
+    with pytest.raises(InputError, match=r"no such option.*device"):
+        bx.wrap(lambda images: images, shape=(1, 9, 9), device="cpu")
+    for wrong in ({"channels": "bgr"}, {"layout": "NHWC"}, {"std": 0.0}, {"mean": ()}, {"mean": np.nan}):
+        with pytest.raises(InputError):
+            bx.Preprocessing(**wrong)
+    assert bx.Preprocessing(mean=np.float32(0.5)).mean == 0.5
+    assert bx.wrap(linear) is linear

@@ -61,7 +61,7 @@ def wrap_torch(
     dtype = _dtype(autocast)
     if isinstance(model, torch.export.ExportedProgram):
         shape = _exported_shape(model)
-        spec, assumptions = described.spec(tuple(int(size) for size in shape[1:]))
+        spec, assumptions = described.spec(tuple(size if isinstance(size, int) else None for size in shape[1:]))
         fixed = int(shape[0]) if isinstance(shape[0], int) else None
         module = model.module()
         assumptions = (*assumptions, "the program computes in the mode it was exported in")
@@ -81,6 +81,7 @@ def wrap_torch(
         autocast=dtype,
         channels_last=channels_last,
         fixed_batch=fixed,
+        exported=isinstance(model, torch.export.ExportedProgram),
     )
 
 
@@ -98,17 +99,19 @@ class TorchBlackBox:
         autocast: torch.dtype | None = None,
         channels_last: bool = False,
         fixed_batch: int | None = None,
+        exported: bool = False,
     ) -> None:
         self.spec = spec
         self.activation: Activation = activation
         self.assumptions = assumptions
         floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
         try:
-            self.device = torch.device(device) if device is not None else floating.device
+            self.device = _device(device, floating.device)
             self.module = module if self.device == floating.device else copy.deepcopy(module).to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise InputError("The model cannot move there", got=f"device={device!r}: {error}") from error
         self._dtype = floating.dtype
+        self._exported = exported
         self._autocast = autocast
         self._fixed_batch = fixed_batch
         self._memory = torch.channels_last if channels_last and len(spec.shape) == 3 else torch.preserve_format
@@ -155,7 +158,7 @@ class TorchBlackBox:
         return f"sha256:{digest.hexdigest()}"
 
     def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.inference_mode(False), _evaluating(self.module), LinearInBlocks():
+        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
@@ -225,11 +228,10 @@ class TorchBlackBox:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Generator[None]:
+def _evaluating(module: torch.nn.Module, exported: bool) -> Generator[None]:
     """Set evaluation mode on the modules that train, and give each its flag back whatever happens."""
-    training = [one for one in module.modules() if getattr(one, "training", False)]
-    if isinstance(module, torch.fx.GraphModule):
-        training = []
+    # An exported program has its mode built in, and its flags mean nothing.
+    training = [] if exported else [one for one in module.modules() if getattr(one, "training", False)]
     try:
         for one in training:
             one.training = False
@@ -237,6 +239,13 @@ def _evaluating(module: torch.nn.Module) -> Generator[None]:
     finally:
         for one in training:
             one.training = True
+
+
+def _device(wanted: str | torch.device | None, present: torch.device) -> torch.device:
+    """Return the device to compute on; "cuda" means the one where the model is, if that is one."""
+    if wanted is None or str(wanted) == present.type:
+        return present
+    return torch.device(wanted)
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:

@@ -139,7 +139,7 @@ def _described(shape: str | None, mean: str | None, std: str | None, bgr: bool, 
 
     described: dict[str, Any] = {}
     if shape is not None:
-        described["shape"] = tuple(int(size) for size in _numbers("--shape", shape))
+        described["shape"] = _sizes(shape)
     if mean is not None or std is not None or bgr:
         described["preprocessing"] = Preprocessing(
             mean=0.0 if mean is None else _numbers("--mean", mean),
@@ -154,8 +154,17 @@ def _described(shape: str | None, mean: str | None, std: str | None, bgr: bool, 
     return described
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError as error:
+        raise InputError("--shape is not a list of sizes", got=repr(text), expected="such as 3,224,224") from error
+
+
 def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.replace("x", ",").split(","))
+        return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise InputError(f"{option} is not a list of numbers", got=repr(text), expected="such as 3,224,224") from error
+        raise InputError(
+            f"{option} is not a list of numbers", got=repr(text), expected="such as 0.5,0.5,0.5"
+        ) from error

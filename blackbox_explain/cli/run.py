@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.errors import ImageError, InputError, ModelError, ResultError
+from blackbox_explain.errors import ImageError, InputError, ModelError, OutOfMemoryError, ResultError
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.images import Fit, load_image
@@ -84,8 +84,13 @@ class Photos:
         images = np.stack([image for _, image in loaded])
         try:
             result = explain(self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options)
-        except ModelError as error:
-            yield from (PhotoResult(path, error=str(error)) for path, _ in loaded)
+        except (ModelError, OutOfMemoryError) as error:
+            if len(loaded) == 1:
+                yield PhotoResult(loaded[0][0], error=str(error))
+            else:
+                # Nothing worked; each photo alone tells its own reason.
+                for path, _ in loaded:
+                    yield from self._batch([path], steps, lambda _steps: None)
             return
         for index, (path, _) in enumerate(loaded):
             yield self._written(path, result[index])

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.gradients import ask, require_gradient
+from blackbox_explain.blackbox import BlackBox, check_images
+from blackbox_explain.gradients import ask, ask_gradient, require_gradient
 from blackbox_explain.targets import Target, resolve
 
 __all__ = ["gradient"]
@@ -41,7 +41,7 @@ def gradient(
     """
     differentiable = require_gradient(box)
     native = getattr(box, "native", np.asarray)
-    pixels = native(to_numpy(images))
+    pixels = native(check_images(images, box.spec))
     scores = to_numpy(ask(box, pixels))
     weights, _ = resolve(target, scores, box.spec.class_names)
-    return to_numpy(differentiable.scores_and_gradient(pixels, native(weights))[1])
+    return to_numpy(ask_gradient(differentiable, pixels, native(weights))[1])

@@ -5,7 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test lint figures
+.PHONY: help setup demo test lint figures
+
+help:
+	@echo 'make demo      explain a sample photo with the embedded classifier'
+	@echo 'make test      every check'
+	@echo 'make setup     the environment alone, in .venv'
 
 setup: $(VENV)/.ready
 

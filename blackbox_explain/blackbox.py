@@ -238,6 +238,8 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
     InputError
         If shape, type, finiteness or bounds do not fit, with what to do about it.
     """
+    if isinstance(images, str):
+        raise InputError("This is a path", got=repr(images), hint="load_images([path], box.spec)")
     array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
     expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
     if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:

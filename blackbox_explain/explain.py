@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -24,6 +25,9 @@ __all__ = ["explain"]
 
 WEAK = 0.5
 """Below this share of the score destroyed (kept), a mask does not do what was asked."""
+
+LEAST_REACH = 0.01
+"""A score that falls by less than this share of itself does not depend on what is perturbed."""
 
 BATCH = 16
 
@@ -150,8 +154,7 @@ def _assemble(
         left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
     suppression = np.where(reach == 0, np.nan, 1 - left)
     status = tuple(
-        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else _status(gone, change, record["game"])
-        for row, gone, change in zip(rows, suppression, reach, strict=True)
+        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else _status(row, record["game"]) for row in rows
     )
     return Explanation(
         **arrays,
@@ -164,13 +167,21 @@ def _assemble(
     )
 
 
-def _status(suppression: float, reach: float, game: Game) -> str:
-    if not reach > 0:
-        return "weak: perturbing the whole image does not lower this score"
-    if game == "deletion" and suppression < WEAK:
-        return f"weak: the mask takes away {suppression:.0%} of the score"
-    if game == "preservation" and 1 - suppression < WEAK:
-        return f"weak: the mask keeps {1 - suppression:.0%} of the score"
+def _status(row: Row, game: Game) -> str:
+    """Say whether the mask, and its region made hard, do what was asked."""
+    before, fully = float(row["score_original"]), float(row["score_perturbed"])
+    if before - fully <= LEAST_REACH * abs(before):
+        return f"weak: perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f})"
+    done = {}
+    for name in ("score_masked", "score_region"):
+        left = (float(row[name]) - fully) / (before - fully)
+        done[name] = 1 - left if game == "deletion" else left
+    verb = "takes away" if game == "deletion" else "keeps"
+    share = f"{verb} {{:.0%}} of what perturbing the whole image takes away"
+    if done["score_masked"] < WEAK:
+        return "weak: the mask " + share.format(done["score_masked"])
+    if done["score_region"] < WEAK:
+        return "soft: the outlined region alone " + share.format(done["score_region"])
     return "ok"
 
 
@@ -186,7 +197,9 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
-    for name in ("blackbox-explain", "numpy"):
+    for name in ("blackbox-explain", "numpy", "torch"):
+        if name == "torch" and name not in sys.modules:
+            continue
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import operator
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -28,7 +28,7 @@ __all__ = ["Explanation", "Floats", "verify"]
 FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Masks learned for a batch of images and targets, in NumPy arrays on the host.
 
@@ -59,7 +59,8 @@ class Explanation:
     evaluations
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     status
-        N strings: "ok", "weak: ..." where the mask does not do what was asked, "failed: ..." with the reason.
+        N strings: "ok"; "weak: ..." where the mask does not do what was asked; "soft: ..." where only the mask does,
+        through values between 0 and 1, and its region made hard at 0.5 does not; "failed: ..." with the reason.
     settings
         Everything needed to run it again, what was assumed and what happened on the way (`notes`).
     model_fingerprint
@@ -84,8 +85,12 @@ class Explanation:
     status: tuple[str, ...]
     settings: dict[str, Any]
     model_fingerprint: str
-    images: Floats = field(repr=False)
-    masked_images: Floats = field(repr=False)
+    images: Floats
+    masked_images: Floats
+
+    def __repr__(self) -> str:
+        """Return the summary: the arrays would fill pages."""
+        return f"<Explanation of {len(self)} images, masks {self.mask.shape}>\n{self.summary()}"
 
     def __len__(self) -> int:
         """Return the number of rows, N."""
@@ -111,7 +116,7 @@ class Explanation:
 
     def summary(self) -> str:
         """Return a table for people, one line per row."""
-        head = f"{'target':<28}{'before':>8}{'after':>8}{'region':>8}{'fully':>8}{'area':>7}  status"
+        head = f"{'target':<28}{'before':>8}{'after':>8}{'region':>8}{'all':>8}{'area':>7}  status"
         lines = [
             f"{name[:27]:<28}{before:8.4f}{after:8.4f}{region:8.4f}{fully:8.4f}{area:7.1%}  {status}"
             for name, (before, after, fully), region, area, status in zip(

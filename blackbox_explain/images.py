@@ -60,6 +60,8 @@ def load_image(
     path: str | Path, spec: InputSpec, *, fit: Fit = "crop", blur: float = 0.0
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Read one photo as (C, H, W); see `load_images`."""
+    if not isinstance(spec, InputSpec):
+        raise InputError("This is no InputSpec", got=f"a {type(spec).__name__}", hint="load_images(paths, box.spec)")
     if len(spec.shape) != 3 or spec.shape[0] not in (1, 3):
         raise InputError(
             "This model does not read photos", got=f"shape {spec.shape}", expected="(1, H, W) or (3, H, W)"

@@ -134,7 +134,9 @@ def named_models() -> dict[str, str]:
 def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
     if described != Described():
         raise InputError(
-            f"The model {point.name!r} knows its own input", got=str(described), expected="its name, and device at most"
+            f"The model {point.name!r} knows its own input",
+            got="shape, mean, std, class names or activation beside its name",
+            expected="the name, and device at most",
         )
     return _load(point)(**options)
 
@@ -177,7 +179,9 @@ def _from_function(text: str) -> Any:
         raise
     except Exception as error:
         raise UnsupportedModelError(
-            "The function that makes the model raised an error", got=f"{text!r}: {type(error).__name__}: {error}"
+            "The function that makes the model raised an error",
+            got=f"{text!r}: {type(error).__name__}: {error}",
+            expected="a function without arguments that returns the model",
         ) from error
 
 

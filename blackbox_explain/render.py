@@ -53,7 +53,7 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     region = result.score_region[row]
     deletion = result.settings.get("game", "deletion") == "deletion"
     verb, short = ("deleted", "without it") if deletion else ("kept", "with it alone")
-    drawing = Figure(figsize=(10.5, 4.2), layout="constrained", facecolor="white")
+    drawing = Figure(figsize=(10.5, 4.0), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
     limits = (float(result.images[row].min()), float(result.images[row].max()))
@@ -67,13 +67,15 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     right.set_title(f"{short}\nscore {after:.4f}", fontsize=11, parse_math=False)
     setting = result.settings
     others = (
-        f"outlined region fully perturbed {region:.4f}, whole image {fully:.4f}"
+        f"outlined region fully perturbed {region:.4f}"
         if deletion
-        else f"outlined region alone untouched {region:.4f}, nothing {fully:.4f}"
+        else f"all but the outlined region fully perturbed {region:.4f}"
     )
+    if not (result.saliency[row] > 0.5).any():
+        others = "no region stands out by more than half"
     drawing.supxlabel(
         f"{setting.get('game', '')} by {setting.get('perturbation', '')}, preset {setting.get('preset', '')}: "
-        f"{others}; {result.status[row]}",
+        f"{others}, whole image {fully:.4f}; {result.status[row].partition(':')[0]}",
         fontsize=8.5,
         color="#555555",
         parse_math=False,

@@ -159,6 +159,8 @@ def class_index(label: int | str, classes: int, names: Sequence[str] | None = No
             "This is not a target", got=repr(label), expected="a class index, a name, Top, Labels or Difference"
         )
     wanted = label.strip().casefold()
+    if not wanted:
+        raise TargetError("The class has no name", got=repr(label), expected="a name or an index")
     whole = {index for index, name in enumerate(names or ()) if name.casefold() == wanted}
     found = whole or {
         i for i, name in enumerate(names or ()) if wanted in (s.strip() for s in name.casefold().split(","))
@@ -184,7 +186,8 @@ def class_index(label: int | str, classes: int, names: Sequence[str] | None = No
 
 def _near(wanted: str, names: Sequence[str]) -> str:
     synonyms = {part.strip().casefold(): part.strip() for name in names for part in name.split(",")}
-    near = difflib.get_close_matches(wanted, synonyms, n=4, cutoff=0.6)
+    words = [name for name in synonyms if wanted in name.split()]
+    near = words[:4] or difflib.get_close_matches(wanted, synonyms, n=4, cutoff=0.6)
     near += [name for name in synonyms if wanted in name and name not in near][: 4 - len(near)]
     return ", ".join(synonyms[name] for name in near) or "`blackbox-explain models --classes` lists the names"
 

@@ -25,7 +25,7 @@ def load_exported(path: Path) -> Any:
             return torch.export.load(path)
     except Exception as error:
         raise UnsupportedModelError(
-            "This is not an exported program", got=f"{path}: {_first_line(error)}", expected="torch.export.save(...)"
+            "This is not an exported program", got=str(path), expected="torch.export.save(...)"
         ) from error
 
 
@@ -36,7 +36,7 @@ def load_torchscript(path: Path) -> Any:
     except Exception as error:
         raise UnsupportedModelError(
             "This is not a TorchScript file",
-            got=f"{path}: {_first_line(error)}",
+            got=str(path),
             expected="torch.jit.save(torch.jit.script(model), path)",
             hint="a file of weights alone (a pickle) is not loaded: give the model as module:function",
         ) from error
@@ -54,7 +54,3 @@ def _restricted_unpickling() -> Generator[None]:
         yield
     finally:
         torch.load = unrestricted
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

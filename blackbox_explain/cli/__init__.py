@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from blackbox_explain import __version__
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.models import models_command
 
@@ -11,7 +14,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="blackbox-explain",
-    help="Explain why a classifier decided as it did: learn the smallest region that its score depends on.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -20,6 +22,21 @@ app = typer.Typer(
 )
 app.command("explain")(explain_command)
 app.command("models")(models_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Explain why a classifier decided as it did: learn the smallest region that its score depends on."""
 
 
 def main() -> None:

@@ -99,7 +99,8 @@ def explain_command(
             for result in photos.run(images, steps, advance):
                 found.append(result)
                 if result.error:
-                    show_error(f"{result.path}: {result.error}")
+                    known = str(result.path) in result.error
+                    show_error(result.error if known else f"{result.path}: {result.error}")
         if as_json:
             typer.echo(json.dumps([one.to_dict() for one in found], indent=2))
         elif not quiet and any(not one.error for one in found):
@@ -122,9 +123,12 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
                 *(f"{values[0]:.4f}" for values in (row.score_original, row.score_masked, row.score_region)),
                 f"{row.score_perturbed[0]:.4f}",
                 f"{row.area[0]:.1%}",
-                escape(row.status[0]),
+                escape(row.status[0].partition(":")[0]),
             )
     stdout.print(table)
+    for one in found:
+        if one.row is not None and one.row.status[0] != "ok":
+            stdout.print(f"{escape(one.path.name)}: {escape(one.row.status[0])}", soft_wrap=True)
     for sentence in assumptions:
         stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
     good = sum(one.row is not None for one in found)

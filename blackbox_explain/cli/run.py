@@ -104,7 +104,7 @@ class Photos:
         try:
             save_figure(row, 0, files[0])
             row.save(files[1])
-            files[2].write_text(json.dumps(result.to_dict(), indent=2), encoding="utf-8")
+            files[2].write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:

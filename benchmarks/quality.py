@@ -32,50 +32,59 @@ TRANSFERS: dict[str, Perturbation] = {
     "noise": Noise(),
 }
 TARGETS = {"paper": 0.025, "authors": 0.048}
+FILE_BLUR = "authors, blurred in the file"
+"""The authors' preset to the letter: its one blurred image is made of the file, before it is resized."""
 BATCH = 16
 
 console = Console(width=120, highlight=False)
 
 
-def learn(box: BlackBox, photos: LabelledPhotos, preset: PresetName, cache: Path) -> tuple[list[Explanation], float]:
+def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> tuple[list[Explanation], float]:
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
     sources = sorted((Path(__file__).parents[1] / "blackbox_explain").glob("*.py"))
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    preset = preset_of(variant)
     batches, seconds = [], 0.0
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
-        key = [code, repr(PRESETS[preset]), photos.fit, getattr(box, "fingerprint", str)()]
+        key = [code, variant, repr(PRESETS[preset]), photos.fit, getattr(box, "fingerprint", str)()]
         key += [path.name for path in photos.paths[rows]]
         stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")
         if not timing.exists():
             started = time.perf_counter()
             result = explain(
-                box, photos.images[rows], preset=preset, perturbation=perturbation_of(box, photos, preset, rows)
+                box, photos.images[rows], preset=preset, perturbation=perturbation_of(box, photos, variant, rows)
             )
             spent = time.perf_counter() - started
             result.save(stem)
             timing.write_text(json.dumps({"seconds": spent}), encoding="utf-8")
         batches.append(Explanation.load(stem.with_suffix(".npz")))
         seconds += json.loads(timing.read_text(encoding="utf-8"))["seconds"]
-        console.print(f"  {preset}: {min(first + BATCH, len(photos.paths))} of {len(photos.paths)}")
+        console.print(f"  {variant}: {min(first + BATCH, len(photos.paths))} of {len(photos.paths)}")
     return batches, seconds / len(photos.paths)
 
 
-def perturbation_of(box: BlackBox, photos: LabelledPhotos, preset: PresetName, rows: slice) -> str | Perturbation:
-    """Return the blur of a preset; the authors blur at the photo's own resolution."""
-    if preset != "authors":
+def preset_of(variant: str) -> PresetName:
+    """Return the preset of a variant."""
+    return next(name for name in PRESETS if variant.startswith(name))
+
+
+def perturbation_of(box: BlackBox, photos: LabelledPhotos, variant: str, rows: slice) -> str | Perturbation:
+    """Return the blur of a variant."""
+    if variant != FILE_BLUR:
         return "blur"
     return Reference(load_images(photos.paths[rows], box.spec, fit=photos.fit, blur=PAPER_SIGMA))
 
 
-def measure(box: BlackBox, photos: LabelledPhotos, preset: PresetName, batches: list[Explanation]) -> dict[str, Any]:
+def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[Explanation]) -> dict[str, Any]:
     """Measure the objective of eq. 4 over 16 fixed jitters, suppression and transfer."""
+    preset = preset_of(variant)
     objectives: list[float] = []
     transfers: dict[str, list[float]] = {name: [] for name in TRANSFERS}
     for first, result in zip(range(0, len(photos.paths), BATCH), batches, strict=True):
         rows = slice(first, first + BATCH)
-        own = OwnScore(box, result, preset, perturbation_of(box, photos, preset, rows))
+        own = OwnScore(box, result, preset, perturbation_of(box, photos, variant, rows))
         objectives += own.objective().tolist()
         for name, perturbation in TRANSFERS.items():
             transfers[name] += OwnScore(box, result, preset, perturbation).score_left().tolist()
@@ -85,7 +94,7 @@ def measure(box: BlackBox, photos: LabelledPhotos, preset: PresetName, batches: 
         "suppression": float(suppression.mean()),
         "suppression_least": float(suppression.min()),
         "area": float(np.mean(np.concatenate([result.area for result in batches]))),
-        "weak": int(sum(status != "ok" for result in batches for status in result.status)),
+        "soft_or_weak": int(sum(status != "ok" for result in batches for status in result.status)),
         "score_left_under": {name: float(np.mean(values)) for name, values in transfers.items()},
         "per_photo": {path.name: round(value, 5) for path, value in zip(photos.paths, objectives, strict=True)},
     }
@@ -108,7 +117,7 @@ def maps_of(
 
 def main(
     limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
-    presets: Annotated[str, typer.Option(help="Presets, separated by commas.")] = "paper,authors,fast",
+    file_blur: Annotated[bool, typer.Option(help=f"Measure {FILE_BLUR!r} too.")] = False,
     fit: Annotated[Fit, typer.Option(help="How photos are brought to 224 × 224.")] = "crop",
     cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
 ) -> None:
@@ -117,12 +126,12 @@ def main(
     box = wrap("efficientnet-lite0")
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
-    chosen: list[PresetName] = [name for name in PRESETS if name in presets.split(",")]
+    variants = ["fast", "paper", "authors", *([FILE_BLUR] if file_blur else [])]
     learned: dict[str, list[Explanation]] = {}
     results: dict[str, Any] = {"photos": len(photos.paths), "fit": fit, "presets": {}}
-    for preset in chosen:
-        learned[preset], seconds = learn(box, photos, preset, cache)
-        results["presets"][preset] = {"seconds_per_photo": seconds, **measure(box, photos, preset, learned[preset])}
+    for variant in variants:
+        learned[variant], seconds = learn(box, photos, variant, cache)
+        results["presets"][variant] = {"seconds_per_photo": seconds, **measure(box, photos, variant, learned[variant])}
     show_presets(results["presets"])
     reference = next(iter(learned.values()))
     results["hard_deletion"] = {
@@ -130,7 +139,7 @@ def main(
         for name, ranking in maps_of(box, photos, learned).items()
     }
     show_deletions(results["hard_deletion"])
-    if limit is None and len(chosen) == len(PRESETS):
+    if limit is None:
         console.print(f"stored in {store(f'quality-{fit}', results).relative_to(RESULTS.parent.parent)}")
 
 
@@ -154,7 +163,7 @@ def show_presets(presets: dict[str, Any]) -> None:
             "-" if target is None else f"{target} {'met' if row['objective'] <= target else 'MISSED'}",
             f"{row['suppression']:.3f}",
             f"{row['area']:.1%}",
-            str(row["weak"]),
+            str(row["soft_or_weak"]),
             f"{row['seconds_per_photo']:.1f}",
             *(f"{value:.2f}" for value in row["score_left_under"].values()),
         )

@@ -74,25 +74,24 @@ class LevelStack:
 
     @functools.cached_property
     def _table(self) -> Array:
-        """One row per pixel and step, [level, difference], so that one gather fetches both."""
+        """One row per pixel and step, [level, slope], so that one gather fetches both."""
         xp = namespace(self._levels)
         below = self._levels[:-1, ...]
-        parts = [xp.moveaxis(part, (0, 2), (-2, -1)) for part in (below, self._levels[1:, ...] - below)]
+        parts = [xp.moveaxis(part, (0, 2), (-2, -1)) for part in (below, self._steps * (self._levels[1:, ...] - below))]
         return xp.reshape(xp.concat(parts, axis=-1), (-1, 2 * self._levels.shape[2]))
 
     def _mixed_by_table(self, mask: Array, offset: tuple[int, ...]) -> tuple[Array, Array]:
         xp = namespace(mask)
         position = mask * self._steps
         step = xp.clip(xp.floor(position), 0, self._steps - 1)
-        fraction = xp.reshape(position - step, (-1, 1))
+        fraction = xp.reshape((position - step) / self._steps, (-1, 1))
         rows = self._rows + self._first_row(offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
         found = xp.take(self._table, rows, axis=0)
         channels = self._levels.shape[2]
-        base, difference = found[:, :channels], found[:, channels:]
+        base, slope = found[:, :channels], found[:, channels:]
         shape = (*mask.shape, channels)
-        images = xp.reshape(base + fraction * difference, shape)
-        slope = xp.reshape(difference * self._steps, shape)
-        return xp.moveaxis(images, -1, 1), xp.moveaxis(slope, -1, 1)
+        images = xp.reshape(base + fraction * slope, shape)
+        return xp.moveaxis(images, -1, 1), xp.moveaxis(xp.reshape(slope, shape), -1, 1)
 
     def _first_row(self, offset: tuple[int, ...]) -> int:
         """Return the table's row of the first pixel of a window."""

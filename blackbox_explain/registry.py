@@ -73,7 +73,8 @@ def wrap(
     activation
         ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
     **options
-        For the adapter, such as ``device="cuda"`` or ``gradient=function``.
+        For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; for a function ``gradient``, which
+        is called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
 
     Returns
     -------

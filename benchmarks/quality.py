@@ -151,7 +151,7 @@ def show_presets(presets: dict[str, Any]) -> None:
         "target",
         "suppression",
         "area",
-        "weak",
+        "soft, weak",
         "s / photo",
         *(f"left: {one}" for one in TRANSFERS),
     )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
+from blackbox_explain.progress import progress_bar
 from tests.test_images import broken_files
 
 
@@ -146,3 +147,14 @@ def tiny_model() -> object:
     return torch.nn.Sequential(
         torch.nn.Conv2d(3, 6, 5), torch.nn.Tanh(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
     )
+
+
+def test_progress_shows_what_is_done_and_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar(3, "explaining 3 photos", show=True) as advance:
+        advance(3)
+    shown = capsys.readouterr().err
+    assert "explaining 3 photos" in shown
+    assert "100%" in shown
+    with progress_bar(3, "silent", show=False) as advance:
+        advance(3)
+    assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -66,6 +67,19 @@ def test_notice_names_every_shipped_file() -> None:
     shipped = [*(ROOT / "blackbox_explain/samples").glob("*.jpg"), *(ROOT / "adapters").glob("**/data/*.*")]
     assert len(shipped) >= 3
     assert [path.name for path in shipped if path.name not in notice] == []
+
+
+def test_readme_figures_are_those_measured() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    quality = json.loads((ROOT / "benchmarks/results/quality-crop.json").read_text(encoding="utf-8"))
+    overhead = json.loads((ROOT / "benchmarks/results/overhead.json").read_text(encoding="utf-8"))
+    for name, row in quality["presets"].items():
+        assert f"| `{name}` | {row['objective']:.4f} | {row['suppression']:.3f} | {row['area']:.0%} |" in text
+    for name, row in quality["hard_deletion"].items():
+        assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
+    for row in overhead["rows"]:
+        if row["batch"] == 16:
+            assert f"`{row['preset']}` {row['ratio']:.2f}" in text
 
 
 def test_no_file_is_long() -> None:

@@ -53,7 +53,7 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     region = result.score_region[row]
     deletion = result.settings.get("game", "deletion") == "deletion"
     verb, short = ("deleted", "without it") if deletion else ("kept", "with it alone")
-    drawing = Figure(figsize=(10.5, 4.0), layout="constrained", facecolor="white")
+    drawing = Figure(figsize=(10.5, 4.45), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
     limits = (float(result.images[row].min()), float(result.images[row].max()))
@@ -92,7 +92,7 @@ def save_figure(result: Explanation, row: int, path: Path) -> Path:
         If the file cannot be written.
     """
     try:
-        figure(result, row).savefig(path, dpi=110)
+        figure(result, row).savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.1)
     except OSError as error:
         raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
     return path

@@ -113,7 +113,8 @@ class Job:
 def score_scale(original: Array, perturbed: Array) -> Array:
     """Return what makes the fall from the original to the fully perturbed score one: (N,), at most 1 / `LEAST_FALL`."""
     xp = namespace(original)
-    return 1 / xp.clip(original - perturbed, LEAST_FALL, None)
+    before, fully = (xp.where(xp.isfinite(one), one, xp.zeros_like(one)) for one in (original, perturbed))
+    return 1 / xp.clip(before - fully, LEAST_FALL, None)
 
 
 def learn_all(

@@ -85,11 +85,11 @@ def explain(
     InputError
         If images or settings do not fit.
     TargetError
-        If a target does not exist.
+        If the number of targets does not fit, or no image's target exists; otherwise such rows say so in `status`.
     NoGradientError
         If the black box gives scores only.
-    ModelError
-        If the model fails on every image.
+    ModelError, OutOfMemoryError
+        If the model fails, or memory runs out, on every image.
     """
     if method != "mask":
         raise InputError("There is no such method", got=repr(method), expected="'mask'")

@@ -208,7 +208,8 @@ class BlackBox(Protocol):
 
     An implementation may add, each found by its presence: ``native(array)``, which moves a NumPy array to the
     library and device it computes on; ``fingerprint()``, a string that changes with the model; ``activation``,
-    what was applied to the raw outputs; ``assumptions``, sentences on what it had to assume.
+    what was applied to the raw outputs; ``assumptions``, sentences on what it had to assume; ``no_gradient``, the
+    error that says why a model of a framework with gradients has none.
     """
 
     @property

@@ -25,6 +25,9 @@ ADAPTERS = "blackbox_explain.adapters"
 FORMATS = "blackbox_explain.formats"
 """Entry points named by a file suffix without its dot; each loads a function (path) -> model."""
 
+BYTES = "onnx"
+"""The format that a model given as bytes is in."""
+
 MODELS = "blackbox_explain.models"
 """Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
 
@@ -57,9 +60,10 @@ def wrap(
     Parameters
     ----------
     model
-        A ``torch.nn.Module``, TorchScript module or ``torch.export`` program; a function from images to scores; the
-        path of a ``.pt2`` or TorchScript file; the name of an embedded model, such as "efficientnet-lite0"; or a
-        string "module:function", where the function returns any of these.
+        A ``torch.nn.Module``, TorchScript module or ``torch.export`` program; an ``onnx.ModelProto``, its bytes, or an
+        ``onnxruntime.InferenceSession``; a function from images to scores; the path of a ``.onnx``, ``.pt2`` or
+        TorchScript file; the name of an embedded model, such as "efficientnet-lite0"; or a string "module:function",
+        where the function returns any of these.
     spec
         Shape, bounds, preprocessing and class names at once, instead of the four parameters below.
     shape
@@ -73,8 +77,9 @@ def wrap(
     activation
         ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
     **options
-        For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; for a function ``gradient``, which
-        is called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
+        ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; for a function
+        ``gradient``, which is called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
 
     Returns
     -------
@@ -103,6 +108,8 @@ def wrap(
         if text in named:
             return _named_model(named[text], described, options)
         model = _from_text(text, sorted(named))
+    elif isinstance(model, bytes):
+        model = _reader(BYTES)(model)
     if isinstance(model, BlackBox):
         if described != Described() or options:
             raise InputError("A black box knows its own input", got="one, and a description", expected="it alone")
@@ -144,12 +151,12 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
 
 def _from_text(text: str, named: Sequence[str]) -> Any:
     path = Path(text)
-    readers = {one.name: one for one in entry_points(FORMATS)}
+    readers = {one.name for one in entry_points(FORMATS)}
     suffix = path.suffix.lower().lstrip(".")
     if suffix in readers:
         if not path.is_file():
             raise UnsupportedModelError("There is no such model file", got=text)
-        return _load(readers[suffix])(path)
+        return _reader(suffix)(path)
     if ":" in text and not path.exists():
         return _from_function(text)
     files = ", ".join(f".{one}" for one in sorted(readers))
@@ -158,6 +165,10 @@ def _from_text(text: str, named: Sequence[str]) -> Any:
         got=repr(text),
         expected=f"a file ({files}), module:function, or a name ({', '.join(named)})",
     )
+
+
+def _reader(suffix: str) -> Any:
+    return _load(next(one for one in entry_points(FORMATS) if one.name == suffix))
 
 
 def _from_function(text: str) -> Any:
@@ -213,7 +224,7 @@ def _load(point: EntryPoint) -> Any:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", point.module.partition(".")[0]):
             raise
-        extra = "default-model" if point.group == MODELS else missing
+        extra = "onnx" if missing in ("onnx", "onnxruntime", "platformdirs") else missing
         raise BackendMissingError(
             f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{extra}]'"
         ) from error

@@ -1,0 +1,1 @@
+"""ONNX classifiers, differentiated into a graph that any ONNX Runtime runs."""

@@ -1,0 +1,80 @@
+"""Which tensors depend on the image by a gradient, and where such a path is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+import onnx
+
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by, refusal
+
+__all__ = ["active_tensors", "no_path"]
+
+STEERING = frozenset(
+    ("Shape", "Size", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
+)
+"""What may choose between branches of the forward half, and whose slope is 0 wherever there is one."""
+
+ROUNDING = frozenset(("Floor", "Ceil", "Round"))
+
+MOVING = frozenset(("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"))
+"""What images of bytes may pass before they become floats."""
+
+QUANTISED = "export the float model it was made from, or ask for a surrogate: wrap(model, straight_through=True)"
+
+
+def active_tensors(
+    nodes: Sequence[onnx.NodeProto], tensors: Mapping[str, Tensor], source: str, known: Set[str] = frozenset()
+) -> set[str]:
+    """Return the names of the float tensors that depend on `source` by a gradient.
+
+    Parameters
+    ----------
+    nodes
+        In order.
+    tensors
+        Types.
+    source
+        Where images come in.
+    known
+        Names of nodes whose rule says how a gradient passes, whatever they compute.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If whole numbers or steps carry the image on: every gradient behind them would be wrong in silence.
+    """
+    active = {source}
+    used = {name for node in nodes for name in read_by(node)}
+    for proto in nodes:
+        node = Node(proto)
+        if not active.intersection(read_by(proto)) or (node.op in STEERING and not node.domain):
+            continue
+        outputs = [name for name in node.outputs if name in used or name in tensors]
+        live = [name for name in outputs if name in tensors and tensors[name].dtype in FLOATS]
+        if proto.name in known:
+            active.update(name for name in node.outputs if name)
+            continue
+        if node.op in MOVING and node.x in active and tensors[node.x].dtype not in FLOATS:
+            active.add(node.y)
+            continue
+        if node.op in ("If", "Loop", "Scan"):
+            raise refusal(node, "control flow that depends on the image", "export the model without control flow")
+        cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
+        if cut and not (node.op == "TopK" and node.outputs[1] not in used):
+            quantised = "Quantize" in node.op or "Integer" in node.op or node.op.startswith("QLinear")
+            raise refusal(
+                node, "its output is a whole number or a step, which cuts the gradient", QUANTISED if quantised else ""
+            )
+        active.update(live)
+    return active
+
+
+def no_path(source: str, output: str) -> UnsupportedModelError:
+    """Make the error for scores that do not depend on the image."""
+    return UnsupportedModelError(
+        "The model cannot be differentiated",
+        got=f"no path of floats from {source!r} to {output!r}",
+        expected="scores that depend on the image by a gradient",
+    )

@@ -1,0 +1,245 @@
+"""ONNX classifiers as black boxes, with exact gradients where every operator has a rule."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+
+from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.arrays import Array, namespace
+from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing, check_scores, in_fixed_batches
+from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.cache import VERSION, cached
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
+from blackbox_explain_adapters._onnx.files import check_weights, model_of
+from blackbox_explain_adapters._onnx.pipeline import IMAGES, ROUNDING_NODE, pixels_to_scores
+from blackbox_explain_adapters._onnx.rules import Rule
+from blackbox_explain_adapters._onnx.session import Provider, Session, providers_for
+from blackbox_explain_adapters._onnx.signature import (
+    Signature,
+    class_names_of,
+    preprocessing_of,
+    read_signature,
+)
+from blackbox_explain_adapters._onnx.straight_through import behind_bytes, is_quantised, through_quantisation
+
+__all__ = ["DifferentiableOnnx", "OnnxBlackBox", "wrap_onnx"]
+
+
+def wrap_onnx(
+    model: Any,
+    described: Described,
+    *,
+    device: str | None = None,
+    providers: Iterable[Provider] | None = None,
+    threads: int | None = None,
+    output: str | None = None,
+    straight_through: bool = False,
+    tf32: bool = False,
+    rules: Mapping[str, Rule] | None = None,
+    cache: bool = True,
+) -> BlackBox:
+    """Wrap an ONNX classifier.
+
+    Parameters
+    ----------
+    model
+        ``onnx.ModelProto`` or ``onnxruntime.InferenceSession``.
+    described
+        What the caller said of its input; what the graph and its metadata tell need not be said.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``; None leaves it to ONNX Runtime.
+    providers
+        Execution providers instead, as ONNX Runtime takes them.
+    threads
+        For one operator; None leaves it to ONNX Runtime.
+    output
+        Tensor that holds the scores, where there are several, or an inner one.
+    straight_through
+        Give quantised models a surrogate gradient, as if nothing were rounded; it is not exact, and the result says so.
+    tf32
+        Let CUDA round the factors of products to 10 bits.
+    rules
+        Other backward rules by operator, in place of the exact ones.
+    cache
+        Keep the gradient graph on disk.
+
+    Returns
+    -------
+    BlackBox
+        Differentiable if every operator on the way has a rule; else score-only, and asking it for a gradient raises
+        the reason.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model reads anything but one array of images, or answers with no class scores.
+    ModelError
+        If ONNX Runtime does not take it, or its weights hold NaN.
+    """
+    proto = model_of(model)
+    check_weights(proto)
+    signature = read_signature(proto, output)
+    spec, assumptions = _spec(proto, signature, described)
+    chosen = list(providers) if providers is not None else providers_for(device, tf32)
+    activation, shape, notes = _activation(proto, signature, spec, described.activation, chosen, threads)
+    whole = pixels_to_scores(proto, signature, spec, activation, shape)
+    parts = _Parts(
+        whole, spec, activation, (*assumptions, *signature.notes, *notes), signature.batch, chosen, threads, _digest(proto)
+    )
+    surrogate = straight_through and is_quantised(proto)
+    target = "cuda" if any("CUDA" in (one if isinstance(one, str) else one[0]) for one in chosen) else "cpu"
+
+    def build() -> bytes:
+        by_node = through_quantisation(whole) if surrogate else {ROUNDING_NODE: behind_bytes}
+        return differentiate(whole, rules=rules, node_rules=by_node, device=target).SerializeToString()
+
+    try:
+        if cache and not rules:
+            described_by = repr((VERSION, onnx.__version__, spec, activation, shape, signature, target, surrogate))
+            key = hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
+            graph = cached(key, build)
+        else:
+            graph = build()
+    except (UnsupportedModelError, ModelError) as refusal:
+        return OnnxBlackBox(parts, refusal)
+    if surrogate:
+        parts = dataclasses.replace(
+            parts, assumptions=(*parts.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
+        )
+    return DifferentiableOnnx(parts, graph)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    model: onnx.ModelProto
+    spec: InputSpec
+    activation: Activation
+    assumptions: tuple[str, ...]
+    batch: int | None
+    providers: list[Provider]
+    threads: int | None
+    digest: str
+
+
+class OnnxBlackBox:
+    """An ONNX model that gives scores."""
+
+    def __init__(self, parts: _Parts, refusal: Exception | None = None) -> None:
+        self.spec = parts.spec
+        self.activation: Activation = parts.activation
+        self.assumptions = parts.assumptions
+        self.no_gradient = refusal
+        self._parts = parts
+        self._scores: Session | None = None
+
+    def scores(self, images: Array) -> Array:
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
+        if self._scores is None:
+            self._scores = Session(self._parts.model.SerializeToString(), self._parts.providers, self._parts.threads)
+        (scores,) = self._run(self._scores, {IMAGES: images})
+        return scores
+
+    def fingerprint(self) -> str:
+        """Return a digest of the model file's content."""
+        return f"sha256:{self._parts.digest}"
+
+    def _run(self, session: Session, feeds: dict[str, Array]) -> tuple[Array, ...]:
+        names, arrays = list(feeds), list(feeds.values())
+
+        def call(*rows: Array) -> tuple[Array, ...]:
+            return tuple(session.run(dict(zip(names, rows, strict=True))))
+
+        answers = in_fixed_batches(call, self._parts.batch, *arrays) if self._parts.batch else call(*arrays)
+        check_scores(answers[0], arrays[0].shape[0], "The model")
+        given = arrays[0].dtype
+        xp = namespace(answers[0])
+        return tuple(one if one.dtype == given else xp.astype(one, given) for one in answers)
+
+
+class DifferentiableOnnx(OnnxBlackBox):
+    """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
+
+    def __init__(self, parts: _Parts, graph: bytes) -> None:
+        super().__init__(parts)
+        self._graph: bytes | None = graph
+        self._gradient: Session | None = None
+
+    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
+        if self._gradient is None:
+            assert self._graph is not None
+            self._gradient = Session(self._graph, self._parts.providers, self._parts.threads)
+            self._graph = None
+        scores, gradient = self._run(self._gradient, {IMAGES: images, WEIGHTS: weights})
+        return scores, gradient
+
+
+def _digest(model: onnx.ModelProto) -> str:
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
+    """Join what the caller said with what the graph and its metadata say."""
+    notes: list[str] = []
+    preprocessing = described.preprocessing
+    if preprocessing is None and (preprocessing := preprocessing_of(model)) is not None:
+        notes.append("value range and order of channels are taken from the model's metadata")
+    if preprocessing is None and signature.dtype == np.uint8:
+        low, high = described.bounds or (0.0, 1.0)
+        preprocessing = Preprocessing(mean=low, std=(high - low) / 255)
+        notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
+    if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
+        if preprocessing is None:
+            notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
+        preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
+        notes.append("the model reads channels last")
+    names = described.class_names or class_names_of(model)
+    known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
+    spec, assumptions = known.spec(signature.image)
+    return spec, (*assumptions, *notes)
+
+
+def _activation(
+    model: onnx.ModelProto,
+    signature: Signature,
+    spec: InputSpec,
+    wanted: Activation,
+    providers: list[Provider],
+    threads: int | None,
+) -> tuple[Activation, tuple[int, ...], tuple[str, ...]]:
+    """Run the model once on plain images: what shape its outputs have, and what turns them into scores."""
+    raw = pixels_to_scores(model, signature, spec, "none")
+    session = Session(raw.SerializeToString(), providers, threads)
+    low, high = spec.bounds
+    rng = np.random.default_rng(0)
+    plain = [np.full(spec.shape, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
+    noise = rng.uniform(low, high, spec.shape)
+    probes = np.stack([*plain, noise]).astype(np.float32)
+    (outputs,) = in_fixed_batches(lambda rows: (session.run({IMAGES: rows})[0],), signature.batch or len(probes), probes)
+    shape = tuple(outputs.shape)
+    flat = outputs.reshape(len(probes), -1)
+    if len(shape) < 2 or sum(size != 1 for size in shape[1:]) > 1:
+        raise UnsupportedModelError(
+            "The model does not answer with class scores",
+            got=f"outputs of shape {shape} for {len(probes)} images",
+            expected="(N, K)",
+            hint="pass output='name of the tensor that holds the scores'",
+        )
+    head = signature.head.activation if signature.head else None
+    if wanted == head:
+        # Applied twice it would flatten the scores; the one inside the graph is enough.
+        return "none", shape, ()
+    if wanted != "auto":
+        note = f"the {head} inside the graph gives way to the {wanted} asked for"
+        return wanted, shape, (note,) if head and wanted != "none" else ()
+    if head == "log_softmax" or head == "softmax":
+        return "none", shape, (f"the graph ends in a {head}, so its outputs are taken as they are",)
+    chosen, reason = choose_activation(flat)
+    return chosen, shape, (reason,)
+

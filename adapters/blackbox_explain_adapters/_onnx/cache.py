@@ -1,0 +1,59 @@
+"""Gradient graphs kept on disk, so that a model is differentiated once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+__all__ = ["LIMIT", "VERSION", "cached", "folder"]
+
+VERSION = 1
+"""To be raised with every change to what is emitted."""
+
+LIMIT = 2 << 30
+"""Bytes kept; the least recently used graphs go first."""
+
+DIGEST = hashlib.sha256().digest_size
+
+
+def folder() -> Path:
+    """Return where graphs are kept: ``BLACKBOX_EXPLAIN_CACHE``, or the user's cache folder."""
+    return Path(os.environ.get("BLACKBOX_EXPLAIN_CACHE") or user_cache_path("blackbox-explain")) / "gradients"
+
+
+def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:
+    """Return what is kept under a key, or make and keep it.
+
+    A file that is damaged is made again; a folder that cannot be written is done without.
+    """
+    path = folder() / f"{key}.onnx"
+    with contextlib.suppress(OSError):
+        stored = path.read_bytes()
+        digest, content = stored[:DIGEST], stored[DIGEST:]
+        if hashlib.sha256(content).digest() == digest:
+            os.utime(path)
+            return content
+    content = make()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(content).digest() + content)
+        Path(file.name).replace(path)
+        _shrink(path.parent, limit)
+    return content
+
+
+def _shrink(place: Path, limit: int) -> None:
+    """Drop the graphs that were used least recently until the rest fits."""
+    kept = sorted(place.glob("*.onnx"), key=lambda one: one.stat().st_mtime, reverse=True)
+    total = 0
+    for path in kept:
+        total += path.stat().st_size
+        if total > limit and path != kept[0]:
+            path.unlink(missing_ok=True)

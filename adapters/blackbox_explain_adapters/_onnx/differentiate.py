@@ -1,0 +1,154 @@
+"""Reverse mode over a graph: scores and the gradient of their weighted sum, in standard operators alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
+from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
+from blackbox_explain_adapters._onnx.observe import fold, observe
+from blackbox_explain_adapters._onnx.prepare import inline_without_rule, inputs_of, opset_of, prepare
+from blackbox_explain_adapters._onnx.rules import RULES, Rule
+from blackbox_explain_adapters._onnx.tape import Device, Tape
+
+__all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
+
+WEIGHTS = "weights"
+"""Input of the gradient graph, in the shape of the scores."""
+
+GRADIENT = "gradient"
+"""Output of the gradient graph, in the shape of the images."""
+
+
+def gradient_of(tensor: str) -> str:
+    """Return the name of the output that holds the gradient of an inner tensor that was asked for."""
+    return f"{GRADIENT}/of/{tensor}"
+
+
+def differentiate(
+    model: onnx.ModelProto,
+    *,
+    rules: Mapping[str, Rule] | None = None,
+    node_rules: Mapping[str, Rule] | None = None,
+    tensors: Iterable[str] = (),
+    device: Device = "cpu",
+) -> onnx.ModelProto:
+    """Write the graph of scores and input gradient.
+
+    Parameters
+    ----------
+    model
+        One input of images, whose sizes are fixed but for the batch, and one output of scores.
+    rules
+        Rules by operator that replace the exact ones: guided backpropagation is another rule for Relu.
+    node_rules
+        Rules by node name, which go before those by operator.
+    tensors
+        Inner tensors whose values, and gradients `gradient_of`, are outputs too.
+    device
+        What the graph is to be fast on.
+
+    Returns
+    -------
+    onnx.ModelProto
+        With the further input `WEIGHTS` and output `GRADIENT`: d Σ(weights · scores) / d images.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If an operator has no rule, or the path from images to scores is cut; the message names the node.
+    """
+    by_operator, by_node = {**RULES, **(rules or {})}, dict(node_rules or {})
+    model = prepare(model)
+    observed = observe(model)
+    if inline_without_rule(model, observed.tensors, set(rules or {})):
+        observed = observe(model)
+    source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
+    nodes, constants = fold(model, observed)
+    active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
+    if output not in active:
+        raise no_path(source, output)
+    tape = Tape(observed.tensors, constants, active, opset_of(model), device)
+    asked = list(tensors)
+    found = _sweep(tape, nodes, output, by_operator, by_node, asked)
+    if source not in found:
+        raise no_path(source, output)
+    tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
+    for name in asked:
+        if name not in found:
+            raise UnsupportedModelError(
+                "This tensor has no gradient", got=repr(name), expected="one between the images and the scores"
+            )
+        tape.nodes.append(helper.make_node("Identity", [found[name]], [gradient_of(name)]))
+    return _assembled(model, nodes, tape, source, output, asked)
+
+
+def _sweep(
+    tape: Tape,
+    nodes: Sequence[onnx.NodeProto],
+    output: str,
+    by_operator: Mapping[str, Rule],
+    by_node: Mapping[str, Rule],
+    asked: Sequence[str],
+) -> dict[str, str]:
+    """Walk from the scores to the images, and return the gradients of the input and of the tensors asked for."""
+    waiting: dict[str, list[str]] = {output: [WEIGHTS]}
+    found: dict[str, str] = {}
+
+    def collect(name: str) -> str | None:
+        parts = waiting.pop(name, None)
+        if parts is None:
+            return None
+        whole = parts[0] if len(parts) == 1 else tape.op("Sum", *parts)
+        if name in asked:
+            found[name] = whole
+        return whole
+
+    for proto in reversed(nodes):
+        node = Node(proto)
+        gradients = [collect(name) if name else None for name in node.outputs]
+        if not any(gradients) or not tape.active.intersection(read_by(proto)):
+            continue
+        rule = by_node.get(proto.name) or (None if node.domain else by_operator.get(node.op))
+        if rule is None:
+            custom = "use the model as it was exported, before an optimiser fused its nodes" if node.domain else ""
+            raise refusal(node, "there is no gradient rule for this operator", custom)
+        for name, gradient in zip(node.inputs, rule(tape, node, gradients), strict=False):
+            if gradient is not None and name in tape.active:
+                waiting.setdefault(name, []).append(gradient)
+    for name in list(waiting):
+        gradient = collect(name)
+        if gradient is not None:
+            found[name] = gradient
+    return found
+
+
+def _assembled(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], tape: Tape, source: str, output: str, asked: Sequence[str]
+) -> onnx.ModelProto:
+    def described(name: str, like: str) -> onnx.ValueInfoProto:
+        tensor: Tensor = tape.tensors[like]
+        # A size that follows the batch without being it (windows, say) needs a name of its own.
+        sizes = [f"{like}_{i}" if size is None and i else "N" if size is None else size for i, size in enumerate(tensor.shape)]
+        return helper.make_tensor_value_info(name, element_type(tensor.dtype), sizes)
+
+    everything = [*nodes, *tape.nodes]
+    used = {name for node in everything for name in read_by(node)} | {output}
+    stored = [
+        numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
+        for name, value in tape.constants.items()
+        if name in used
+    ]
+    outputs = [described(output, output), described(GRADIENT, source)]
+    for name in asked:
+        outputs += [described(name, name), described(gradient_of(name), name)]
+    graph = helper.make_graph(
+        everything, "gradient", [described(source, source), described(WEIGHTS, output)], outputs, stored
+    )
+    made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    return made

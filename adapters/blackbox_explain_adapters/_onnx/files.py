@@ -1,0 +1,110 @@
+"""Where an ONNX model comes from: file, bytes, message or session; nothing in it is executed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.node import nodes_of
+
+__all__ = ["check_weights", "model_of", "read_model"]
+
+
+def read_model(source: Path | bytes) -> onnx.ModelProto:
+    """Read a model from a file, with the weights that lie beside it, or from bytes.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the file is missing, empty, truncated or something else, or if its weights lie outside its folder or
+        nowhere.
+    """
+    if isinstance(source, bytes):
+        model, origin, folder = _parsed(source, "bytes"), "bytes", None
+    else:
+        if not source.is_file():
+            raise UnsupportedModelError("There is no such model file", got=str(source))
+        model, origin, folder = _parsed(source.read_bytes(), str(source)), str(source), source.parent
+    for tensor in _external_tensors(model):
+        _check_location(tensor, folder, origin)
+    if folder is not None:
+        try:
+            onnx.load_external_data_for_model(model, str(folder))
+        except Exception as error:
+            raise UnsupportedModelError("The weights beside the model cannot be read", got=str(error)) from error
+    return model
+
+
+def model_of(model: Any) -> onnx.ModelProto:
+    """Return the message behind a ``ModelProto`` or an ``onnxruntime.InferenceSession``."""
+    if isinstance(model, onnx.ModelProto):
+        for tensor in _external_tensors(model):
+            _check_location(tensor, None, "a ModelProto")
+        return model
+    stored = getattr(model, "_model_bytes", None)
+    if stored:
+        return read_model(bytes(stored))
+    path = getattr(model, "_model_path", None)
+    if path:
+        return read_model(Path(path))
+    raise UnsupportedModelError(
+        "This is no ONNX classifier", got=f"a {type(model).__name__}", expected="a file, ModelProto or InferenceSession"
+    )
+
+
+def check_weights(model: onnx.ModelProto) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises
+    ------
+    ModelError
+        With the name of the first such tensor.
+    """
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ModelError("The weights of the model hold NaN", got=repr(tensor.name), expected="numbers")
+
+
+def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
+    if not content:
+        raise UnsupportedModelError("The model file is empty", got=origin, expected="an ONNX model")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:
+        raise UnsupportedModelError(
+            "This is not an ONNX model, or it is truncated", got=origin, hint="copy or export it again"
+        ) from error
+    if not model.graph.node or not model.graph.output or not model.opset_import:
+        raise UnsupportedModelError("This is not an ONNX model", got=origin, expected="a graph with nodes and outputs")
+    return model
+
+
+def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    tensors = [*model.graph.initializer]
+    for node in nodes_of(model.graph):
+        tensors += [one.t for one in node.attribute if one.HasField("t")]
+    return (one for one in tensors if one.data_location == onnx.TensorProto.EXTERNAL)
+
+
+def _check_location(tensor: onnx.TensorProto, folder: Path | None, origin: str) -> None:
+    where = next((one.value for one in tensor.external_data if one.key == "location"), "")
+    if folder is None:
+        raise UnsupportedModelError(
+            "The weights of this model lie in another file", got=f"{origin}, {tensor.name!r} in {where!r}", hint="give its path"
+        )
+    path = folder / where
+    if not where or Path(where).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise UnsupportedModelError(
+            "The model keeps weights outside its folder, which is not opened",
+            got=f"{tensor.name!r} in {where!r}",
+            expected="a file beside the model",
+        )
+    if not path.is_file():
+        raise UnsupportedModelError("The weights beside the model are missing", got=str(path))

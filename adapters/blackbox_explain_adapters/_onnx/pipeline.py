@@ -1,0 +1,123 @@
+"""Put preprocessing before a graph and the activation behind it, so that one run goes from pixels to scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from blackbox_explain.activations import Activation
+from blackbox_explain.blackbox import InputSpec
+from blackbox_explain_adapters._onnx.node import element_type
+from blackbox_explain_adapters._onnx.signature import Signature
+
+__all__ = ["IMAGES", "ROUNDING_NODE", "SCORES", "pixels_to_scores"]
+
+IMAGES = "blackbox_explain/images"
+"""Input: images in pixel space, (N, *shape) float32."""
+
+SCORES = "blackbox_explain/scores"
+"""Output: (N, K) float32, activated."""
+
+ROUNDING_NODE = "blackbox_explain/to_bytes"
+"""Where images become bytes; the gradient is taken behind it."""
+
+
+class _Writer:
+    """Collects nodes and their constants."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def op(self, kind: str, *inputs: str | np.ndarray[Any, Any], to: str = "", name: str = "", **attributes: Any) -> str:
+        place = f"blackbox_explain/{kind}_{len(self.nodes)}"
+        read: list[str] = []
+        for k, one in enumerate(inputs):
+            if isinstance(one, str):
+                read.append(one)
+                continue
+            self.constants.append(numpy_helper.from_array(one, f"{place}/{k}"))
+            read.append(f"{place}/{k}")
+        self.nodes.append(helper.make_node(kind, read, [to or place], name=name or place, **attributes))
+        return to or place
+
+
+def pixels_to_scores(
+    model: onnx.ModelProto,
+    signature: Signature,
+    spec: InputSpec,
+    activation: Activation,
+    output_shape: tuple[int, ...] | None = None,
+) -> onnx.ModelProto:
+    """Return a model from images in pixel space to scores.
+
+    Parameters
+    ----------
+    model
+        As it was given; it stays.
+    signature
+        Of it.
+    spec
+        Shape and preprocessing.
+    activation
+        What to apply: ``"none"`` leaves the outputs as they are.  Any other is applied to the logits, in place of one
+        that the graph ends in.
+    output_shape
+        Of the model's output, where it is known not to be (N, K).
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    for index, node in enumerate(graph.node):  # rules for single nodes need their names to be unique
+        node.name = f"{node.name or node.op_type}#{index}"
+    before, behind = _Writer(), _Writer()
+    _preprocess(before, signature, spec)
+    output = signature.output
+    if activation != "none" and signature.head is not None:
+        output = signature.head.logits
+    if output_shape is not None and len(output_shape) != 2:
+        output = behind.op("Flatten", output, axis=1)
+    if activation in ("softmax", "log_softmax"):
+        output = behind.op("Softmax" if activation == "softmax" else "LogSoftmax", output, axis=1)
+    elif activation == "sigmoid":
+        output = behind.op("Sigmoid", output)
+    behind.nodes.append(helper.make_node("Cast", [output], [SCORES], name=SCORES, to=element_type(np.dtype(np.float32))))
+    nodes = [*before.nodes, *graph.node, *behind.nodes]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend([*before.constants, *behind.constants])
+    del graph.input[:], graph.output[:], graph.value_info[:]
+    floats = element_type(np.dtype(np.float32))
+    graph.input.append(helper.make_tensor_value_info(IMAGES, floats, [signature.batch or "N", *spec.shape]))
+    graph.output.append(helper.make_tensor_value_info(SCORES, floats, [signature.batch or "N", None]))
+    return made
+
+
+def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
+    """From pixel space to the model's input, by operators that every opset has."""
+    rules, rank = spec.preprocessing, len(spec.shape)
+    x = IMAGES
+    column = (-1,) + (1,) * (rank - 1)
+    if np.any(np.asarray(rules.mean) != 0):
+        x = write.op("Sub", x, np.asarray(rules.mean, np.float32).reshape(column))
+    if np.any(np.asarray(rules.std) != 1):
+        x = write.op("Div", x, np.asarray(rules.std, np.float32).reshape(column))
+    if rules.channels == "BGR":
+        x = write.op("Gather", x, np.arange(spec.shape[0] - 1, -1, -1), axis=1)
+    if rules.layout == "channels_last":
+        x = write.op("Transpose", x, perm=[0, *range(2, rank + 1), 1])
+    if signature.dtype == np.uint8:
+        # Casting cuts off, so that half is added first.
+        x = write.op("Add", x, np.float32(0.5).reshape(1))
+        x = write.op("Max", x, np.zeros(1, np.float32))
+        x = write.op("Min", x, np.full(1, 255, np.float32))
+        write.nodes.append(
+            helper.make_node("Cast", [x], [signature.source], name=ROUNDING_NODE, to=element_type(signature.dtype))
+        )
+        return
+    write.nodes.append(
+        helper.make_node("Cast", [x], [signature.source], name="blackbox_explain/input", to=element_type(signature.dtype))
+    )

@@ -1,0 +1,173 @@
+"""Bring a model into the form that rules are written for: flat, opset 18 or newer, only what leads to the scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+import onnx.version_converter
+from onnx import helper, numpy_helper
+
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by
+from blackbox_explain_adapters._onnx.rules import RULES
+
+__all__ = ["LEAST_OPSET", "MOST_OPSET", "inline_without_rule", "inputs_of", "opset_of", "prepare"]
+
+LEAST_OPSET = 18
+MOST_OPSET = 21
+"""Newer opsets say the same about what is emitted, but have no CUDA kernels for all of it."""
+
+IR_VERSION = 10
+
+
+def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Return the inputs that are not initializers."""
+    stored = {one.name for one in graph.initializer} | {one.values.name for one in graph.sparse_initializer}
+    return [one for one in graph.input if one.name not in stored]
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the standard operators."""
+    return next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+
+
+def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with its functions inlined, its opset converted, and dead nodes dropped; the given one stays.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the opset cannot be converted.
+    """
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    version = opset_of(model)
+    if version < LEAST_OPSET or version > MOST_OPSET:
+        model = _converted(model, version)
+    pruned = onnx.ModelProto()
+    pruned.CopyFrom(model)
+    _prune(pruned.graph)
+    _merge_pads(pruned.graph)
+    pruned.ir_version = max(8, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
+    return pruned
+
+
+def _converted(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
+    try:
+        return onnx.version_converter.convert_version(model, wanted)
+    except Exception as error:
+        if version > MOST_OPSET:
+            return model  # what is newer than the converter can lower says the same
+        raise UnsupportedModelError(
+            "The model cannot be differentiated",
+            got=f"opset {version}, which cannot be converted: {str(error).strip().splitlines()[-1]}",
+            expected=f"opset {LEAST_OPSET} to {MOST_OPSET}, or one that converts to it",
+            hint="export the model again with a newer opset",
+        ) from error
+
+
+def _prune(graph: onnx.GraphProto) -> None:
+    """Drop nodes and initializers that do not lead to an output."""
+    needed = {one.name for one in graph.output}
+    nodes: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed.update(read_by(node))
+    kept = nodes[::-1]
+    del graph.node[:]
+    graph.node.extend(kept)
+    for stored in (graph.initializer, graph.value_info):
+        keep = [one for one in stored if one.name in needed]
+        del stored[:]
+        stored.extend(keep)  # type: ignore[arg-type]
+    first = inputs_of(graph)
+    del graph.input[:]
+    graph.input.extend(first)
+
+
+def _merge_pads(graph: onnx.GraphProto) -> None:
+    """Give the zeros of a Pad that feeds one Conv to the Conv: its gradient then needs no cropping."""
+    known = {one.name: one for one in graph.initializer}
+    small: dict[str, np.ndarray[Any, Any]] = {
+        name: numpy_helper.to_array(one) for name, one in known.items() if len(one.dims) <= 1 and np.prod(one.dims, dtype=int) <= 64
+    }
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in read_by(node):
+            readers.setdefault(name, []).append(node)
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            small[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    outputs = {one.name for one in graph.output}
+    dropped: list[onnx.NodeProto] = []
+    for proto in graph.node:
+        node = Node(proto)
+        if node.op != "Pad" or node.get("mode", "constant") != "constant" or node.y in outputs or node.input(3):
+            continue
+        users = readers.get(node.y, [])
+        if len(users) != 1 or users[0].op_type != "Conv" or users[0].input[0] != node.y:
+            continue
+        pads, fill = small.get(node.input(1)), small.get(node.input(2)) if node.input(2) else np.zeros(1)
+        if pads is None or fill is None or np.any(fill) or pads.min(initial=0) < 0:
+            continue
+        half = len(pads) // 2
+        if np.any(pads[:2]) or np.any(pads[half : half + 2]):
+            continue
+        conv = Node(users[0])
+        if conv.get("auto_pad", "NOTSET") != "NOTSET":
+            continue
+        together = np.concatenate([pads[2:half], pads[half + 2 :]]) + np.asarray(conv.get("pads", [0] * (2 * half - 4)))
+        kept = [one for one in users[0].attribute if one.name != "pads"]
+        del users[0].attribute[:]
+        users[0].attribute.extend([*kept, helper.make_attribute("pads", [int(pad) for pad in together])])
+        users[0].input[0] = node.x
+        dropped.append(proto)
+    for proto in dropped:
+        graph.node.remove(proto)
+
+
+def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], known: set[str]) -> bool:
+    """Replace operators that have no rule but a definition by other operators; say whether there were any.
+
+    Parameters
+    ----------
+    model
+        Changed in place.
+    tensors
+        What was seen in a run: the inliner wants types.
+    known
+        Operators with a rule besides `RULES`.
+    """
+    version = opset_of(model)
+    wanted: set[str] = set()
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type in RULES or node.op_type in known:
+            continue
+        if not onnx.defs.has(node.op_type, version, ""):
+            continue
+        schema = onnx.defs.get_schema(node.op_type, version, "")
+        if schema.has_function or schema.has_context_dependent_function:
+            wanted.add(node.op_type)
+            # The inliner leaves attributes that are not set unresolved.
+            given = {one.name for one in node.attribute}
+            node.attribute.extend(
+                one.default_value for name, one in schema.attributes.items() if one.default_value.type and name not in given
+            )
+    if not wanted:
+        return False
+    del model.graph.value_info[:]
+    ends = {one.name for one in [*model.graph.input, *model.graph.output]}
+    model.graph.value_info.extend(
+        helper.make_tensor_value_info(name, element_type(one.dtype), list(one.shape))
+        for name, one in tensors.items()
+        if name not in ends
+    )
+    inlined = onnx.inliner.inline_selected_functions(
+        model, [("", name) for name in sorted(wanted)], inline_schema_functions=True
+    )
+    model.CopyFrom(inlined)
+    return True

@@ -1,0 +1,35 @@
+"""The rules by which gradients pass operators, one file for each family."""
+
+from __future__ import annotations
+
+from blackbox_explain_adapters._onnx.rules import (
+    activations,
+    convolution,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pooling,
+    reductions,
+    resize,
+    shapes,
+)
+from blackbox_explain_adapters._onnx.rules.registry import CASES, RULES, Case, Rule, rule
+
+__all__ = [
+    "CASES",
+    "RULES",
+    "Case",
+    "Rule",
+    "activations",
+    "convolution",
+    "elementwise",
+    "indexing",
+    "linear",
+    "normalization",
+    "pooling",
+    "reductions",
+    "resize",
+    "rule",
+    "shapes",
+]

@@ -1,0 +1,301 @@
+"""Convolutions, forward and transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from blackbox_explain_adapters._onnx.node import Node, refusal
+from blackbox_explain_adapters._onnx.rules.registry import Case, rule
+from blackbox_explain_adapters._onnx.tape import Tape
+
+__all__ = ["Geometry"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of a convolution, for each spatial axis.
+
+    Attributes
+    ----------
+    size, output
+        Of the larger side (a convolution's input, a transposed one's output) and of the smaller.
+    kernel, stride, dilation, before, after
+        As in the operator; `before` and `after` are its pads.
+    group
+        Groups of channels.
+    """
+
+    size: tuple[int, ...]
+    output: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    group: int
+
+    @classmethod
+    def of(cls, tape: Tape, node: Node, large: str, small: str, kernel: tuple[int, ...]) -> Geometry:
+        """Read a node; `large` and `small` are its two sides."""
+        n = len(kernel)
+        size = tuple(tape.sizes(node, large, range(2, 2 + n)))
+        output = tuple(tape.sizes(node, small, range(2, 2 + n)))
+        stride = tuple(node.get("strides", [1] * n))
+        dilation = tuple(node.get("dilations", [1] * n))
+        pads = list(node.get("pads", [0] * 2 * n))
+        before, after = pads[:n], pads[n:]
+        auto = node.get("auto_pad", "NOTSET")
+        if auto == "VALID":
+            before, after = [0] * n, [0] * n
+        elif auto != "NOTSET" or "output_shape" in node.attributes:
+            reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(output, stride, dilation, kernel, strict=True)]
+            extra = node.get("output_padding", [0] * n) if node.op == "ConvTranspose" else [0] * n
+            whole = [max(r + e - i, 0) for r, e, i in zip(reach, extra, size, strict=True)]
+            upper = auto == "SAME_UPPER" or (node.op == "ConvTranspose" and auto == "NOTSET" and False)
+            before = [one // 2 if upper else one - one // 2 for one in whole]
+            after = [one - first for one, first in zip(whole, before, strict=True)]
+        return cls(size, output, kernel, stride, dilation, tuple(before), tuple(after), node.get("group", 1))
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Pixels between the first and the last tap of the kernel."""
+        return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))
+
+
+def _conv_cases() -> list[Case]:
+    cases: list[Case] = []
+    shapes = [
+        ((3, 3), 1, 1, (1, 1, 1, 1), (7, 9)),
+        ((3, 3), 2, 1, (1, 1, 1, 1), (8, 9)),
+        ((3, 3), 2, 1, (0, 0, 1, 1), (8, 8)),
+        ((5, 3), 2, 1, (2, 1, 2, 1), (9, 8)),
+        ((1, 1), 2, 1, (0, 0, 0, 0), (7, 8)),
+        ((3, 3), 2, 2, (2, 2, 2, 2), (9, 10)),
+        ((7, 7), 4, 1, (3, 3, 3, 3), (14, 17)),
+        ((4, 4), 4, 1, (0, 0, 0, 0), (13, 12)),
+        ((1, 1), 1, 1, (1, 1, 1, 1), (5, 5)),
+        ((2, 3), 1, 1, (0, 2, 1, 0), (6, 6)),
+        ((3, 3), 3, 1, (2, 2, 2, 2), (10, 11)),
+    ]
+    for group, channels, out in ((1, 4, 6), (4, 4, 4), (4, 4, 8), (2, 4, 6)):
+        for kernel, stride, dilation, pads, size in shapes:
+            text = (
+                f"y = Conv<group={group}, strides=[{stride},{stride}], dilations=[{dilation},{dilation}], "
+                f"pads=[{','.join(map(str, pads))}]>(x, w, b)"
+            )
+            cases.append(Case(text, (2, channels, *size), {"w": (out, channels // group, *kernel), "b": (out,)}))
+    cases += [
+        Case(f'y = Conv<strides=[2,2], auto_pad="{auto}">(x, w)', (2, 3, 8, 9), {"w": (4, 3, 3, 3)})
+        for auto in ("SAME_UPPER", "SAME_LOWER", "VALID")
+    ]
+    cases += [
+        Case("y = Conv<strides=[2,1]>(x, w)", (2, 3, 8, 8), {"w": (4, 3, 3, 3)}),
+        Case("y = Conv<strides=[2], pads=[1,1]>(x, w)", (2, 3, 8), {"w": (4, 3, 3)}),
+        Case("y = Conv<strides=[1,2,2], pads=[1,1,1,1,1,1]>(x, w)", (2, 3, 4, 6, 5), {"w": (4, 3, 3, 3, 3)}),
+        Case("w = Tanh(x)\nr = Reshape(w, s)\ny = Conv(v, r)", (2, 3, 3), {"s": np.array([2, 1, 3, 3]), "v": (2, 1, 6, 6)}, dynamic=False),
+    ]
+    return cases[:-1]
+
+
+@rule("Conv", cases=_conv_cases())
+def _conv(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    x, weight = node.inputs[:2]
+    if weight in tape.active:
+        raise refusal(node, "its kernel depends on the image")
+    shape = tape.shape(weight)
+    geometry = Geometry.of(tape, node, x, node.y, tuple(int(size or 0) for size in shape[2:]))
+    return [_conv_adjoint(tape, gradients[0] or "", weight, geometry)]
+
+
+def _conv_adjoint(tape: Tape, g: str, weight: str, at: Geometry) -> str:
+    """Write the adjoint of a convolution by whichever of three equal ways is fastest."""
+    kernel = tape.constants.get(weight)
+    if kernel is None or (max(at.stride) > 1 and tape.device == "cuda"):
+        return _by_transposed(tape, g, weight, at)
+    if max(at.stride) == 1:
+        return _by_flipped(tape, g, kernel, at)
+    return _by_phases(tape, g, kernel, at)
+
+
+def _by_flipped(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
+    """Stride 1: a convolution with the flipped kernel."""
+    before = [reach - pad for reach, pad in zip(at.reach, at.before, strict=True)]
+    after = [
+        size + reach - out - low
+        for size, reach, out, low in zip(at.size, at.reach, at.output, before, strict=True)
+    ]
+    g, before, after = _cropped(tape, g, before, after)
+    return tape.op(
+        "Conv",
+        g,
+        _flipped(kernel, at.group),
+        group=at.group,
+        pads=[*before, *after],
+        dilations=list(at.dilation),
+        kernel_shape=list(at.kernel),
+    )
+
+
+def _cropped(tape: Tape, g: str, before: list[int], after: list[int]) -> tuple[str, list[int], list[int]]:
+    """Crop where pads are negative, because convolutions cannot."""
+    if min([*before, *after]) < 0:
+        low, high = [min(pad, 0) for pad in before], [min(pad, 0) for pad in after]
+        g = tape.pad(g, [0, 0, *low], [0, 0, *high])
+        before, after = [max(pad, 0) for pad in before], [max(pad, 0) for pad in after]
+    return g, before, after
+
+
+def _flipped(kernel: np.ndarray, group: int) -> np.ndarray:
+    """Swap inputs and outputs of a kernel (M, C / group, ...), and turn it round."""
+    outputs, inputs, *spatial = kernel.shape
+    swapped = kernel.reshape(group, outputs // group, inputs, *spatial).swapaxes(1, 2)
+    swapped = swapped.reshape(group * inputs, outputs // group, *spatial)
+    return np.ascontiguousarray(np.flip(swapped, tuple(range(2, kernel.ndim))))
+
+
+def _by_phases(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
+    """Stride s: pixel s·q + r of the input is reached by every s-th tap alone, so each phase r is a small convolution.
+
+    One convolution at the size of the output computes the phases of all channels, which are then interleaved; nothing
+    is multiplied by stuffed zeros, and nothing is scattered.
+    """
+    n = len(at.kernel)
+    flipped = _flipped(kernel, at.group)
+    phases, low, high = _phase_kernels(flipped, at)
+    inputs = flipped.shape[0]
+    g, before, after = _cropped(tape, g, low, high)
+    if at.group > 1 and flipped.shape[1] == 1:
+        # One convolution for each phase: those with as many outputs as inputs have a fast path of their own.
+        parts = [
+            tape.op("Conv", g, phase, group=at.group, pads=[*before, *after], kernel_shape=list(phase.shape[2:]))
+            for phase in phases
+        ]
+        mixed = tape.op("Concat", *parts, axis=1)
+    else:
+        per_group = inputs // at.group
+        stacked = np.stack([phase.reshape(at.group, per_group, *phase.shape[1:]) for phase in phases], axis=1)
+        stacked = stacked.reshape(len(phases) * inputs, *stacked.shape[3:])
+        mixed = tape.op(
+            "Conv", g, stacked, group=at.group, pads=[*before, *after], kernel_shape=list(stacked.shape[2:])
+        )
+    cells = [-(-size // stride) for size, stride in zip(at.size, at.stride, strict=True)]
+    if n == 2 and at.stride[0] == at.stride[1] and (at.group == 1 or flipped.shape[1] == 1):
+        whole = tape.op("DepthToSpace", mixed, blocksize=at.stride[0], mode="DCR")
+    else:
+        whole = _interleaved(tape, mixed, at, cells, inputs, grouped=not (at.group > 1 and flipped.shape[1] == 1))
+    excess = [size - cell * stride for size, cell, stride in zip(at.size, cells, at.stride, strict=True)]
+    return tape.pad(whole, [0] * (2 + n), [0, 0, *excess])
+
+
+def _phase_kernels(flipped: np.ndarray, at: Geometry) -> tuple[list[np.ndarray], list[int], list[int]]:
+    """Return the kernel of each phase, all of one size, and the pads that they need.
+
+    Input pixel i gets weight[k] · g[o] where i = o · stride − before + k · dilation.  With i = stride · q + r, the offset
+    o − q runs over (r + before − k · dilation) / stride, wherever that is whole.
+    """
+    offsets: list[list[dict[int, int]]] = []
+    low, high, widths = [], [], []
+    for axis, (k, s, d, b) in enumerate(zip(at.kernel, at.stride, at.dilation, at.before, strict=True)):
+        by_phase = [
+            {(r + b - tap * d) // s: tap for tap in range(k) if (r + b - tap * d) % s == 0} for r in range(s)
+        ]
+        every = [offset for one in by_phase for offset in one]
+        first, last = min(every), max(every)
+        offsets.append([{offset - first: k - 1 - tap for offset, tap in one.items()} for one in by_phase])
+        widths.append(last - first + 1)
+        cells = -(-at.size[axis] // s)
+        low.append(-first)
+        high.append(cells + last - at.output[axis])
+    kernels: list[np.ndarray] = []
+    for phase in np.ndindex(*at.stride):
+        kernel = np.zeros((*flipped.shape[:2], *widths), flipped.dtype)
+        for place in np.ndindex(*widths):
+            taps = [offsets[axis][r].get(where) for axis, (r, where) in enumerate(zip(phase, place, strict=True))]
+            if None not in taps:
+                kernel[(slice(None), slice(None), *place)] = flipped[(slice(None), slice(None), *taps)]
+        kernels.append(kernel)
+    return kernels, low, high
+
+
+def _interleaved(tape: Tape, mixed: str, at: Geometry, cells: list[int], channels: int, grouped: bool) -> str:
+    """Bring (N, phases · C, *cells) to (N, C, *(cells · stride))."""
+    n = len(cells)
+    groups = at.group if grouped else 1
+    split = tape.reshape(mixed, [None, groups, *at.stride, channels // groups, *cells])
+    order = [0, 1, 2 + n]
+    for axis in range(n):
+        order += [3 + n + axis, 2 + axis]
+    moved = tape.transpose(split, order)
+    return tape.reshape(moved, [None, channels, *(c * s for c, s in zip(cells, at.stride, strict=True))])
+
+
+def _by_transposed(tape: Tape, g: str, weight: str, at: Geometry) -> str:
+    """Any stride: a transposed convolution with symmetric pads, which is all that some providers know, then a fix."""
+    n = len(at.kernel)
+    even = [min(low, high) for low, high in zip(at.before, at.after, strict=True)]
+    full = [(o - 1) * s + reach + 1 for o, s, reach in zip(at.output, at.stride, at.reach, strict=True)]
+    low = [pad - before for pad, before in zip(even, at.before, strict=True)]
+    extra = [
+        min(max(size - (f - 2 * pad + fix), 0), max(s, d) - 1)
+        for size, f, pad, fix, s, d in zip(at.size, full, even, low, at.stride, at.dilation, strict=True)
+    ]
+    g = tape.op(
+        "ConvTranspose",
+        g,
+        weight,
+        group=at.group,
+        strides=list(at.stride),
+        dilations=list(at.dilation),
+        pads=even + even,
+        output_padding=extra,
+        kernel_shape=list(at.kernel),
+    )
+    high = [
+        size - (f - 2 * pad + e + fix) for size, f, pad, e, fix in zip(at.size, full, even, extra, low, strict=True)
+    ]
+    return tape.pad(g, [0] * 2 + low, [0] * 2 + high) if n else g
+
+
+@rule(
+    "ConvTranspose",
+    cases=[
+        Case("y = ConvTranspose(x, w)", (2, 3, 5, 6), {"w": (3, 4, 3, 3)}),
+        Case("y = ConvTranspose<strides=[2,2], group=3>(x, w)", (2, 3, 5, 6), {"w": (3, 2, 2, 2)}),
+        Case(
+            "y = ConvTranspose<strides=[2,2], pads=[1,1,1,1], output_padding=[1,0]>(x, w, b)",
+            (2, 3, 5, 6),
+            {"w": (3, 4, 3, 3), "b": (4,)},
+        ),
+        Case("y = ConvTranspose<strides=[3], dilations=[2], pads=[2,0]>(x, w)", (2, 3, 7), {"w": (3, 4, 3)}),
+        Case('y = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER">(x, w)', (2, 3, 5, 6), {"w": (3, 4, 3, 3)}),
+        Case('y = ConvTranspose<strides=[2,2], auto_pad="SAME_LOWER">(x, w)', (2, 3, 5, 6), {"w": (3, 4, 3, 3)}),
+        Case("y = ConvTranspose<strides=[2,2], output_shape=[10,12]>(x, w)", (2, 3, 5, 6), {"w": (3, 4, 3, 3)}),
+    ],
+)
+def _conv_transpose(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    x, weight = node.inputs[:2]
+    if weight in tape.active:
+        raise refusal(node, "its kernel depends on the image")
+    kernel = tuple(int(size or 0) for size in tape.shape(weight)[2:])
+    at = Geometry.of(tape, node, node.y, x, kernel)
+    # The convolution must give exactly as many outputs as there were inputs: fix the far pad.
+    after = [
+        (o - 1) * s + reach + 1 - size - before
+        for o, s, reach, size, before in zip(at.output, at.stride, at.reach, at.size, at.before, strict=True)
+    ]
+    g, before, after = _cropped(tape, gradients[0] or "", list(at.before), after)
+    return [
+        tape.op(
+            "Conv",
+            g,
+            weight,
+            group=at.group,
+            strides=list(at.stride),
+            dilations=list(at.dilation),
+            pads=[*before, *after],
+            kernel_shape=list(kernel),
+        )
+    ]

@@ -1,0 +1,177 @@
+"""Arithmetic on elements, with broadcasting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from blackbox_explain_adapters._onnx.node import FLOATS, Node, element_type, refusal
+from blackbox_explain_adapters._onnx.rules.registry import Case, elementwise, rule
+from blackbox_explain_adapters._onnx.tape import Tape
+
+__all__: list[str] = []
+
+elementwise("Identity", lambda t, n, g: g)
+elementwise("Neg", lambda t, n, g: t.neg(g))
+elementwise("Abs", lambda t, n, g: t.mul(g, t.op("Sign", n.x)))
+elementwise("Exp", lambda t, n, g: t.mul(g, n.y))
+elementwise("Log", lambda t, n, g: t.op("Div", g, n.x), Case("a = Exp(x)\ny = Log(a)", (2, 5)))
+elementwise(
+    "Sqrt",
+    lambda t, n, g: t.op("Div", t.scale(g, 0.5, n.y), n.y),
+    Case("a = Exp(x)\ny = Sqrt(a)", (2, 5)),
+)
+elementwise(
+    "Reciprocal",
+    lambda t, n, g: t.neg(t.mul(g, t.mul(n.y, n.y))),
+    Case("a = Exp(x)\ny = Reciprocal(a)", (2, 5)),
+)
+elementwise("Sin", lambda t, n, g: t.mul(g, t.op("Cos", n.x)))
+elementwise("Cos", lambda t, n, g: t.neg(t.mul(g, t.op("Sin", n.x))))
+elementwise("Sinh", lambda t, n, g: t.mul(g, t.op("Cosh", n.x)))
+elementwise("Cosh", lambda t, n, g: t.mul(g, t.op("Sinh", n.x)))
+elementwise("Tan", lambda t, n, g: t.mul(g, t.op("Add", t.number(1, n.y), t.mul(n.y, n.y))))
+elementwise("Atan", lambda t, n, g: t.op("Div", g, t.op("Add", t.number(1, n.x), t.mul(n.x, n.x))))
+elementwise(
+    "Erf",
+    lambda t, n, g: t.mul(g, t.scale(t.op("Exp", t.neg(t.mul(n.x, n.x))), 2 / math.sqrt(math.pi), n.x)),
+)
+
+
+@rule(
+    "Dropout",
+    cases=[Case("y = Dropout(x)", (2, 3)), Case("y, m = Dropout(x)", (2, 3))],
+)
+def _dropout(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    if node.input(2) and np.any(tape.known(node, node.inputs[2], "mode")):
+        raise refusal(node, "is in training mode", "export the model in evaluation mode: model.eval()")
+    return [gradients[0]]
+
+
+@rule("Cast", cases=[Case("a = Cast<to=11>(x)\nb = Exp(a)\ny = Cast<to=1>(b)", (2, 3))])
+def _cast(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    # Whole numbers that carry images have gradients in float32.
+    dtype = tape.dtype(node.x)
+    return [tape.op("Cast", gradients[0] or "", to=element_type(dtype if dtype in FLOATS else np.dtype(np.float32)))]
+
+
+def _pairs(op: str) -> list[Case]:
+    positive = np.abs(np.random.default_rng(5).standard_normal((3, 1, 4, 1))).astype(np.float32) + 1
+    ones = np.random.default_rng(6).random((2, 1, 7)).astype(np.float32) + 0.5
+    return [
+        Case(f"y = {op}(x, w)", (2, 4, 3, 5), {"w": (4, 1, 1)}),
+        Case(f"y = {op}(w, x)", ones, {"w": positive}),
+        Case(f"m = ReduceMean<keepdims=1>(x, ax)\nz = Exp(m)\ny = {op}(x, z)", (2, 4, 3, 5), {"ax": np.array([2, 3])}),
+        Case(f"z = Exp(x)\ny = {op}(z, x)", ones),
+    ]
+
+
+def _binary(
+    op: str,
+    by_first: Callable[[Tape, Node, str], str],
+    by_second: Callable[[Tape, Node, str], str],
+    cases: Sequence[Case] | None = None,
+) -> None:
+    """Register an operator on two tensors by its two partial derivatives."""
+
+    @rule(op, cases=cases or _pairs(op))
+    def apply(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:  # pyright: ignore[reportUnusedFunction]
+        g = gradients[0] or ""
+        partials = zip(node.inputs, (by_first, by_second), strict=True)
+        return [
+            tape.unbroadcast(partial(tape, node, g), node.y, name) if name in tape.active else None
+            for name, partial in partials
+        ]
+
+
+_binary("Add", lambda t, n, g: g, lambda t, n, g: g)
+_binary("Sub", lambda t, n, g: g, lambda t, n, g: t.neg(g))
+_binary("Mul", lambda t, n, g: t.mul(g, n.inputs[1]), lambda t, n, g: t.mul(g, n.inputs[0]))
+_binary(
+    "Div",
+    lambda t, n, g: t.op("Div", g, n.inputs[1]),
+    lambda t, n, g: t.neg(t.mul(g, t.op("Div", n.y, n.inputs[1]))),
+)
+
+
+def _by_base(tape: Tape, node: Node, g: str) -> str:
+    base, exponent = node.inputs
+    if exponent in tape.constants:
+        p = tape.constants[exponent].astype(tape.dtype(base))
+        slope = base if np.all(p == 2) else tape.op("Pow", base, p - 1)
+        return tape.mul(g, tape.mul(tape.constant(p), slope))
+    power = tape.op("Cast", exponent, to=element_type(tape.dtype(base)))
+    return tape.mul(g, tape.mul(power, tape.op("Pow", base, tape.op("Sub", power, tape.number(1, base)))))
+
+
+def _by_exponent(tape: Tape, node: Node, g: str) -> str:
+    return tape.mul(g, tape.mul(node.y, tape.op("Log", node.inputs[0])))
+
+
+_binary(
+    "Pow",
+    _by_base,
+    _by_exponent,
+    [
+        Case("y = Pow(x, w)", (2, 3, 4), {"w": np.float32(2)}),
+        Case("y = Pow(x, w)", (2, 3, 4), {"w": np.int64(3)}),
+        Case("a = Exp(x)\ny = Pow(a, w)", (2, 3, 4), {"w": np.float32(-1.7)}),
+        Case("a = Exp(x)\ny = Pow(a, x)", (2, 3, 4)),
+        Case("y = Pow(w, x)", (2, 3, 4), {"w": np.array([2.0, 0.3, 1.0, 1.5], np.float32)}),
+    ],
+)
+
+
+@rule(
+    "Sum",
+    "Mean",
+    cases=[Case(f"a = Exp(x)\ny = {op}(a, x, w)", (2, 3, 4), {"w": (3, 1)}) for op in ("Sum", "Mean")]
+    + [Case(f"y = {op}(x)", (2, 3)) for op in ("Sum", "Mean")],
+)
+def _sum(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    g = gradients[0] or ""
+    g = tape.scale(g, 1 / len(node.inputs), node.y) if node.op == "Mean" else g
+    return [tape.unbroadcast(g, node.y, name) if name in tape.active else None for name in node.inputs]
+
+
+@rule(
+    "Min",
+    "Max",
+    cases=[
+        case
+        for op in ("Min", "Max")
+        for case in (*_pairs(op), Case(f"a = Neg(x)\ny = {op}(x, a, w)", (2, 3, 9), {"w": (3, 1)}), Case(f"y = {op}(x)", (2, 3)))
+    ],
+)
+def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    # A tie goes to the first operand.
+    g, found, free = gradients[0] or "", [], ""
+    for name in node.inputs:
+        here = tape.op("Equal", tape.op("Add", name, tape.zeros_like(node.y)), node.y)
+        mine = tape.op("And", here, free) if free else here
+        taken = tape.op("Not", here)
+        free = tape.op("And", free, taken) if free else taken
+        if name in tape.active:
+            found.append(tape.unbroadcast(tape.where(mine, g, tape.number(0, node.y)), node.y, name))
+        else:
+            found.append(None)
+    return found
+
+
+@rule(
+    "Where",
+    cases=[
+        Case("z = Relu(x)\nc = Greater(x, w)\ne = Exp(x)\ny = Where(c, e, z)", (2, 4, 3), {"w": np.float32(0.3)}),
+        Case("c = Greater(x, w)\ny = Where(c, x, v)", (2, 4, 1), {"w": np.float32(0.3), "v": (5,)}),
+    ],
+)
+def _where(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    condition, a, b = node.inputs
+    zero = tape.number(0, node.y)
+    parts = [(a, (gradients[0] or "", zero)), (b, (zero, gradients[0] or ""))]
+    return [None] + [
+        tape.unbroadcast(tape.where(condition, *chosen), node.y, name) if name in tape.active else None
+        for name, chosen in parts
+    ]

@@ -1,0 +1,112 @@
+"""Operators that take or put elements by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from blackbox_explain_adapters._onnx.node import Node, refusal
+from blackbox_explain_adapters._onnx.rules.registry import Case, rule
+from blackbox_explain_adapters._onnx.tape import Tape
+
+__all__: list[str] = []
+
+
+@rule(
+    "Gather",
+    cases=[
+        Case("y = Gather<axis=1>(x, i)", (2, 5, 3), {"i": np.int64(-2)}),
+        Case("y = Gather<axis=1>(x, i)", (2, 5, 3), {"i": np.array([0, 3, 3, -1])}),
+        Case("y = Gather<axis=-2>(x, i)", (2, 3, 5, 2), {"i": np.array([[0, 3], [3, 1], [4, 0]])}),
+        Case("y = Gather(x, i)", (4, 3), {"i": np.array([1, 1, 3])}, dynamic=False),
+        Case("m = ArgMax<axis=0, keepdims=0>(w)\ny = Gather<axis=1>(x, m)", (2, 5, 3), {"w": (5, 2)}),
+    ],
+)
+def _gather(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    x, index = node.inputs
+    g, shape = gradients[0] or "", list(tape.shape(x))
+    axis = node.get("axis", 0) % len(shape)
+    if index not in tape.constants and None in tape.shape(index):
+        raise refusal(node, "its indices depend on the image")
+    places = tape.shape(index)
+    if not places:
+        g = tape.op("Unsqueeze", g, tape.ints([axis]))
+    elif len(places) > 1:
+        g = tape.reshape(g, [*shape[:axis], int(np.prod(places, dtype=int)), *shape[axis + 1 :]])  # type: ignore[arg-type]
+    flat = (
+        tape.constants[index].reshape(-1)
+        if index in tape.constants
+        else tape.op("Reshape", index, tape.ints([-1]))
+    )
+    return [tape.place(g, x, axis, flat), None]
+
+
+@rule(
+    "GatherElements",
+    cases=[Case("y = GatherElements<axis=1>(x, i)", (2, 4, 3), {"i": np.array([[[0, 1, 3]], [[2, 2, -1]]])}, dynamic=False)],
+)
+def _gather_elements(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    zeros = tape.zeros_like(node.x)
+    axis = node.get("axis", 0)
+    return [
+        tape.op("ScatterElements", zeros, node.inputs[1], gradients[0] or "", axis=axis, reduction="add"),
+        None,
+    ]
+
+
+@rule(
+    "GatherND",
+    cases=[Case("y = GatherND(x, i)", (2, 4, 3), {"i": np.array([[0, 1], [1, 3], [0, 1]])}, dynamic=False)],
+)
+def _gather_nd(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    if node.get("batch_dims", 0):
+        raise refusal(node, "indexes within the batch")
+    zeros = tape.zeros_like(node.x)
+    return [tape.op("ScatterND", zeros, node.inputs[1], gradients[0] or "", reduction="add"), None]
+
+
+ELEMENTS = np.array([[[0, 1, 3]], [[2, 0, 1]]])
+PLACES = np.array([[0, 1], [1, 3]])
+
+
+@rule(
+    "ScatterElements",
+    "ScatterND",
+    cases=[
+        Case(f'e = Exp(x)\nu = Slice(e, st, en, ax)\ny = ScatterElements<axis=1, reduction="{how}">(x, i, u)', (2, 4, 3),
+             {"i": ELEMENTS, "st": np.array([0]), "en": np.array([1]), "ax": np.array([1])}, dynamic=False)
+        for how in ("none", "add")
+    ]
+    + [
+        Case(f'e = Exp(x)\nu = Gather<axis=1>(e, z)\ny = ScatterND<reduction="{how}">(x, i, u)', (2, 4, 3),
+             {"i": PLACES, "z": np.int64(2)}, dynamic=False)
+        for how in ("none", "add")
+    ],
+)
+def _scatter(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    data, index, updates = node.inputs
+    how, g = node.get("reduction", "none"), gradients[0] or ""
+    if how not in ("none", "add"):
+        raise refusal(node, f"combines by {how}")
+    by_axis = {"axis": node.get("axis", 0)} if node.op == "ScatterElements" else {}
+    gather = "GatherElements" if node.op == "ScatterElements" else "GatherND"
+    kept = g if how == "add" or data not in tape.active else tape.op(node.op, g, index, tape.zeros_like(updates), **by_axis)
+    return [
+        kept if data in tape.active else None,
+        None,
+        tape.op(gather, g, index, **by_axis) if updates in tape.active else None,
+    ]
+
+
+@rule(
+    "TopK",
+    cases=[
+        Case("v, i = TopK(x, k)\ny = Exp(v)", (2, 3, 7), {"k": np.array([3])}),
+        Case("v, i = TopK<axis=1, largest=0>(x, k)\ny = Exp(v)", (2, 5, 3), {"k": np.array([2])}),
+    ],
+)
+def _top(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    _, index = tape.ops("TopK", *node.inputs, outputs=2, **node.attributes)
+    axis = node.get("axis", -1)
+    return [tape.op("ScatterElements", tape.zeros_like(node.x), index, gradients[0] or "", axis=axis), None]

@@ -1,0 +1,77 @@
+"""Where rules are kept: for each operator, how a gradient passes it, and what it is tested on.
+
+A rule is a function ``rule(tape, node, gradients)``.  It gets the names of the gradients of the node's outputs (None
+for an output that nothing was derived from), writes what it needs on the tape, and returns the gradients of the node's
+inputs, None for those that have none.  A gradient has shape and type of its tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from blackbox_explain_adapters._onnx.node import Node
+from blackbox_explain_adapters._onnx.tape import Tape
+
+__all__ = ["CASES", "RULES", "Case", "Rule", "elementwise", "rule"]
+
+Rule: TypeAlias = Callable[[Tape, Node, Sequence[str | None]], Sequence[str | None]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small graph that a rule is tested on, against differences in float64.
+
+    Attributes
+    ----------
+    text
+        Nodes in ONNX's textual syntax, from ``x`` to ``y``, one to a line.
+    x
+        Shape of the input, or the input itself.
+    constants
+        By name; a tuple is the shape of a random one.
+    opset
+        Of the graph.
+    dynamic
+        Whether the first axis follows the batch.
+    """
+
+    text: str
+    x: tuple[int, ...] | np.ndarray[Any, Any]
+    constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    opset: int = 18
+    dynamic: bool = True
+
+
+RULES: dict[str, Rule] = {}
+"""By operator of the standard domain."""
+
+CASES: dict[str, list[Case]] = {}
+"""By operator."""
+
+
+def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:
+    """Register a rule for operators, with the cases that prove it."""
+
+    def register(function: Rule) -> Rule:
+        for operator in operators:
+            RULES[operator] = function
+            CASES[operator] = [
+                case for case in cases if len(operators) == 1 or f"{operator}(" in case.text or f"{operator}<" in case.text
+            ]
+        return function
+
+    return register
+
+
+def elementwise(operator: str, derivative: Callable[[Tape, Node, str], str], *cases: Case) -> None:
+    """Register y = f(x) with f' given as ``derivative(tape, node, g)``, which returns g · f'(x)."""
+
+    def apply(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+        assert gradients[0] is not None
+        return [derivative(tape, node, gradients[0])]
+
+    rule(operator, cases=cases or [Case(f"y = {operator}(x)", (2, 3, 5))])(apply)

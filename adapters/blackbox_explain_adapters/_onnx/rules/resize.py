@@ -1,0 +1,62 @@
+"""Resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from blackbox_explain_adapters._onnx.node import Node, refusal
+from blackbox_explain_adapters._onnx.rules.lines import line_matrix
+from blackbox_explain_adapters._onnx.rules.registry import Case, rule
+from blackbox_explain_adapters._onnx.tape import Tape
+
+__all__: list[str] = []
+
+MODES = (
+    ("nearest", "asymmetric"),
+    ("nearest", "half_pixel"),
+    ("linear", "half_pixel"),
+    ("linear", "align_corners"),
+    ("linear", "pytorch_half_pixel"),
+    ("cubic", "half_pixel"),
+)
+
+
+def _cases() -> list[Case]:
+    cases: list[Case] = []
+    for mode, coordinates in MODES:
+        how = f'mode="{mode}", coordinate_transformation_mode="{coordinates}"'
+        sizes = {"s": np.array([2, 3, 8, 13])}
+        # With corners aligned, the standard and ONNX Runtime differ where a scaled size is not whole.
+        scales = {"s": np.array([1, 1, 2, 3 if coordinates == "align_corners" else 1.7], np.float32)}
+        cases.append(Case(f"y = Resize<{how}>(x, , , s)", (2, 3, 5, 6), sizes, dynamic=False))
+        cases.append(Case(f"y = Resize<{how}>(x, , s)", (2, 3, 5, 6), scales))
+    down = {"s": np.array([1, 1, 0.5, 0.6], np.float32)}
+    cases.append(Case('y = Resize<mode="linear", antialias=1>(x, , s)', (2, 3, 8, 10), down))
+    cases.append(Case('y = Resize<mode="linear", axes=[3, 2]>(x, , , s)', (2, 3, 5, 6), {"s": np.array([9, 8])}))
+    return cases
+
+
+@rule("Resize", cases=_cases())
+def _resize(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+    if node.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise refusal(node, "crops by a region of interest")
+    if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise refusal(node, "keeps the proportions by itself")
+    g, old, new = gradients[0] or "", tape.shape(node.x), tape.shape(node.y)
+    rank = len(old)
+    axes = [axis % rank for axis in node.get("axes", range(rank))]
+    scales = tape.known(node, node.inputs[2], "scales") if node.input(2) else np.zeros(0)
+    shared = {name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")}
+    for axis in range(rank):
+        if old[axis] == new[axis] and not (scales.size and axis in axes and scales[axes.index(axis)] != 1):
+            continue
+        before, after = tape.sizes(node, node.x, [axis])[0], tape.sizes(node, node.y, [axis])[0]
+        if scales.size:
+            inputs = [None, np.array([1, 1, 1, scales[axes.index(axis)]], np.float32)]
+        else:
+            inputs = [None, None, np.array([before, 1, 1, after], np.int64)]
+        matrix = line_matrix("Resize", (before, 1, 1, before), tape.opset, inputs, **shared)
+        g = tape.along(g, rank, axis, matrix.astype(tape.dtype(node.x)))
+    return [g]

@@ -1,0 +1,117 @@
+"""One ONNX Runtime session: arrays of any library in, arrays of the same library out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from blackbox_explain.arrays import Array
+from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
+from blackbox_explain_adapters._onnx.observe import session_options
+
+__all__ = ["Provider", "Session", "providers_for"]
+
+Provider = str | tuple[str, dict[str, Any]]
+
+MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
+
+
+def providers_for(device: str | None, tf32: bool = False) -> list[Provider]:
+    """Return execution providers: those that ONNX Runtime has, in its order, or those of one device.
+
+    Parameters
+    ----------
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or None for what ONNX Runtime chooses.
+    tf32
+        Let CUDA round the factors of products to 10 bits, which is faster and less exact.
+
+    Raises
+    ------
+    BackendMissingError
+        If this ONNX Runtime has no CUDA.
+    """
+    available = onnxruntime.get_available_providers()
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    options = {"use_tf32": int(tf32)}
+    if device is not None:
+        name, _, index = device.partition(":")
+        if name != "cuda" or "CUDAExecutionProvider" not in available:
+            raise BackendMissingError(
+                f"This ONNX Runtime does not compute on {device!r}",
+                got=", ".join(available),
+                hint="pip install 'blackbox-explain[onnx-gpu]', or device='cpu'",
+            )
+        return [("CUDAExecutionProvider", {**options, "device_id": int(index or 0)}), "CPUExecutionProvider"]
+    usable = [one for one in available if one in ("CUDAExecutionProvider", "CPUExecutionProvider")] or available
+    return [(one, options) if one == "CUDAExecutionProvider" else one for one in usable]
+
+
+class Session:
+    """A session, made once and run many times."""
+
+    def __init__(self, model: bytes, providers: Sequence[Provider], threads: int | None = None) -> None:
+        try:
+            self._session = onnxruntime.InferenceSession(model, session_options(threads), providers=list(providers))
+        except Exception as error:
+            raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
+        self.outputs = [one.name for one in self._session.get_outputs()]
+        self.on_cuda = "CUDAExecutionProvider" in self._session.get_providers()
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Return all outputs, in the library and on the device of the first input.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If there was too little memory for the batch.
+        ModelError
+            If the model cannot be run on it.
+        """
+        first = next(iter(feeds.values()))
+        try:
+            if isinstance(first, np.ndarray):
+                return list(self._session.run(None, {name: _host(one) for name, one in feeds.items()}))
+            if getattr(first, "is_cuda", False):
+                return self._run_bound(feeds)
+            answers = self._session.run(None, {name: _host(np.from_dlpack(one)) for name, one in feeds.items()})
+            return [_like(np.asarray(one), first) for one in answers]
+        except Exception as error:
+            text = str(error)
+            if any(sign in text.lower() for sign in MEMORY):
+                raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {first.shape[0]}") from error
+            raise ModelError("ONNX Runtime cannot run the model", got=_first_line(error)) from error
+
+    def _run_bound(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Run on arrays of a GPU where they lie: pointers in, DLPack out, nothing through the host."""
+        import torch
+
+        binding = self._session.io_binding()
+        held = [one.to(torch.float32).contiguous() for one in feeds.values()]
+        index = held[0].device.index or 0
+        for name, one in zip(feeds, held, strict=True):
+            binding.bind_input(name, "cuda", index, np.float32, tuple(one.shape), one.data_ptr())
+        for name in self.outputs:
+            binding.bind_output(name, "cuda", index)
+        # What torch has queued must be there before ONNX Runtime, on its own stream, reads it.
+        torch.cuda.current_stream(held[0].device).synchronize()
+        self._session.run_with_iobinding(binding)
+        return [torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs()]  # noqa: SLF001
+
+
+def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _like(answer: np.ndarray[Any, Any], given: Array) -> Array:
+    from blackbox_explain.arrays import namespace
+
+    return namespace(given).from_dlpack(answer)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).strip().splitlines() if line), type(error).__name__)

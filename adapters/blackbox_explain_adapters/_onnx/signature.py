@@ -1,0 +1,211 @@
+"""What a model says of itself before anything runs: its input, its scores, its head."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from blackbox_explain.activations import Activation
+from blackbox_explain.blackbox import Preprocessing
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.prepare import inputs_of
+
+__all__ = ["Head", "Signature", "class_names_of", "head_of", "preprocessing_of", "read_signature"]
+
+READABLE = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64", TensorProto.UINT8: "uint8"}
+
+SCORE_NAMES = ("logits", "scores", "probabilities", "prob", "output", "out")
+
+PASSING = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout")
+
+RANGES = {
+    "Normalized_0_1": (0.0, 1.0),
+    "Normalized_1_1": (0.5, 0.5),
+    "NominalRange_0_255": (0.0, 1 / 255),
+    "NominalRange_16_235": (-16 / 219, 1 / 219),
+}
+"""Mean and std that bring (0, 1) to the ranges of ONNX's image metadata."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The activation that a graph ends in.
+
+    Attributes
+    ----------
+    activation
+        Which.
+    logits
+        Tensor before it.
+    """
+
+    activation: Activation
+    logits: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Input and output of a classifier, as its graph states them.
+
+    Attributes
+    ----------
+    source
+        Name of the input.
+    dtype
+        Its type.
+    batch
+        Its fixed batch size, or None.
+    image
+        Shape of one image, channels first, None for sizes left free.
+    layout
+        Of the input.
+    output
+        Name of the scores.
+    head
+        The activation inside the graph, if it ends in one.
+    notes
+        What had to be guessed.
+    """
+
+    source: str
+    dtype: np.dtype[Any]
+    batch: int | None
+    image: tuple[int | None, ...]
+    layout: Literal["channels_first", "channels_last"]
+    output: str
+    head: Head | None
+    notes: tuple[str, ...] = ()
+
+
+def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signature:
+    """Read the signature of a classifier.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model reads anything but one array of images, or answers with no scores.
+    InputError
+        If `output` does not exist.
+    """
+    inputs = inputs_of(model.graph)
+    if len(inputs) != 1:
+        raise UnsupportedModelError(
+            "The model does not read one array of images",
+            got=f"inputs {', '.join(repr(one.name) for one in inputs) or 'none'}",
+            expected="one input",
+            hint="fix the others to constants in the file",
+        )
+    source = inputs[0]
+    kind = source.type.tensor_type.elem_type if source.type.HasField("tensor_type") else 0
+    if kind not in READABLE:
+        name = TensorProto.DataType.Name(kind).lower() if kind else str(source.type.WhichOneof("value"))
+        raise UnsupportedModelError(
+            "The model does not read images", got=f"{source.name!r} of type {name}", expected=", ".join(READABLE.values())
+        )
+    if not source.type.tensor_type.HasField("shape"):
+        sizes: list[int | None] = [None] * 4
+    else:
+        dims = source.type.tensor_type.shape.dim
+        sizes = [one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None for one in dims]
+    if len(sizes) < 3:
+        raise UnsupportedModelError(
+            "The model does not read images", got=f"{source.name!r} with {len(sizes)} axes", expected="(N, C, ...)"
+        )
+    image, layout = _channels_first(sizes[1:])
+    chosen, notes = _scores(model, output)
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
+    return Signature(source.name, dtype, sizes[0], image, layout, chosen, head_of(model.graph, chosen), notes)
+
+
+def _channels_first(sizes: Sequence[int | None]) -> tuple[tuple[int | None, ...], Literal["channels_first", "channels_last"]]:
+    if sizes[0] not in (1, 3, 4) and sizes[-1] in (1, 3, 4):
+        return (sizes[-1], *sizes[:-1]), "channels_last"
+    return tuple(sizes), "channels_first"
+
+
+def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str, ...]]:
+    """Choose the output that holds the scores."""
+    outputs = list(model.graph.output)
+    if wanted is not None:
+        produced = {name for node in model.graph.node for name in node.output}
+        if wanted not in produced:
+            raise InputError("There is no such tensor", got=f"output={wanted!r}", expected=" or ".join(repr(o.name) for o in outputs))
+        return wanted, ()
+    usable = [one for one in outputs if _may_hold_scores(one)]
+    if not usable:
+        raise UnsupportedModelError(
+            "The model does not answer with class scores",
+            got=", ".join(f"{one.name!r} ({_described(one)})" for one in outputs),
+            expected="one tensor of floats, (N, K)",
+            hint="export it without post-processing (for scikit-learn: options={'zipmap': False}), or pass output=...",
+        )
+    if len(usable) == 1 and len(outputs) == 1:
+        return usable[0].name, ()
+    named = [one for name in SCORE_NAMES for one in usable if name in one.name.lower()]
+    flat = [one for one in usable if len(one.type.tensor_type.shape.dim) == 2]
+    pick = (named or flat or usable)[0].name
+    return pick, (f"of {len(outputs)} outputs, {pick!r} is taken for the class scores",)
+
+
+def _may_hold_scores(one: onnx.ValueInfoProto) -> bool:
+    kind = one.type.tensor_type
+    if not one.type.HasField("tensor_type") or kind.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+        return False
+    if not kind.HasField("shape"):
+        return True
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+    # Scores are (N, K), perhaps with axes of size 1 behind or before the classes.
+    return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
+
+
+def _described(one: onnx.ValueInfoProto) -> str:
+    if not one.type.HasField("tensor_type"):
+        return str(one.type.WhichOneof("value")).removesuffix("_type")
+    kind = TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()
+    sizes = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in one.type.tensor_type.shape.dim]
+    return f"{kind} {' × '.join(sizes)}"
+
+
+def head_of(graph: onnx.GraphProto, output: str) -> Head | None:
+    """Find the softmax or sigmoid that leads to an output through nothing but reshaping."""
+    producers = {name: node for node in graph.node for name in node.output}
+    name = output
+    while (proto := producers.get(name)) is not None:
+        if proto.op_type in PASSING:
+            name = proto.input[0]
+            continue
+        heads: dict[str, Activation] = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+        return Head(heads[proto.op_type], proto.input[0]) if proto.op_type in heads and not proto.domain else None
+    return None
+
+
+def preprocessing_of(model: onnx.ModelProto) -> Preprocessing | None:
+    """Read the image metadata of a model: value range and order of channels."""
+    properties = {one.key: one.value for one in model.metadata_props}
+    scale = RANGES.get(properties.get("Image.NominalPixelRange", ""))
+    order = properties.get("Image.BitmapPixelFormat", "")
+    if scale is None and not order:
+        return None
+    mean, std = scale or (0.0, 1.0)
+    return Preprocessing(mean, std, "BGR" if order.lower().startswith("bgr") else "RGB")
+
+
+def class_names_of(model: onnx.ModelProto) -> tuple[str, ...] | None:
+    """Read the class names that some exporters leave in the metadata, as a list or a mapping from indices."""
+    text = next((one.value for one in model.metadata_props if one.key in ("names", "classes", "class_names")), "")
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(found, dict) and set(found) == set(range(len(found))):
+        found = [found[index] for index in range(len(found))]
+    if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
+        return tuple(found)
+    return None
+

@@ -1,0 +1,52 @@
+"""Every rule on its own cases: against differences in float64, and optimised against unoptimised graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from blackbox_explain_adapters._onnx.differentiate import differentiate
+from blackbox_explain_adapters._onnx.observe import session_options
+from blackbox_explain_adapters._onnx.rules import CASES, RULES, Case
+from tests.onnx.oracle import build, image_of, slope
+
+EVERY = [(op, case) for op, cases in CASES.items() for case in cases]
+
+
+def check(case: Case, tolerance: float = 2e-5) -> None:
+    """Hold the gradient of a case against differences along three directions."""
+    model, images = build(case), image_of(case)
+    graph = differentiate(model).SerializeToString()
+    rng = np.random.default_rng(3)
+    sessions = [
+        onnxruntime.InferenceSession(graph, session_options(optimise=one), providers=["CPUExecutionProvider"])
+        for one in (True, False)
+    ]
+    shape = sessions[0].run(None, {"x": images, "weights": np.zeros(_shape(model, images), np.float32)})[0].shape
+    weights = rng.standard_normal(shape).astype(np.float32)
+    (scores, gradient), (plain_scores, plain) = (one.run(None, {"x": images, "weights": weights}) for one in sessions)
+    np.testing.assert_allclose(scores, plain_scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, plain, rtol=1e-4, atol=1e-5 * max(1, np.abs(plain).max()))
+    for _ in range(3):
+        way = rng.standard_normal(images.shape) * (rng.random(images.shape) < 0.5)
+        expected = slope(model, images, weights, way)
+        found = float(np.sum(gradient.astype(np.float64) * way))
+        scale = float(np.sum(np.abs(gradient * way))) + 1e-3
+        assert abs(found - expected) <= tolerance * scale, f"{found} against {expected} in {case}"
+
+
+def _shape(model: object, images: np.ndarray) -> tuple[int, ...]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
+    return session.run(None, {"x": images})[0].shape
+
+
+@pytest.mark.parametrize(("operator", "case"), EVERY, ids=[f"{op}-{k}" for k, (op, _) in enumerate(EVERY)])
+def test_a_rule_gives_the_gradient_of_its_cases(operator: str, case: Case) -> None:
+    assert f"{operator}(" in case.text or f"{operator}<" in case.text, "the case does not use the operator"
+    check(case)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert len(RULES) >= 70
+    assert not [op for op in RULES if not CASES[op]]

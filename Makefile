@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "setting up $(VENV): about a minute, and a few hundred megabytes for PyTorch"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt --editable '.[default-model,dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[onnx,torch,dev]'
 	@touch $@
 
 demo: setup

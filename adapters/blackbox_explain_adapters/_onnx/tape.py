@@ -12,6 +12,8 @@ from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_t
 
 __all__ = ["Device", "Tape"]
 
+STEEP = 2.0**120
+
 Device = Literal["cpu", "cuda"]
 """What the graph is written for: the fastest of several equal ways differs."""
 
@@ -35,6 +37,8 @@ class Tape:
         What the graph is written for.
     nodes
         The backward half, in order.
+    replaced
+        First outputs of nodes of the forward half in whose place there are others among `nodes`.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Tape:
         self.opset = opset
         self.device: Device = device
         self.nodes: list[NodeProto] = []
+        self.replaced: set[str] = set()
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
@@ -95,6 +100,11 @@ class Tape:
         self.nodes.append(helper.make_node(kind, read, names, name=names[0], **attributes))
         return names
 
+    def instead(self, node: Node, kind: str, *inputs: str) -> None:
+        """Let an operator written here take the place of a node of the forward half."""
+        self.replaced.add(node.y)
+        self.nodes.append(helper.make_node(kind, list(inputs), [node.y], name=f"{node.proto.name}/instead"))
+
     def constant(self, value: np.ndarray[Any, Any]) -> str:
         """Return the name of a constant; equal ones are stored once."""
         value = np.ascontiguousarray(value) if value.ndim else value
@@ -126,10 +136,24 @@ class Tape:
 
     def step(self, a: str, like: str) -> str:
         """Return 1 where `a` is above 0, else 0, in the type of `like`."""
-        if self.dtype(like) == np.float32 and self.device == "cpu":
-            # A steep ramp is one pass in threads; a comparison and a cast are three times as slow.
-            return self.op("HardSigmoid", a, alpha=3e38, beta=0.0)
-        return self.op("Cast", self.op("Greater", a, self.number(0, like)), to=element_type(self.dtype(like)))
+        return self.step_from(a, 0, like)
+
+    def step_from(self, a: str, bound: Any, like: str = "") -> str:
+        """Return 1 where `a` is above a number, else 0, in the type of `like` (or `a`)."""
+        return self._ramp(a, float(bound), like or a, 1)
+
+    def step_to(self, a: str, bound: Any, like: str = "") -> str:
+        """Return 1 where `a` is below a number, else 0, in the type of `like` (or `a`)."""
+        return self._ramp(a, float(bound), like or a, -1)
+
+    def _ramp(self, a: str, bound: float, like: str, sign: int) -> str:
+        offset = np.float32(-sign * bound) * np.float32(STEEP)
+        if self.dtype(like) == np.float32 and self.device == "cpu" and np.isfinite(offset):
+            # A ramp so steep that it is a step: one pass in threads, which ONNX Runtime runs in the blocked layout of
+            # its convolutions.  A power of two scales without rounding, so that the step is where it should be.
+            return self.op("HardSigmoid", a, alpha=sign * STEEP, beta=float(offset))
+        kind = "Greater" if sign > 0 else "Less"
+        return self.op("Cast", self.op(kind, a, self.number(bound, like)), to=element_type(self.dtype(like)))
 
     def where(self, condition: str, a: str, b: str) -> str:
         """Choose."""
@@ -155,6 +179,10 @@ class Tape:
         """Return zeros in shape and type of a tensor of the forward half."""
         zero = numpy_helper.from_array(np.zeros(1, self.dtype(name)))
         return self.op("ConstantOfShape", self.shape_of(name), value=zero)
+
+    def zeros_as(self, a: str, dtype: np.dtype[Any]) -> str:
+        """Return zeros in the shape of a tensor that is known by its name alone."""
+        return self.op("ConstantOfShape", self.op("Shape", a), value=numpy_helper.from_array(np.zeros(1, dtype)))
 
     def total(self, a: str, axes: Sequence[int], keep: bool = True) -> str:
         """Sum over axes."""

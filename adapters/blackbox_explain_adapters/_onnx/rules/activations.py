@@ -82,7 +82,7 @@ elementwise(
 
 
 def _hard_sigmoid(tape: Tape, node: Node, g: str) -> str:
-    inside = tape.step(tape.mul(node.y, tape.op("Sub", tape.number(1, node.y), node.y)), node.y)
+    inside = tape.mul(tape.step_from(node.y, 0), tape.step_to(node.y, 1))
     return tape.mul(tape.scale(g, node.get("alpha", 0.2), node.y), inside)
 
 
@@ -97,7 +97,7 @@ elementwise(
 def _hard_swish(tape: Tape, node: Node, g: str) -> str:
     x = node.x
     gate = tape.op("HardSigmoid", x, alpha=1 / 6, beta=0.5)
-    inside = tape.step(tape.mul(gate, tape.op("Sub", tape.number(1, x), gate)), x)
+    inside = tape.mul(tape.step_from(gate, 0, x), tape.step_to(gate, 1, x))
     return tape.mul(g, tape.op("Add", gate, tape.mul(tape.scale(x, 1 / 6, x), inside)))
 
 
@@ -166,15 +166,17 @@ elementwise(
 )
 def _clip(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
     # The slope is 0 at the bounds.
-    inside: list[str] = []
+    g = gradients[0]
+    if g is None:
+        return [None]
     if low := node.input(1):
-        at_zero = low in tape.constants and np.all(tape.constants[low] == 0)
-        inside.append(node.y if at_zero else tape.op("Sub", node.y, low))
+        bound = tape.constants.get(low)
+        g = tape.mul(g, tape.step_from(node.y, bound) if bound is not None else tape.step(tape.op("Sub", node.y, low), node.y))
     if high := node.input(2):
-        inside.append(tape.op("Sub", high, node.y))
-    if not inside or gradients[0] is None:
-        return [gradients[0]]
-    return [tape.mul(gradients[0], tape.step(inside[0] if len(inside) == 1 else tape.mul(*inside), node.y))]
+        bound = tape.constants.get(high)
+        above = tape.op("Sub", high, node.y) if bound is None else ""
+        g = tape.mul(g, tape.step_to(node.y, bound) if bound is not None else tape.step(above, node.y))
+    return [g]
 
 
 @rule(

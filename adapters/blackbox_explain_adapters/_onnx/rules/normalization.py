@@ -145,24 +145,16 @@ def _lp(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str
 )
 def _local_response(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
     # y = x D^−β with D = bias + α/n Σ x² over a window; dx = g D^−β − 2αβ/n x Σ g x D^(−β−1) over the mirrored window.
-    x, size = node.x, int(node.get("size", 1))
+    # The forward half is written anew: its powers are needed here, and the operator itself takes longer than all of this.
+    x, g, size = node.x, gradients[0] or "", int(node.get("size", 1))
     alpha, beta, bias = node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0)
-    channels = tape.sizes(node, x, [1])[0]
-    low, high = (size - 1) // 2, size // 2
-    flat = [None, 1, channels, int(np.prod(tape.sizes(node, x, range(2, tape.rank(x))), dtype=int))]
-
-    def window(a: str, before: int, after: int) -> str:
-        pooled = tape.op(
-            "AveragePool",
-            tape.reshape(a, flat),
-            kernel_shape=[size, 1],
-            pads=[before, 0, after, 0],
-            count_include_pad=1,
-        )
-        return tape.reshape_like(pooled, x)
-
-    squares = tape.scale(window(tape.mul(x, x), low, high), alpha, x)
-    denominator = tape.op("Add", squares, tape.number(bias, x))
-    direct = tape.mul(gradients[0] or "", tape.op("Pow", denominator, tape.number(-beta, x)))
-    spread = window(tape.mul(x, tape.op("Div", direct, denominator)), high, low)
-    return [tape.op("Sub", direct, tape.mul(tape.scale(x, 2 * alpha * beta, x), spread))]
+    (channels,) = tape.sizes(node, x, [1])
+    places = np.arange(channels)
+    apart = places[None, :] - places[:, None]  # of the channel summed over from that of the sum
+    band = (apart >= -((size - 1) // 2)) & (apart <= size // 2)
+    kernel = np.expand_dims(band * (alpha / size), tuple(range(2, tape.rank(x)))).astype(tape.dtype(x))
+    base = tape.op("Conv", tape.mul(x, x), kernel, np.full(channels, bias, tape.dtype(x)))
+    power = tape.op("Pow", base, tape.number(-beta, x))
+    tape.instead(node, "Mul", x, power)
+    spread = tape.op("Conv", tape.mul(tape.mul(g, node.y), tape.op("Reciprocal", base)), np.swapaxes(kernel, 0, 1))
+    return [tape.op("Sub", tape.mul(g, power), tape.mul(tape.scale(x, 2 * beta, x), spread))]

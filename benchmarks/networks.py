@@ -1,0 +1,135 @@
+"""PyTorch networks that the benchmarks compare with: BVLC GoogLeNet with the weights of an ONNX file, ResNet-18."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+__all__ = ["GoogLeNet", "ResNet18", "googlenet"]
+
+INCEPTIONS = {
+    "3a": (192, 64, 96, 128, 16, 32, 32),
+    "3b": (256, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 192, 96, 208, 16, 48, 64),
+    "4b": (512, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 128, 128, 256, 24, 64, 64),
+    "4d": (512, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 256, 160, 320, 32, 128, 128),
+    "5a": (832, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 384, 192, 384, 48, 128, 128),
+}
+"""Inputs, then outputs of 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5 and pool projection."""
+
+
+class Inception(nn.Module):
+    """Four branches, joined."""
+
+    def __init__(self, inputs: int, one: int, reduce3: int, three: int, reduce5: int, five: int, pool: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleDict(
+            {
+                "1x1": nn.Conv2d(inputs, one, 1),
+                "3x3_reduce": nn.Conv2d(inputs, reduce3, 1),
+                "3x3": nn.Conv2d(reduce3, three, 3, padding=1),
+                "5x5_reduce": nn.Conv2d(inputs, reduce5, 1),
+                "5x5": nn.Conv2d(reduce5, five, 5, padding=2),
+                "pool_proj": nn.Conv2d(inputs, pool, 1),
+            }
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W)."""
+        at = self.branches
+        pooled = nn.functional.max_pool2d(x, 3, 1, 1, ceil_mode=True)
+        parts = (
+            at["1x1"](x).relu(),
+            at["3x3"](at["3x3_reduce"](x).relu()).relu(),
+            at["5x5"](at["5x5_reduce"](x).relu()).relu(),
+            at["pool_proj"](pooled).relu(),
+        )
+        return torch.cat(parts, dim=1)
+
+
+class GoogLeNet(nn.Module):
+    """The network of the paper's experiments, without its auxiliary classifiers; gives probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
+        self.reduce2 = nn.Conv2d(64, 64, 1)
+        self.conv2 = nn.Conv2d(64, 192, 3, padding=1)
+        self.blocks = nn.ModuleDict({name: Inception(*sizes) for name, sizes in INCEPTIONS.items()})
+        self.classifier = nn.Linear(1024, 1000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, 3, 224, 224), BGR less its mean, to (N, 1000)."""
+
+        def pool(y: torch.Tensor) -> torch.Tensor:
+            return nn.functional.max_pool2d(y, 3, 2, ceil_mode=True)
+
+        def normalise(y: torch.Tensor) -> torch.Tensor:
+            return nn.functional.local_response_norm(y, 5, alpha=1e-4, beta=0.75, k=1.0)
+
+        x = normalise(pool(self.conv1(x).relu()))
+        x = pool(normalise(self.conv2(self.reduce2(x).relu()).relu()))
+        for name, block in self.blocks.items():
+            x = block(pool(x) if name in ("4a", "5a") else x)
+        return self.classifier(nn.functional.avg_pool2d(x, 7, 1).flatten(1)).softmax(dim=1)
+
+
+def googlenet(path: Path) -> GoogLeNet:
+    """Return GoogLeNet with the weights of BVLC's, taken from an ONNX file by their names."""
+    stored = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    network = GoogLeNet()
+    layers = {"conv1/7x7_s2": network.conv1, "conv2/3x3_reduce": network.reduce2, "conv2/3x3": network.conv2}
+    layers["loss3/classifier"] = network.classifier  # type: ignore[assignment]
+    for name, block in network.blocks.items():
+        for branch, layer in block.branches.items():  # type: ignore[union-attr]
+            layers[f"inception_{name}/{branch}"] = layer
+    for name, layer in layers.items():
+        layer.weight.data = torch.tensor(np.array(stored[f"{name}.w"]))
+        layer.bias.data = torch.tensor(np.array(stored[f"{name}.b"]))
+    return network.eval().requires_grad_(False)
+
+
+class Residual(nn.Module):
+    """Two convolutions and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)])
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        y = self.norms[0](self.first(x)).relu()
+        return (self.norms[1](self.second(y)) + self.shortcut(x)).relu()
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with random weights; gives logits."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        widths = (64, 128, 256, 512)
+        blocks = [
+            Residual(inputs if k == 0 else outputs, outputs, stride if k == 0 else 1)
+            for inputs, outputs, stride in zip((64, *widths), widths, (1, 2, 2, 2), strict=False)
+            for k in range(2)
+        ]
+        self.blocks = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(512, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, 3, H, W) to (N, classes)."""
+        return self.classifier(self.blocks(self.stem(x)).mean(dim=(2, 3)))

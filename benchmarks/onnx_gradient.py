@@ -1,0 +1,201 @@
+"""Speed of ONNX gradients: against PyTorch's forward and backward, and against ONNX Runtime's own forward.
+
+Run with ``python -m benchmarks.onnx_gradient``; every ratio is of two times taken in turn in one run.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnx
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import data_folder, machine, store
+from benchmarks.efficientnet_lite0 import network as efficientnet
+from benchmarks.networks import ResNet18, googlenet
+from blackbox_explain import DifferentiableBlackBox, InputSpec, wrap
+
+console = Console(width=120, highlight=False)
+
+TO_TORCH, TO_FORWARD = 0.8, 4.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One network twice: in PyTorch, and by ONNX Runtime."""
+
+    torch: DifferentiableBlackBox
+    onnx: DifferentiableBlackBox
+
+
+def exported(model: torch.nn.Module, spec: InputSpec) -> onnx.ModelProto:
+    """Export a module by the TorchScript exporter, batch size free."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, *spec.shape),),
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=18,
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
+        )
+    return onnx.load_model_from_string(buffer.getvalue())
+
+
+def pairs() -> dict[str, Pair]:
+    """Return the networks that are compared."""
+    spec = InputSpec((3, 224, 224))
+    torch.manual_seed(0)
+    residual = ResNet18().eval().requires_grad_(False)
+    own: Any = wrap("efficientnet-lite0", cache=False)
+    found = {
+        "efficientnet-lite0": Pair(_torch(efficientnet(), own.spec, "softmax"), own),
+        "resnet-18": Pair(_torch(residual, spec, "softmax"), _onnx(exported(residual, spec), spec, "softmax")),
+    }
+    path = data_folder() / "googlenet" / "googlenet_bvlc.onnx"
+    if path.is_file():
+        found["googlenet"] = Pair(_torch(googlenet(path), spec, "none"), _onnx(onnx.load(path), spec, "none"))
+    return found
+
+
+def _torch(model: torch.nn.Module, spec: InputSpec, activation: Any) -> DifferentiableBlackBox:
+    box: Any = wrap(model, spec=spec, activation=activation, channels_last=True)
+    return box
+
+
+def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any) -> DifferentiableBlackBox:
+    box: Any = wrap(model, spec=spec, activation=activation, cache=False)
+    return box
+
+
+def paired(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> tuple[list[float], list[float]]:
+    """Time two calls in turn, each right after an untimed call of its own.
+
+    The untimed call takes the cores back from the other library's threads, which go on spinning for a while.
+    """
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for call, times in zip((first, second), seconds, strict=True):
+            call()
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+    return seconds
+
+
+def compare(pair: Pair, batch: int, repeats: int) -> dict[str, float]:
+    """Return times and ratios at one batch size."""
+    rng = np.random.default_rng(0)
+    images = rng.random((batch, *pair.onnx.spec.shape), dtype=np.float32)
+    weights = np.zeros((batch, 1000), np.float32)
+    weights[:, 5] = 1
+    network: Any = pair.torch
+    leaf, chosen = torch.tensor(images, requires_grad=True), torch.tensor(weights)
+
+    def bare() -> Any:
+        inputs = network.spec.preprocessing.forward(leaf).contiguous(memory_format=torch.channels_last)
+        scores = network.module(inputs)
+        scores = scores.softmax(dim=1) if network.activation == "softmax" else scores
+        return torch.autograd.grad((scores * chosen).sum(), leaf)
+
+    def gradient() -> Any:
+        return pair.onnx.scores_and_gradient(images, weights)
+
+    by_torch, beside_torch = paired(bare, gradient, repeats)
+    forward, beside_forward = paired(lambda: pair.onnx.scores(images), gradient, repeats)
+    return {
+        "torch_ms_per_image": 1000 * statistics.median(by_torch) / batch,
+        "gradient_ms_per_image": 1000 * statistics.median(beside_forward) / batch,
+        "forward_ms_per_image": 1000 * statistics.median(forward) / batch,
+        "over_torch": statistics.median(a / b for a, b in zip(beside_torch, by_torch, strict=True)),
+        "over_forward": statistics.median(a / b for a, b in zip(beside_forward, forward, strict=True)),
+    }
+
+
+def profile(box: Any, batch: int, folder: Path) -> None:
+    """Print where the time of one gradient goes, by operator."""
+    import json
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
+    graph = box.gradient_graph()
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    feeds = {
+        names[0]: np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32),
+        names[1]: np.ones((batch, 1000), np.float32),
+    }
+    for _ in range(9):
+        session.run(None, feeds)
+    times: dict[tuple[str, str], list[float]] = {}
+    for event in json.loads(Path(session.end_profiling()).read_text(encoding="utf-8")):
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            key = (event["name"].removesuffix("_kernel_time"), event["args"]["op_name"])
+            times.setdefault(key, []).append(event["dur"] / 1000)
+    spent: dict[str, float] = {}
+    single = {name: statistics.median(one) for (name, _), one in times.items()}
+    for (name, kind) in times:
+        spent[kind] = spent.get(kind, 0) + single[name]
+    console.print(f"{sum(spent.values()):.0f} ms")
+    table = Table("operator", "ms")
+    for kind, time_spent in sorted(spent.items(), key=lambda one: -one[1])[:14]:
+        table.add_row(kind, f"{time_spent:.1f}")
+    console.print(table)
+    table = Table("node", "ms")
+    for name, time_spent in sorted(single.items(), key=lambda one: -one[1])[:16]:
+        table.add_row(name, f"{time_spent:.1f}")
+    console.print(table)
+
+
+def main(
+    batches: Annotated[list[int] | None, typer.Option(help="Batch sizes.")] = None,
+    repeats: Annotated[int, typer.Option(help="Rounds.")] = 9,
+    only: Annotated[str | None, typer.Option(help="One network; the result is not stored.")] = None,
+    profiled: Annotated[bool, typer.Option("--profile", help="Print where the time goes instead.")] = False,
+) -> None:
+    """Compare the speed of gradients."""
+    console.print(machine()["processor"])
+    results: dict[str, Any] = {}
+    table = Table("network", "batch", "torch", "gradient", "forward", f"over torch (≤ {TO_TORCH})", f"over forward (≤ {TO_FORWARD})")
+    for name, pair in pairs().items():
+        if only and name != only:
+            continue
+        if profiled:
+            profile(pair.onnx, 8, Path("/tmp"))  # noqa: S108
+            continue
+        for batch in batches or [1, 8]:
+            row = compare(pair, batch, repeats)
+            results.setdefault(name, {})[str(batch)] = row
+            table.add_row(
+                name,
+                str(batch),
+                *(f"{row[f'{one}_ms_per_image']:.1f} ms" for one in ("torch", "gradient", "forward")),
+                f"{row['over_torch']:.2f}",
+                f"{row['over_forward']:.2f}",
+            )
+    if profiled:
+        return
+    console.print(table)
+    if not only:
+        console.print(f"stored in {store('onnx-gradient', {'networks': results}).name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -13,7 +13,7 @@ from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
-from blackbox_explain_adapters._onnx.prepare import inline_without_rule, inputs_of, opset_of, prepare
+from blackbox_explain_adapters._onnx.prepare import choose_branches, inline_without_rule, inputs_of, opset_of, prepare
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
 
@@ -67,6 +67,8 @@ def differentiate(
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
     model = prepare(model)
     observed = observe(model)
+    while choose_branches(model, observed.values):
+        observed = observe(model)
     if inline_without_rule(model, observed.tensors, set(rules or {})):
         observed = observe(model)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name

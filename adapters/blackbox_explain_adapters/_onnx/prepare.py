@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import onnx
 import onnx.inliner
 import onnx.version_converter
@@ -11,7 +16,7 @@ from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.rules import RULES
 
-__all__ = ["LEAST_OPSET", "MOST_OPSET", "inline_without_rule", "inputs_of", "opset_of", "prepare"]
+__all__ = ["LEAST_OPSET", "MOST_OPSET", "choose_branches", "inline_without_rule", "inputs_of", "opset_of", "prepare"]
 
 LEAST_OPSET = 18
 MOST_OPSET = 21
@@ -127,3 +132,31 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
     )
     model.CopyFrom(inlined)
     return True
+
+
+def choose_branches(model: onnx.ModelProto, values: Mapping[str, np.ndarray[Any, Any]]) -> bool:
+    """Replace each If whose condition is known by the branch that it takes; say whether there were any.
+
+    Exporters write such an If where a shape decides, which for one model it always does the same way.
+    """
+    graph, found = model.graph, False
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "If" or node.domain or node.input[0] not in values:
+            nodes.append(node)
+            continue
+        taken = "then_branch" if bool(values[node.input[0]].all()) else "else_branch"
+        body = next(one.g for one in node.attribute if one.name == taken)
+        nodes += body.node
+        nodes += [
+            helper.make_node("Identity", [inner.name], [outer], name=f"{node.name}/{outer}")
+            for inner, outer in zip(body.output, node.output, strict=True)
+        ]
+        graph.initializer.extend(body.initializer)
+        found = True
+    if found:
+        kept = [copy.deepcopy(node) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(kept)
+        _prune(graph)
+    return found

@@ -36,9 +36,7 @@ def require_gradient(box: BlackBox) -> DifferentiableBlackBox:
     """
     if not isinstance(box, DifferentiableBlackBox):
         if reason := getattr(box, "no_gradient", None):
-            raise NoGradientError(
-                "This black box gives scores but no gradients, and the mask is learned from gradients", got=str(reason)
-            ) from reason
+            raise NoGradientError(str(reason).removesuffix(".")) from reason
         raise NoGradientError(
             "This black box gives scores but no gradients, and the mask is learned from gradients",
             got=f"a {type(box).__name__} without scores_and_gradient",

@@ -13,11 +13,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
+from blackbox_explain.inspection import Inspection
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["ADAPTERS", "DEFAULT_MODEL", "FORMATS", "MODELS", "Adapter", "entry_points", "named_models", "wrap"]
+__all__ = [
+    "ADAPTERS",
+    "DEFAULT_MODEL",
+    "FORMATS",
+    "INSPECTORS",
+    "MODELS",
+    "Adapter",
+    "entry_points",
+    "inspect_file",
+    "named_models",
+    "wrap",
+]
 
 ADAPTERS = "blackbox_explain.adapters"
 """Entry points named by a framework's import root; each loads an `Adapter`."""
@@ -30,6 +42,9 @@ BYTES = "onnx"
 
 MODELS = "blackbox_explain.models"
 """Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
+
+INSPECTORS = "blackbox_explain.inspectors"
+"""Entry points named by a file suffix; each loads a function (path, shape) -> Inspection."""
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -137,6 +152,31 @@ def named_models() -> dict[str, str]:
     """Return the names of the models that are embedded or installed, each with the package that brings it."""
     found = entry_points(MODELS)
     return {one.name: one.dist.name if one.dist else "" for one in found}
+
+
+def inspect_file(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+    """Say what a model file holds and whether it can be differentiated.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    shape
+        Of one image, channels first, where the model leaves it free.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is no such file, or nothing can be said of its format.
+    """
+    inspectors = {one.name: one for one in entry_points(INSPECTORS)}
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in inspectors:
+        known = ", ".join(f".{one}" for one in sorted(inspectors))
+        raise UnsupportedModelError("Files of this format are not inspected", got=str(path), expected=known)
+    if not path.is_file():
+        raise UnsupportedModelError("There is no such model file", got=str(path))
+    return _load(inspectors[suffix])(path, shape)
 
 
 def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:

@@ -13,6 +13,11 @@ from benchmarks.common import data_folder
 from blackbox_explain import samples
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["BLACKBOX_EXPLAIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared_photos() -> list[Path]:
     """Return the shared photos; skip without them, fail without them where REQUIRE_DATA=1."""

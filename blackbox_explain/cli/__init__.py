@@ -8,7 +8,7 @@ import typer
 
 from blackbox_explain import __version__
 from blackbox_explain.cli.explain import explain_command
-from blackbox_explain.cli.models import models_command
+from blackbox_explain.cli.models import models_app
 
 __all__ = ["app", "main"]
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain_command)
-app.command("models")(models_command)
+app.add_typer(models_app, name="models")
 
 
 def _show_version(wanted: bool) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
+from blackbox_explain.cli.options import described
 from blackbox_explain.cli.run import PhotoResult, Photos, prepare_folder, target_from
-from blackbox_explain.errors import InputError
 from blackbox_explain.explain import BATCH
 from blackbox_explain.images import Fit
 from blackbox_explain.presets import PRESETS, PerturbationName, PresetName
@@ -27,7 +27,7 @@ __all__ = ["explain_command"]
 def explain_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos: JPEG, PNG and other formats.")],
     model: Annotated[
-        str, typer.Option(help="A name from [bold]models[/], a .pt2 or TorchScript file, or module:function.")
+        str, typer.Option(help="A name from [bold]models[/], an .onnx, .pt2 or TorchScript file, or module:function.")
     ] = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
@@ -51,8 +51,16 @@ def explain_command(
         str | None, typer.Option(help="Mean the model subtracts, one number or one per channel, for pixels in 0 to 1.")
     ] = None,
     std: Annotated[str | None, typer.Option(help="Scale the model divides by, likewise.")] = None,
+    largest: Annotated[
+        float, typer.Option("--range", help="The pixel value of white in --mean and --std, such as 255.")
+    ] = 1.0,
     bgr: Annotated[bool, typer.Option("--bgr", help="The model reads blue first.")] = False,
     classes: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
+    output: Annotated[str | None, typer.Option(help="ONNX: the tensor that holds the scores.")] = None,
+    straight_through: Annotated[
+        bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
+    ] = False,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="ONNX: keep the gradient graph on disk.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("explanations"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -70,14 +78,16 @@ def explain_command(
 
       blackbox-explain explain cat.jpg --target tabby --versus "tiger cat"
 
-      blackbox-explain explain cat.jpg --model net.pt2 --classes names.txt --mean 0.5 --std 0.25
+      blackbox-explain explain cat.jpg --model net.onnx --classes names.txt --mean 0.5 --std 0.25
+
+      blackbox-explain explain cat.jpg --model caffe.onnx --mean 123,117,104 --range 255 --std 1 --bgr
     """
     with errors_as_messages():
         prepare_folder(out)
-        described = _described(shape, mean, std, bgr, classes)
-        if device is not None:
-            described["device"] = device
-        box = wrap(model, **described)
+        options = described(shape, mean, std, largest, bgr, classes)
+        given = {"device": device, "output": output, "cache": None if cache else False}
+        given["straight_through"] = straight_through or None
+        box = wrap(model, **options, **{name: value for name, value in given.items() if value is not None})
         started = time.perf_counter()
         photos = Photos(
             box,
@@ -135,40 +145,3 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
     stdout.print(
         f"{good} of {len(found)} explained in {seconds:.1f} s; pictures, results and summaries in {escape(str(out))}/"
     )
-
-
-def _described(shape: str | None, mean: str | None, std: str | None, bgr: bool, classes: Path | None) -> dict[str, Any]:
-    """Turn the options that describe a model into parameters of `wrap`."""
-    from blackbox_explain.blackbox import Preprocessing
-
-    described: dict[str, Any] = {}
-    if shape is not None:
-        described["shape"] = _sizes(shape)
-    if mean is not None or std is not None or bgr:
-        described["preprocessing"] = Preprocessing(
-            mean=0.0 if mean is None else _numbers("--mean", mean),
-            std=1.0 if std is None else _numbers("--std", std),
-            channels="BGR" if bgr else "RGB",
-        )
-    if classes is not None:
-        try:
-            described["class_names"] = classes.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("The class names cannot be read", got=f"{classes}: {error}") from error
-    return described
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError as error:
-        raise InputError("--shape is not a list of sizes", got=repr(text), expected="such as 3,224,224") from error
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"{option} is not a list of numbers", got=repr(text), expected="such as 0.5,0.5,0.5"
-        ) from error

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.registry import ADAPTERS, DEFAULT_MODEL, FORMATS, entry_points, named_models, wrap
+from blackbox_explain.cli.options import sizes
+from blackbox_explain.registry import ADAPTERS, DEFAULT_MODEL, FORMATS, entry_points, inspect_file, named_models, wrap
 
-__all__ = ["models_command"]
+__all__ = ["models_app"]
+
+models_app = typer.Typer(rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
 
 
-def models_command(
+@models_app.callback(invoke_without_command=True)
+def list_models(
+    context: typer.Context,
     classes: Annotated[str | None, typer.Option(help="List the class names of this model that contain --like.")] = None,
     like: Annotated[str, typer.Option(help="Part of a class name, with --classes.")] = "",
 ) -> None:
@@ -25,7 +33,11 @@ def models_command(
       blackbox-explain models
 
       blackbox-explain models --classes efficientnet-lite0 --like cat
+
+      blackbox-explain models inspect classifier.onnx
     """
+    if context.invoked_subcommand is not None:
+        return
     with errors_as_messages():
         if classes is not None:
             _show_classes(classes, like)
@@ -47,3 +59,36 @@ def _show_classes(model: str, like: str) -> None:
     for index, name in enumerate(wrap(model).spec.class_names or ()):
         if like.casefold() in name.casefold():
             stdout.print(f"{index:>5}  {name}", soft_wrap=True, markup=False)
+
+
+@models_app.command("inspect")
+def inspect_model(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An .onnx file.")],
+    shape: Annotated[
+        str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show what a model file holds, and whether it can be differentiated.
+
+    [bold]Examples[/]
+
+      blackbox-explain models inspect classifier.onnx
+
+      blackbox-explain models inspect classifier.onnx --shape 3,48,192 --json
+    """
+    with errors_as_messages():
+        found = inspect_file(model, None if shape is None else sizes(shape))
+        if as_json:
+            typer.echo(json.dumps(found.to_dict(), indent=2))
+        else:
+            table = Table(show_header=False, title=escape(model.name), title_justify="left")
+            for name, value in found.facts:
+                table.add_row(name, escape(value))
+            stdout.print(table)
+            table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
+            for name, count, how in found.operators:
+                table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
+            stdout.print(table)
+            verdict = "[green]differentiable: exact gradients[/]" if found.differentiable else "[red]scores only[/]"
+            stdout.print(verdict if found.differentiable else f"{verdict}: {escape(found.why_not)}", soft_wrap=True)

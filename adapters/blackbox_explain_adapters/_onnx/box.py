@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from blackbox_explain.activations import Activation, choose_activation
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing, check_scores, in_fixed_batches
 from blackbox_explain.errors import ModelError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.cache import VERSION, cached
+from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.files import check_weights, model_of
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, ROUNDING_NODE, pixels_to_scores
@@ -27,6 +27,7 @@ from blackbox_explain_adapters._onnx.signature import (
     read_signature,
 )
 from blackbox_explain_adapters._onnx.straight_through import behind_bytes, is_quantised, through_quantisation
+from blackbox_explain_adapters._onnx.tape import Device
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "wrap_onnx"]
 
@@ -93,15 +94,16 @@ def wrap_onnx(
         whole, spec, activation, (*assumptions, *signature.notes, *notes), signature.batch, chosen, threads, _digest(proto)
     )
     surrogate = straight_through and is_quantised(proto)
-    target = "cuda" if any("CUDA" in (one if isinstance(one, str) else one[0]) for one in chosen) else "cpu"
+    target: Device = "cuda" if any("CUDA" in (one if isinstance(one, str) else one[0]) for one in chosen) else "cpu"
 
-    def build() -> bytes:
+    def build(tensors: Sequence[str] = ()) -> bytes:
         by_node = through_quantisation(whole) if surrogate else {ROUNDING_NODE: behind_bytes}
-        return differentiate(whole, rules=rules, node_rules=by_node, device=target).SerializeToString()
+        made = differentiate(whole, rules=rules, node_rules=by_node, tensors=tensors, device=target)
+        return made.SerializeToString()
 
     try:
         if cache and not rules:
-            described_by = repr((VERSION, onnx.__version__, spec, activation, shape, signature, target, surrogate))
+            described_by = repr((code(), onnx.__version__, spec, activation, shape, signature, target, surrogate))
             key = hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
             graph = cached(key, build)
         else:
@@ -112,7 +114,7 @@ def wrap_onnx(
         parts = dataclasses.replace(
             parts, assumptions=(*parts.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
         )
-    return DifferentiableOnnx(parts, graph)
+    return DifferentiableOnnx(parts, graph, build)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,10 +167,12 @@ class OnnxBlackBox:
 class DifferentiableOnnx(OnnxBlackBox):
     """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
 
-    def __init__(self, parts: _Parts, graph: bytes) -> None:
+    def __init__(self, parts: _Parts, graph: bytes, build: Callable[[Sequence[str]], bytes]) -> None:
         super().__init__(parts)
         self._graph = graph
+        self._build = build
         self._gradient: Session | None = None
+        self._inner: dict[tuple[str, ...], Session] = {}
 
     def gradient_graph(self) -> bytes:
         """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it."""
@@ -180,6 +184,29 @@ class DifferentiableOnnx(OnnxBlackBox):
             self._gradient = Session(self._graph, self._parts.providers, self._parts.threads)
         scores, gradient = self._run(self._gradient, {IMAGES: images, WEIGHTS: weights})
         return scores, gradient
+
+    def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
+        """Return for inner tensors of the graph their values and the gradients of Σ(weights · scores) by them.
+
+        Parameters
+        ----------
+        images
+            ``(N, *shape)`` in pixel space.
+        weights
+            (N, K).
+        names
+            Of tensors of the model's graph, between images and scores.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If one is not on the way from images to scores.
+        """
+        key = tuple(names)
+        if key not in self._inner:
+            self._inner[key] = Session(self._build(key), self._parts.providers, self._parts.threads)
+        _, _, *found = self._run(self._inner[key], {IMAGES: images, WEIGHTS: weights})
+        return {name: (found[2 * k], found[2 * k + 1]) for k, name in enumerate(key)}
 
 
 def _digest(model: onnx.ModelProto) -> str:

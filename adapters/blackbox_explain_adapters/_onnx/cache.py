@@ -7,14 +7,12 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-__all__ = ["LIMIT", "VERSION", "cached", "folder"]
-
-VERSION = 1
-"""To be raised with every change to what is emitted."""
+__all__ = ["LIMIT", "cached", "code", "folder"]
 
 LIMIT = 2 << 30
 """Bytes kept; the least recently used graphs go first."""
@@ -25,6 +23,15 @@ DIGEST = hashlib.sha256().digest_size
 def folder() -> Path:
     """Return where graphs are kept: ``BLACKBOX_EXPLAIN_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("BLACKBOX_EXPLAIN_CACHE") or user_cache_path("blackbox-explain")) / "gradients"
+
+
+@lru_cache
+def code() -> str:
+    """Return a digest of what writes the graphs, so that none outlives a change of a rule."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:

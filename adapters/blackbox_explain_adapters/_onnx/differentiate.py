@@ -67,12 +67,14 @@ def differentiate(
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
     model = prepare(model)
     observed = observe(model)
-    while choose_branches(model, observed.values):
+    nodes, constants = fold(model, observed)
+    while choose_branches(model, constants):
         observed = observe(model)
+        nodes, constants = fold(model, observed)
     if inline_without_rule(model, observed.tensors, set(rules or {})):
         observed = observe(model)
+        nodes, constants = fold(model, observed)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
-    nodes, constants = fold(model, observed)
     nodes = merge_pads(nodes, constants, {output, *tensors})
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
     if output not in active:
@@ -83,7 +85,7 @@ def differentiate(
         raise no_path(source, output)
     tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
     for name in tensors:
-        if name not in found:
+        if name not in found or name not in tape.tensors:
             raise UnsupportedModelError(
                 "This tensor has no gradient", got=repr(name), expected="one between the images and the scores"
             )

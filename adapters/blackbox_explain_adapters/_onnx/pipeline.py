@@ -71,8 +71,11 @@ def pixels_to_scores(
     made = onnx.ModelProto()
     made.CopyFrom(model)
     graph = made.graph
+    taken: set[str] = set()
     for index, node in enumerate(graph.node):  # rules for single nodes need their names to be unique
-        node.name = f"{node.name or node.op_type}#{index}"
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}_{index}"
+        taken.add(node.name)
     before, behind = _Writer(), _Writer()
     _preprocess(before, signature, spec)
     output = signature.output
@@ -113,7 +116,7 @@ def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
         # Casting cuts off, so that half is added first.
         x = write.op("Add", x, np.float32(0.5).reshape(1))
         x = write.op("Max", x, np.zeros(1, np.float32))
-        x = write.op("Min", x, np.full(1, 255, np.float32))
+        x = write.op("Min", x, np.full(1, 255.5, np.float32))
         write.nodes.append(
             helper.make_node("Cast", [x], [signature.source], name=ROUNDING_NODE, to=element_type(signature.dtype))
         )

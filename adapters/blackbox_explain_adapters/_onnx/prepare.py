@@ -108,6 +108,8 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
     for node in model.graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type in RULES or node.op_type in known:
             continue
+        if "Quantize" in node.op_type:  # its definition would only hide what it is
+            continue
         if not onnx.defs.has(node.op_type, version, ""):
             continue
         schema = onnx.defs.get_schema(node.op_type, version, "")
@@ -134,7 +136,7 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
     return True
 
 
-def choose_branches(model: onnx.ModelProto, values: Mapping[str, np.ndarray[Any, Any]]) -> bool:
+def choose_branches(model: onnx.ModelProto, constants: Mapping[str, np.ndarray[Any, Any]]) -> bool:
     """Replace each If whose condition is known by the branch that it takes; say whether there were any.
 
     Exporters write such an If where a shape decides, which for one model it always does the same way.
@@ -142,10 +144,10 @@ def choose_branches(model: onnx.ModelProto, values: Mapping[str, np.ndarray[Any,
     graph, found = model.graph, False
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type != "If" or node.domain or node.input[0] not in values:
+        if node.op_type != "If" or node.domain or node.input[0] not in constants:
             nodes.append(node)
             continue
-        taken = "then_branch" if bool(values[node.input[0]].all()) else "else_branch"
+        taken = "then_branch" if bool(constants[node.input[0]].all()) else "else_branch"
         body = next(one.g for one in node.attribute if one.name == taken)
         nodes += body.node
         nodes += [

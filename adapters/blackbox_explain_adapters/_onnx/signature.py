@@ -22,7 +22,7 @@ READABLE = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", Tensor
 
 SCORE_NAMES = ("logits", "scores", "probabilities", "prob", "output", "out")
 
-PASSING = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout")
+PASSING = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear")
 
 RANGES = {
     "Normalized_0_1": (0.0, 1.0),

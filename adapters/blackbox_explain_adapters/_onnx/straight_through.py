@@ -32,7 +32,7 @@ def through_quantisation(model: onnx.ModelProto) -> dict[str, Rule]:
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear":
             found[node.name] = _quantise
-        elif node.op_type == "DequantizeLinear" or (node.op_type == "Cast" and node.name == ROUNDING_NODE):
+        elif node.op_type in ("DequantizeLinear", "DynamicQuantizeLinear") or (node.op_type == "Cast" and node.name == ROUNDING_NODE):
             found[node.name] = behind_bytes
     return found
 

@@ -1,0 +1,101 @@
+"""What can be said of an ONNX model before it is explained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from blackbox_explain.blackbox import Described
+from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.inspection import Inspection
+from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
+from blackbox_explain_adapters._onnx.files import read_model
+from blackbox_explain_adapters._onnx.node import nodes_of, read_by
+from blackbox_explain_adapters._onnx.prepare import inputs_of
+from blackbox_explain_adapters._onnx.rules import RULES
+from blackbox_explain_adapters._onnx.signature import read_signature
+
+__all__ = ["inspect_onnx"]
+
+
+def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+    """Read a file, and try whether it can be differentiated.
+
+    Parameters
+    ----------
+    path
+        Of the model.
+    shape
+        Of one image, channels first, where the model leaves it free.
+    """
+    model = read_model(path)
+    facts = [
+        ("inputs", "; ".join(_value(one) for one in inputs_of(model.graph))),
+        ("outputs", "; ".join(_value(one) for one in model.graph.output)),
+        ("opset", ", ".join(f"{one.domain or 'ai.onnx'} {one.version}" for one in model.opset_import)),
+        ("parameters", f"{_parameters(model):,}"),
+        ("file", f"{path.stat().st_size / 1e6:.1f} MB"),
+    ]
+    if model.producer_name:
+        facts.append(("made by", f"{model.producer_name} {model.producer_version}".strip()))
+    operators = Counter(f"{node.domain + '.' if node.domain not in ('', 'ai.onnx') else ''}{node.op_type}" for node in nodes_of(model.graph))
+    fixed = _without_image(model)
+    table = [(name, count, _standing(name, model, fixed)) for name, count in sorted(operators.items())]
+    try:
+        signature = read_signature(model)
+        facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
+        if signature.head:
+            facts.append(("ends in", signature.head.activation))
+        box = wrap_onnx(model, Described(shape=None if shape is None else tuple(shape)))
+        why = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else ""
+    except BlackBoxExplainError as error:
+        why = str(error)
+    return Inspection(tuple(facts), tuple(table), not why, why)
+
+
+def _value(one: onnx.ValueInfoProto) -> str:
+    if not one.type.HasField("tensor_type"):
+        return f"{one.name}: {one.type.WhichOneof('value')}"
+    sizes = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in one.type.tensor_type.shape.dim]
+    return f"{one.name}: {TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()} {' × '.join(sizes)}"
+
+
+def _parameters(model: onnx.ModelProto) -> int:
+    stored = sum(int(np.prod(one.dims, dtype=np.int64)) for one in model.graph.initializer)
+    for node in nodes_of(model.graph):
+        if node.op_type == "Constant":
+            for one in node.attribute:
+                if one.HasField("t") and one.t.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+                    stored += int(numpy_helper.to_array(one.t).size)
+    return stored
+
+
+def _without_image(model: onnx.ModelProto) -> set[str]:
+    """Return the operators of which every node is computed without the image's pixels."""
+    depends = {one.name for one in inputs_of(model.graph)}
+    touched: set[str] = set()
+    for node in model.graph.node:
+        if depends.intersection(read_by(node)) and node.op_type not in ("Shape", "Size"):
+            depends.update(node.output)
+            touched.add(node.op_type)
+    return {node.op_type for node in model.graph.node} - touched
+
+
+def _standing(name: str, model: onnx.ModelProto, fixed: set[str]) -> str:
+    if name in fixed:
+        return "not needed: does not read pixels"
+    if name in RULES:
+        return "yes"
+    if any(name == one.name for one in model.functions):
+        return "by its definition in the file"
+    version = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+    if onnx.defs.has(name, version, ""):
+        schema = onnx.defs.get_schema(name, version, "")
+        if schema.has_function or schema.has_context_dependent_function:
+            return "by its definition in the standard"
+    return "no"

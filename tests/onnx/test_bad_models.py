@@ -1,0 +1,205 @@
+"""What cannot be explained is refused by name, before it does harm."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper, parser
+from typer.testing import CliRunner
+
+import blackbox_explain as bx
+from blackbox_explain import samples
+from blackbox_explain.cli import app
+from blackbox_explain.errors import InputError, ModelError, NoGradientError, UnsupportedModelError
+from tests.onnx.test_box import small
+
+
+def model(text: str, opset: int = 18, ir: int = 9, domains: tuple[str, ...] = (), **constants: Any) -> onnx.ModelProto:
+    graph = parser.parse_graph(text)
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items())
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(one, 1) for one in domains)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=ir)
+
+
+IMAGE = "float[N,3,8,8] x"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (small().SerializeToString()[:400], "not an ONNX model, or it is truncated"),
+        (samples.CAT.read_bytes(), "not an ONNX model"),
+        (b"hello, this is text\n" * 20, "not an ONNX model"),
+        (onnx.ModelProto(ir_version=9).SerializeToString(), "not an ONNX model"),
+    ],
+)
+def test_files_that_are_no_models(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    for source in (path, content):
+        with pytest.raises(UnsupportedModelError, match=message):
+            bx.wrap(source)
+    done = CliRunner().invoke(app, ["explain", str(samples.CAT), "--model", str(path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(UnsupportedModelError, match="no such model file"):
+        bx.wrap("nothing.onnx")
+
+
+def external(folder: Path) -> Path:
+    onnx.save_model(
+        small(), folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0, convert_attribute=True
+    )
+    return folder / "model.onnx"
+
+
+def test_weights_beside_the_model_are_read_and_those_elsewhere_are_not(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    path = external(inside)
+    images = np.random.default_rng(0).random((2, 3, 12, 12), dtype=np.float32)
+    np.testing.assert_allclose(bx.wrap(path).scores(images), bx.wrap(small()).scores(images), atol=1e-6)
+    loose = onnx.load(path, load_external_data=False)
+    with pytest.raises(UnsupportedModelError, match="lie in another file"):
+        bx.wrap(loose)
+    shutil.move(inside / "weights.bin", tmp_path / "weights.bin")
+    with pytest.raises(UnsupportedModelError, match="are missing"):
+        bx.wrap(path)
+    for place in ("../weights.bin", str(tmp_path / "weights.bin")):
+        for tensor in loose.graph.initializer:
+            next(one for one in tensor.external_data if one.key == "location").value = place
+        path.write_bytes(loose.SerializeToString())
+        with pytest.raises(UnsupportedModelError, match="outside its folder"):
+            bx.wrap(path)
+    (inside / "weights.bin").symlink_to(tmp_path / "weights.bin")
+    for tensor in loose.graph.initializer:
+        next(one for one in tensor.external_data if one.key == "location").value = "weights.bin"
+    path.write_bytes(loose.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match="outside its folder"):
+        bx.wrap(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"m ({IMAGE}, float[N,2] z) => (float[N,2] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ns = Gemm(f, w)\ny = Add(s, z) }}", "inputs 'x', 'z'"),
+        ("m (float[N,9] x) => (float[N,2] y) { y = Gemm(x, w) }", "with 2 axes"),
+        ("m (int64[N,3,8,8] x) => (float[N,3,8,8] y) { y = Cast<to=1>(x) }", "of type int64"),
+        ("m (string[N,3,8] x) => (string[N,3,8] y) { y = Identity(x) }", "of type string"),
+        (f"m ({IMAGE}) => (seq(float[N,3]) y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = SequenceConstruct(f) }}", "sequence"),
+        (f"m ({IMAGE}) => (float[N,100,4] boxes, int64[N,100] classes) {{ boxes = Identity(x)\nclasses = Cast<to=7>(x) }}", "boxes"),
+        (f"m ({IMAGE}) => (int64[N] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = ArgMax<axis=1, keepdims=0>(f) }}", "int64"),
+    ],
+)  # fmt: skip
+def test_models_that_are_no_classifiers(text: str, message: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=message):
+        bx.wrap(model(text, w=np.ones((9, 2), np.float32)))
+
+
+def test_a_size_left_free_must_be_said() -> None:
+    free = model("m (float[N,3,H,W] x) => (float[N,3] y) { p = GlobalAveragePool(x)\ny = Flatten(p) }")
+    with pytest.raises(InputError, match=r"shape=\(3, 224, 224\)"):
+        bx.wrap(free)
+    assert bx.wrap(free, shape=(3, 9, 7)).scores(np.ones((2, 3, 9, 7), np.float32)).shape == (2, 3)
+
+
+def test_weights_that_are_not_numbers() -> None:
+    broken = small()
+    array = numpy_helper.to_array(broken.graph.initializer[0]).copy()
+    array[0, 0, 0, 0] = np.nan
+    broken.graph.initializer[0].CopyFrom(numpy_helper.from_array(array, "w"))
+    with pytest.raises(ModelError, match=r"hold NaN.*'w'"):
+        bx.wrap(broken)
+
+
+def test_outputs_that_are_no_scores_are_found_by_a_run() -> None:
+    hidden = model(f"m ({IMAGE}) => (float[N,3,8,8] y) {{ y = Exp(x) }}")
+    hidden.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(UnsupportedModelError, match=r"outputs of shape \(4, 3, 8, 8\)"):
+        bx.wrap(hidden)
+
+
+HEAD = "p = GlobalAveragePool(a)\ny = Flatten(p)"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("r = Round(x)\na = Mul(r, x)", r"Round \(node .*cuts the gradient"),
+        ("i = Cast<to=6>(x)\na = Cast<to=1>(i)", r"Cast \(node .*cuts the gradient"),
+        ("q, s, z = DynamicQuantizeLinear(x)\na = DequantizeLinear(q, s, z)", "straight_through=True"),
+        ("a = GridSample(x, g)", "GridSample .*no gradient rule"),
+    ],
+)
+def test_models_without_a_gradient_give_scores_and_the_reason(body: str, message: str) -> None:
+    grid = np.zeros((1, 4, 4, 2), np.float32)
+    box = bx.wrap(model(f"m (float[1,3,8,8] x) => (float[1,3] y) {{ {body}\n{HEAD} }}", g=grid), cache=False)
+    images = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
+    assert box.scores(images).shape == (2, 3)
+    assert not isinstance(box, bx.DifferentiableBlackBox)
+    with pytest.raises(NoGradientError, match=message):
+        bx.explain(box, images, progress=False)
+
+
+def test_control_flow_that_depends_on_the_image() -> None:
+    branch = "{bn} () => (float[N,3,8,8] {bn}_out) {{ {bn}_out = {op}(x) }}"
+    text = (
+        f"m ({IMAGE}) => (float[N,3] y) {{ s = ReduceSum<keepdims=0>(x)\nc = Greater(s, t)\n"
+        f"a = If (c) <then_branch = {branch.format(bn='th', op='Exp')}, else_branch = {branch.format(bn='el', op='Neg')}>\n{HEAD} }}"
+    )
+    box = bx.wrap(model(text, t=np.float32(90)))
+    with pytest.raises(NoGradientError, match="control flow that depends on the image"):
+        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+
+
+def test_custom_operators() -> None:
+    known = model(f"m ({IMAGE}) => (float[N,3] y) {{ a = com.microsoft.QuickGelu(x)\n{HEAD} }}", domains=("com.microsoft",))
+    box = bx.wrap(known)
+    with pytest.raises(NoGradientError, match=r"com\.microsoft\.QuickGelu.*before an optimiser"):
+        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+    unknown = model(f"m ({IMAGE}) => (float[N,3] y) {{ a = own.Thing(x)\n{HEAD} }}", domains=("own",))
+    with pytest.raises(ModelError, match="own"):
+        bx.wrap(unknown)
+
+
+def test_an_opset_of_the_future() -> None:
+    future = model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Exp(x)\n{HEAD} }}", opset=99)
+    with pytest.raises(ModelError, match="99|opset"):
+        bx.wrap(future)
+
+
+def test_scores_that_do_not_depend_on_the_image() -> None:
+    constant = model(f"m ({IMAGE}) => (float[N,3] y) {{ s = Shape<start=0, end=1>(x)\nk = Concat<axis=0>(s, three)\ny = ConstantOfShape(k) }}",
+                     three=np.array([3]))
+    box = bx.wrap(constant)
+    with pytest.raises(NoGradientError, match="depends? on the image|no path"):
+        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+
+
+def test_training_mode_is_refused() -> None:
+    training = model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Dropout(x, r, t)\n{HEAD} }}", r=np.float32(0.5), t=np.bool_(True))
+    with pytest.raises(NoGradientError, match="evaluation mode"):
+        bx.explain(bx.wrap(training), np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+
+
+def test_inspection(tmp_path: Path) -> None:
+    onnx.save(small(), tmp_path / "small.onnx")
+    done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "small.onnx")])
+    assert done.exit_code == 0, done.output
+    for part in ("x: float N × 3 × 12 × 12", "y: float N × 5", "ai.onnx 18", "261", "Conv", "differentiable: exact gradients"):
+        assert part in done.output
+    onnx.save(model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Round(x)\n{HEAD} }}"), tmp_path / "cut.onnx")
+    done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "cut.onnx"), "--json"])
+    assert '"differentiable": false' in done.output
+    assert "Round" in done.output
+    done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "none.onnx")])
+    assert done.exit_code == 2

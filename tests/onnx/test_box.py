@@ -1,0 +1,270 @@
+"""The ONNX adapter: every form of a model, what it reads off the graph, and what the gradient graph can be asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper, parser
+
+import blackbox_explain as bx
+from blackbox_explain.errors import BackendMissingError, InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain_adapters._onnx import cache
+from blackbox_explain_adapters._onnx.rules import RULES
+
+SHAPE = (3, 12, 12)
+PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
+
+
+def small(source: str = "float[N,3,12,12] x", before: str = "a = Identity(x)", head: str = "y = Identity(l)") -> onnx.ModelProto:
+    """Make a small classifier of five classes."""
+    rng = np.random.default_rng(0)
+    text = f"{before}\nc = Conv<strides=[2,2]>(a, w)\nr = Relu(c)\np = GlobalAveragePool(r)\nf = Flatten(p)\nl = Gemm(f, v, b)\n{head}"
+    graph = parser.parse_graph(f"small ({source}) => (float[N,5] y) {{ {text} }}")
+    weights = {"w": (8, 3, 3, 3), "v": (8, 5), "b": (5,)}
+    graph.initializer.extend(
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name) for name, shape in weights.items()
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(1).random((4, *SHAPE), dtype=np.float32)
+
+
+@pytest.fixture
+def weights() -> np.ndarray:
+    return np.random.default_rng(2).standard_normal((4, 5)).astype(np.float32)
+
+
+def saved(folder: Path) -> Path:
+    onnx.save(small(), folder / "small.onnx")
+    return folder / "small.onnx"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        saved,
+        lambda folder: str(saved(folder)),
+        lambda _: small(),
+        lambda _: small().SerializeToString(),
+        lambda folder: onnxruntime.InferenceSession(str(saved(folder))),
+        lambda _: onnxruntime.InferenceSession(small().SerializeToString()),
+    ],
+)
+def test_every_form_of_a_model(form: Any, tmp_path: Path, images: np.ndarray, weights: np.ndarray) -> None:
+    box = bx.wrap(form(tmp_path), preprocessing=PREPROCESSING)
+    assert box.spec.shape == SHAPE
+    assert box.activation == "softmax"
+    session = onnxruntime.InferenceSession(small().SerializeToString())
+    logits = session.run(None, {"x": PREPROCESSING.forward(images)})[0]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-6)
+    scores, gradient = box.scores_and_gradient(images, weights)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    np.testing.assert_allclose(gradient, by_autograd(images, weights), atol=2e-6)
+
+
+def by_autograd(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    stored = {one.name: torch.tensor(numpy_helper.to_array(one).copy()).double() for one in small().graph.initializer}
+    leaf = torch.tensor(images, dtype=torch.float64, requires_grad=True)
+    inputs = ((leaf - torch.tensor(PREPROCESSING.mean)[:, None, None]) / torch.tensor(PREPROCESSING.std)[:, None, None]).flip(1)
+    pooled = torch.relu(torch.nn.functional.conv2d(inputs, stored["w"], stride=2)).mean((2, 3))
+    scores = (pooled @ stored["v"] + stored["b"]).softmax(1)
+    return torch.autograd.grad((scores * torch.tensor(weights)).sum(), leaf)[0].numpy()
+
+
+def test_channels_last(images: np.ndarray, weights: np.ndarray) -> None:
+    plain = bx.wrap(small())
+    last = bx.wrap(small("float[N,12,12,3] x", "a = Transpose<perm=[0,3,1,2]>(x)"))
+    assert last.spec.shape == SHAPE
+    assert last.spec.preprocessing.layout == "channels_last"
+    for one, other in zip(last.scores_and_gradient(images, weights), plain.scores_and_gradient(images, weights), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_bytes_are_rounded_and_the_gradient_is_that_of_floats(images: np.ndarray, weights: np.ndarray) -> None:
+    before = "t = Transpose<perm=[0,3,1,2]>(x)\nf0 = Cast<to=1>(t)\na = Mul(f0, k)"
+    model = small("uint8[N,12,12,3] x", before)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1 / 255), "k"))
+    box, plain = bx.wrap(model), bx.wrap(small())
+    assert any("bytes" in sentence for sentence in box.assumptions)
+    rounded = np.round(images * 255).astype(np.float32) / 255
+    scores, gradient = box.scores_and_gradient(images, weights)
+    expected, slope = plain.scores_and_gradient(rounded, weights)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-5)
+    np.testing.assert_allclose(gradient, slope, atol=1e-5)
+
+
+def test_half_precision(images: np.ndarray, weights: np.ndarray) -> None:
+    model = small("float16[N,3,12,12] x")
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    found = bx.wrap(model).scores_and_gradient(images, weights)
+    expected = bx.wrap(small()).scores_and_gradient(images, weights)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=2e-2 * np.abs(other).max())
+
+
+def test_a_fixed_batch_is_padded_and_cropped(images: np.ndarray, weights: np.ndarray) -> None:
+    fixed, free = bx.wrap(small("float[3,3,12,12] x")), bx.wrap(small())
+    for count in (1, 3, 4):
+        found = fixed.scores_and_gradient(images[:count], weights[:count])
+        expected = free.scores_and_gradient(images[:count], weights[:count])
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["softmax", "log_softmax", "sigmoid"])
+def test_an_activation_in_the_graph_is_recognised_and_not_applied_twice(head: Any, images: np.ndarray) -> None:
+    operator = {"softmax": "Softmax<axis=1>", "log_softmax": "LogSoftmax<axis=1>", "sigmoid": "Sigmoid"}[head]
+    model = small(head=f"s = {operator}(l)\nz = Reshape(s, q)\ny = Flatten(z)")
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 5, 1, 1]), "q"))
+    plain = bx.wrap(small(), activation=head).scores(images)
+    for asked in ("auto", head, "none"):
+        box = bx.wrap(model, activation=asked)
+        assert box.activation == "none"
+        np.testing.assert_allclose(box.scores(images), plain, atol=1e-6)
+    other = "sigmoid" if head != "sigmoid" else "softmax"
+    found = bx.wrap(model, activation=other)
+    np.testing.assert_allclose(found.scores(images), bx.wrap(small(), activation=other).scores(images), atol=1e-6)
+
+
+def test_metadata_tells_range_order_and_names(images: np.ndarray) -> None:
+    model = small()
+    told = {"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8", "names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"}
+    for key, value in told.items():
+        model.metadata_props.add(key=key, value=value)
+    box = bx.wrap(model)
+    assert box.spec.class_names == ("a", "b", "c", "d", "e")
+    expected = bx.wrap(small(), preprocessing=bx.Preprocessing(std=1 / 255, channels="BGR"))
+    np.testing.assert_allclose(box.scores(images), expected.scores(images), atol=1e-6)
+
+
+def test_an_inner_tensor_can_be_the_scores(images: np.ndarray) -> None:
+    box = bx.wrap(small(), output="p", activation="none")
+    assert box.scores(images).shape == (4, 8)
+    assert box.scores_and_gradient(images, np.ones((4, 8), np.float32))[1].shape == images.shape
+    with pytest.raises(InputError, match="no such tensor"):
+        bx.wrap(small(), output="nothing")
+
+
+def test_inner_values_and_gradients(images: np.ndarray, weights: np.ndarray) -> None:
+    box = bx.wrap(small(), activation="none")
+    found = box.inner(images, weights, ["r", "f"])
+    stored = {one.name: numpy_helper.to_array(one) for one in small().graph.initializer}
+    value, gradient = found["f"]
+    np.testing.assert_allclose(gradient, weights @ stored["v"].T, atol=1e-5)
+    np.testing.assert_allclose(value @ stored["v"] + stored["b"], box.scores(images), atol=1e-5)
+    assert found["r"][0].shape == found["r"][1].shape == (4, 8, 5, 5)
+    np.testing.assert_allclose(found["r"][1][:, :, 0, 0], gradient / 25, atol=1e-6)
+    with pytest.raises(UnsupportedModelError, match="has no gradient"):
+        box.inner(images, weights, ["w"])
+
+
+def test_a_rule_can_be_replaced(images: np.ndarray, weights: np.ndarray) -> None:
+    def guided(tape: Any, node: Any, gradients: Any) -> Any:
+        (exact,) = RULES["Relu"](tape, node, gradients)
+        return [tape.op("Relu", exact)]
+
+    usual, other = bx.wrap(small(), activation="none"), bx.wrap(small(), activation="none", rules={"Relu": guided})
+    by_relu = other.inner(images, weights, ["c"])["c"][1]
+    np.testing.assert_allclose(by_relu, np.maximum(usual.inner(images, weights, ["c"])["c"][1], 0), atol=1e-6)
+    assert by_relu.max() > 0
+    assert usual.inner(images, weights, ["c"])["c"][1].min() < 0
+
+
+def test_torch_tensors_come_back_as_torch_tensors(images: np.ndarray, weights: np.ndarray) -> None:
+    box = bx.wrap(small())
+    scores, gradient = box.scores_and_gradient(torch.tensor(images), torch.tensor(weights))
+    assert isinstance(scores, torch.Tensor)
+    np.testing.assert_allclose(gradient.numpy(), box.scores_and_gradient(images, weights)[1], atol=1e-7)
+
+
+def test_any_memory_order_and_double_precision(images: np.ndarray, weights: np.ndarray) -> None:
+    box = bx.wrap(small())
+    expected = box.scores_and_gradient(images, weights)[1]
+    found = box.scores_and_gradient(np.asfortranarray(images).astype(np.float64), weights.astype(np.float64))[1]
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_graphs_are_kept_repaired_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray) -> None:
+    monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
+    first = bx.wrap(small()).scores_and_gradient(images, np.ones((4, 5), np.float32))[1]
+    (kept,) = cache.folder().glob("*.onnx")
+    kept.write_bytes(kept.read_bytes()[:100])
+    again = bx.wrap(small()).scores_and_gradient(images, np.ones((4, 5), np.float32))[1]
+    np.testing.assert_array_equal(first, again)
+    assert kept.stat().st_size > 100
+    bx.wrap(small(), activation="sigmoid")
+    assert len(list(cache.folder().glob("*"))) == 2
+    cache.cached("third", lambda: b"x" * 10, limit=50)
+    assert [one.stem for one in cache.folder().glob("*.onnx")] == ["third"]
+    bx.wrap(small(), activation="log_softmax", cache=False)
+    assert len(list(cache.folder().glob("*"))) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o500)
+    monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
+    assert isinstance(bx.wrap(small()), bx.DifferentiableBlackBox)
+
+
+def test_one_session_serves_all_calls(images: np.ndarray, weights: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = bx.wrap(small())
+    box.scores(images)
+    box.scores_and_gradient(images, weights)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
+    box.scores(images[:2])
+    box.scores_and_gradient(images[:3], weights[:3])
+
+
+def test_devices() -> None:
+    assert isinstance(bx.wrap(small(), device="cpu", threads=1), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(small(), providers=["CPUExecutionProvider"]), bx.DifferentiableBlackBox)
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(BackendMissingError, match="does not compute on 'cuda'"):
+            bx.wrap(small(), device="cuda")
+
+
+def quantised() -> onnx.ModelProto:
+    model = small(before="q = QuantizeLinear(x, k, o)\na = DequantizeLinear(q, k, o)")
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(np.float32(1 / 255), "k"), numpy_helper.from_array(np.uint8(0), "o")]
+    )
+    return model
+
+
+def test_quantised_models_give_a_surrogate_only_when_asked(images: np.ndarray, weights: np.ndarray) -> None:
+    plain = bx.wrap(quantised())
+    assert not isinstance(plain, bx.DifferentiableBlackBox)
+    assert plain.scores(images).shape == (4, 5)
+    with pytest.raises(NoGradientError, match=r"QuantizeLinear.*straight_through=True"):
+        bx.explain(plain, images, progress=False)
+    box = bx.wrap(quantised(), straight_through=True)
+    rounded = np.round(images * 255).astype(np.float32) / 255
+    np.testing.assert_allclose(
+        box.scores_and_gradient(images, weights)[1], bx.wrap(small()).scores_and_gradient(rounded, weights)[1], atol=1e-5
+    )
+    result = bx.explain(box, images, progress=False, steps=2)
+    assert any("surrogate" in sentence for sentence in result.settings["assumptions"])
+
+
+def test_the_same_image_has_the_same_gradient_in_any_company(images: np.ndarray, weights: np.ndarray) -> None:
+    box = bx.wrap(small())
+    together = box.scores_and_gradient(images, weights)[1]
+    alone = np.concatenate([box.scores_and_gradient(images[k : k + 1], weights[k : k + 1])[1] for k in range(4)])
+    np.testing.assert_allclose(alone, together, atol=1e-6)

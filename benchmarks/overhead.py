@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import onnxruntime
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import machine, store
+from benchmarks.efficientnet_lite0 import pytorch_box
 from blackbox_explain import Blur, wrap
 from blackbox_explain.gradients import MaskedScore
 from blackbox_explain.interpolation import LevelStack
@@ -27,6 +29,9 @@ from blackbox_explain.solve import solve
 
 TARGET = 1.05
 """The most that a step may cost, in bare model runs, at a batch of 16."""
+
+Backend = Literal["torch", "onnx"]
+BACKENDS: tuple[Backend, ...] = ("torch", "onnx")
 
 console = Console(width=100, highlight=False)
 
@@ -43,14 +48,15 @@ def paired(first: Callable[[], None], second: Callable[[], None], repeats: int) 
     return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 0] / times[:, 1]))
 
 
-def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[str, Any]:
-    """Time `steps` steps of the loop against as many bare forward and backward runs of the same module."""
-    box: Any = wrap("efficientnet-lite0")
+def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeats: int) -> dict[str, Any]:
+    """Time `steps` steps of the loop against as many bare runs of the same model, forward and backward."""
+    box: Any = pytorch_box() if backend == "torch" else wrap("efficientnet-lite0")
     settings = settings_for(preset, {"steps": steps})
     spatial = box.spec.spatial
     cells = mask_shape_for(spatial)
-    images = box.native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
-    weights = torch.nn.functional.one_hot(torch.arange(batch), 1000).float()
+    native: Callable[[Any], Any] = getattr(box, "native", np.asarray)
+    images = native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
+    weights = native(np.eye(1000, dtype=np.float32)[:batch])
     levels = Blur(levels_count=settings.blur_levels).levels(images, box.spec, 0)
     score = MaskedScore.of_batch(
         box,
@@ -60,19 +66,19 @@ def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[st
         weights,
     )
     regularizer = Regularizer(settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, "deletion")
-    start = torch.full((batch, *cells), 0.5)
-    inputs = box.spec.preprocessing.forward(images).contiguous(memory_format=torch.channels_last)
+    start, ones = native(np.full((batch, *cells), 0.5, np.float32)), native(np.ones(batch, np.float32))
+    once = bare_torch(box, images, weights) if backend == "torch" else bare_onnx(box, images, weights)
 
     def loop() -> None:
-        solve(score, start, regularizer, settings, 0, torch.ones(batch))
+        solve(score, start, regularizer, settings, 0, ones)
 
     def bare() -> None:
         for _ in range(steps):
-            leaf = inputs.detach().requires_grad_()
-            torch.autograd.grad((torch.softmax(box.module(leaf), dim=1) * weights).sum(), leaf)
+            once()
 
     ours, model, ratio = paired(loop, bare, repeats)
     return {
+        "backend": backend,
         "preset": preset,
         "batch": batch,
         "loop_ms": ours / steps * 1e3,
@@ -81,17 +87,40 @@ def measure(preset: PresetName, batch: int, steps: int, repeats: int) -> dict[st
     }
 
 
+def bare_torch(box: Any, images: torch.Tensor, weights: torch.Tensor) -> Callable[[], Any]:
+    """Return one forward and backward run of the module alone."""
+    inputs = box.spec.preprocessing.forward(images).contiguous(memory_format=torch.channels_last)
+
+    def once() -> Any:
+        leaf = inputs.detach().requires_grad_()
+        return torch.autograd.grad((torch.softmax(box.module(leaf), dim=1) * weights).sum(), leaf)
+
+    return once
+
+
+def bare_onnx(box: Any, images: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> Callable[[], Any]:
+    """Return one run of the gradient graph by ONNX Runtime alone."""
+    session = onnxruntime.InferenceSession(box.gradient_graph(), providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    return lambda: session.run(None, dict(zip(names, (images, weights), strict=True)))
+
+
 def main(
     steps: Annotated[int, typer.Option(help="Steps of one timing.")] = 10,
     repeats: Annotated[int, typer.Option(help="Pairs of timings.")] = 9,
 ) -> None:
     """Measure the overhead of the loop for batches of 1, 8 and 16 and every preset."""
-    rows = [measure(preset, batch, steps, repeats) for preset in PRESETS for batch in (1, 8, 16)]
-    table = Table("preset", "batch", "loop, ms / step", "model, ms / step", "ratio", f"at most {TARGET} at 16")
+    rows = [
+        measure(backend, preset, batch, steps, repeats)
+        for backend in BACKENDS
+        for preset in PRESETS
+        for batch in (1, 8, 16)
+    ]
+    table = Table("backend", "preset", "batch", "loop, ms / step", "model, ms / step", "ratio", f"at most {TARGET} at 16")
     for row in rows:
         verdict = ("met" if row["ratio"] <= TARGET else "MISSED") if row["batch"] == 16 else ""
         times = (f"{row['loop_ms']:.1f}", f"{row['model_ms']:.1f}", f"{row['ratio']:.3f}")
-        table.add_row(row["preset"], str(row["batch"]), *times, verdict)
+        table.add_row(row["backend"], row["preset"], str(row["batch"]), *times, verdict)
     console.print(machine()["processor"])
     console.print(table)
     console.print(f"stored in {store('overhead', {'steps': steps, 'repeats': repeats, 'rows': rows}).name}")

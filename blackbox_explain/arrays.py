@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -65,16 +66,29 @@ def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> 
         (..., out_1, ..., out_d).
     """
     xp = namespace(array)
-    for axis, matrix in enumerate(matrices, start=-len(matrices)):
-        oriented = xp.matrix_transpose(matrix) if transpose else matrix
-        if axis == -1:
-            array = xp.matmul(array, xp.matrix_transpose(oriented))
-        elif axis == -2:
-            array = xp.matmul(oriented, array)
-        else:
-            moved = xp.matmul(xp.moveaxis(array, axis, -1), xp.matrix_transpose(oriented))
-            array = xp.moveaxis(moved, -1, axis)
+    with _quiet_threads() if isinstance(array, np.ndarray) else nullcontext():
+        for axis, matrix in enumerate(matrices, start=-len(matrices)):
+            oriented = xp.matrix_transpose(matrix) if transpose else matrix
+            if axis == -1:
+                array = xp.matmul(array, xp.matrix_transpose(oriented))
+            elif axis == -2:
+                array = xp.matmul(oriented, array)
+            else:
+                moved = xp.matmul(xp.moveaxis(array, axis, -1), xp.matrix_transpose(oriented))
+                array = xp.moveaxis(moved, -1, axis)
     return array
+
+
+def _quiet_threads() -> AbstractContextManager[Any]:
+    """Let NumPy's products use one thread: its others would go on spinning and take cores from the model that runs next."""
+    return _blas_libraries().limit(limits=1)
+
+
+@functools.cache
+def _blas_libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(internal_api="openblas")
 
 
 @functools.lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ One piece of code serves constants, noise, blur and whatever other stack a pertu
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class LevelStack:
         """
         offset = offset or (0,) * len(self._spatial)
         if self._steps > 1:
-            return self._mixed_by_table(mask, offset)
+            host = isinstance(mask, np.ndarray)
+            return self._mixed_by_image(mask, offset) if host else self._mixed_by_table(mask, offset)
         window = (
             slice(None),
             slice(None),
@@ -67,6 +69,31 @@ class LevelStack:
         )
         slope = self._differences[window]
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
+
+    @functools.cached_property
+    def _columns(self) -> np.ndarray[Any, Any]:
+        """The levels of each pixel side by side: (N, C, pixels · L)."""
+        return np.ascontiguousarray(np.moveaxis(self._levels, 0, -1)).reshape(*self._levels.shape[1:3], -1)
+
+    def _mixed_by_image(self, mask: np.ndarray[Any, Any], offset: tuple[int, ...]) -> tuple[Array, Array]:
+        """Mix on the host, an image and a channel at a time: what is read and written stays in the cache."""
+        images = np.empty((mask.shape[0], self._levels.shape[2], *self._spatial), self._levels.dtype)
+        slopes = np.empty_like(images)
+        grid = np.meshgrid(*(np.arange(o, o + n) for o, n in zip(offset, self._spatial, strict=True)), indexing="ij")
+        first = np.ravel_multi_index(grid, self._canvas) * (self._steps + 1)
+        for row, values in enumerate(mask):
+            position = values * self._steps
+            step = np.clip(position.astype(np.int64), 0, self._steps - 1)
+            fraction = (position - step).astype(images.dtype)
+            below = first + step
+            above = below + 1
+            for channel, column in enumerate(self._columns[row]):
+                low, slope = column.take(below), column.take(above)
+                slope -= low
+                np.multiply(slope, fraction, out=images[row, channel])
+                images[row, channel] += low
+                np.multiply(slope, self._steps, out=slopes[row, channel])
+        return images, slopes
 
     @functools.cached_property
     def _differences(self) -> Array:
@@ -81,6 +108,7 @@ class LevelStack:
         return xp.reshape(xp.concat(parts, axis=-1), (-1, 2 * self._levels.shape[2]))
 
     def _mixed_by_table(self, mask: Array, offset: tuple[int, ...]) -> tuple[Array, Array]:
+        """Mix in a few operations on everything, which is what devices and torch's threads like."""
         xp = namespace(mask)
         position = mask * self._steps
         step = xp.clip(xp.floor(position), 0, self._steps - 1)

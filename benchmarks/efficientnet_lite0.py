@@ -68,7 +68,9 @@ def build() -> onnx.ModelProto:
         if array.dtype == np.float32 and array.size > 4096:
             halves.append(numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}/half"))
             casts.append(
-                helper.make_node("Cast", [f"{tensor.name}/half"], [tensor.name], name=f"{tensor.name}/cast", to=TensorProto.FLOAT)
+                helper.make_node(
+                    "Cast", [f"{tensor.name}/half"], [tensor.name], name=f"{tensor.name}/cast", to=TensorProto.FLOAT
+                )
             )
         else:
             halves.append(numpy_helper.from_array(array, tensor.name))
@@ -89,14 +91,19 @@ def build() -> onnx.ModelProto:
 
 def top1(box: BlackBox) -> dict[str, Any]:
     """Return how many of the shared labelled photos a black box gets right."""
-    rows: list[tuple[Path, int]] = [(path, int(path.name.split("_")[0])) for path in sorted((data_folder() / "photos").glob("*.JPEG"))]
+    rows: list[tuple[Path, int]] = [
+        (path, int(path.name.split("_")[0])) for path in sorted((data_folder() / "photos").glob("*.JPEG"))
+    ]
     listed = data_folder() / "ilsvrc_val" / "boxes.csv"
     labels = {}
     for line in listed.read_text(encoding="utf-8").splitlines()[1:]:
         name, label, *_ = line.split(",")
         labels[name] = int(label)
     for name, label in sorted(labels.items()):
-        found = next((listed.parent / folder / name for folder in ("", "images") if (listed.parent / folder / name).is_file()), None)
+        found = next(
+            (listed.parent / folder / name for folder in ("", "images") if (listed.parent / folder / name).is_file()),
+            None,
+        )
         if found is not None:
             rows.append((found, label))
     right = 0
@@ -110,10 +117,10 @@ def top1(box: BlackBox) -> dict[str, Any]:
 def main() -> None:
     """Build the file, and say how it compares with the published network."""
     SHIPPED.write_bytes(build().SerializeToString(deterministic=True))
-    print(f"{SHIPPED.name}: {SHIPPED.stat().st_size / 1e6:.2f} MB")  # noqa: T201
+    print(f"{SHIPPED.name}: {SHIPPED.stat().st_size / 1e6:.2f} MB")
     shipped, published = wrap("efficientnet-lite0"), pytorch_box()
     for name, box in (("published", published), ("shipped", shipped)):
-        print(name, top1(box))  # noqa: T201
+        print(name, top1(box))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -86,10 +87,15 @@ def googlenet(path: Path) -> GoogLeNet:
     """Return GoogLeNet with the weights of BVLC's, taken from an ONNX file by their names."""
     stored = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
     network = GoogLeNet()
-    layers = {"conv1/7x7_s2": network.conv1, "conv2/3x3_reduce": network.reduce2, "conv2/3x3": network.conv2}
-    layers["loss3/classifier"] = network.classifier  # type: ignore[assignment]
+    layers: dict[str, Any] = {
+        "conv1/7x7_s2": network.conv1,
+        "conv2/3x3_reduce": network.reduce2,
+        "conv2/3x3": network.conv2,
+    }
+    layers["loss3/classifier"] = network.classifier
     for name, block in network.blocks.items():
-        for branch, layer in block.branches.items():  # type: ignore[union-attr]
+        branches: Any = block.branches
+        for branch, layer in branches.items():
             layers[f"inception_{name}/{branch}"] = layer
     for name, layer in layers.items():
         layer.weight.data = torch.tensor(np.array(stored[f"{name}.w"]))
@@ -120,7 +126,9 @@ class ResNet18(nn.Module):
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
         widths = (64, 128, 256, 512)
         blocks = [
             Residual(inputs if k == 0 else outputs, outputs, stride if k == 0 else 1)

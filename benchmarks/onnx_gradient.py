@@ -151,7 +151,7 @@ def profile(box: Any, batch: int, folder: Path) -> None:
             times.setdefault(key, []).append(event["dur"] / 1000)
     spent: dict[str, float] = {}
     single = {name: statistics.median(one) for (name, _), one in times.items()}
-    for (name, kind) in times:
+    for name, kind in times:
         spent[kind] = spent.get(kind, 0) + single[name]
     console.print(f"{sum(spent.values()):.0f} ms")
     table = Table("operator", "ms")
@@ -173,7 +173,15 @@ def main(
     """Compare the speed of gradients."""
     console.print(machine()["processor"])
     results: dict[str, Any] = {}
-    table = Table("network", "batch", "torch", "gradient", "forward", f"over torch (≤ {TO_TORCH})", f"over forward (≤ {TO_FORWARD})")
+    table = Table(
+        "network",
+        "batch",
+        "torch",
+        "gradient",
+        "forward",
+        f"over torch (≤ {TO_TORCH})",
+        f"over forward (≤ {TO_FORWARD})",
+    )
     for name, pair in pairs().items():
         if only and name != only:
             continue

@@ -87,7 +87,7 @@ def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeat
     }
 
 
-def bare_torch(box: Any, images: torch.Tensor, weights: torch.Tensor) -> Callable[[], Any]:
+def bare_torch(box: Any, images: Any, weights: Any) -> Callable[[], Any]:
     """Return one forward and backward run of the module alone."""
     inputs = box.spec.preprocessing.forward(images).contiguous(memory_format=torch.channels_last)
 
@@ -98,7 +98,7 @@ def bare_torch(box: Any, images: torch.Tensor, weights: torch.Tensor) -> Callabl
     return once
 
 
-def bare_onnx(box: Any, images: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> Callable[[], Any]:
+def bare_onnx(box: Any, images: Any, weights: Any) -> Callable[[], Any]:
     """Return one run of the gradient graph by ONNX Runtime alone."""
     session = onnxruntime.InferenceSession(box.gradient_graph(), providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
@@ -116,7 +116,9 @@ def main(
         for preset in PRESETS
         for batch in (1, 8, 16)
     ]
-    table = Table("backend", "preset", "batch", "loop, ms / step", "model, ms / step", "ratio", f"at most {TARGET} at 16")
+    table = Table(
+        "backend", "preset", "batch", "loop, ms / step", "model, ms / step", "ratio", f"at most {TARGET} at 16"
+    )
     for row in rows:
         verdict = ("met" if row["ratio"] <= TARGET else "MISSED") if row["batch"] == 16 else ""
         times = (f"{row['loop_ms']:.1f}", f"{row['model_ms']:.1f}", f"{row['ratio']:.3f}")

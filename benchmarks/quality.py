@@ -118,7 +118,9 @@ def maps_of(
 def main(
     limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
     file_blur: Annotated[bool, typer.Option(help=f"Measure {FILE_BLUR!r} too.")] = False,
-    fit: Annotated[Fit, typer.Option(help="How photos are brought to 224 × 224.")] = "crop",
+    fit: Annotated[
+        Fit, typer.Option(help="How photos are brought to 224 × 224; the authors' code stretches them.")
+    ] = "stretch",
     cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
 ) -> None:
     """Measure the masks of each preset on the shared photos that the default classifier gets right with p > 0.5."""

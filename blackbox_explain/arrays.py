@@ -80,7 +80,7 @@ def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> 
 
 
 def _quiet_threads() -> AbstractContextManager[Any]:
-    """Let NumPy's products use one thread: its others would go on spinning and take cores from the model that runs next."""
+    """Let NumPy's products use one thread: its others would go on spinning, and take cores from the model behind."""
     return _blas_libraries().limit(limits=1)
 
 

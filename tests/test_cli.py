@@ -80,7 +80,7 @@ def test_good_photos_of_a_run_are_finished_and_kept(tmp_path: Path) -> None:
         (["--top", "3", "--target", "tabby"], "stands alone"),
         (["--model", "no-such-model"], "names no model"),
         (["--model", "missing.pt2"], "no such model file"),
-        (["--device", "cuda:9"], "cannot move there"),
+        (["--device", "tpu"], "does not compute on 'tpu'"),
         (["--shape", "three"], "such as 3,224,224"),
         (["--classes", "missing.txt"], "cannot be read"),
     ],

@@ -71,7 +71,7 @@ def test_notice_names_every_shipped_file() -> None:
 
 def test_readme_figures_are_those_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    quality = json.loads((ROOT / "benchmarks/results/quality-crop.json").read_text(encoding="utf-8"))
+    quality = json.loads((ROOT / "benchmarks/results/quality-stretch.json").read_text(encoding="utf-8"))
     overhead = json.loads((ROOT / "benchmarks/results/overhead.json").read_text(encoding="utf-8"))
     for name, row in quality["presets"].items():
         assert f"| `{name}` | {row['objective']:.4f} | {row['suppression']:.3f} | {row['area']:.0%} |" in text
@@ -79,7 +79,12 @@ def test_readme_figures_are_those_measured() -> None:
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for row in overhead["rows"]:
         if row["batch"] == 16:
-            assert f"`{row['preset']}` {row['ratio']:.2f}" in text
+            assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} |" in text
+    speed = json.loads((ROOT / "benchmarks/results/onnx-gradient.json").read_text(encoding="utf-8"))
+    for name, rows in speed["networks"].items():
+        row = rows["8"]
+        ratios = (row["over_torch"], row["over_channels_last"], row["over_forward"])
+        assert f"| {name} | {row['gradient_ms_per_image']:.1f} | " + " | ".join(f"{one:.2f}" for one in ratios) in text
 
 
 def test_no_file_is_long() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -85,7 +85,7 @@ def explain_command(
     with errors_as_messages():
         prepare_folder(out)
         options = described(shape, mean, std, largest, bgr, classes)
-        given = {"device": device, "output": output, "cache": None if cache else False}
+        given: dict[str, Any] = {"device": device, "output": output, "cache": None if cache else False}
         given["straight_through"] = straight_through or None
         box = wrap(model, **options, **{name: value for name, value in given.items() if value is not None})
         started = time.perf_counter()

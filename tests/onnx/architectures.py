@@ -42,7 +42,9 @@ def plain() -> nn.Module:
 
 
 def residual() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 16, 7, 2, 3), nn.MaxPool2d(3, 2, 1), Residual(16, 16, 1), Residual(16, 32, 2), Head(32))
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 7, 2, 3), nn.MaxPool2d(3, 2, 1), Residual(16, 16, 1), Residual(16, 32, 2), Head(32)
+    )
 
 
 class DenseLayer(nn.Module):
@@ -56,7 +58,12 @@ class DenseLayer(nn.Module):
 
 def dense() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), DenseLayer(16, 8), DenseLayer(24, 8), nn.AvgPool2d(2), DenseLayer(32, 8), Head(40)
+        nn.Conv2d(3, 16, 3, padding=1),
+        DenseLayer(16, 8),
+        DenseLayer(24, 8),
+        nn.AvgPool2d(2),
+        DenseLayer(32, 8),
+        Head(40),
     )
 
 
@@ -99,7 +106,7 @@ def mobile() -> nn.Module:
 
 
 class LayerNorm2d(nn.LayerNorm):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -205,7 +212,11 @@ class Shuffle(nn.Module):
         super().__init__()
         half = channels // 2
         self.body = nn.Sequential(
-            nn.Conv2d(half, half, 1), nn.ReLU(), nn.Conv2d(half, half, 3, 1, 1, groups=half), nn.Conv2d(half, half, 1), nn.ReLU()
+            nn.Conv2d(half, half, 1),
+            nn.ReLU(),
+            nn.Conv2d(half, half, 3, 1, 1, groups=half),
+            nn.Conv2d(half, half, 1),
+            nn.ReLU(),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -228,7 +239,12 @@ def signal() -> nn.Module:
 
 def volume() -> nn.Module:
     return nn.Sequential(
-        nn.Conv3d(1, 8, 3, (1, 2, 2), 1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(8, 12, 3, padding=1), nn.ReLU(), Head(12, (2, 3, 4))
+        nn.Conv3d(1, 8, 3, (1, 2, 2), 1),
+        nn.ReLU(),
+        nn.MaxPool3d(2),
+        nn.Conv3d(8, 12, 3, padding=1),
+        nn.ReLU(),
+        Head(12, (2, 3, 4)),
     )
 
 

@@ -65,7 +65,9 @@ def evaluate(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     return ReferenceEvaluator(model, new_ops=own).run(None, {model.graph.input[0].name: images})[0]
 
 
-def slope(model: onnx.ModelProto, images: np.ndarray, weights: np.ndarray, way: np.ndarray, step: float = 1e-6) -> float:
+def slope(
+    model: onnx.ModelProto, images: np.ndarray, weights: np.ndarray, way: np.ndarray, step: float = 1e-6
+) -> float:
     """Return d Σ(weights · y) along a direction, by differences in float64."""
     wide = double(model)
     ahead, behind = (evaluate(wide, images.astype(np.float64) + sign * step * way) for sign in (1, -1))
@@ -134,7 +136,10 @@ class GroupNormalization(OpRun):
         normal = (groups - groups.mean(2, keepdims=True)) / np.sqrt(groups.var(2, keepdims=True) + epsilon)
         repeat = x.shape[1] // scale.size
         column = (-1,) + (1,) * (x.ndim - 2)
-        return (normal.reshape(x.shape) * np.repeat(scale, repeat).reshape(column) + np.repeat(bias, repeat).reshape(column),)
+        return (
+            normal.reshape(x.shape) * np.repeat(scale, repeat).reshape(column)
+            + np.repeat(bias, repeat).reshape(column),
+        )
 
 
 class LpNormalization(OpRun):
@@ -160,9 +165,7 @@ class Pad(OpRun):
 
     op_domain = ""
 
-    def _run(
-        self, x: np.ndarray, pads: np.ndarray, value: Any = None, axes: Any = None, mode: str = "constant"
-    ) -> Any:
+    def _run(self, x: np.ndarray, pads: np.ndarray, value: Any = None, axes: Any = None, mode: str = "constant") -> Any:
         chosen = [int(axis) % x.ndim for axis in axes] if axes is not None else list(range(x.ndim))
         widths = [(0, 0)] * x.ndim
         for k, axis in enumerate(chosen):
@@ -209,14 +212,18 @@ class ConvTranspose(OpRun):
         per_in, per_out = x.shape[1] // group, w.shape[1]
         for g, tap in itertools.product(range(group), np.ndindex(*kernel)):
             part = np.einsum(
-                "nc...,cm->nm...", x[:, g * per_in : (g + 1) * per_in], w[(slice(g * per_in, (g + 1) * per_in), slice(None), *tap)]
+                "nc...,cm->nm...",
+                x[:, g * per_in : (g + 1) * per_in],
+                w[(slice(g * per_in, (g + 1) * per_in), slice(None), *tap)],
             )
             place = tuple(
                 slice(t * d, t * d + (size - 1) * s + 1, s)
                 for t, d, size, s in zip(tap, dilations, x.shape[2:], strides, strict=True)
             )
             whole[(slice(None), slice(g * per_out, (g + 1) * per_out), *place)] += part
-        cut = tuple(slice(low, size - high) for low, high, size in zip(pads[:n], pads[n:], whole.shape[2:], strict=True))
+        cut = tuple(
+            slice(low, size - high) for low, high, size in zip(pads[:n], pads[n:], whole.shape[2:], strict=True)
+        )
         found = whole[(slice(None), slice(None), *cut)]
         return (found if b is None else found + b.reshape(-1, *[1] * n),)
 
@@ -276,7 +283,11 @@ def _windows(x: np.ndarray, kernel: Any, strides: Any, dilations: Any, pads: Any
         lines.append(line)
     sizes = [len(line) for line in lines]
     cells = [
-        (place, np.ix_(*(lines[a][i][0] for a, i in enumerate(place))), np.prod([lines[a][i][1] for a, i in enumerate(place)]))
+        (
+            place,
+            np.ix_(*(lines[a][i][0] for a, i in enumerate(place))),
+            np.prod([lines[a][i][1] for a, i in enumerate(place)]),
+        )
         for place in np.ndindex(*sizes)
     ]
     return sizes, cells
@@ -288,13 +299,22 @@ class MaxPool(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: np.ndarray, auto_pad: str = "NOTSET", ceil_mode: int = 0, dilations: Any = None, kernel_shape: Any = None,
-        pads: Any = None, storage_order: int = 0, strides: Any = None,
+        self,
+        x: np.ndarray,
+        auto_pad: str = "NOTSET",
+        ceil_mode: int = 0,
+        dilations: Any = None,
+        kernel_shape: Any = None,
+        pads: Any = None,
+        storage_order: int = 0,
+        strides: Any = None,
     ) -> Any:
         sizes, cells = _windows(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
         found = np.empty((*x.shape[:2], *sizes))
         for place, inside, _ in cells:
-            found[(slice(None), slice(None), *place)] = x[(slice(None), slice(None), *inside)].reshape(*x.shape[:2], -1).max(axis=2)
+            found[(slice(None), slice(None), *place)] = (
+                x[(slice(None), slice(None), *inside)].reshape(*x.shape[:2], -1).max(axis=2)
+            )
         return (found,) if len(self.onnx_node.output) == 1 else (found, np.zeros(found.shape, np.int64))
 
 
@@ -304,15 +324,37 @@ class AveragePool(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: np.ndarray, auto_pad: str = "NOTSET", ceil_mode: int = 0, count_include_pad: int = 0, dilations: Any = None,
-        kernel_shape: Any = None, pads: Any = None, strides: Any = None,
+        self,
+        x: np.ndarray,
+        auto_pad: str = "NOTSET",
+        ceil_mode: int = 0,
+        count_include_pad: int = 0,
+        dilations: Any = None,
+        kernel_shape: Any = None,
+        pads: Any = None,
+        strides: Any = None,
     ) -> Any:
         sizes, cells = _windows(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
         found = np.empty((*x.shape[:2], *sizes))
         for place, inside, whole in cells:
             window = x[(slice(None), slice(None), *inside)].reshape(*x.shape[:2], -1)
-            found[(slice(None), slice(None), *place)] = window.sum(axis=2) / (whole if count_include_pad else window.shape[2])
+            found[(slice(None), slice(None), *place)] = window.sum(axis=2) / (
+                whole if count_include_pad else window.shape[2]
+            )
         return (found,)
 
 
-OWN = [Slice, MaxPool, AveragePool, Erf, Gelu, Mish, LRN, LpNormalization, GlobalMaxPool, GroupNormalization, Pad, ConvTranspose]
+OWN = [
+    Slice,
+    MaxPool,
+    AveragePool,
+    Erf,
+    Gelu,
+    Mish,
+    LRN,
+    LpNormalization,
+    GlobalMaxPool,
+    GroupNormalization,
+    Pad,
+    ConvTranspose,
+]

@@ -22,7 +22,9 @@ SHAPE = (3, 12, 12)
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
 
 
-def small(source: str = "float[N,3,12,12] x", before: str = "a = Identity(x)", head: str = "y = Identity(l)") -> onnx.ModelProto:
+def small(
+    source: str = "float[N,3,12,12] x", before: str = "a = Identity(x)", head: str = "y = Identity(l)"
+) -> onnx.ModelProto:
     """Make a small classifier of five classes."""
     rng = np.random.default_rng(0)
     text = f"{before}\nc = Conv<strides=[2,2]>(a, w)\nr = Relu(c)\np = GlobalAveragePool(r)\nf = Flatten(p)\nl = Gemm(f, v, b)\n{head}"
@@ -76,7 +78,9 @@ def test_every_form_of_a_model(form: Any, tmp_path: Path, images: np.ndarray, we
 def by_autograd(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
     stored = {one.name: torch.tensor(numpy_helper.to_array(one).copy()).double() for one in small().graph.initializer}
     leaf = torch.tensor(images, dtype=torch.float64, requires_grad=True)
-    inputs = ((leaf - torch.tensor(PREPROCESSING.mean)[:, None, None]) / torch.tensor(PREPROCESSING.std)[:, None, None]).flip(1)
+    inputs = (
+        (leaf - torch.tensor(PREPROCESSING.mean)[:, None, None]) / torch.tensor(PREPROCESSING.std)[:, None, None]
+    ).flip(1)
     pooled = torch.relu(torch.nn.functional.conv2d(inputs, stored["w"], stride=2)).mean((2, 3))
     scores = (pooled @ stored["v"] + stored["b"]).softmax(1)
     return torch.autograd.grad((scores * torch.tensor(weights)).sum(), leaf)[0].numpy()
@@ -87,7 +91,9 @@ def test_channels_last(images: np.ndarray, weights: np.ndarray) -> None:
     last = bx.wrap(small("float[N,12,12,3] x", "a = Transpose<perm=[0,3,1,2]>(x)"))
     assert last.spec.shape == SHAPE
     assert last.spec.preprocessing.layout == "channels_last"
-    for one, other in zip(last.scores_and_gradient(images, weights), plain.scores_and_gradient(images, weights), strict=True):
+    for one, other in zip(
+        last.scores_and_gradient(images, weights), plain.scores_and_gradient(images, weights), strict=True
+    ):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -143,7 +149,11 @@ def test_an_activation_in_the_graph_is_recognised_and_not_applied_twice(head: An
 
 def test_metadata_tells_range_order_and_names(images: np.ndarray) -> None:
     model = small()
-    told = {"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8", "names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"}
+    told = {
+        "Image.NominalPixelRange": "NominalRange_0_255",
+        "Image.BitmapPixelFormat": "Bgr8",
+        "names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}",
+    }
     for key, value in told.items():
         model.metadata_props.add(key=key, value=value)
     box = bx.wrap(model)
@@ -200,7 +210,9 @@ def test_any_memory_order_and_double_precision(images: np.ndarray, weights: np.n
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
-def test_graphs_are_kept_repaired_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray) -> None:
+def test_graphs_are_kept_repaired_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray
+) -> None:
     monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
     first = bx.wrap(small()).scores_and_gradient(images, np.ones((4, 5), np.float32))[1]
     (kept,) = cache.folder().glob("*.onnx")
@@ -257,7 +269,9 @@ def test_quantised_models_give_a_surrogate_only_when_asked(images: np.ndarray, w
     box = bx.wrap(quantised(), straight_through=True)
     rounded = np.round(images * 255).astype(np.float32) / 255
     np.testing.assert_allclose(
-        box.scores_and_gradient(images, weights)[1], bx.wrap(small()).scores_and_gradient(rounded, weights)[1], atol=1e-5
+        box.scores_and_gradient(images, weights)[1],
+        bx.wrap(small()).scores_and_gradient(rounded, weights)[1],
+        atol=1e-5,
     )
     result = bx.explain(box, images, progress=False, steps=2)
     assert any("surrogate" in sentence for sentence in result.settings["assumptions"])

@@ -23,7 +23,7 @@ def made(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     network = NETWORKS[name].make().eval()
     for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.running_mean.uniform_(-0.2, 0.2)
             module.running_var.uniform_(0.5, 1.5)
     return network
@@ -36,7 +36,12 @@ def exported(network: torch.nn.Module, shape: tuple[int, ...], exporter: str, op
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         if exporter == "dynamo":
             program = torch.onnx.export(
-                network, (images,), dynamo=True, opset_version=opset, verbose=False, dynamic_shapes=({0: torch.export.Dim("N")},)
+                network,
+                (images,),
+                dynamo=True,
+                opset_version=opset,
+                verbose=False,
+                dynamic_shapes=({0: torch.export.Dim("N")},),
             )
             return program.model_proto
         buffer = io.BytesIO()
@@ -77,7 +82,9 @@ def test_gradients_of_networks_are_those_of_autograd(name: str, exporter: str, o
     found = np.concatenate(
         [box.scores_and_gradient(images[rows], weights[rows])[1] for rows in (slice(0, 1), slice(1, 6), slice(6, 8))]
     )
-    expected = copy.deepcopy(network).double()(torch.tensor(images, dtype=torch.float64)).softmax(dim=1).detach().numpy()
+    expected = (
+        copy.deepcopy(network).double()(torch.tensor(images, dtype=torch.float64)).softmax(dim=1).detach().numpy()
+    )
     np.testing.assert_allclose(box.scores(images), expected, atol=2e-6)
     errors = error(found, exact)
     if about.smooth:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-
 import blackbox_explain as bx
 from benchmarks.common import confident_photos, data_folder
 from benchmarks.efficientnet_lite0 import SHIPPED, build, pytorch_box, top1
@@ -103,7 +102,9 @@ def test_masks_agree_with_those_of_pytorch(shared_data: Path) -> None:
 
 def test_squeezenet(shared_data: Path) -> None:
     box = bx.wrap(shared_data / "squeezenet" / "squeezenet11.onnx", preprocessing=CAFFE)
-    photos = [path for path in sorted((shared_data / "photos").glob("*.JPEG")) if re.search("tiger|espresso", path.name)]
+    photos = [
+        path for path in sorted((shared_data / "photos").glob("*.JPEG")) if re.search("tiger|espresso", path.name)
+    ]
     images = bx.load_images(photos, box.spec)
     result = bx.explain(box, images, progress=False)
     assert result.suppression.min() > 0.8

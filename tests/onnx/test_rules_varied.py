@@ -56,7 +56,14 @@ def test_transposed_convolutions(data: st.DataObject, axes: int, channels: tuple
     group, inputs, outputs = channels
     extra = [data.draw(st.integers(0, s - 1)) for s in one["strides"]]
     for size, stride, dilation, k, low, high, e in zip(
-        one["sizes"], one["strides"], one["dilations"], one["kernel"], one["pads"], one["pads"][axes:], extra, strict=False
+        one["sizes"],
+        one["strides"],
+        one["dilations"],
+        one["kernel"],
+        one["pads"],
+        one["pads"][axes:],
+        extra,
+        strict=False,
     ):
         assume((size - 1) * stride + dilation * (k - 1) + 1 + e - low - high >= 1)
     text = (
@@ -108,8 +115,22 @@ def test_broadcasting(shapes: tuple[tuple[int, ...], tuple[int, ...]], operator:
 
 
 @varied
-@given(st.data(), st.sampled_from(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
-                                   "ReduceSumSquare", "ReduceLogSumExp", "ReduceProd"]))
+@given(
+    st.data(),
+    st.sampled_from(
+        [
+            "ReduceMean",
+            "ReduceSum",
+            "ReduceMax",
+            "ReduceMin",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceSumSquare",
+            "ReduceLogSumExp",
+            "ReduceProd",
+        ]
+    ),
+)
 def test_reductions(data: st.DataObject, operator: str) -> None:
     rank = data.draw(st.integers(2, 5))
     shape = tuple(data.draw(ints(1, 4, rank)))
@@ -148,7 +169,11 @@ def test_pads(data: st.DataObject, mode: str) -> None:
     sizes = data.draw(ints(3, 6, 2))
     low = -1 if mode == "constant" else 0
     pads = data.draw(ints(low, 2, 4))
-    check(Case(f'y = Pad<mode="{mode}">(x, p, , ax)', (2, *sizes), {"p": np.array(pads), "ax": np.array([1, -1])}, opset=19))
+    check(
+        Case(
+            f'y = Pad<mode="{mode}">(x, p, , ax)', (2, *sizes), {"p": np.array(pads), "ax": np.array([1, -1])}, opset=19
+        )
+    )
 
 
 @varied
@@ -173,7 +198,13 @@ def test_gathers(data: st.DataObject) -> None:
     size = shape[axis]
     index = np.asarray(data.draw(ints(-size, size - 1, 4)))
     places = data.draw(st.sampled_from([(), (4,), (2, 2), (1, 4, 1)]))
-    check(Case(f"y = Gather<axis={axis}>(x, i)", shape, {"i": index[:1].reshape(()) if places == () else index.reshape(places)}))
+    check(
+        Case(
+            f"y = Gather<axis={axis}>(x, i)",
+            shape,
+            {"i": index[:1].reshape(()) if places == () else index.reshape(places)},
+        )
+    )
 
 
 @varied

@@ -91,7 +91,14 @@ def wrap_onnx(
     activation, shape, notes = _activation(proto, signature, spec, described.activation, chosen, threads)
     whole = pixels_to_scores(proto, signature, spec, activation, shape)
     parts = _Parts(
-        whole, spec, activation, (*assumptions, *signature.notes, *notes), signature.batch, chosen, threads, _digest(proto)
+        whole,
+        spec,
+        activation,
+        (*assumptions, *signature.notes, *notes),
+        signature.batch,
+        chosen,
+        threads,
+        _digest(proto),
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if any("CUDA" in (one if isinstance(one, str) else one[0]) for one in chosen) else "cpu"
@@ -250,7 +257,9 @@ def _activation(
     plain = [np.full(spec.shape, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
     noise = rng.uniform(low, high, spec.shape)
     probes = np.stack([*plain, noise]).astype(np.float32)
-    (outputs,) = in_fixed_batches(lambda rows: (session.run({IMAGES: rows})[0],), signature.batch or len(probes), probes)
+    (outputs,) = in_fixed_batches(
+        lambda rows: (session.run({IMAGES: rows})[0],), signature.batch or len(probes), probes
+    )
     shape = tuple(outputs.shape)
     flat = outputs.reshape(len(probes), -1)
     if len(shape) < 2 or sum(size != 1 for size in shape[1:]) > 1:
@@ -271,4 +280,3 @@ def _activation(
         return "none", shape, (f"the graph ends in a {head}, so its outputs are taken as they are",)
     chosen, reason = choose_activation(flat)
     return chosen, shape, (reason,)
-

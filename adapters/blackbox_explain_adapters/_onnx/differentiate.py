@@ -105,10 +105,10 @@ def _sweep(
     waiting: dict[str, list[str]] = {output: [WEIGHTS]}
     found: dict[str, str] = {}
 
-    def collect(name: str) -> str | None:
+    def collect(name: str) -> str:
         parts = waiting.pop(name, None)
-        if parts is None:
-            return None
+        if not parts:
+            return ""
         whole = parts[0] if len(parts) == 1 else tape.op("Sum", *parts)
         if name in asked:
             found[name] = whole
@@ -116,7 +116,7 @@ def _sweep(
 
     for proto in reversed(nodes):
         node = Node(proto)
-        gradients = [collect(name) if name else None for name in node.outputs]
+        gradients = [collect(name) for name in node.outputs]
         if not any(gradients) or not tape.active.intersection(read_by(proto)):
             continue
         rule = by_node.get(proto.name) or (None if node.domain else by_operator.get(node.op))
@@ -124,12 +124,10 @@ def _sweep(
             custom = "use the model as it was exported, before an optimiser fused its nodes" if node.domain else ""
             raise refusal(node, "there is no gradient rule for this operator", custom)
         for name, gradient in zip(node.inputs, rule(tape, node, gradients), strict=False):
-            if gradient is not None and name in tape.active:
+            if gradient and name in tape.active:
                 waiting.setdefault(name, []).append(gradient)
     for name in list(waiting):
-        gradient = collect(name)
-        if gradient is not None:
-            found[name] = gradient
+        found[name] = collect(name)
     return found
 
 
@@ -139,7 +137,10 @@ def _assembled(
     def described(name: str, like: str) -> onnx.ValueInfoProto:
         tensor: Tensor = tape.tensors[like]
         # A size that follows the batch without being it (windows, say) needs a name of its own.
-        sizes = [f"{like}_{i}" if size is None and i else "N" if size is None else size for i, size in enumerate(tensor.shape)]
+        sizes = [
+            f"{like}_{i}" if size is None and i else "N" if size is None else size
+            for i, size in enumerate(tensor.shape)
+        ]
         return helper.make_tensor_value_info(name, element_type(tensor.dtype), sizes)
 
     kept = [node for node in nodes if node.output[0] not in tape.replaced]
@@ -158,8 +159,7 @@ def _assembled(
     graph = helper.make_graph(
         everything, "gradient", [described(source, source), described(WEIGHTS, output)], outputs, stored
     )
-    made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    return made
+    return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
 
 
 def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:

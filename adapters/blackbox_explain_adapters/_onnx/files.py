@@ -97,7 +97,9 @@ def _check_location(tensor: onnx.TensorProto, folder: Path | None, origin: str) 
     where = next((one.value for one in tensor.external_data if one.key == "location"), "")
     if folder is None:
         raise UnsupportedModelError(
-            "The weights of this model lie in another file", got=f"{origin}, {tensor.name!r} in {where!r}", hint="give its path"
+            "The weights of this model lie in another file",
+            got=f"{origin}, {tensor.name!r} in {where!r}",
+            hint="give its path",
         )
     path = folder / where
     if not where or Path(where).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):

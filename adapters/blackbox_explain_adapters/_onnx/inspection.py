@@ -16,7 +16,7 @@ from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 from blackbox_explain_adapters._onnx.node import nodes_of, read_by
-from blackbox_explain_adapters._onnx.prepare import inputs_of
+from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature
 
@@ -43,7 +43,10 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     ]
     if model.producer_name:
         facts.append(("made by", f"{model.producer_name} {model.producer_version}".strip()))
-    operators = Counter(f"{node.domain + '.' if node.domain not in ('', 'ai.onnx') else ''}{node.op_type}" for node in nodes_of(model.graph))
+    operators = Counter(
+        f"{node.domain + '.' if node.domain not in ('', 'ai.onnx') else ''}{node.op_type}"
+        for node in nodes_of(model.graph)
+    )
     fixed = _without_image(model)
     table = [(name, count, _standing(name, model, fixed)) for name, count in sorted(operators.items())]
     try:
@@ -61,7 +64,10 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
 def _value(one: onnx.ValueInfoProto) -> str:
     if not one.type.HasField("tensor_type"):
         return f"{one.name}: {one.type.WhichOneof('value')}"
-    sizes = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in one.type.tensor_type.shape.dim]
+    sizes = [
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in one.type.tensor_type.shape.dim
+    ]
     return f"{one.name}: {TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()} {' × '.join(sizes)}"
 
 
@@ -70,7 +76,11 @@ def _parameters(model: onnx.ModelProto) -> int:
     for node in nodes_of(model.graph):
         if node.op_type == "Constant":
             for one in node.attribute:
-                if one.HasField("t") and one.t.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+                if one.HasField("t") and one.t.data_type in (
+                    TensorProto.FLOAT,
+                    TensorProto.FLOAT16,
+                    TensorProto.DOUBLE,
+                ):
                     stored += int(numpy_helper.to_array(one.t).size)
     return stored
 
@@ -93,9 +103,4 @@ def _standing(name: str, model: onnx.ModelProto, fixed: set[str]) -> str:
         return "yes"
     if any(name == one.name for one in model.functions):
         return "by its definition in the file"
-    version = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
-    if onnx.defs.has(name, version, ""):
-        schema = onnx.defs.get_schema(name, version, "")
-        if schema.has_function or schema.has_context_dependent_function:
-            return "by its definition in the standard"
-    return "no"
+    return "by its definition in the standard" if has_definition(name, opset_of(model)) else "no"

@@ -43,7 +43,7 @@ def merge_pads(
         if conv.op != "Conv" or conv.x != node.y or conv.get("auto_pad", "NOTSET") != "NOTSET" or pads is None:
             continue
         together = np.asarray(pads) + np.asarray(conv.get("pads", [0] * len(pads)))
-        attributes = {**conv.attributes, "pads": [int(pad) for pad in together]}
+        attributes: dict[str, Any] = {**conv.attributes, "pads": [int(pad) for pad in together]}
         inputs = [node.x, *conv.inputs[1:]]
         made[users[0]] = helper.make_node("Conv", inputs, list(conv.outputs), name=conv.proto.name, **attributes)
         made[index] = None

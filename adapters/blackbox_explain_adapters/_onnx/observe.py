@@ -65,7 +65,9 @@ def observe(model: onnx.ModelProto) -> Observed:
     sizes = [one.dim_value if one.HasField("dim_value") else None for one in source.type.tensor_type.shape.dim]
     if None in sizes[1:]:
         raise UnsupportedModelError(
-            "The shape of one image is not fixed", got=f"{source.name}: {sizes}", hint="wrap(model, shape=(3, 224, 224))"
+            "The shape of one image is not fixed",
+            got=f"{source.name}: {sizes}",
+            hint="wrap(model, shape=(3, 224, 224))",
         )
     names = [name for node in exposed.graph.node for name in node.output if name]
     del exposed.graph.output[:]

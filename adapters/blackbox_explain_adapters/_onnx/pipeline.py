@@ -32,7 +32,9 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def op(self, kind: str, *inputs: str | np.ndarray[Any, Any], to: str = "", name: str = "", **attributes: Any) -> str:
+    def op(
+        self, kind: str, *inputs: str | np.ndarray[Any, Any], to: str = "", name: str = "", **attributes: Any
+    ) -> str:
         place = f"blackbox_explain/{kind}_{len(self.nodes)}"
         read: list[str] = []
         for k, one in enumerate(inputs):
@@ -87,7 +89,9 @@ def pixels_to_scores(
         output = behind.op("Softmax" if activation == "softmax" else "LogSoftmax", output, axis=1)
     elif activation == "sigmoid":
         output = behind.op("Sigmoid", output)
-    behind.nodes.append(helper.make_node("Cast", [output], [SCORES], name=SCORES, to=element_type(np.dtype(np.float32))))
+    behind.nodes.append(
+        helper.make_node("Cast", [output], [SCORES], name=SCORES, to=element_type(np.dtype(np.float32)))
+    )
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -122,5 +126,7 @@ def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
         )
         return
     write.nodes.append(
-        helper.make_node("Cast", [x], [signature.source], name="blackbox_explain/input", to=element_type(signature.dtype))
+        helper.make_node(
+            "Cast", [x], [signature.source], name="blackbox_explain/input", to=element_type(signature.dtype)
+        )
     )

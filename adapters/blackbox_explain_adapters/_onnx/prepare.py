@@ -52,7 +52,9 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
     pruned = onnx.ModelProto()
     pruned.CopyFrom(model)
     _prune(pruned.graph)
-    pruned.ir_version = max(8, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
+    pruned.ir_version = (
+        max(8, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
+    )
     return pruned
 
 
@@ -91,6 +93,14 @@ def _prune(graph: onnx.GraphProto) -> None:
     graph.input.extend(first)
 
 
+def has_definition(operator: str, version: int) -> bool:
+    """Say whether the standard defines an operator by others."""
+    if not onnx.defs.has(operator, version, ""):
+        return False
+    schema: Any = onnx.defs.get_schema(operator, version, "")
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
 def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], known: set[str]) -> bool:
     """Replace operators that have no rule but a definition by other operators; say whether there were any.
 
@@ -110,15 +120,15 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
             continue
         if "Quantize" in node.op_type:  # its definition would only hide what it is
             continue
-        if not onnx.defs.has(node.op_type, version, ""):
-            continue
-        schema = onnx.defs.get_schema(node.op_type, version, "")
-        if schema.has_function or schema.has_context_dependent_function:
+        if has_definition(node.op_type, version):
             wanted.add(node.op_type)
             # The inliner leaves attributes that are not set unresolved.
+            schema = onnx.defs.get_schema(node.op_type, version, "")
             given = {one.name for one in node.attribute}
             node.attribute.extend(
-                one.default_value for name, one in schema.attributes.items() if one.default_value.type and name not in given
+                one.default_value
+                for name, one in schema.attributes.items()
+                if one.default_value.type and name not in given
             )
     if not wanted:
         return False

@@ -100,7 +100,7 @@ class Session:
         # What torch has queued must be there before ONNX Runtime, on its own stream, reads it.
         torch.cuda.current_stream(held[0].device).synchronize()
         self._session.run_with_iobinding(binding)
-        return [torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs()]  # noqa: SLF001
+        return [torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs()]
 
 
 def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

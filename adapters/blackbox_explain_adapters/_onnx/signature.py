@@ -18,11 +18,26 @@ from blackbox_explain_adapters._onnx.prepare import inputs_of
 
 __all__ = ["Head", "Signature", "class_names_of", "head_of", "preprocessing_of", "read_signature"]
 
-READABLE = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64", TensorProto.UINT8: "uint8"}
+READABLE = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.UINT8: "uint8",
+}
 
 SCORE_NAMES = ("logits", "scores", "probabilities", "prob", "output", "out")
 
-PASSING = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear")
+PASSING = (
+    "Identity",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Cast",
+    "Dropout",
+    "QuantizeLinear",
+    "DequantizeLinear",
+)
 
 RANGES = {
     "Normalized_0_1": (0.0, 1.0),
@@ -106,7 +121,9 @@ def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signatu
     if kind not in READABLE:
         name = TensorProto.DataType.Name(kind).lower() if kind else str(source.type.WhichOneof("value"))
         raise UnsupportedModelError(
-            "The model does not read images", got=f"{source.name!r} of type {name}", expected=", ".join(READABLE.values())
+            "The model does not read images",
+            got=f"{source.name!r} of type {name}",
+            expected=", ".join(READABLE.values()),
         )
     if not source.type.tensor_type.HasField("shape"):
         sizes: list[int | None] = [None] * 4
@@ -123,7 +140,9 @@ def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signatu
     return Signature(source.name, dtype, sizes[0], image, layout, chosen, head_of(model.graph, chosen), notes)
 
 
-def _channels_first(sizes: Sequence[int | None]) -> tuple[tuple[int | None, ...], Literal["channels_first", "channels_last"]]:
+def _channels_first(
+    sizes: Sequence[int | None],
+) -> tuple[tuple[int | None, ...], Literal["channels_first", "channels_last"]]:
     if sizes[0] not in (1, 3, 4) and sizes[-1] in (1, 3, 4):
         return (sizes[-1], *sizes[:-1]), "channels_last"
     return tuple(sizes), "channels_first"
@@ -135,7 +154,9 @@ def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str,
     if wanted is not None:
         produced = {name for node in model.graph.node for name in node.output}
         if wanted not in produced:
-            raise InputError("There is no such tensor", got=f"output={wanted!r}", expected=" or ".join(repr(o.name) for o in outputs))
+            raise InputError(
+                "There is no such tensor", got=f"output={wanted!r}", expected=" or ".join(repr(o.name) for o in outputs)
+            )
         return wanted, ()
     usable = [one for one in outputs if _may_hold_scores(one)]
     if not usable:
@@ -155,7 +176,11 @@ def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str,
 
 def _may_hold_scores(one: onnx.ValueInfoProto) -> bool:
     kind = one.type.tensor_type
-    if not one.type.HasField("tensor_type") or kind.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+    if not one.type.HasField("tensor_type") or kind.elem_type not in (
+        TensorProto.FLOAT,
+        TensorProto.FLOAT16,
+        TensorProto.DOUBLE,
+    ):
         return False
     if not kind.HasField("shape"):
         return True
@@ -168,7 +193,10 @@ def _described(one: onnx.ValueInfoProto) -> str:
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")
     kind = TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()
-    sizes = [str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in one.type.tensor_type.shape.dim]
+    sizes = [
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in one.type.tensor_type.shape.dim
+    ]
     return f"{kind} {' × '.join(sizes)}"
 
 
@@ -208,4 +236,3 @@ def class_names_of(model: onnx.ModelProto) -> tuple[str, ...] | None:
     if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
         return tuple(found)
     return None
-

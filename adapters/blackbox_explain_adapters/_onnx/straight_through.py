@@ -15,7 +15,7 @@ from blackbox_explain_adapters._onnx.tape import Tape
 __all__ = ["behind_bytes", "is_quantised", "through_quantisation"]
 
 
-def behind_bytes(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def behind_bytes(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     """Let the gradient pass the cast of images to bytes, whose own gradient is of floats."""
     del tape, node
     return [gradients[0]]
@@ -32,12 +32,14 @@ def through_quantisation(model: onnx.ModelProto) -> dict[str, Rule]:
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear":
             found[node.name] = _quantise
-        elif node.op_type in ("DequantizeLinear", "DynamicQuantizeLinear") or (node.op_type == "Cast" and node.name == ROUNDING_NODE):
+        elif node.op_type in ("DequantizeLinear", "DynamicQuantizeLinear") or (
+            node.op_type == "Cast" and node.name == ROUNDING_NODE
+        ):
             found[node.name] = behind_bytes
     return found
 
 
-def _quantise(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _quantise(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Inside the range of the integers the slope is 1, outside it is 0.
     scale = tape.known(node, node.inputs[1], "scales").astype(np.float64)
     dtype = tape.dtype(node.y)
@@ -51,4 +53,4 @@ def _quantise(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequen
     low, high = (((end - zero) * scale).reshape(shape) for end in (limits.min - 0.5, limits.max + 0.5))
     x = node.x
     inside = tape.mul(tape.op("Sub", x, tape.number(low, x)), tape.op("Sub", tape.number(high, x), x))
-    return [tape.mul(gradients[0] or "", tape.step(inside, x)), None, None]
+    return [tape.mul(gradients[0], tape.step(inside, x)), "", ""]

@@ -164,14 +164,14 @@ elementwise(
         Case("y = Clip(x)", (2, 3)),
     ],
 )
-def _clip(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _clip(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # The slope is 0 at the bounds.
     g = gradients[0]
-    if g is None:
-        return [None]
     if low := node.input(1):
         bound = tape.constants.get(low)
-        g = tape.mul(g, tape.step_from(node.y, bound) if bound is not None else tape.step(tape.op("Sub", node.y, low), node.y))
+        g = tape.mul(
+            g, tape.step_from(node.y, bound) if bound is not None else tape.step(tape.op("Sub", node.y, low), node.y)
+        )
     if high := node.input(2):
         bound = tape.constants.get(high)
         above = tape.op("Sub", high, node.y) if bound is None else ""
@@ -183,8 +183,8 @@ def _clip(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[s
     "PRelu",
     cases=[Case("y = PRelu(x, s)", (2, 4, 7, 9), {"s": (4, 1, 1)}), Case("y = PRelu(x, s)", (2, 5), {"s": (1,)})],
 )
-def _prelu(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g = gradients[0] or ""
+def _prelu(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g = gradients[0]
     return [_by_sign(tape, node.x, g, tape.mul(g, node.inputs[1]))]
 
 
@@ -192,11 +192,13 @@ def _prelu(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[
     "Softmax",
     "LogSoftmax",
     cases=[
-        Case(f"y = {op}{axis}(x)", (2, 4, 3, 5)) for op in ("Softmax", "LogSoftmax") for axis in ("", "<axis=1>", "<axis=-2>")
+        Case(f"y = {op}{axis}(x)", (2, 4, 3, 5))
+        for op in ("Softmax", "LogSoftmax")
+        for axis in ("", "<axis=1>", "<axis=-2>")
     ],
 )
-def _softmax(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g, axes = gradients[0] or "", [node.get("axis", -1)]
+def _softmax(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g, axes = gradients[0], [node.get("axis", -1)]
     if node.op == "Softmax":
         return [tape.mul(node.y, tape.op("Sub", g, tape.total(tape.mul(g, node.y), axes)))]
     return [tape.op("Sub", g, tape.mul(tape.op("Exp", node.y), tape.total(g, axes)))]

@@ -95,19 +95,24 @@ def _conv_cases() -> list[Case]:
         Case("y = Conv<strides=[2,1]>(x, w)", (2, 3, 8, 8), {"w": (4, 3, 3, 3)}),
         Case("y = Conv<strides=[2], pads=[1,1]>(x, w)", (2, 3, 8), {"w": (4, 3, 3)}),
         Case("y = Conv<strides=[1,2,2], pads=[1,1,1,1,1,1]>(x, w)", (2, 3, 4, 6, 5), {"w": (4, 3, 3, 3, 3)}),
-        Case("w = Tanh(x)\nr = Reshape(w, s)\ny = Conv(v, r)", (2, 3, 3), {"s": np.array([2, 1, 3, 3]), "v": (2, 1, 6, 6)}, dynamic=False),
+        Case(
+            "w = Tanh(x)\nr = Reshape(w, s)\ny = Conv(v, r)",
+            (2, 3, 3),
+            {"s": np.array([2, 1, 3, 3]), "v": (2, 1, 6, 6)},
+            dynamic=False,
+        ),
     ]
     return cases[:-1]
 
 
 @rule("Conv", cases=_conv_cases())
-def _conv(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _conv(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     x, weight = node.inputs[:2]
     if weight in tape.active:
         raise refusal(node, "its kernel depends on the image")
     shape = tape.shape(weight)
     geometry = Geometry.of(tape, node, x, node.y, tuple(int(size or 0) for size in shape[2:]))
-    return [_conv_adjoint(tape, gradients[0] or "", weight, geometry)]
+    return [_conv_adjoint(tape, gradients[0], weight, geometry)]
 
 
 def _conv_adjoint(tape: Tape, g: str, weight: str, at: Geometry) -> str:
@@ -124,8 +129,7 @@ def _by_flipped(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
     """Stride 1: a convolution with the flipped kernel."""
     before = [reach - pad for reach, pad in zip(at.reach, at.before, strict=True)]
     after = [
-        size + reach - out - low
-        for size, reach, out, low in zip(at.size, at.reach, at.output, before, strict=True)
+        size + reach - out - low for size, reach, out, low in zip(at.size, at.reach, at.output, before, strict=True)
     ]
     g, before, after = _cropped(tape, g, before, after)
     return tape.op(
@@ -179,14 +183,16 @@ WIDE = 16
 def _phase_lines(at: Geometry, axis: int) -> list[dict[int, int]]:
     """Return for each phase of one axis the taps that reach it, by their offset.
 
-    Input pixel i gets weight[k] · g[o] where i = o · stride − before + k · dilation.  With i = stride · q + r, the offset
-    o − q is (r + before − k · dilation) / stride, wherever that is whole.
+    Input pixel i gets weight[k] · g[o] where i = o · stride − before + k · dilation.  With i = stride · q + r, the
+    offset o − q is (r + before − k · dilation) / stride, wherever that is whole.
     """
     k, s, d, b = at.kernel[axis], at.stride[axis], at.dilation[axis], at.before[axis]
     return [{(r + b - tap * d) // s: tap for tap in range(k) if (r + b - tap * d) % s == 0} for r in range(s)]
 
 
-def _phase_kernel(flipped: np.ndarray, lines: Sequence[dict[int, int]], first: Sequence[int], last: Sequence[int]) -> np.ndarray:
+def _phase_kernel(
+    flipped: np.ndarray, lines: Sequence[dict[int, int]], first: Sequence[int], last: Sequence[int]
+) -> np.ndarray:
     """Return the kernel of one phase over the offsets from `first` to `last`, zeros where there is no tap."""
     kernel = np.zeros((*flipped.shape[:2], *(b - a + 1 for a, b in zip(first, last, strict=True))), flipped.dtype)
     for place in np.ndindex(*kernel.shape[2:]):
@@ -198,7 +204,13 @@ def _phase_kernel(flipped: np.ndarray, lines: Sequence[dict[int, int]], first: S
 
 
 def _phase_conv(
-    tape: Tape, g: str, kernel: np.ndarray, at: Geometry, first: Sequence[int], last: Sequence[int], cells: Sequence[int]
+    tape: Tape,
+    g: str,
+    kernel: np.ndarray,
+    at: Geometry,
+    first: Sequence[int],
+    last: Sequence[int],
+    cells: Sequence[int],
 ) -> str:
     before = [-one for one in first]
     after = [cell + one - out for cell, one, out in zip(cells, last, at.output, strict=True)]
@@ -301,7 +313,7 @@ def _by_transposed(tape: Tape, g: str, weight: str, at: Geometry) -> str:
         Case("y = ConvTranspose<strides=[2,2], output_shape=[10,12]>(x, w)", (2, 3, 5, 6), {"w": (3, 4, 3, 3)}),
     ],
 )
-def _conv_transpose(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _conv_transpose(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     x, weight = node.inputs[:2]
     if weight in tape.active:
         raise refusal(node, "its kernel depends on the image")
@@ -312,7 +324,7 @@ def _conv_transpose(tape: Tape, node: Node, gradients: Sequence[str | None]) -> 
         (o - 1) * s + reach + 1 - size - before
         for o, s, reach, size, before in zip(at.output, at.stride, at.reach, at.size, at.before, strict=True)
     ]
-    g, before, after = _cropped(tape, gradients[0] or "", list(at.before), after)
+    g, before, after = _cropped(tape, gradients[0], list(at.before), after)
     return [
         tape.op(
             "Conv",

@@ -44,17 +44,17 @@ elementwise(
     "Dropout",
     cases=[Case("y = Dropout(x)", (2, 3)), Case("y, m = Dropout(x)", (2, 3))],
 )
-def _dropout(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _dropout(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     if node.input(2) and np.any(tape.known(node, node.inputs[2], "mode")):
         raise refusal(node, "is in training mode", "export the model in evaluation mode: model.eval()")
     return [gradients[0]]
 
 
 @rule("Cast", cases=[Case("a = Cast<to=11>(x)\nb = Exp(a)\ny = Cast<to=1>(b)", (2, 3))])
-def _cast(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _cast(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Whole numbers that carry images have gradients in float32.
     dtype = tape.dtype(node.x)
-    return [tape.op("Cast", gradients[0] or "", to=element_type(dtype if dtype in FLOATS else np.dtype(np.float32)))]
+    return [tape.op("Cast", gradients[0], to=element_type(dtype if dtype in FLOATS else np.dtype(np.float32)))]
 
 
 def _pairs(op: str) -> list[Case]:
@@ -77,11 +77,11 @@ def _binary(
     """Register an operator on two tensors by its two partial derivatives."""
 
     @rule(op, cases=cases or _pairs(op))
-    def apply(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:  # pyright: ignore[reportUnusedFunction]
-        g = gradients[0] or ""
+    def apply(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:  # pyright: ignore[reportUnusedFunction]
+        g = gradients[0]
         partials = zip(node.inputs, (by_first, by_second), strict=True)
         return [
-            tape.unbroadcast(partial(tape, node, g), node.y, name) if name in tape.active else None
+            tape.unbroadcast(partial(tape, node, g), node.y, name) if name in tape.active else ""
             for name, partial in partials
         ]
 
@@ -130,10 +130,10 @@ _binary(
     cases=[Case(f"a = Exp(x)\ny = {op}(a, x, w)", (2, 3, 4), {"w": (3, 1)}) for op in ("Sum", "Mean")]
     + [Case(f"y = {op}(x)", (2, 3)) for op in ("Sum", "Mean")],
 )
-def _sum(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g = gradients[0] or ""
+def _sum(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g = gradients[0]
     g = tape.scale(g, 1 / len(node.inputs), node.y) if node.op == "Mean" else g
-    return [tape.unbroadcast(g, node.y, name) if name in tape.active else None for name in node.inputs]
+    return [tape.unbroadcast(g, node.y, name) if name in tape.active else "" for name in node.inputs]
 
 
 @rule(
@@ -142,12 +142,16 @@ def _sum(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[st
     cases=[
         case
         for op in ("Min", "Max")
-        for case in (*_pairs(op), Case(f"a = Neg(x)\ny = {op}(x, a, w)", (2, 3, 9), {"w": (3, 1)}), Case(f"y = {op}(x)", (2, 3)))
+        for case in (
+            *_pairs(op),
+            Case(f"a = Neg(x)\ny = {op}(x, a, w)", (2, 3, 9), {"w": (3, 1)}),
+            Case(f"y = {op}(x)", (2, 3)),
+        )
     ],
 )
-def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _extreme(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # A tie goes to the first operand.
-    g, found, free = gradients[0] or "", [], ""
+    g, found, free = gradients[0], [], ""
     for name in node.inputs:
         here = tape.op("Equal", tape.op("Add", name, tape.zeros_like(node.y)), node.y)
         mine = tape.op("And", here, free) if free else here
@@ -156,7 +160,7 @@ def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequenc
         if name in tape.active:
             found.append(tape.unbroadcast(tape.where(mine, g, tape.number(0, node.y)), node.y, name))
         else:
-            found.append(None)
+            found.append("")
     return found
 
 
@@ -167,11 +171,11 @@ def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequenc
         Case("c = Greater(x, w)\ny = Where(c, x, v)", (2, 4, 1), {"w": np.float32(0.3), "v": (5,)}),
     ],
 )
-def _where(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _where(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     condition, a, b = node.inputs
     zero = tape.number(0, node.y)
-    parts = [(a, (gradients[0] or "", zero)), (b, (zero, gradients[0] or ""))]
-    return [None] + [
-        tape.unbroadcast(tape.where(condition, *chosen), node.y, name) if name in tape.active else None
+    parts = [(a, (gradients[0], zero)), (b, (zero, gradients[0]))]
+    return [""] + [
+        tape.unbroadcast(tape.where(condition, *chosen), node.y, name) if name in tape.active else ""
         for name, chosen in parts
     ]

@@ -23,9 +23,9 @@ __all__: list[str] = []
         Case("m = ArgMax<axis=0, keepdims=0>(w)\ny = Gather<axis=1>(x, m)", (2, 5, 3), {"w": (5, 2)}),
     ],
 )
-def _gather(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _gather(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     x, index = node.inputs
-    g, shape = gradients[0] or "", list(tape.shape(x))
+    g, shape = gradients[0], list(tape.shape(x))
     axis = node.get("axis", 0) % len(shape)
     if index not in tape.constants and None in tape.shape(index):
         raise refusal(node, "its indices depend on the image")
@@ -34,24 +34,22 @@ def _gather(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence
         g = tape.op("Unsqueeze", g, tape.ints([axis]))
     elif len(places) > 1:
         g = tape.reshape(g, [*shape[:axis], int(np.prod(places, dtype=int)), *shape[axis + 1 :]])  # type: ignore[arg-type]
-    flat = (
-        tape.constants[index].reshape(-1)
-        if index in tape.constants
-        else tape.op("Reshape", index, tape.ints([-1]))
-    )
-    return [tape.place(g, x, axis, flat), None]
+    flat = tape.constants[index].reshape(-1) if index in tape.constants else tape.op("Reshape", index, tape.ints([-1]))
+    return [tape.place(g, x, axis, flat), ""]
 
 
 @rule(
     "GatherElements",
-    cases=[Case("y = GatherElements<axis=1>(x, i)", (2, 4, 3), {"i": np.array([[[0, 1, 3]], [[2, 2, -1]]])}, dynamic=False)],
+    cases=[
+        Case("y = GatherElements<axis=1>(x, i)", (2, 4, 3), {"i": np.array([[[0, 1, 3]], [[2, 2, -1]]])}, dynamic=False)
+    ],
 )
-def _gather_elements(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _gather_elements(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     zeros = tape.zeros_like(node.x)
     axis = node.get("axis", 0)
     return [
-        tape.op("ScatterElements", zeros, node.inputs[1], gradients[0] or "", axis=axis, reduction="add"),
-        None,
+        tape.op("ScatterElements", zeros, node.inputs[1], gradients[0], axis=axis, reduction="add"),
+        "",
     ]
 
 
@@ -59,11 +57,11 @@ def _gather_elements(tape: Tape, node: Node, gradients: Sequence[str | None]) ->
     "GatherND",
     cases=[Case("y = GatherND(x, i)", (2, 4, 3), {"i": np.array([[0, 1], [1, 3], [0, 1]])}, dynamic=False)],
 )
-def _gather_nd(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _gather_nd(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     if node.get("batch_dims", 0):
         raise refusal(node, "indexes within the batch")
     zeros = tape.zeros_like(node.x)
-    return [tape.op("ScatterND", zeros, node.inputs[1], gradients[0] or "", reduction="add"), None]
+    return [tape.op("ScatterND", zeros, node.inputs[1], gradients[0], reduction="add"), ""]
 
 
 ELEMENTS = np.array([[[0, 1, 3]], [[2, 0, 1]]])
@@ -74,28 +72,40 @@ PLACES = np.array([[0, 1], [1, 3]])
     "ScatterElements",
     "ScatterND",
     cases=[
-        Case(f'e = Exp(x)\nu = Slice(e, st, en, ax)\ny = ScatterElements<axis=1, reduction="{how}">(x, i, u)', (2, 4, 3),
-             {"i": ELEMENTS, "st": np.array([0]), "en": np.array([1]), "ax": np.array([1])}, dynamic=False)
+        Case(
+            f'e = Exp(x)\nu = Slice(e, st, en, ax)\ny = ScatterElements<axis=1, reduction="{how}">(x, i, u)',
+            (2, 4, 3),
+            {"i": ELEMENTS, "st": np.array([0]), "en": np.array([1]), "ax": np.array([1])},
+            dynamic=False,
+        )
         for how in ("none", "add")
     ]
     + [
-        Case(f'e = Exp(x)\nu = Gather<axis=1>(e, z)\ny = ScatterND<reduction="{how}">(x, i, u)', (2, 4, 3),
-             {"i": PLACES, "z": np.int64(2)}, dynamic=False)
+        Case(
+            f'e = Exp(x)\nu = Gather<axis=1>(e, z)\ny = ScatterND<reduction="{how}">(x, i, u)',
+            (2, 4, 3),
+            {"i": PLACES, "z": np.int64(2)},
+            dynamic=False,
+        )
         for how in ("none", "add")
     ],
 )
-def _scatter(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _scatter(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     data, index, updates = node.inputs
-    how, g = node.get("reduction", "none"), gradients[0] or ""
+    how, g = node.get("reduction", "none"), gradients[0]
     if how not in ("none", "add"):
         raise refusal(node, f"combines by {how}")
     by_axis = {"axis": node.get("axis", 0)} if node.op == "ScatterElements" else {}
     gather = "GatherElements" if node.op == "ScatterElements" else "GatherND"
-    kept = g if how == "add" or data not in tape.active else tape.op(node.op, g, index, tape.zeros_like(updates), **by_axis)
+    kept = (
+        g
+        if how == "add" or data not in tape.active
+        else tape.op(node.op, g, index, tape.zeros_like(updates), **by_axis)
+    )
     return [
-        kept if data in tape.active else None,
-        None,
-        tape.op(gather, g, index, **by_axis) if updates in tape.active else None,
+        kept if data in tape.active else "",
+        "",
+        tape.op(gather, g, index, **by_axis) if updates in tape.active else "",
     ]
 
 
@@ -106,7 +116,7 @@ def _scatter(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequenc
         Case("v, i = TopK<axis=1, largest=0>(x, k)\ny = Exp(v)", (2, 5, 3), {"k": np.array([2])}),
     ],
 )
-def _top(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _top(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     _, index = tape.ops("TopK", *node.inputs, outputs=2, **node.attributes)
     axis = node.get("axis", -1)
-    return [tape.op("ScatterElements", tape.zeros_like(node.x), index, gradients[0] or "", axis=axis), None]
+    return [tape.op("ScatterElements", tape.zeros_like(node.x), index, gradients[0], axis=axis), ""]

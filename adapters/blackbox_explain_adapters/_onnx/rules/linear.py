@@ -15,7 +15,10 @@ __all__: list[str] = []
 
 
 def _gemm_cases() -> list[Case]:
-    cases = [Case("y = Gemm(x, w)", (3, 5), {"w": (5, 4)}), Case("y = Gemm<beta=0.7>(w, v, x)", (1, 4), {"w": (3, 5), "v": (5, 4)}, dynamic=False)]
+    cases = [
+        Case("y = Gemm(x, w)", (3, 5), {"w": (5, 4)}),
+        Case("y = Gemm<beta=0.7>(w, v, x)", (1, 4), {"w": (3, 5), "v": (5, 4)}, dynamic=False),
+    ]
     for a, b in product((0, 1), (0, 1)):
         call = f"Gemm<alpha=0.5, beta=2.0, transA={a}, transB={b}>"
         inner = 3 if a else 5
@@ -24,16 +27,21 @@ def _gemm_cases() -> list[Case]:
         )
         inner = 5 if b else 3
         cases.append(
-            Case(f"y = {call}(w, x, c)", (3, 5), {"w": (inner, 4) if a else (4, inner), "c": (1, 3 if b else 5)}, dynamic=False)
+            Case(
+                f"y = {call}(w, x, c)",
+                (3, 5),
+                {"w": (inner, 4) if a else (4, inner), "c": (1, 3 if b else 5)},
+                dynamic=False,
+            )
         )
     return cases
 
 
 @rule("Gemm", cases=_gemm_cases())
-def _gemm(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    a, b, g = node.inputs[0], node.inputs[1], gradients[0] or ""
+def _gemm(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    a, b, g = node.inputs[0], node.inputs[1], gradients[0]
     alpha, ta, tb = node.get("alpha", 1.0), bool(node.get("transA", 0)), bool(node.get("transB", 0))
-    found: list[str | None] = [None] * len(node.inputs)
+    found = [""] * len(node.inputs)
     if a in tape.active:
         first, second = (b, g) if ta else (g, b)
         found[0] = tape.op("Gemm", first, second, alpha=alpha, transA=int(ta and tb), transB=int(ta or not tb))
@@ -59,19 +67,27 @@ def _gemm(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[s
         Case("y = MatMul(x, w)", (2, 1, 3, 5), {"w": (4, 5, 2)}),
     ],
 )
-def _matmul(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _matmul(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     a, b = node.inputs
-    g = gradients[0] or ""
+    g = gradients[0]
     shape_a, shape_b = list(tape.shape(a)), list(tape.shape(b))
     if len(shape_a) == 1 and len(shape_b) == 1:
-        return [tape.mul(g, b) if a in tape.active else None, tape.mul(g, a) if b in tape.active else None]
+        return [tape.mul(g, b) if a in tape.active else "", tape.mul(g, a) if b in tape.active else ""]
     # A vector is a matrix with one row, or one column, that the product leaves out.
     wide_a, wide_b = a, b
     if len(shape_a) == 1:
-        wide_a, g, shape_a = tape.op("Unsqueeze", a, tape.ints([0])), tape.op("Unsqueeze", g, tape.ints([-2])), [1, *shape_a]
+        wide_a, g, shape_a = (
+            tape.op("Unsqueeze", a, tape.ints([0])),
+            tape.op("Unsqueeze", g, tape.ints([-2])),
+            [1, *shape_a],
+        )
     if len(shape_b) == 1:
-        wide_b, g, shape_b = tape.op("Unsqueeze", b, tape.ints([1])), tape.op("Unsqueeze", g, tape.ints([-1])), [*shape_b, 1]
-    found: list[str | None] = [None, None]
+        wide_b, g, shape_b = (
+            tape.op("Unsqueeze", b, tape.ints([1])),
+            tape.op("Unsqueeze", g, tape.ints([-1])),
+            [*shape_b, 1],
+        )
+    found = ["", ""]
     if a in tape.active:
         by_a = tape.op("MatMul", g, _transposed(tape, wide_b, len(shape_b)))
         found[0] = tape.reshape_like(_summed(tape, by_a, shape_a, shape_b), a)
@@ -108,18 +124,18 @@ def _summed(tape: Tape, gradient: str, own: Sequence[int | None], other: Sequenc
         Case('y = Einsum<equation="...ij,...kj->...ik">(x, w)', (2, 3, 5), {"w": (2, 4, 5)}, dynamic=False),
     ],
 )
-def _einsum(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _einsum(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     terms, output = _equation(tape, node)
-    found: list[str | None] = []
+    found: list[str] = []
     for k, name in enumerate(node.inputs):
         if name not in tape.active:
-            found.append(None)
+            found.append("")
             continue
         others = [(term, other) for j, (term, other) in enumerate(zip(terms, node.inputs, strict=True)) if j != k]
         reachable = set(output).union(*(term for term, _ in others))
         kept = "".join(letter for letter in terms[k] if letter in reachable)
         left = ",".join([output, *(term for term, _ in others)])
-        gradient = tape.op("Einsum", gradients[0] or "", *(other for _, other in others), equation=f"{left}->{kept}")
+        gradient = tape.op("Einsum", gradients[0], *(other for _, other in others), equation=f"{left}->{kept}")
         if kept != terms[k]:
             # An index that is summed over this operand alone: every place along it has the same gradient.
             axes = [axis for axis, letter in enumerate(terms[k]) if letter not in reachable]
@@ -134,6 +150,7 @@ def _equation(tape: Tape, node: Node) -> tuple[list[str], str]:
     text = node.get("equation", "").replace(" ", "")
     left, arrow, output = text.partition("->")
     terms = left.split(",")
+    letters = ""
     if "..." in text:
         free = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in text]
         ranks = [tape.rank(name) - len(term.replace("...", "")) for term, name in zip(terms, node.inputs, strict=True)]
@@ -145,11 +162,15 @@ def _equation(tape: Tape, node: Node) -> tuple[list[str], str]:
         text = text.replace("...", letters)
     if not arrow:
         every = "".join(terms)
-        output = "".join(sorted(letter for letter in set(every) if every.count(letter) == 1 or letter in text and letter.isupper() and "..." in node.get("equation", "")))
+        output = "".join(sorted(letter for letter in set(every) if every.count(letter) == 1 or letter in letters))
     if any(len(set(term)) < len(term) for term in [*terms, output]):
         raise refusal(node, f"repeats an index within one term of {text}")
     for letter in set("".join(terms)):
-        sizes = {tape.shape(name)[term.index(letter)] for term, name in zip(terms, node.inputs, strict=True) if letter in term}
+        sizes = {
+            tape.shape(name)[term.index(letter)]
+            for term, name in zip(terms, node.inputs, strict=True)
+            if letter in term
+        }
         if len(sizes) > 1:
             raise refusal(node, f"broadcasts the index {letter} of {text}")
     return terms, output

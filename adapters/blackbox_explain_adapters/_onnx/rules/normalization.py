@@ -30,16 +30,18 @@ POSITIVE = np.array([0.3, 1.2, 0.7, 2.0], np.float32)
         ),
     ],
 )
-def _batch(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _batch(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     if node.get("training_mode", 0):
         raise refusal(node, "is in training mode", "export the model in evaluation mode: model.eval()")
     scale, variance = (tape.known(node, node.inputs[k], what) for k, what in ((1, "scales"), (4, "variances")))
     slope = scale / np.sqrt(variance.astype(np.float64) + node.get("epsilon", 1e-5))
     shape = (-1,) + (1,) * (tape.rank(node.x) - 2)
-    return [tape.scale(gradients[0] or "", slope.reshape(shape), node.x)]
+    return [tape.scale(gradients[0], slope.reshape(shape), node.x)]
 
 
-def _standardised(tape: Tape, x: str, like: str, axes: Sequence[int], epsilon: float, centred: bool = True) -> tuple[str, str]:
+def _standardised(
+    tape: Tape, x: str, like: str, axes: Sequence[int], epsilon: float, centred: bool = True
+) -> tuple[str, str]:
     """Return x less its mean and over its deviation, and one over the deviation."""
     x = tape.op("Sub", x, tape.mean(x, axes)) if centred else x
     variance = tape.op("Add", tape.mean(tape.mul(x, x), axes), tape.number(epsilon, like))
@@ -60,11 +62,11 @@ def _adjoint(tape: Tape, g: str, x: str, inverse: str, axes: Sequence[int], cent
         Case("a = LayerNormalization<axis=1, epsilon=0.1>(x, s)\ny = Tanh(a)", (2, 3, 4), {"s": (3, 4)}),
     ],
 )
-def _layer(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _layer(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     rank = tape.rank(node.x)
     axes = range(node.get("axis", -1) % rank, rank)
     x, inverse = _standardised(tape, node.x, node.x, axes, node.get("epsilon", 1e-5))
-    return [_adjoint(tape, tape.mul(gradients[0] or "", node.inputs[1]), x, inverse, axes)]
+    return [_adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes)]
 
 
 @rule(
@@ -74,11 +76,11 @@ def _layer(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[
         Case("a = RMSNormalization<axis=1>(x, s)\ny = Tanh(a)", (2, 3, 4), {"s": (3, 4)}, opset=23),
     ],
 )
-def _root_mean_square(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _root_mean_square(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     rank = tape.rank(node.x)
     axes = range(node.get("axis", -1) % rank, rank)
     x, inverse = _standardised(tape, node.x, node.x, axes, node.get("epsilon", 1e-5), centred=False)
-    return [_adjoint(tape, tape.mul(gradients[0] or "", node.inputs[1]), x, inverse, axes, centred=False)]
+    return [_adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes, centred=False)]
 
 
 def _per_channel(tape: Tape, node: Node, rank: int) -> np.ndarray:
@@ -92,21 +94,25 @@ def _per_channel(tape: Tape, node: Node, rank: int) -> np.ndarray:
         Case("a = InstanceNormalization<epsilon=0.1>(x, s, b)\ny = Tanh(a)", (2, 4, 6), {"s": (4,), "b": (4,)}),
     ],
 )
-def _instance(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _instance(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     rank = tape.rank(node.x)
     axes = range(2, rank)
     x, inverse = _standardised(tape, node.x, node.x, axes, node.get("epsilon", 1e-5))
-    return [_adjoint(tape, tape.scale(gradients[0] or "", _per_channel(tape, node, rank), node.x), x, inverse, axes)]
+    return [_adjoint(tape, tape.scale(gradients[0], _per_channel(tape, node, rank), node.x), x, inverse, axes)]
 
 
 @rule(
     "GroupNormalization",
     cases=[
-        Case("a = GroupNormalization<num_groups=2>(x, s, b)\ny = Tanh(a)", (2, 4, 3, 5), {"s": (4,), "b": (4,)}, opset=21),
-        Case("a = GroupNormalization<num_groups=2>(x, s, b)\ny = Tanh(a)", (2, 4, 3, 5), {"s": (2,), "b": (2,)}, opset=18),
+        Case(
+            "a = GroupNormalization<num_groups=2>(x, s, b)\ny = Tanh(a)", (2, 4, 3, 5), {"s": (4,), "b": (4,)}, opset=21
+        ),
+        Case(
+            "a = GroupNormalization<num_groups=2>(x, s, b)\ny = Tanh(a)", (2, 4, 3, 5), {"s": (2,), "b": (2,)}, opset=18
+        ),
     ],
 )
-def _group(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _group(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     rank, groups = tape.rank(node.x), int(node.get("num_groups", 1))
     channels = tape.sizes(node, node.x, [1])[0]
     scale = tape.known(node, node.inputs[1], "scales")
@@ -114,7 +120,7 @@ def _group(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[
         scale = np.repeat(scale, channels // groups)
     inner = [int(size) for size in tape.sizes(node, node.x, range(2, rank))]
     split = [None, groups, int(channels // groups * np.prod(inner, dtype=int))]
-    g = tape.scale(gradients[0] or "", scale.reshape(-1, *[1] * (rank - 2)), node.x)
+    g = tape.scale(gradients[0], scale.reshape(-1, *[1] * (rank - 2)), node.x)
     x, inverse = _standardised(tape, tape.reshape(node.x, split), node.x, [2], node.get("epsilon", 1e-5))
     return [tape.reshape_like(_adjoint(tape, tape.reshape(g, split), x, inverse, [2]), node.x)]
 
@@ -127,9 +133,9 @@ def _group(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[
         Case("y = LpNormalization<axis=1, p=1>(x)", (2, 3, 5)),
     ],
 )
-def _lp(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _lp(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # y = x / ‖x‖; dx = (g − direction · Σ g y) / ‖x‖, where direction is the gradient of the norm.
-    p, axes, g = node.get("p", 2), [node.get("axis", -1)], gradients[0] or ""
+    p, axes, g = node.get("p", 2), [node.get("axis", -1)], gradients[0]
     norm = tape.op("ReduceL1" if p == 1 else "ReduceL2", node.x, tape.ints(axes), keepdims=1)
     direction = tape.op("Sign", node.x) if p == 1 else node.y
     along = tape.mul(direction, tape.total(tape.mul(g, node.y), axes))
@@ -143,10 +149,10 @@ def _lp(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str
         Case("y = LRN<size=3, alpha=0.3, beta=0.6>(x)", (2, 8, 3, 4)),
     ],
 )
-def _local_response(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _local_response(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # y = x D^−β with D = bias + α/n Σ x² over a window; dx = g D^−β − 2αβ/n x Σ g x D^(−β−1) over the mirrored window.
-    # The forward half is written anew: its powers are needed here, and the operator itself takes longer than all of this.
-    x, g, size = node.x, gradients[0] or "", int(node.get("size", 1))
+    # The forward half is written anew: its powers are needed here, and the operator itself takes longer than all this.
+    x, g, size = node.x, gradients[0], int(node.get("size", 1))
     alpha, beta, bias = node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0)
     (channels,) = tape.sizes(node, x, [1])
     places = np.arange(channels)

@@ -29,7 +29,7 @@ SHARED = ("auto_pad", "ceil_mode", "count_include_pad")
         Case("y, i = MaxPool<kernel_shape=[3,2], dilations=[2,1], storage_order=1>(x)", (2, 3, 8, 9)),
     ],
 )
-def _max(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _max(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Windows overlap, so that gradients are added where they meet.  The forward node is left as it is: without its
     # indices it is ten times as fast.
     attributes = {**node.attributes, "storage_order": 0}
@@ -40,7 +40,7 @@ def _max(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[st
     from onnx import numpy_helper
 
     zeros = tape.op("ConstantOfShape", size, value=numpy_helper.from_array(np.zeros(1, tape.dtype(node.x))))
-    flat = [tape.op("Reshape", one_of, one) for one_of in (places, gradients[0] or "")]
+    flat = [tape.op("Reshape", one_of, one) for one_of in (places, gradients[0])]
     added = tape.op("ScatterElements", zeros, *flat, axis=0, reduction="add")
     return [tape.reshape_like(added, node.x)]
 
@@ -67,10 +67,10 @@ def _max(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[st
         Case("y = AveragePool<kernel_shape=[3,1], dilations=[2,1]>(x)", (2, 3, 8, 3), opset=19),
     ],
 )
-def _average(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _average(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Separable, so that its adjoint is a product with a small matrix along each axis.
     given, n = node.attributes, len(node.get("kernel_shape"))
-    g, rank = gradients[0] or "", n + 2
+    g, rank = gradients[0], n + 2
     for axis in range(n):
         own = {name: [given[name][axis]] for name in WINDOW if name in given}
         if "pads" in given:

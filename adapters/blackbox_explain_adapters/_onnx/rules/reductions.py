@@ -52,23 +52,23 @@ def _spread(tape: Tape, node: Node, a: str, axes: Sequence[int]) -> str:
 
 
 @rule("ReduceMean", "ReduceSum", "GlobalAveragePool", cases=_cases("ReduceMean", "ReduceSum", "GlobalAveragePool"))
-def _mean(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _mean(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     axes = _axes(tape, node)
     if axes is None:
         return [gradients[0]]
-    g = _spread(tape, node, gradients[0] or "", axes)
+    g = _spread(tape, node, gradients[0], axes)
     if node.op != "ReduceSum":
         g = tape.scale(g, 1 / np.prod(tape.sizes(node, node.x, axes), dtype=float), node.x)
     return [tape.op("Expand", g, tape.shape_of(node.x))]
 
 
 @rule("ReduceMax", "ReduceMin", "GlobalMaxPool", cases=_cases("ReduceMax", "ReduceMin", "GlobalMaxPool"))
-def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _extreme(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Equal extremes share the gradient.
     axes = _axes(tape, node)
     if axes is None:
         return [gradients[0]]
-    y, g = (_spread(tape, node, one or "", axes) for one in (node.y, gradients[0]))
+    y, g = (_spread(tape, node, one, axes) for one in (node.y, gradients[0]))
     here = tape.op("Cast", tape.op("Equal", node.x, y), to=element_type(tape.dtype(node.x)))
     return [tape.mul(here, tape.op("Div", g, tape.total(here, axes)))]
 
@@ -76,11 +76,14 @@ def _extreme(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequenc
 SMOOTH = ("ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "ReduceL1", "ReduceProd")
 
 
-@rule(*SMOOTH, cases=_cases(*(one for one in SMOOTH if one != "ReduceLogSum")) + _cases("ReduceLogSum", before="a = Exp(x)"))
-def _smooth(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+@rule(
+    *SMOOTH,
+    cases=_cases(*(one for one in SMOOTH if one != "ReduceLogSum")) + _cases("ReduceLogSum", before="a = Exp(x)"),
+)
+def _smooth(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Without axes nothing is summed, but squares, logarithms and the like are taken all the same.
     axes, x = _axes(tape, node) or [], node.x
-    y, g = (_spread(tape, node, one or "", axes) if axes else one or "" for one in (node.y, gradients[0]))
+    y, g = (_spread(tape, node, one, axes) if axes else one for one in (node.y, gradients[0]))
     if node.op == "ReduceL1":
         slope = tape.op("Sign", x)
     elif node.op == "ReduceL2":
@@ -121,6 +124,6 @@ def _products_of_others(tape: Tape, node: Node, axes: Sequence[int]) -> str:
         for exclusive, reverse, axis in ((0, 0, 1), (1, 0, -1), (0, 1, 2), (1, 1, 1))
     ],
 )
-def _cumulative(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _cumulative(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     backward = {"exclusive": node.get("exclusive", 0), "reverse": 1 - node.get("reverse", 0)}
-    return [tape.op("CumSum", gradients[0] or "", node.inputs[1], **backward)]
+    return [tape.op("CumSum", gradients[0], node.inputs[1], **backward)]

@@ -1,8 +1,8 @@
 """Where rules are kept: for each operator, how a gradient passes it, and what it is tested on.
 
-A rule is a function ``rule(tape, node, gradients)``.  It gets the names of the gradients of the node's outputs (None
+A rule is a function ``rule(tape, node, gradients)``.  It gets the names of the gradients of the node's outputs (empty
 for an output that nothing was derived from), writes what it needs on the tape, and returns the gradients of the node's
-inputs, None for those that have none.  A gradient has shape and type of its tensor.
+inputs, empty for those that have none.  A gradient has shape and type of its tensor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.tape import Tape
 
 __all__ = ["CASES", "RULES", "Case", "Rule", "elementwise", "rule"]
 
-Rule: TypeAlias = Callable[[Tape, Node, Sequence[str | None]], Sequence[str | None]]
+Rule: TypeAlias = Callable[[Tape, Node, Sequence[str]], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:
         for operator in operators:
             RULES[operator] = function
             CASES[operator] = [
-                case for case in cases if len(operators) == 1 or f"{operator}(" in case.text or f"{operator}<" in case.text
+                case
+                for case in cases
+                if len(operators) == 1 or f"{operator}(" in case.text or f"{operator}<" in case.text
             ]
         return function
 
@@ -70,8 +72,7 @@ def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:
 def elementwise(operator: str, derivative: Callable[[Tape, Node, str], str], *cases: Case) -> None:
     """Register y = f(x) with f' given as ``derivative(tape, node, g)``, which returns g · f'(x)."""
 
-    def apply(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-        assert gradients[0] is not None
+    def apply(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         return [derivative(tape, node, gradients[0])]
 
     rule(operator, cases=cases or [Case(f"y = {operator}(x)", (2, 3, 5))])(apply)

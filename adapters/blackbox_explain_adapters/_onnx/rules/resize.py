@@ -39,16 +39,18 @@ def _cases() -> list[Case]:
 
 
 @rule("Resize", cases=_cases())
-def _resize(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _resize(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     if node.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         raise refusal(node, "crops by a region of interest")
     if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise refusal(node, "keeps the proportions by itself")
-    g, old, new = gradients[0] or "", tape.shape(node.x), tape.shape(node.y)
+    g, old, new = gradients[0], tape.shape(node.x), tape.shape(node.y)
     rank = len(old)
     axes = [axis % rank for axis in node.get("axes", range(rank))]
     scales = tape.known(node, node.inputs[2], "scales") if node.input(2) else np.zeros(0)
-    shared = {name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")}
+    shared = {
+        name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")
+    }
     for axis in range(rank):
         if old[axis] == new[axis] and not (scales.size and axis in axes and scales[axes.index(axis)] != 1):
             continue

@@ -28,14 +28,14 @@ S = (2, 4, 7, 9)
         Case("a = Unsqueeze(x, u)\nb = Exp(a)\ny = Squeeze(b, u)", S, {"u": np.array([2, -1])}),
     ],
 )
-def _reshape(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    return [tape.reshape_like(gradients[0] or "", node.x)]
+def _reshape(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    return [tape.reshape_like(gradients[0], node.x)]
 
 
 @rule("Transpose", cases=[Case("y = Transpose<perm=[2,0,3,1]>(x)", S), Case("y = Transpose(x)", (2, 3, 4))])
-def _transpose(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _transpose(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     order = node.get("perm") or list(range(tape.rank(node.x)))[::-1]
-    return [tape.transpose(gradients[0] or "", np.argsort(order).tolist())]
+    return [tape.transpose(gradients[0], np.argsort(order).tolist())]
 
 
 @rule(
@@ -45,8 +45,8 @@ def _transpose(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Seque
         Case("y = Expand(x, s)", (2, 1, 3), {"s": np.array([4, 1, 5, 1])}),
     ],
 )
-def _expand(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    return [tape.unbroadcast(gradients[0] or "", node.y, node.x)]
+def _expand(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    return [tape.unbroadcast(gradients[0], node.y, node.x)]
 
 
 @rule(
@@ -56,13 +56,13 @@ def _expand(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence
         Case("y = Concat<axis=-1>(w, x, w)", (2, 3, 5), {"w": (2, 3, 1)}, dynamic=False),
     ],
 )
-def _concat(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _concat(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     axis = node.get("axis", 0) % tape.rank(node.y)
     widths = [tape.sizes(node, name, [axis])[0] for name in node.inputs]
     if len(widths) == 1:
         return [gradients[0]]
-    parts = tape.ops("Split", gradients[0] or "", tape.ints(widths), outputs=len(widths), axis=axis)
-    return [part if name in tape.active else None for part, name in zip(parts, node.inputs, strict=True)]
+    parts = tape.ops("Split", gradients[0], tape.ints(widths), outputs=len(widths), axis=axis)
+    return [part if name in tape.active else "" for part, name in zip(parts, node.inputs, strict=True)]
 
 
 @rule(
@@ -76,7 +76,7 @@ def _concat(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence
         Case("a, b = Split<axis=1, num_outputs=2>(x)\ny = Mul(a, b)", S),
     ],
 )
-def _split(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _split(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     parts = [g or tape.zeros_like(name) for g, name in zip(gradients, node.outputs, strict=True)]
     return [tape.op("Concat", *parts, axis=node.get("axis", 0))]
 
@@ -98,8 +98,8 @@ def _slices() -> list[Case]:
 
 
 @rule("Slice", cases=_slices())
-def _slice(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g, shape = gradients[0] or "", tape.shape(node.x)
+def _slice(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g, shape = gradients[0], tape.shape(node.x)
     starts = tape.known(node, node.inputs[1], "starts").tolist()
     ends = tape.known(node, node.inputs[2], "ends").tolist()
     axes = tape.known(node, node.inputs[3], "axes").tolist() if node.input(3) else list(range(len(starts)))
@@ -125,9 +125,7 @@ def _taken(start: int, end: int, step: int, size: int) -> np.ndarray:
     return np.arange(min(max(start, 0), size - 1), min(max(end, -1), size - 1), step)
 
 
-def _restored(
-    tape: Tape, g: str, name: str, current: list[int | None], axis: int, taken: np.ndarray
-) -> str:
+def _restored(tape: Tape, g: str, name: str, current: list[int | None], axis: int, taken: np.ndarray) -> str:
     """Put rows back where they were taken from along one axis, zeros between and around."""
     size, rank = tape.shape(name)[axis] or 0, len(current)
     if len(taken) == 0:
@@ -144,7 +142,13 @@ def _restored(
         g = tape.pad(g, [0] * (rank + 1), after)
         flat = [*current[:axis], count * step, *current[axis + 1 :]]
         # Two unknown sizes cannot be written; 0 keeps a size as it is, and no axis before this one has moved.
-        g = tape.op("Reshape", g, tape.ints([0 if size is None and i < axis else -1 if size is None else size for i, size in enumerate(flat)]))
+        g = tape.op(
+            "Reshape",
+            g,
+            tape.ints(
+                [0 if size is None and i < axis else -1 if size is None else size for i, size in enumerate(flat)]
+            ),
+        )
     before, after = [0] * rank, [0] * rank
     before[axis], after[axis] = int(taken[0]), int(size - taken[0] - count * step)
     return tape.pad(g, before, after)
@@ -161,8 +165,8 @@ def _restored(
         Case("y = Pad(x, p, c, ax)", S, {"p": np.array([1, 2]), "c": np.float32(0.5), "ax": np.array([-1])}),
     ],
 )
-def _pad(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g, mode, rank = gradients[0] or "", node.get("mode", "constant"), tape.rank(node.x)
+def _pad(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g, mode, rank = gradients[0], node.get("mode", "constant"), tape.rank(node.x)
     pads = tape.known(node, node.inputs[1], "pads").tolist()
     axes = [axis % rank for axis in tape.known(node, node.inputs[3], "axes").tolist()] if node.input(3) else range(rank)
     before, after = [0] * rank, [0] * rank
@@ -190,13 +194,13 @@ def _pad(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[st
         Case("y = Tile(x, s)", (2, 2, 3), {"s": np.array([3, 2, 1])}, dynamic=False),
     ],
 )
-def _tile(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
+def _tile(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     shape = tape.shape(node.x)
     repeats = tape.known(node, node.inputs[1], "repeats").tolist()
     split = [size for pair in zip(repeats, shape, strict=True) for size in pair]
     if split.count(None) > 1:
         raise refusal(node, "repeats along the axis of the batch")
-    return [tape.total(tape.reshape(gradients[0] or "", split), range(0, 2 * len(shape), 2), keep=False)]
+    return [tape.total(tape.reshape(gradients[0], split), range(0, 2 * len(shape), 2), keep=False)]
 
 
 @rule(
@@ -208,8 +212,8 @@ def _tile(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[s
         Case("y = SpaceToDepth<blocksize=2>(x)", (2, 3, 4, 6)),
     ],
 )
-def _blocks(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    g, block = gradients[0] or "", int(node.get("blocksize"))
+def _blocks(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g, block = gradients[0], int(node.get("blocksize"))
     if node.op == "SpaceToDepth":
         return [tape.op("DepthToSpace", g, blocksize=block, mode="DCR")]
     if node.get("mode", "DCR") == "DCR":
@@ -220,5 +224,5 @@ def _blocks(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence
 
 
 @rule("Trilu", cases=[Case("y = Trilu<upper=0>(x)", (2, 4, 5)), Case("y = Trilu(x, k)", (2, 4, 5), {"k": np.int64(1)})])
-def _triangle(tape: Tape, node: Node, gradients: Sequence[str | None]) -> Sequence[str | None]:
-    return [tape.op("Trilu", gradients[0] or "", *node.inputs[1:], upper=node.get("upper", 1))]
+def _triangle(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    return [tape.op("Trilu", gradients[0], *node.inputs[1:], upper=node.get("upper", 1))]

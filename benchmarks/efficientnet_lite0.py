@@ -18,10 +18,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.common import data_folder
 from blackbox_explain import BlackBox, InputSpec, load_images, wrap
+from blackbox_explain.samples import MODEL
 
-__all__ = ["SHIPPED", "build", "network", "pytorch_box", "top1"]
+__all__ = ["build", "network", "pytorch_box", "top1"]
 
-SHIPPED = Path(__file__).parents[1] / "adapters/blackbox_explain_adapters/data/efficientnet_lite0.onnx"
 
 
 def network() -> torch.nn.Module:
@@ -116,8 +116,8 @@ def top1(box: BlackBox) -> dict[str, Any]:
 
 def main() -> None:
     """Build the file, and say how it compares with the published network."""
-    SHIPPED.write_bytes(build().SerializeToString(deterministic=True))
-    print(f"{SHIPPED.name}: {SHIPPED.stat().st_size / 1e6:.2f} MB")
+    MODEL.write_bytes(build().SerializeToString(deterministic=True))
+    print(f"{MODEL.name}: {MODEL.stat().st_size / 1e6:.2f} MB")
     shipped, published = wrap("efficientnet-lite0"), pytorch_box()
     for name, box in (("published", published), ("shipped", shipped)):
         print(name, top1(box))

@@ -5,8 +5,11 @@ Run with ``python -m benchmarks.onnx_gradient``; every ratio is of two times tak
 
 from __future__ import annotations
 
+import copy
 import io
+import json
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 import typer
 from rich.console import Console
@@ -26,7 +30,7 @@ from benchmarks.efficientnet_lite0 import network as efficientnet
 from benchmarks.networks import ResNet18, googlenet
 from blackbox_explain import DifferentiableBlackBox, InputSpec, wrap
 
-console = Console(width=120, highlight=False)
+console = Console(width=140, highlight=False)
 
 TO_TORCH, TO_FORWARD = 0.8, 4.0
 
@@ -104,37 +108,42 @@ def compare(pair: Pair, batch: int, repeats: int) -> dict[str, float]:
     images = rng.random((batch, *pair.onnx.spec.shape), dtype=np.float32)
     weights = np.zeros((batch, 1000), np.float32)
     weights[:, 5] = 1
-    network: Any = pair.torch
     leaf, chosen = torch.tensor(images, requires_grad=True), torch.tensor(weights)
 
-    def bare() -> Any:
-        inputs = network.spec.preprocessing.forward(leaf).contiguous(memory_format=torch.channels_last)
-        scores = network.module(inputs)
-        scores = scores.softmax(dim=1) if network.activation == "softmax" else scores
-        return torch.autograd.grad((scores * chosen).sum(), leaf)
+    def bare(layout: torch.memory_format) -> Callable[[], Any]:
+        network: Any = pair.torch
+        module = copy.deepcopy(network.module).to(memory_format=layout)
+
+        def call() -> Any:
+            inputs = network.spec.preprocessing.forward(leaf).contiguous(memory_format=layout)
+            scores = module(inputs)
+            scores = scores.softmax(dim=1) if network.activation == "softmax" else scores
+            return torch.autograd.grad((scores * chosen).sum(), leaf)
+
+        return call
 
     def gradient() -> Any:
         return pair.onnx.scores_and_gradient(images, weights)
 
-    by_torch, beside_torch = paired(bare, gradient, repeats)
-    forward, beside_forward = paired(lambda: pair.onnx.scores(images), gradient, repeats)
-    return {
-        "torch_ms_per_image": 1000 * statistics.median(by_torch) / batch,
-        "gradient_ms_per_image": 1000 * statistics.median(beside_forward) / batch,
-        "forward_ms_per_image": 1000 * statistics.median(forward) / batch,
-        "over_torch": statistics.median(a / b for a, b in zip(beside_torch, by_torch, strict=True)),
-        "over_forward": statistics.median(a / b for a, b in zip(beside_forward, forward, strict=True)),
+    others = {
+        "torch": bare(torch.contiguous_format),
+        "channels_last": bare(torch.channels_last),
+        "forward": lambda: pair.onnx.scores(images),
     }
+    row: dict[str, float] = {}
+    for name, other in others.items():
+        theirs, ours = paired(other, gradient, repeats)
+        row[f"{name}_ms_per_image"] = 1000 * statistics.median(theirs) / batch
+        row["gradient_ms_per_image"] = 1000 * statistics.median(ours) / batch
+        row[f"over_{name}"] = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    return row
 
 
-def profile(box: Any, batch: int, folder: Path) -> None:
-    """Print where the time of one gradient goes, by operator."""
-    import json
-
-    import onnxruntime
-
+def profile(box: Any, batch: int) -> None:
+    """Print where the time of one gradient goes, by operator and by node."""
     options = onnxruntime.SessionOptions()
-    options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
+    folder = tempfile.mkdtemp()
+    options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
     graph = box.gradient_graph()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
@@ -173,31 +182,23 @@ def main(
     """Compare the speed of gradients."""
     console.print(machine()["processor"])
     results: dict[str, Any] = {}
-    table = Table(
-        "network",
-        "batch",
-        "torch",
-        "gradient",
-        "forward",
-        f"over torch (≤ {TO_TORCH})",
-        f"over forward (≤ {TO_FORWARD})",
-    )
+    heads = ("gradient", "torch, NCHW", "torch, NHWC", "forward")
+    over = (f"over torch (≤ {TO_TORCH})", "over torch NHWC", f"over forward (≤ {TO_FORWARD})")
+    table = Table("network", "batch", *heads, *over)
     for name, pair in pairs().items():
         if only and name != only:
             continue
         if profiled:
-            profile(pair.onnx, 8, Path("/tmp"))  # noqa: S108
+            profile(pair.onnx, 8)
             continue
         for batch in batches or [1, 8]:
             row = compare(pair, batch, repeats)
             results.setdefault(name, {})[str(batch)] = row
-            table.add_row(
-                name,
-                str(batch),
-                *(f"{row[f'{one}_ms_per_image']:.1f} ms" for one in ("torch", "gradient", "forward")),
-                f"{row['over_torch']:.2f}",
-                f"{row['over_forward']:.2f}",
+            times = (
+                f"{row[f'{one}_ms_per_image']:.1f} ms" for one in ("gradient", "torch", "channels_last", "forward")
             )
+            ratios = (f"{row[f'over_{one}']:.2f}" for one in ("torch", "channels_last", "forward"))
+            table.add_row(name, str(batch), *times, *ratios)
     if profiled:
         return
     console.print(table)

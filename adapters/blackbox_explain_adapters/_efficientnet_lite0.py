@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from blackbox_explain.blackbox import BlackBox, Described, Preprocessing
+from blackbox_explain.samples import MODEL
 from blackbox_explain_adapters._onnx.box import wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 
@@ -30,4 +31,4 @@ def load(device: str | None = None, **options: Any) -> BlackBox:
         class_names=tuple((data / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()),
         activation="softmax",
     )
-    return wrap_onnx(read_model((data / "efficientnet_lite0.onnx").read_bytes()), described, device=device, **options)
+    return wrap_onnx(read_model(MODEL), described, device=device, **options)

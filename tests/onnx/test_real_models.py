@@ -14,9 +14,10 @@ import pytest
 
 import blackbox_explain as bx
 from benchmarks.common import confident_photos, data_folder
-from benchmarks.efficientnet_lite0 import SHIPPED, build, pytorch_box, top1
+from benchmarks.efficientnet_lite0 import build, pytorch_box, top1
 from benchmarks.networks import googlenet
 from benchmarks.onnx_gradient import exported
+from blackbox_explain import samples
 from tests.onnx.test_networks import error
 
 CAFFE = bx.Preprocessing(mean=(123 / 255, 117 / 255, 104 / 255), std=1 / 255, channels="BGR")
@@ -51,8 +52,8 @@ def against_torch(box: Any, network: Any, images: np.ndarray) -> None:
 
 
 def test_the_embedded_default_is_small_and_can_be_built_again() -> None:
-    assert SHIPPED.stat().st_size < 10e6
-    assert build().SerializeToString(deterministic=True) == SHIPPED.read_bytes()
+    assert samples.MODEL.stat().st_size < 10e6
+    assert build().SerializeToString(deterministic=True) == samples.MODEL.read_bytes()
 
 
 def test_the_embedded_default_scores_like_the_published_network(sample_images: np.ndarray, default_box: Any) -> None:
@@ -153,7 +154,7 @@ def test_explaining_needs_neither_pytorch_nor_tensorflow(tmp_path: Path) -> None
         "import sys\n"
         "for name in ('torch', 'tensorflow', 'keras', 'jax'): sys.modules[name] = None\n"
         "from blackbox_explain.cli import main\n"
-        f"sys.argv[1:] = ['explain', {str(bx.samples.COFFEE)!r}, '--out', {str(tmp_path)!r}]\n"
+        f"sys.argv[1:] = ['explain', {str(samples.COFFEE)!r}, '--out', {str(tmp_path)!r}]\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

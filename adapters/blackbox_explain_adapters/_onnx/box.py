@@ -88,8 +88,11 @@ def wrap_onnx(
     signature = read_signature(proto, output)
     spec, assumptions = _spec(proto, signature, described)
     chosen = list(providers) if providers is not None else providers_for(device, tf32)
-    activation, shape, notes = _activation(proto, signature, spec, described.activation, chosen, threads)
-    whole = pixels_to_scores(proto, signature, spec, activation, shape)
+    raw = pixels_to_scores(proto, signature, spec, "none")
+    session = Session(raw.SerializeToString(), chosen, threads)
+    activation, shape, notes = _activation(session, signature, spec, described.activation)
+    plain = activation == "none" and len(shape) == 2
+    whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
     parts = _Parts(
         whole,
         spec,
@@ -116,12 +119,12 @@ def wrap_onnx(
         else:
             graph = build()
     except (UnsupportedModelError, ModelError) as refusal:
-        return OnnxBlackBox(parts, refusal)
+        return OnnxBlackBox(parts, session if plain else None, refusal)
     if surrogate:
         parts = dataclasses.replace(
             parts, assumptions=(*parts.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
         )
-    return DifferentiableOnnx(parts, graph, build)
+    return DifferentiableOnnx(parts, session if plain else None, graph, build)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,13 +142,13 @@ class _Parts:
 class OnnxBlackBox:
     """An ONNX model that gives scores."""
 
-    def __init__(self, parts: _Parts, refusal: Exception | None = None) -> None:
+    def __init__(self, parts: _Parts, session: Session | None, refusal: Exception | None = None) -> None:
         self.spec = parts.spec
         self.activation: Activation = parts.activation
         self.assumptions = parts.assumptions
         self.no_gradient = refusal
         self._parts = parts
-        self._scores: Session | None = None
+        self._scores = session
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
@@ -174,8 +177,10 @@ class OnnxBlackBox:
 class DifferentiableOnnx(OnnxBlackBox):
     """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
 
-    def __init__(self, parts: _Parts, graph: bytes, build: Callable[[Sequence[str]], bytes]) -> None:
-        super().__init__(parts)
+    def __init__(
+        self, parts: _Parts, session: Session | None, graph: bytes, build: Callable[[Sequence[str]], bytes]
+    ) -> None:
+        super().__init__(parts, session)
         self._graph = graph
         self._build = build
         self._gradient: Session | None = None
@@ -242,16 +247,9 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
 
 
 def _activation(
-    model: onnx.ModelProto,
-    signature: Signature,
-    spec: InputSpec,
-    wanted: Activation,
-    providers: list[Provider],
-    threads: int | None,
+    session: Session, signature: Signature, spec: InputSpec, wanted: Activation
 ) -> tuple[Activation, tuple[int, ...], tuple[str, ...]]:
     """Run the model once on plain images: what shape its outputs have, and what turns them into scores."""
-    raw = pixels_to_scores(model, signature, spec, "none")
-    session = Session(raw.SerializeToString(), providers, threads)
     low, high = spec.bounds
     rng = np.random.default_rng(0)
     plain = [np.full(spec.shape, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]

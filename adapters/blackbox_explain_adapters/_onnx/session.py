@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
 
@@ -60,7 +60,6 @@ class Session:
         except Exception as error:
             raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
         self.outputs = [one.name for one in self._session.get_outputs()]
-        self.on_cuda = "CUDAExecutionProvider" in self._session.get_providers()
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Return all outputs, in the library and on the device of the first input.
@@ -108,8 +107,6 @@ def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _like(answer: np.ndarray[Any, Any], given: Array) -> Array:
-    from blackbox_explain.arrays import namespace
-
     return namespace(given).from_dlpack(answer)
 
 

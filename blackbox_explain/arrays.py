@@ -20,10 +20,12 @@ __all__ = [
     "Matrices",
     "along_axes",
     "bilinear_matrix",
+    "channel_products",
     "constant_like",
     "gaussian_matrix",
     "namespace",
     "nearest_matrix",
+    "on_host",
     "to_numpy",
 ]
 
@@ -42,10 +44,22 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     return np.asarray(to_device(array, "cpu"))
 
 
+def on_host(array: Array) -> bool:
+    """Tell whether NumPy can view `array` where it lies."""
+    return isinstance(array, np.ndarray) or (is_torch_array(array) and array.device.type == "cpu")
+
+
 def constant_like(values: Any, array: Array, *, integer: bool = False) -> Array:
     """Move host `values` to the library and device of `array`, in its type or as 64-bit integers."""
     xp = namespace(array)
     return xp.asarray(np.asarray(values), dtype=xp.int64 if integer else array.dtype, device=device(array))
+
+
+def channel_products(a: Array, b: Array) -> Array:
+    """Return Σ_c a · b over the second axis, without a product in memory where that can be had."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.einsum("nc...,nc...->n...", a, b)
+    return namespace(a).sum(a * b, axis=1)
 
 
 def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> Array:

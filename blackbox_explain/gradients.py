@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.arrays import Array, channel_products, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_scores
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, NoGradientError, OutOfMemoryError
 from blackbox_explain.interpolation import LevelStack
@@ -123,11 +123,11 @@ class MaskedScore:
         """
         box = require_gradient(self.box)
         stack = self.resting if offset is None else self.moving
-        images, slope = stack.mixed(self.upsampling.up(mask), offset)
+        images, slope = stack.mixed(self.upsampling.up(mask), offset, reuse=True)
         self.evaluations[self.rows, 1] += 1
         scores, by_images = ask_gradient(box, images, self.weights)
         xp = namespace(mask)
-        by_mask = self.upsampling.down(xp.sum(by_images * slope, axis=1))
+        by_mask = self.upsampling.down(channel_products(by_images, slope))
         finite = xp.isfinite(by_mask)
         value = self.targets(scores)
         sound = xp.all(xp.reshape(finite, (value.shape[0], -1)), axis=1)

@@ -8,11 +8,12 @@ One piece of code serves constants, noise, blur and whatever other stack a pertu
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, constant_like, namespace
+from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 
 __all__ = ["LevelStack"]
 
@@ -42,7 +43,7 @@ class LevelStack:
         """Return the stack of some of its images."""
         return LevelStack(self._levels[:, rows, ...], self._spatial)
 
-    def mixed(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+    def mixed(self, mask: Array, offset: tuple[int, ...] | None = None, *, reuse: bool = False) -> tuple[Array, Array]:
         """Return Φ(x0; M) (eq. 3 and 4) and its derivative by the mask.
 
         Parameters
@@ -51,6 +52,9 @@ class LevelStack:
             (N, *spatial) values in [0, 1]; 1 leaves a pixel untouched.
         offset
             Where the window lies on the canvas; None is the origin.
+        reuse
+            The arrays returned are good until the next such call only, if that saves time: in a loop fresh memory
+            costs as much as filling it.
 
         Returns
         -------
@@ -60,8 +64,7 @@ class LevelStack:
         """
         offset = offset or (0,) * len(self._spatial)
         if self._steps > 1:
-            host = isinstance(mask, np.ndarray)
-            return self._mixed_by_image(mask, offset) if host else self._mixed_by_table(mask, offset)
+            return self._mixed_by_image(mask, offset, reuse) if on_host(mask) else self._mixed_by_table(mask, offset)
         window = (
             slice(None),
             slice(None),
@@ -71,29 +74,43 @@ class LevelStack:
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
 
     @functools.cached_property
-    def _columns(self) -> np.ndarray[Any, Any]:
-        """The levels of each pixel side by side: (N, C, pixels · L)."""
-        return np.ascontiguousarray(np.moveaxis(self._levels, 0, -1)).reshape(*self._levels.shape[1:3], -1)
+    def _flat(self) -> np.ndarray[Any, Any]:
+        return np.ascontiguousarray(to_numpy(self._levels)).reshape(-1)
 
-    def _mixed_by_image(self, mask: np.ndarray[Any, Any], offset: tuple[int, ...]) -> tuple[Array, Array]:
-        """Mix on the host, an image and a channel at a time: what is read and written stays in the cache."""
-        images = np.empty((mask.shape[0], self._levels.shape[2], *self._spatial), self._levels.dtype)
-        slopes = np.empty_like(images)
+    @functools.cached_property
+    def _room(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        return self._new_room()
+
+    def _new_room(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        shape = (len(self), self._levels.shape[2], *self._spatial)
+        return np.empty(shape, self._flat.dtype), np.empty(shape, self._flat.dtype)
+
+    def _mixed_by_image(self, mask: Array, offset: tuple[int, ...], reuse: bool) -> tuple[Array, Array]:
+        """Mix on the host, an image and a channel at a time, so that what is read and written stays in the cache."""
+        masks, channels = to_numpy(mask), self._levels.shape[2]
+        images, slopes = self._room if reuse else self._new_room()
         grid = np.meshgrid(*(np.arange(o, o + n) for o, n in zip(offset, self._spatial, strict=True)), indexing="ij")
-        first = np.ravel_multi_index(grid, self._canvas) * (self._steps + 1)
-        for row, values in enumerate(mask):
+        first = np.ravel_multi_index(grid, self._canvas)
+        plane = math.prod(self._canvas)
+        level = len(self) * channels * plane
+        for row, values in enumerate(masks):
             position = values * self._steps
             step = np.clip(position.astype(np.int64), 0, self._steps - 1)
             fraction = (position - step).astype(images.dtype)
-            below = first + step
-            above = below + 1
-            for channel, column in enumerate(self._columns[row]):
-                low, slope = column.take(below), column.take(above)
+            below = first + step * level
+            for channel in range(channels):
+                image, slope = images[row, channel], slopes[row, channel]
+                # Neighbours mostly lie between the same two levels, each of which is read in its own order.  No place
+                # is outside; "clip" is the mode that does not look twice.
+                start = (row * channels + channel) * plane
+                low = self._flat[start:].take(below, mode="clip")
+                self._flat[start + level :].take(below, mode="clip", out=slope)
                 slope -= low
-                np.multiply(slope, fraction, out=images[row, channel])
-                images[row, channel] += low
-                np.multiply(slope, self._steps, out=slopes[row, channel])
-        return images, slopes
+                np.multiply(slope, fraction, out=image)
+                image += low
+                slope *= self._steps
+        xp = namespace(mask)
+        return xp.asarray(images), xp.asarray(slopes)
 
     @functools.cached_property
     def _differences(self) -> Array:

@@ -46,7 +46,7 @@ def valid() -> list[Any]:
         layers.ZeroPadding2D(2),
         layers.Conv2D(8, 5, dilation_rate=2, activation="elu"),
         layers.MaxPooling2D(3, strides=2, padding="same"),
-        layers.SeparableConv2D(12, 3, activation="gelu"),
+        layers.SeparableConv2D(12, 3, activation="softplus"),
         layers.AveragePooling2D(2),
         layers.UpSampling2D(2, interpolation="bilinear"),
         layers.Conv2DTranspose(6, 3, strides=2, padding="same"),
@@ -60,7 +60,7 @@ def normalised() -> list[Any]:
     return [
         layers.Conv2D(16, 4, strides=4),
         layers.LayerNormalization(),
-        layers.Dense(32, activation="gelu"),
+        layers.Dense(32, activation="mish"),
         layers.UnitNormalization(),
         layers.GlobalMaxPooling2D(),
         layers.Dense(10, activation="softmax"),

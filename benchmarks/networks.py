@@ -1,4 +1,4 @@
-"""PyTorch networks that the benchmarks compare with: BVLC GoogLeNet with the weights of an ONNX file, ResNet-18."""
+"""PyTorch networks that the benchmarks compare with: BVLC GoogLeNet with the weights of an ONNX file; ResNet-18, MobileNetV3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-__all__ = ["GoogLeNet", "ResNet18", "googlenet"]
+__all__ = ["GoogLeNet", "MobileNetV3", "ResNet18", "googlenet"]
 
 INCEPTIONS = {
     "3a": (192, 64, 96, 128, 16, 32, 32),
@@ -141,3 +141,72 @@ class ResNet18(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, 3, H, W) to (N, classes)."""
         return self.classifier(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(channels, channels // 4, 1), nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale the channels of (N, C, H, W)."""
+        return x * nn.functional.hardsigmoid(self.up(self.down(x.mean(dim=(2, 3), keepdim=True)).relu()))
+
+
+class Inverted(nn.Module):
+    """Expand, filter each channel, gate, project."""
+
+    def __init__(self, inputs: int, size: int, wide: int, outputs: int, gated: bool, swish: bool, stride: int) -> None:
+        super().__init__()
+        act = nn.Hardswish if swish else nn.ReLU
+        self.adds = stride == 1 and inputs == outputs
+        self.body = nn.Sequential(
+            *([nn.Conv2d(inputs, wide, 1, bias=False), nn.BatchNorm2d(wide), act()] if wide != inputs else []),
+            nn.Conv2d(wide, wide, size, stride, size // 2, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            *([Gate(wide)] if gated else []),
+            act(),
+            nn.Conv2d(wide, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        return x + self.body(x) if self.adds else self.body(x)
+
+
+class MobileNetV3(nn.Module):
+    """MobileNetV3-Large with random weights; gives logits."""
+
+    ROWS = (
+        (3, 16, 16, False, False, 1),
+        (3, 64, 24, False, False, 2),
+        (3, 72, 24, False, False, 1),
+        (5, 72, 40, True, False, 2),
+        (5, 120, 40, True, False, 1),
+        (5, 120, 40, True, False, 1),
+        (3, 240, 80, False, True, 2),
+        (3, 200, 80, False, True, 1),
+        (3, 184, 80, False, True, 1),
+        (3, 184, 80, False, True, 1),
+        (3, 480, 112, True, True, 1),
+        (3, 672, 112, True, True, 1),
+        (5, 672, 160, True, True, 2),
+        (5, 960, 160, True, True, 1),
+        (5, 960, 160, True, True, 1),
+    )
+    """Kernel, expanded width, outputs, gate, hard swish and stride of each block."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        inputs = (16, *(row[2] for row in self.ROWS))
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.Hardswish())
+        self.blocks = nn.Sequential(*(Inverted(one, *row) for one, row in zip(inputs, self.ROWS, strict=False)))
+        self.last = nn.Sequential(nn.Conv2d(160, 960, 1, bias=False), nn.BatchNorm2d(960), nn.Hardswish())
+        self.classifier = nn.Sequential(nn.Linear(960, 1280), nn.Hardswish(), nn.Linear(1280, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, 3, H, W) to (N, classes)."""
+        return self.classifier(self.last(self.blocks(self.stem(x))).mean(dim=(2, 3)))

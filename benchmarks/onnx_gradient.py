@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.common import data_folder, machine, store
 from benchmarks.efficientnet_lite0 import network as efficientnet
-from benchmarks.networks import ResNet18, googlenet
+from benchmarks.networks import MobileNetV3, ResNet18, googlenet
 from blackbox_explain import DifferentiableBlackBox, InputSpec, wrap
 
 console = Console(width=140, highlight=False)
@@ -65,10 +65,11 @@ def pairs() -> dict[str, Pair]:
     """Return the networks that are compared."""
     spec = InputSpec((3, 224, 224))
     torch.manual_seed(0)
-    residual = ResNet18().eval().requires_grad_(False)
+    residual, mobile = (made().eval().requires_grad_(False) for made in (ResNet18, MobileNetV3))
     own: Any = wrap("efficientnet-lite0", cache=False)
     found = {
         "efficientnet-lite0": Pair(_torch(efficientnet(), own.spec, "softmax"), own),
+        "mobilenet-v3": Pair(_torch(mobile, spec, "softmax"), _onnx(exported(mobile, spec), spec, "softmax")),
         "resnet-18": Pair(_torch(residual, spec, "softmax"), _onnx(exported(residual, spec), spec, "softmax")),
     }
     path = data_folder() / "googlenet" / "googlenet_bvlc.onnx"

@@ -34,6 +34,21 @@ elementwise("Sinh", lambda t, n, g: t.mul(g, t.op("Cosh", n.x)))
 elementwise("Cosh", lambda t, n, g: t.mul(g, t.op("Sinh", n.x)))
 elementwise("Tan", lambda t, n, g: t.mul(g, t.op("Add", t.number(1, n.y), t.mul(n.y, n.y))))
 elementwise("Atan", lambda t, n, g: t.op("Div", g, t.op("Add", t.number(1, n.x), t.mul(n.x, n.x))))
+
+
+def _over_root(tape: Tape, x: str, g: str, inner: int) -> str:
+    """Return g / √(1 ± x²)."""
+    return tape.op("Div", g, tape.op("Sqrt", tape.op("Add", tape.number(1, x), tape.scale(tape.mul(x, x), inner, x))))
+
+
+elementwise("Asin", lambda t, n, g: _over_root(t, n.x, g, -1), Case("a = Tanh(x)\ny = Asin(a)", (2, 5)))
+elementwise("Acos", lambda t, n, g: t.neg(_over_root(t, n.x, g, -1)), Case("a = Tanh(x)\ny = Acos(a)", (2, 5)))
+elementwise("Asinh", lambda t, n, g: _over_root(t, n.x, g, 1))
+elementwise(
+    "Atanh",
+    lambda t, n, g: t.op("Div", g, t.op("Sub", t.number(1, n.x), t.mul(n.x, n.x))),
+    Case("a = Tanh(x)\ny = Atanh(a)", (2, 5)),
+)
 elementwise(
     "Erf",
     lambda t, n, g: t.mul(g, t.scale(t.op("Exp", t.neg(t.mul(n.x, n.x))), 2 / math.sqrt(math.pi), n.x)),

@@ -1,4 +1,4 @@
-"""PyTorch networks that the benchmarks compare with: BVLC GoogLeNet with the weights of an ONNX file; ResNet-18, MobileNetV3."""
+"""PyTorch networks that the benchmarks compare with: BVLC GoogLeNet (weights from ONNX), ResNet-18, MobileNetV3."""
 
 from __future__ import annotations
 

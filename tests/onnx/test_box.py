@@ -132,6 +132,16 @@ def test_a_fixed_batch_is_padded_and_cropped(images: np.ndarray, weights: np.nda
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_graph_that_only_claims_a_free_batch_is_taken_one_by_one(images: np.ndarray, weights: np.ndarray) -> None:
+    model = small(head="h = Reshape(l, q)\ny = Identity(h)")
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 5]), "q"))
+    box = bx.wrap(model)
+    assert any("one image at a time" in sentence for sentence in box.assumptions)
+    expected = bx.wrap(small()).scores_and_gradient(images, weights)
+    for one, other in zip(box.scores_and_gradient(images, weights), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 @pytest.mark.parametrize("head", ["softmax", "log_softmax", "sigmoid"])
 def test_an_activation_in_the_graph_is_recognised_and_not_applied_twice(head: Any, images: np.ndarray) -> None:
     operator = {"softmax": "Softmax<axis=1>", "log_softmax": "LogSoftmax<axis=1>", "sigmoid": "Sigmoid"}[head]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.activations import Activation
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing, check_scores, in_fixed_batches
 from blackbox_explain.errors import ModelError, UnsupportedModelError
@@ -18,6 +18,7 @@ from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.files import check_weights, model_of
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, ROUNDING_NODE, pixels_to_scores
+from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.rules import Rule
 from blackbox_explain_adapters._onnx.session import Provider, Session, providers_for
 from blackbox_explain_adapters._onnx.signature import (
@@ -88,9 +89,9 @@ def wrap_onnx(
     signature = read_signature(proto, output)
     spec, assumptions = _spec(proto, signature, described)
     chosen = list(providers) if providers is not None else providers_for(device, tf32)
-    raw = pixels_to_scores(proto, signature, spec, "none")
-    session = Session(raw.SerializeToString(), chosen, threads)
-    activation, shape, notes = _activation(session, signature, spec, described.activation)
+    seen = probe(proto, signature, spec, chosen, threads)
+    signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
+    activation, notes = seen.activation(described.activation)
     plain = activation == "none" and len(shape) == 2
     whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
     parts = _Parts(
@@ -244,37 +245,3 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
     known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
     spec, assumptions = known.spec(signature.image)
     return spec, (*assumptions, *notes)
-
-
-def _activation(
-    session: Session, signature: Signature, spec: InputSpec, wanted: Activation
-) -> tuple[Activation, tuple[int, ...], tuple[str, ...]]:
-    """Run the model once on plain images: what shape its outputs have, and what turns them into scores."""
-    low, high = spec.bounds
-    rng = np.random.default_rng(0)
-    plain = [np.full(spec.shape, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
-    noise = rng.uniform(low, high, spec.shape)
-    probes = np.stack([*plain, noise]).astype(np.float32)
-    (outputs,) = in_fixed_batches(
-        lambda rows: (session.run({IMAGES: rows})[0],), signature.batch or len(probes), probes
-    )
-    shape = tuple(outputs.shape)
-    flat = outputs.reshape(len(probes), -1)
-    if len(shape) < 2 or sum(size != 1 for size in shape[1:]) > 1:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=f"outputs of shape {shape} for {len(probes)} images",
-            expected="(N, K)",
-            hint="pass output='name of the tensor that holds the scores'",
-        )
-    head = signature.head.activation if signature.head else None
-    if wanted == head:
-        # Applied twice it would flatten the scores; the one inside the graph is enough.
-        return "none", shape, ()
-    if wanted != "auto":
-        note = f"the {head} inside the graph gives way to the {wanted} asked for"
-        return wanted, shape, (note,) if head and wanted != "none" else ()
-    if head == "log_softmax" or head == "softmax":
-        return "none", shape, (f"the graph ends in a {head}, so its outputs are taken as they are",)
-    chosen, reason = choose_activation(flat)
-    return chosen, shape, (reason,)

@@ -111,6 +111,52 @@ def test_bytes_are_rounded_and_the_gradient_is_that_of_floats(images: np.ndarray
     np.testing.assert_allclose(gradient, slope, atol=1e-5)
 
 
+def test_bytes_are_scaled_beside_other_preprocessing(images: np.ndarray) -> None:
+    before = "t = Transpose<perm=[0,3,1,2]>(x)\nf0 = Cast<to=1>(t)\na = Mul(f0, k)"
+    model = small("uint8[N,12,12,3] x", before)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1 / 255), "k"))
+    expected = bx.wrap(model).scores(images[:, ::-1])
+    np.testing.assert_allclose(
+        bx.wrap(model, preprocessing=bx.Preprocessing(channels="BGR")).scores(images), expected, atol=1e-6
+    )
+
+
+def test_names_of_the_model_do_not_clash(images: np.ndarray, weights: np.ndarray) -> None:
+    model = small("float[4,3,12,12] x", head="s = Add(l, weights)\ngradient = Identity(s)\ny = Identity(gradient)")
+    model.graph.initializer.append(numpy_helper.from_array(np.full((4, 5), 0.5, np.float32), "weights"))
+    for node in model.graph.node:
+        node.name = ""
+    box, plain = bx.wrap(model), bx.wrap(small())
+    for one, other in zip(
+        box.scores_and_gradient(images, weights), plain.scores_and_gradient(images, weights), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("body", ["e = Equal(n, one)\nk = Cast<to=1>(e)", "h = Div(n, two)\nk = Cast<to=1>(h)"])
+def test_what_follows_from_the_batch_size_is_computed_for_each(
+    body: str, images: np.ndarray, weights: np.ndarray
+) -> None:
+    model = small(head=f"n = Shape<start=0, end=1>(x)\n{body}\nq = Add(k, z)\ny = Mul(l, q)")
+    for name, value in {"one": np.array([1]), "two": np.array([2]), "z": np.float32(0.5)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    box = bx.wrap(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for count in (1, 2, 4):
+        logits = session.run(None, {"x": images[:count]})[0]
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(box.scores(images[:count]), expected, atol=1e-6)
+        np.testing.assert_allclose(box.scores_and_gradient(images[:count], weights[:count])[0], expected, atol=1e-6)
+
+
+def test_logits_with_more_axes_than_the_output(images: np.ndarray) -> None:
+    text = "u = Unsqueeze(l, q)\ns = Softmax<axis=1>(u)\ny = Flatten(s)"
+    model = small(head=text)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2, 3]), "q"))
+    found = bx.wrap(model, activation="sigmoid").scores(images)
+    np.testing.assert_allclose(found, bx.wrap(small(), activation="sigmoid").scores(images), atol=1e-6)
+
+
 def test_half_precision(images: np.ndarray, weights: np.ndarray) -> None:
     model = small("float16[N,3,12,12] x")
     for tensor in model.graph.initializer:

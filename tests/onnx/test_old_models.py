@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from blackbox_explain_adapters._onnx.differentiate import differentiate
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.rules import Case
 from tests.onnx.oracle import build
 
@@ -47,7 +47,7 @@ def gradient(opset: int, text: str, constants: dict[str, Any], as_inputs: bool =
     rng = np.random.default_rng(0)
     images = rng.standard_normal(S).astype(np.float32)
     shape = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": images})[0].shape
-    return session.run(None, {"x": images, "weights": rng.standard_normal(shape).astype(np.float32)})[1]
+    return session.run(None, {"x": images, WEIGHTS: rng.standard_normal(shape).astype(np.float32)})[1]
 
 
 @pytest.mark.parametrize("as_inputs", [False, True])

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from blackbox_explain_adapters._onnx.differentiate import differentiate
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.observe import session_options
 from blackbox_explain_adapters._onnx.rules import CASES, RULES, Case
 from tests.onnx.oracle import build, image_of, slope
@@ -23,9 +23,9 @@ def check(case: Case, tolerance: float = 2e-5) -> None:
         onnxruntime.InferenceSession(graph, session_options(optimise=one), providers=["CPUExecutionProvider"])
         for one in (True, False)
     ]
-    shape = sessions[0].run(None, {"x": images, "weights": np.zeros(_shape(model, images), np.float32)})[0].shape
+    shape = sessions[0].run(None, {"x": images, WEIGHTS: np.zeros(_shape(model, images), np.float32)})[0].shape
     weights = rng.standard_normal(shape).astype(np.float32)
-    (scores, gradient), (plain_scores, plain) = (one.run(None, {"x": images, "weights": weights}) for one in sessions)
+    (scores, gradient), (plain_scores, plain) = (one.run(None, {"x": images, WEIGHTS: weights}) for one in sessions)
     np.testing.assert_allclose(scores, plain_scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient, plain, rtol=1e-4, atol=1e-5 * max(1, np.abs(plain).max()))
     for _ in range(3):

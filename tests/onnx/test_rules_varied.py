@@ -237,6 +237,13 @@ def test_opsets(data: st.DataObject, opset: int) -> None:
     check(Case(text, (2, 3, 4), constants, opset=opset))
 
 
+@pytest.mark.parametrize("bounds", [(-1000.0, 1000.0), (0.0, 300.0), (-np.inf, 0.5), (-0.5, np.inf), (1e-30, 6.0)])
+def test_clips_at_every_scale(bounds: tuple[float, float]) -> None:
+    images = (np.random.default_rng(0).standard_normal((2, 40)) * 500).astype(np.float32)
+    low, high = (np.float32(one) for one in bounds)
+    check(Case("y = Clip(x, lo, hi)", images, {"lo": low, "hi": high}))
+
+
 @pytest.mark.parametrize("operator", ["Relu", "Sigmoid", "HardSwish", "Gelu", "Mish", "Elu", "Selu", "Softplus"])
 @pytest.mark.parametrize("size", [1e-4, 1.0, 30.0])
 def test_activations_at_every_scale(operator: str, size: float) -> None:

@@ -62,11 +62,11 @@ def active_tensors(
         if node.op in ("If", "Loop", "Scan"):
             raise refusal(node, "control flow that depends on the image", "export the model without control flow")
         cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
-        if cut and not (node.op == "TopK" and node.outputs[1] not in used):
-            quantised = "Quantize" in node.op or "Integer" in node.op or node.op.startswith("QLinear")
-            raise refusal(
-                node, "its output is a whole number or a step, which cuts the gradient", QUANTISED if quantised else ""
-            )
+        if cut and not (node.op == "TopK" and not used.intersection(node.outputs[1:])):
+            hint = QUANTISED if "Quantize" in node.op else ""
+            if "Integer" in node.op or node.op.startswith("QLinear"):
+                hint = "export the float model it was made from; arithmetic of whole numbers has no surrogate either"
+            raise refusal(node, "its output is a whole number or a step, which cuts the gradient", hint)
         active.update(live)
     return active
 

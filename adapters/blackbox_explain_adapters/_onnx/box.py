@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 
 from blackbox_explain.activations import Activation
 from blackbox_explain.arrays import Array, namespace
@@ -29,6 +30,9 @@ from blackbox_explain_adapters._onnx.signature import (
 )
 from blackbox_explain_adapters._onnx.straight_through import behind_bytes, is_quantised, through_quantisation
 from blackbox_explain_adapters._onnx.tape import Device
+
+VERSIONS = (onnx.__version__, onnxruntime.__version__)
+"""Graphs are kept for these: both have a say in what is written."""
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "wrap_onnx"]
 
@@ -114,7 +118,7 @@ def wrap_onnx(
 
     try:
         if cache and not rules:
-            described_by = repr((code(), onnx.__version__, spec, activation, shape, signature, target, surrogate))
+            described_by = repr((code(), VERSIONS, spec, activation, shape, signature, target, surrogate))
             key = hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
             graph = cached(key, build)
         else:
@@ -232,9 +236,9 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
     preprocessing = described.preprocessing
     if preprocessing is None and (preprocessing := preprocessing_of(model)) is not None:
         notes.append("value range and order of channels are taken from the model's metadata")
-    if preprocessing is None and signature.dtype == np.uint8:
+    if signature.dtype == np.uint8 and (preprocessing is None or (preprocessing.mean, preprocessing.std) == (0.0, 1.0)):
         low, high = described.bounds or (0.0, 1.0)
-        preprocessing = Preprocessing(mean=low, std=(high - low) / 255)
+        preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:

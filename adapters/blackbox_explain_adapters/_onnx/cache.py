@@ -37,7 +37,8 @@ def code() -> str:
 def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:
     """Return what is kept under a key, or make and keep it.
 
-    A file that is damaged is made again; a folder that cannot be written is done without.
+    A file that is damaged is made again: its digest is against damage, not against people who may write there.  A
+    folder that cannot be written is done without.
     """
     path = folder() / f"{key}.onnx"
     with contextlib.suppress(OSError):
@@ -48,9 +49,14 @@ def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:
             return content
     content = make()
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(content).digest() + content)
+            try:
+                file.write(hashlib.sha256(content).digest() + content)
+                file.flush()
+            except OSError:
+                Path(file.name).unlink(missing_ok=True)
+                raise
         Path(file.name).replace(path)
         _shrink(path.parent, limit)
     return content

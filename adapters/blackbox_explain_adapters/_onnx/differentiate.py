@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
@@ -19,10 +19,10 @@ from blackbox_explain_adapters._onnx.tape import Device, Tape
 
 __all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
 
-WEIGHTS = "weights"
+WEIGHTS = "blackbox_explain/weights"
 """Input of the gradient graph, in the shape of the scores."""
 
-GRADIENT = "gradient"
+GRADIENT = "blackbox_explain/gradient"
 """Output of the gradient graph, in the shape of the images."""
 
 
@@ -119,16 +119,31 @@ def _sweep(
         gradients = [collect(name) for name in node.outputs]
         if not any(gradients) or not tape.active.intersection(read_by(proto)):
             continue
+        if any(gradients[1:]) and node.op != "Split" and proto.name not in by_node:
+            raise refusal(node, "its second output leads to the scores")
         rule = by_node.get(proto.name) or (None if node.domain else by_operator.get(node.op))
         if rule is None:
             custom = "use the model as it was exported, before an optimiser fused its nodes" if node.domain else ""
             raise refusal(node, "there is no gradient rule for this operator", custom)
-        for name, gradient in zip(node.inputs, rule(tape, node, gradients), strict=False):
+        for name, gradient in zip(node.inputs, _by_inputs(rule, tape, node, gradients), strict=True):
             if gradient and name in tape.active:
                 waiting.setdefault(name, []).append(gradient)
+            elif name in tape.active and proto.name not in by_node:
+                raise refusal(node, f"its input {name!r} depends on the image, and the rule does not follow it")
     for name in list(waiting):
         found[name] = collect(name)
     return found
+
+
+def _by_inputs(rule: Rule, tape: Tape, node: Node, gradients: Sequence[str]) -> list[str]:
+    """Apply a rule, and return one gradient for each input."""
+    try:
+        found = list(rule(tape, node, gradients))
+    except BlackBoxExplainError:
+        raise
+    except Exception as error:
+        raise refusal(node, f"its rule fails: {type(error).__name__}: {error}") from error
+    return found + [""] * (len(node.inputs) - len(found))
 
 
 def _assembled(

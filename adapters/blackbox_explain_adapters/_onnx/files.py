@@ -81,6 +81,8 @@ def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
         raise UnsupportedModelError(
             "This is not an ONNX model, or it is truncated", got=origin, hint="copy or export it again"
         ) from error
+    if model.graph.sparse_initializer:
+        raise UnsupportedModelError("Sparse weights are not read", got=origin, hint="store them dense")
     if not model.graph.node or not model.graph.output or not model.opset_import:
         raise UnsupportedModelError("This is not an ONNX model", got=origin, expected="a graph with nodes and outputs")
     return model
@@ -88,8 +90,10 @@ def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
 
 def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     tensors = [*model.graph.initializer]
-    for node in nodes_of(model.graph):
-        tensors += [one.t for one in node.attribute if one.HasField("t")]
+    nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
+    for attribute in (one for node in nodes for one in node.attribute):
+        tensors += [attribute.t, *attribute.tensors]
+        tensors += [one for body in (attribute.g, *attribute.graphs) for one in body.initializer]
     return (one for one in tensors if one.data_location == onnx.TensorProto.EXTERNAL)
 
 
@@ -102,11 +106,17 @@ def _check_location(tensor: onnx.TensorProto, folder: Path | None, origin: str) 
             hint="give its path",
         )
     path = folder / where
-    if not where or Path(where).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = bool(where) and not Path(where).is_absolute() and path.resolve().is_relative_to(folder.resolve())
+        there = inside and path.is_file()
+    except (OSError, ValueError):
+        inside = there = False
+    if not inside:
         raise UnsupportedModelError(
             "The model keeps weights outside its folder, which is not opened",
             got=f"{tensor.name!r} in {where!r}",
             expected="a file beside the model",
+            hint="copy it there; links that lead elsewhere are not followed",
         )
-    if not path.is_file():
+    if not there:
         raise UnsupportedModelError("The weights beside the model are missing", got=str(path))

@@ -101,6 +101,6 @@ def _standing(name: str, model: onnx.ModelProto, fixed: set[str]) -> str:
         return "not needed: does not read pixels"
     if name in RULES:
         return "yes"
-    if any(name == one.name for one in model.functions):
+    if any(name == f"{one.domain}.{one.name}" for one in model.functions):
         return "by its definition in the file"
     return "by its definition in the standard" if has_definition(name, opset_of(model)) else "no"

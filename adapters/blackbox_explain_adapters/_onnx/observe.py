@@ -19,7 +19,8 @@ __all__ = ["Observed", "fold", "observe", "session_options"]
 LARGEST_CONSTANT = 1 << 24
 """Elements; nothing larger is folded, since it would only swell the file."""
 
-BATCHES = (2, 3)
+BATCHES = (1, 2, 5)
+"""What is the same for all of them is taken to be the same for every batch."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Observed:
     tensors
         Shape and type of every tensor, a size None where it follows the batch.
     values
-        Tensors with the same value in both runs.
+        Tensors with the same value in all runs.
     """
 
     tensors: dict[str, Tensor]
@@ -50,7 +51,7 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
 
 
 def observe(model: onnx.ModelProto) -> Observed:
-    """Run the forward half once, or twice if the batch is dynamic, on noise between 0 and 1.
+    """Run the forward half once, or for several batches if it is dynamic, on noise between 0 and 1.
 
     Raises
     ------
@@ -84,18 +85,21 @@ def observe(model: onnx.ModelProto) -> Observed:
             runs.append({source.name: image, **dict(zip(names, session.run(None, {source.name: image}), strict=True))})
     except Exception as error:
         raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error
-    first, second = runs[0], runs[-1]
+    first = runs[0]
     tensors: dict[str, Tensor] = {}
     values: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in first.items():
-        other = second[name]
-        if not isinstance(value, np.ndarray) or not isinstance(other, np.ndarray):
+        seen = [run[name] for run in runs]
+        if not all(isinstance(one, np.ndarray) and one.ndim == value.ndim for one in seen):
             continue
-        shape = tuple(a if a == b else None for a, b in zip(value.shape, other.shape, strict=True))
+        shape = tuple(
+            sizes_of[0] if len(set(sizes_of)) == 1 else None
+            for sizes_of in zip(*(one.shape for one in seen), strict=True)
+        )
         if sizes[0] and name == source.name:
             shape = value.shape
         tensors[name] = Tensor(shape, value.dtype)
-        if None not in shape and value.size < LARGEST_CONSTANT and np.array_equal(value, other):
+        if None not in shape and value.size < LARGEST_CONSTANT and all(np.array_equal(value, one) for one in seen[1:]):
             values[name] = value
     return Observed(tensors, values)
 

@@ -83,7 +83,8 @@ def pixels_to_scores(
     output = signature.output
     if activation != "none" and signature.head is not None:
         output = signature.head.logits
-    if output_shape is not None and len(output_shape) != 2:
+    at_logits = activation != "none" and signature.head is not None
+    if at_logits or (output_shape is not None and len(output_shape) != 2):
         output = behind.op("Flatten", output, axis=1)
     if activation in ("softmax", "log_softmax"):
         output = behind.op("Softmax" if activation == "softmax" else "LogSoftmax", output, axis=1)

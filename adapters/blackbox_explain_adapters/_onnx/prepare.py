@@ -139,9 +139,20 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
         for name, one in tensors.items()
         if name not in ends
     )
-    inlined = onnx.inliner.inline_selected_functions(
-        model, [("", name) for name in sorted(wanted)], inline_schema_functions=True
+    known_types = {one.name: one for one in model.graph.value_info}
+    model.graph.value_info.extend(
+        helper.make_tensor_value_info(one.name, one.data_type, list(one.dims))
+        for one in model.graph.initializer
+        if one.name not in known_types
     )
+    try:
+        inlined = onnx.inliner.inline_selected_functions(
+            model, [("", name) for name in sorted(wanted)], inline_schema_functions=True
+        )
+    except Exception as error:
+        raise UnsupportedModelError(
+            "The model cannot be differentiated", got=f"{', '.join(sorted(wanted))}, whose definition fails: {error}"
+        ) from error
     model.CopyFrom(inlined)
     return True
 

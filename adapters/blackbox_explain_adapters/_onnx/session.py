@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from blackbox_explain.arrays import Array, namespace
+from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
 
@@ -77,7 +77,7 @@ class Session:
                 return list(self._session.run(None, {name: _host(one) for name, one in feeds.items()}))
             if getattr(first, "is_cuda", False):
                 return self._run_bound(feeds)
-            answers = self._session.run(None, {name: _host(np.from_dlpack(one)) for name, one in feeds.items()})
+            answers = self._session.run(None, {name: _host(to_numpy(one)) for name, one in feeds.items()})
             return [_like(np.asarray(one), first) for one in answers]
         except Exception as error:
             text = str(error)

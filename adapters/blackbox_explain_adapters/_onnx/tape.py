@@ -14,6 +14,9 @@ __all__ = ["Device", "Tape"]
 
 STEEP = 2.0**120
 
+RAMPED = 128
+"""The largest bound that is still a number when it is scaled by that."""
+
 Device = Literal["cpu", "cuda"]
 """What the graph is written for: the fastest of several equal ways differs."""
 
@@ -95,7 +98,7 @@ class Tape:
     def ops(self, kind: str, *inputs: str | np.ndarray[Any, Any], outputs: int, **attributes: Any) -> list[str]:
         """Write an operator, and return the names of its outputs."""
         self._count += 1
-        names = [f"gradient/{kind}_{self._count}" + (f"_{k}" if k else "") for k in range(outputs)]
+        names = [f"blackbox_explain/gradient/{kind}_{self._count}" + (f"_{k}" if k else "") for k in range(outputs)]
         read = [one if isinstance(one, str) else self.constant(one) for one in inputs]
         self.nodes.append(helper.make_node(kind, read, names, name=names[0], **attributes))
         return names
@@ -110,7 +113,7 @@ class Tape:
         value = np.ascontiguousarray(value) if value.ndim else value
         key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self._names:
-            self._names[key] = f"gradient/constant_{len(self._names)}"
+            self._names[key] = f"blackbox_explain/gradient/constant_{len(self._names)}"
             self.constants[self._names[key]] = value
         return self._names[key]
 
@@ -147,11 +150,10 @@ class Tape:
         return self._ramp(a, float(bound), like or a, -1)
 
     def _ramp(self, a: str, bound: float, like: str, sign: int) -> str:
-        offset = np.float32(-sign * bound) * np.float32(STEEP)
-        if self.dtype(like) == np.float32 and self.device == "cpu" and np.isfinite(offset):
+        if self.dtype(like) == np.float32 and self.device == "cpu" and abs(bound) <= RAMPED:
             # A ramp so steep that it is a step: one pass in threads, which ONNX Runtime runs in the blocked layout of
             # its convolutions.  A power of two scales without rounding, so that the step is where it should be.
-            return self.op("HardSigmoid", a, alpha=sign * STEEP, beta=float(offset))
+            return self.op("HardSigmoid", a, alpha=sign * STEEP, beta=-sign * bound * STEEP)
         kind = "Greater" if sign > 0 else "Less"
         return self.op("Cast", self.op(kind, a, self.number(bound, like)), to=element_type(self.dtype(like)))
 

@@ -29,7 +29,12 @@ elementwise(
     Case("y = LeakyRelu(x)", (2, 3, 5)),
     Case("y = LeakyRelu<alpha=0.3>(x)", (2, 3, 5)),
 )
-elementwise("ThresholdedRelu", lambda t, n, g: t.mul(g, t.step(n.y, n.y)))
+elementwise(
+    "ThresholdedRelu",
+    lambda t, n, g: t.mul(g, t.step_from(n.x, n.get("alpha", 1.0))),
+    Case("y = ThresholdedRelu(x)", (2, 3, 5)),
+    Case("y = ThresholdedRelu<alpha=-0.3>(x)", (2, 3, 5)),
+)
 elementwise(
     "Elu",
     lambda t, n, g: _by_sign(
@@ -181,11 +186,19 @@ def _clip(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 
 @rule(
     "PRelu",
-    cases=[Case("y = PRelu(x, s)", (2, 4, 7, 9), {"s": (4, 1, 1)}), Case("y = PRelu(x, s)", (2, 5), {"s": (1,)})],
+    cases=[
+        Case("y = PRelu(x, s)", (2, 4, 7, 9), {"s": (4, 1, 1)}),
+        Case("y = PRelu(x, s)", (2, 5), {"s": (1,)}),
+        Case("s = Exp(x)\ny = PRelu(x, s)", (2, 4, 3)),
+    ],
 )
 def _prelu(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    g = gradients[0]
-    return [_by_sign(tape, node.x, g, tape.mul(g, node.inputs[1]))]
+    g, slope = gradients[0], node.inputs[1]
+    found = [_by_sign(tape, node.x, g, tape.mul(g, slope))]
+    if slope in tape.active:
+        below = _by_sign(tape, node.x, tape.number(0, node.x), tape.mul(g, node.x))
+        found.append(tape.unbroadcast(below, node.y, slope))
+    return found
 
 
 @rule(

@@ -115,7 +115,8 @@ def _by_base(tape: Tape, node: Node, g: str) -> str:
     base, exponent = node.inputs
     if exponent in tape.constants:
         p = tape.constants[exponent].astype(tape.dtype(base))
-        slope = base if np.all(p == 2) else tape.op("Pow", base, p - 1)
+        # Where the exponent is 0 so is the slope, even at a base of 0.
+        slope = base if np.all(p == 2) else tape.op("Pow", base, np.where(p == 0, 1, p - 1).astype(p.dtype))
         return tape.mul(g, tape.mul(tape.constant(p), slope))
     power = tape.op("Cast", exponent, to=element_type(tape.dtype(base)))
     return tape.mul(g, tape.mul(power, tape.op("Pow", base, tape.op("Sub", power, tape.number(1, base)))))
@@ -132,6 +133,7 @@ _binary(
     [
         Case("y = Pow(x, w)", (2, 3, 4), {"w": np.float32(2)}),
         Case("y = Pow(x, w)", (2, 3, 4), {"w": np.int64(3)}),
+        Case("y = Pow(x, w)", np.array([[0.0, 0.0, 2.0]]), {"w": np.array([0, 1, 3], np.float32)}),
         Case("a = Exp(x)\ny = Pow(a, w)", (2, 3, 4), {"w": np.float32(-1.7)}),
         Case("a = Exp(x)\ny = Pow(a, x)", (2, 3, 4)),
         Case("y = Pow(w, x)", (2, 3, 4), {"w": np.array([2.0, 0.3, 1.0, 1.5], np.float32)}),

@@ -55,18 +55,30 @@ def _adjoint(tape: Tape, g: str, x: str, inverse: str, axes: Sequence[int], cent
     return tape.mul(inverse, tape.op("Sub", g, along))
 
 
+def _affine(tape: Tape, node: Node, g: str, x: str) -> list[str]:
+    """Return the gradients of scale and shift, where they depend on the image."""
+    found: list[str] = []
+    for name, own in zip(node.inputs[1:], (lambda: tape.mul(g, x), lambda: g), strict=False):
+        found.append(tape.unbroadcast(own(), node.y, name) if name in tape.active else "")
+    return found
+
+
 @rule(
     "LayerNormalization",
     cases=[
         Case("a = LayerNormalization<axis=-1>(x, s, b)\ny = Tanh(a)", (2, 5, 8), {"s": (8,), "b": (8,)}),
         Case("a = LayerNormalization<axis=1, epsilon=0.1>(x, s)\ny = Tanh(a)", (2, 3, 4), {"s": (3, 4)}),
+        Case("s = Exp(x)\nt = Sin(x)\na = LayerNormalization(x, s, t)\ny = Tanh(a)", (8,), dynamic=False),
     ],
 )
 def _layer(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     rank = tape.rank(node.x)
     axes = range(node.get("axis", -1) % rank, rank)
     x, inverse = _standardised(tape, node.x, node.x, axes, node.get("epsilon", 1e-5))
-    return [_adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes)]
+    return [
+        _adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes) if node.x in tape.active else "",
+        *_affine(tape, node, gradients[0], x),
+    ]
 
 
 @rule(
@@ -80,7 +92,8 @@ def _root_mean_square(tape: Tape, node: Node, gradients: Sequence[str]) -> Seque
     rank = tape.rank(node.x)
     axes = range(node.get("axis", -1) % rank, rank)
     x, inverse = _standardised(tape, node.x, node.x, axes, node.get("epsilon", 1e-5), centred=False)
-    return [_adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes, centred=False)]
+    by_x = _adjoint(tape, tape.mul(gradients[0], node.inputs[1]), x, inverse, axes, centred=False)
+    return [by_x if node.x in tape.active else "", *_affine(tape, node, gradients[0], x)]
 
 
 def _per_channel(tape: Tape, node: Node, rank: int) -> np.ndarray:
@@ -137,6 +150,7 @@ def _lp(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # y = x / ‖x‖; dx = (g − direction · Σ g y) / ‖x‖, where direction is the gradient of the norm.
     p, axes, g = node.get("p", 2), [node.get("axis", -1)], gradients[0]
     norm = tape.op("ReduceL1" if p == 1 else "ReduceL2", node.x, tape.ints(axes), keepdims=1)
+    norm = tape.op("Max", norm, tape.number(np.finfo(tape.dtype(node.x)).tiny, node.x))
     direction = tape.op("Sign", node.x) if p == 1 else node.y
     along = tape.mul(direction, tape.total(tape.mul(g, node.y), axes))
     return [tape.op("Div", tape.op("Sub", g, along), norm)]

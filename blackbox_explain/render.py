@@ -53,7 +53,9 @@ def figure(result: Explanation, row: int = 0) -> Figure:
     region = result.score_region[row]
     deletion = result.settings.get("game", "deletion") == "deletion"
     verb, short = ("deleted", "without it") if deletion else ("kept", "with it alone")
-    drawing = Figure(figsize=(10.5, 4.45), layout="constrained", facecolor="white")
+    *_, tall, wide = (1, 1, *result.saliency.shape[1:])
+    shown = 3.4 * min(max(tall / wide, 0.2), 2.0) if result.saliency.ndim > 2 else 3.4
+    drawing = Figure(figsize=(10.5, shown + 1.05), layout="constrained", facecolor="white")
     left, middle, right = drawing.subplots(1, 3)
     draw = _draw_signal if result.saliency.ndim == 2 else _draw_image
     limits = (float(result.images[row].min()), float(result.images[row].max()))

@@ -6,8 +6,6 @@ against PyTorch, and top-1 on the shared photos, if there.
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.common import data_folder
+from benchmarks.networks import exported
 from blackbox_explain import BlackBox, InputSpec, load_images, wrap
 from blackbox_explain.samples import MODEL
 
@@ -45,21 +44,8 @@ def pytorch_box(device: str | None = None) -> BlackBox:
 
 def build() -> onnx.ModelProto:
     """Export the network, with its softmax, its large weights in float16 and cast on load."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            torch.nn.Sequential(network(), torch.nn.Softmax(dim=1)),
-            (torch.zeros(1, 3, 224, 224),),
-            buffer,  # type: ignore[arg-type]
-            dynamo=False,
-            opset_version=18,
-            input_names=["images"],
-            output_names=["probabilities"],
-            dynamic_axes={"images": {0: "N"}, "probabilities": {0: "N"}},
-        )
-    exported = onnx.load_model_from_string(buffer.getvalue())
-    graph = exported.graph
+    whole = torch.nn.Sequential(network(), torch.nn.Softmax(dim=1))
+    graph = graph = exported(whole, (3, 224, 224), names=("images", "probabilities")).graph
     halves: list[onnx.TensorProto] = []
     casts: list[onnx.NodeProto] = []
     for tensor in graph.initializer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-__all__ = ["GoogLeNet", "MobileNetV3", "ResNet18", "googlenet"]
+__all__ = ["GoogLeNet", "MobileNetV3", "ResNet18", "exported", "googlenet"]
 
 INCEPTIONS = {
     "3a": (192, 64, 96, 128, 16, 32, 32),
@@ -25,6 +27,26 @@ INCEPTIONS = {
     "5b": (832, 384, 192, 384, 48, 128, 128),
 }
 """Inputs, then outputs of 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5 and pool projection."""
+
+
+def exported(
+    model: nn.Module, shape: tuple[int, ...], opset: int = 18, names: tuple[str, str] = ("x", "y")
+) -> onnx.ModelProto:
+    """Export a module by the TorchScript exporter, batch size free."""
+    buffer: Any = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter says that it is the older of two
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, *shape),),
+            buffer,
+            dynamo=False,
+            opset_version=opset,
+            input_names=[names[0]],
+            output_names=[names[1]],
+            dynamic_axes={name: {0: "N"} for name in names},
+        )
+    return onnx.load_model_from_string(buffer.getvalue())
 
 
 class Inception(nn.Module):

@@ -6,12 +6,10 @@ Run with ``python -m benchmarks.onnx_gradient``; every ratio is of two times tak
 from __future__ import annotations
 
 import copy
-import io
 import json
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.common import data_folder, machine, store
 from benchmarks.efficientnet_lite0 import network as efficientnet
-from benchmarks.networks import MobileNetV3, ResNet18, googlenet
+from benchmarks.networks import MobileNetV3, ResNet18, exported, googlenet
 from blackbox_explain import DifferentiableBlackBox, InputSpec, wrap
 
 console = Console(width=140, highlight=False)
@@ -43,24 +41,6 @@ class Pair:
     onnx: DifferentiableBlackBox
 
 
-def exported(model: torch.nn.Module, spec: InputSpec) -> onnx.ModelProto:
-    """Export a module by the TorchScript exporter, batch size free."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            (torch.zeros(1, *spec.shape),),
-            buffer,  # type: ignore[arg-type]
-            dynamo=False,
-            opset_version=18,
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
-        )
-    return onnx.load_model_from_string(buffer.getvalue())
-
-
 def pairs() -> dict[str, Pair]:
     """Return the networks that are compared."""
     spec = InputSpec((3, 224, 224))
@@ -69,8 +49,8 @@ def pairs() -> dict[str, Pair]:
     own: Any = wrap("efficientnet-lite0", cache=False)
     found = {
         "efficientnet-lite0": Pair(_torch(efficientnet(), own.spec, "softmax"), own),
-        "mobilenet-v3": Pair(_torch(mobile, spec, "softmax"), _onnx(exported(mobile, spec), spec, "softmax")),
-        "resnet-18": Pair(_torch(residual, spec, "softmax"), _onnx(exported(residual, spec), spec, "softmax")),
+        "mobilenet-v3": Pair(_torch(mobile, spec, "softmax"), _onnx(exported(mobile, spec.shape), spec, "softmax")),
+        "resnet-18": Pair(_torch(residual, spec, "softmax"), _onnx(exported(residual, spec.shape), spec, "softmax")),
     }
     path = data_folder() / "googlenet" / "googlenet_bvlc.onnx"
     if path.is_file():

@@ -100,6 +100,7 @@ def test_weights_beside_the_model_are_read_and_those_elsewhere_are_not(tmp_path:
         ("m (float[N,9] x) => (float[N,2] y) { y = Gemm(x, w) }", "with 2 axes"),
         ("m (int64[N,3,8,8] x) => (float[N,3,8,8] y) { y = Cast<to=1>(x) }", "of type int64"),
         ("m (string[N,3,8] x) => (string[N,3,8] y) { y = Identity(x) }", "of type string"),
+        (f"m ({IMAGE}) => (string[N,3] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = Cast<to=8>(f) }}", "string"),
         (f"m ({IMAGE}) => (seq(float[N,3]) y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = SequenceConstruct(f) }}", "sequence"),
         (f"m ({IMAGE}) => (float[N,100,4] boxes, int64[N,100] classes) {{ boxes = Identity(x)\nclasses = Cast<to=7>(x) }}", "boxes"),
         (f"m ({IMAGE}) => (int64[N] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = ArgMax<axis=1, keepdims=0>(f) }}", "int64"),

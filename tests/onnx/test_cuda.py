@@ -18,6 +18,7 @@ from tests.onnx.test_networks import error, exported, gradients, made
 
 pytestmark = [
     pytest.mark.gpu,
+    # ONNX Runtime for CPUs alone is what most machines have.
     pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no CUDA here"),
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import warnings
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 import blackbox_explain as bx
+from benchmarks import networks
 from tests.onnx.architectures import NETWORKS
 
 IMAGES = 8
@@ -30,26 +30,20 @@ def made(name: str) -> torch.nn.Module:
 
 
 def exported(network: torch.nn.Module, shape: tuple[int, ...], exporter: str, opset: int) -> onnx.ModelProto:
-    images = torch.zeros(2, *shape)
+    if exporter == "torchscript":
+        return networks.exported(network, shape, opset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        if exporter == "dynamo":
-            program = torch.onnx.export(
-                network,
-                (images,),
-                dynamo=True,
-                opset_version=opset,
-                verbose=False,
-                dynamic_shapes=({0: torch.export.Dim("N")},),
-            )
-            return program.model_proto
-        buffer = io.BytesIO()
-        torch.onnx.export(
-            network, (images,), buffer, dynamo=False, opset_version=opset, input_names=["x"], output_names=["y"],
-            dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
-        )  # fmt: skip
-        return onnx.load_model_from_string(buffer.getvalue())
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(2, *shape),),
+            dynamo=True,
+            opset_version=opset,
+            verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+        )
+    return program.model_proto
 
 
 def gradients(network: torch.nn.Module, images: np.ndarray, weights: np.ndarray, dtype: torch.dtype) -> np.ndarray:

@@ -15,8 +15,7 @@ import pytest
 import blackbox_explain as bx
 from benchmarks.common import confident_photos, data_folder
 from benchmarks.efficientnet_lite0 import build, pytorch_box, top1
-from benchmarks.networks import googlenet
-from benchmarks.onnx_gradient import exported
+from benchmarks.networks import exported, googlenet
 from blackbox_explain import samples
 from tests.onnx.test_networks import error
 
@@ -73,7 +72,7 @@ def test_the_embedded_default_is_as_often_right(default_box: Any) -> None:
 
 def test_gradients_of_efficientnet(shared_photos: list[Path]) -> None:
     network: Any = pytorch_box()
-    box = bx.wrap(exported(network.module, network.spec), spec=network.spec, activation="softmax", cache=False)
+    box = bx.wrap(exported(network.module, network.spec.shape), spec=network.spec, activation="softmax", cache=False)
     against_torch(box, network, bx.load_images(shared_photos[:24], box.spec))
 
 

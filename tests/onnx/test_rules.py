@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -36,8 +37,8 @@ def check(case: Case, tolerance: float = 2e-5) -> None:
         assert abs(found - expected) <= tolerance * scale, f"{found} against {expected} in {case}"
 
 
-def _shape(model: object, images: np.ndarray) -> tuple[int, ...]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
+def _shape(model: onnx.ModelProto, images: np.ndarray) -> tuple[int, ...]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"x": images})[0].shape
 
 

@@ -84,10 +84,11 @@ def _prune(graph: onnx.GraphProto) -> None:
     kept = nodes[::-1]
     del graph.node[:]
     graph.node.extend(kept)
-    for stored in (graph.initializer, graph.value_info):
+    fields: tuple[Any, ...] = (graph.initializer, graph.value_info)
+    for stored in fields:
         keep = [one for one in stored if one.name in needed]
         del stored[:]
-        stored.extend(keep)  # type: ignore[arg-type]
+        stored.extend(keep)
     first = inputs_of(graph)
     del graph.input[:]
     graph.input.extend(first)

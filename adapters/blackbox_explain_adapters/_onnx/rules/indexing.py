@@ -33,7 +33,8 @@ def _gather(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     if not places:
         g = tape.op("Unsqueeze", g, tape.ints([axis]))
     elif len(places) > 1:
-        g = tape.reshape(g, [*shape[:axis], int(np.prod(places, dtype=int)), *shape[axis + 1 :]])  # type: ignore[arg-type]
+        count = int(np.prod([size or 0 for size in places]))
+        g = tape.reshape(g, [*shape[:axis], count, *shape[axis + 1 :]])
     flat = tape.constants[index].reshape(-1) if index in tape.constants else tape.op("Reshape", index, tape.ints([-1]))
     return [tape.place(g, x, axis, flat), ""]
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from blackbox_explain.activations import ACTIVATIONS, Activation
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError
 
-__all__ = [
-    "BlackBox",
-    "Described",
-    "DifferentiableBlackBox",
-    "InputSpec",
-    "Preprocessing",
-    "check_images",
-    "check_scores",
-    "in_fixed_batches",
-]
+__all__ = ["BlackBox", "DifferentiableBlackBox", "InputSpec", "Preprocessing", "check_images"]
 
 
 @dataclass(frozen=True)
@@ -140,68 +129,6 @@ class InputSpec:
         return self.shape[1:]
 
 
-@dataclass(frozen=True)
-class Described:
-    """What the caller of `wrap` said of a model; an adapter adds what the model itself tells.
-
-    Attributes
-    ----------
-    shape, bounds, preprocessing, class_names
-        As in `InputSpec`; None where nothing was said.
-    activation
-        As in `wrap`.
-    """
-
-    shape: tuple[int, ...] | None = None
-    bounds: tuple[float, float] | None = None
-    preprocessing: Preprocessing | None = None
-    class_names: tuple[str, ...] | None = None
-    activation: Activation = "auto"
-
-    def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise InputError("There is no such activation", got=repr(self.activation), expected=", ".join(ACTIVATIONS))
-
-    def spec(self, seen_shape: tuple[int | None, ...] | None = None) -> tuple[InputSpec, tuple[str, ...]]:
-        """Join what was said with what was seen.
-
-        Parameters
-        ----------
-        seen_shape
-            Shape of one image as the model tells it, None for what is free, or None if it tells nothing.
-
-        Returns
-        -------
-        spec
-            The whole description.
-        assumptions
-            One sentence for each part that neither said.
-
-        Raises
-        ------
-        InputError
-            If nobody told the shape, or both did and differ.
-        """
-        told = None if seen_shape is None or None in seen_shape else tuple(size or 0 for size in seen_shape)
-        shape = self.shape or told
-        if shape is None:
-            raise InputError(
-                "The model does not tell the shape of its images",
-                expected="channels first, without the batch",
-                hint="wrap(model, shape=(3, 224, 224)), or --shape 3,224,224",
-            )
-        seen = seen_shape if seen_shape is not None else shape
-        if len(seen) != len(shape) or any(a not in (None, b) for a, b in zip(seen, shape, strict=True)):
-            raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen))
-        assumptions: list[str] = []
-        if self.preprocessing is None:
-            assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
-        if self.bounds is None:
-            assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
-        spec = InputSpec(shape, self.bounds or (0.0, 1.0), self.preprocessing or Preprocessing(), self.class_names)
-        return spec, tuple(assumptions)
-
-
 @runtime_checkable
 class BlackBox(Protocol):
     """All that a score-only model needs.
@@ -267,39 +194,3 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
             else "undo any normalisation: the box does it",
         )
     return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
-
-
-def check_scores(scores: Array, count: int, origin: str) -> None:
-    """Raise `ModelError` unless `scores` is (count, K) with K at least 1; values are not looked at."""
-    shape = tuple(getattr(scores, "shape", ()))
-    if len(shape) != 2 or shape[0] != count or shape[1] < 1:
-        raise ModelError(
-            f"{origin} does not answer like a classifier",
-            got=f"outputs of shape {shape} for {count} images",
-            expected=f"({count}, K): one row of K class scores per image",
-            hint="wrap a function that picks and reshapes the class scores",
-        )
-
-
-def in_fixed_batches(call: Any, size: int, *arrays: Array) -> tuple[Array, ...]:
-    """Run `call` on models whose batch size is fixed: pad the last batch by repetition, crop its answer.
-
-    Parameters
-    ----------
-    call
-        Takes arrays with `size` rows each, returns a tuple of arrays with `size` rows each.
-    size
-        The model's batch size.
-    arrays
-        Arrays with the same number of rows, at least one.
-    """
-    xp = namespace(arrays[0])
-    pieces: list[Sequence[Array]] = []
-    count = arrays[0].shape[0]
-    for first in range(0, count, size):
-        rows = [array[first : first + size, ...] for array in arrays]
-        have = rows[0].shape[0]
-        if have < size:
-            rows = [xp.concat([row] + [row[-1:, ...]] * (size - have), axis=0) for row in rows]
-        pieces.append([answer[:have, ...] for answer in call(*rows)])
-    return tuple(xp.concat(list(parts), axis=0) for parts in zip(*pieces, strict=True))

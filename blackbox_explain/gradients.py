@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.adapting import check_scores
 from blackbox_explain.arrays import Array, channel_products, namespace, to_numpy
-from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_scores
+from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, NoGradientError, OutOfMemoryError
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.masks import Upsampling

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from blackbox_explain.activations import Activation
-from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing
+from blackbox_explain.adapting import Described
+from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
 from blackbox_explain.inspection import Inspection
 
@@ -24,6 +25,7 @@ __all__ = [
     "FORMATS",
     "INSPECTORS",
     "MODELS",
+    "SCHEMES",
     "Adapter",
     "entry_points",
     "inspect_file",
@@ -35,7 +37,14 @@ ADAPTERS = "blackbox_explain.adapters"
 """Entry points named by a framework's import root; each loads an `Adapter`."""
 
 FORMATS = "blackbox_explain.formats"
-"""Entry points named by a file suffix without its dot; each loads a function (path) -> model."""
+"""Entry points named by a file suffix without its dot, or by what a folder holds (`FOLDERS`); each loads a function
+(path, **options) -> model."""
+
+FOLDERS = {"saved_model.pb": "saved_model"}
+"""Formats that are folders, by a file in them."""
+
+SCHEMES = "blackbox_explain.schemes"
+"""Entry points named by what stands before the first colon of an address; each loads an `Adapter` that takes it."""
 
 BYTES = "onnx"
 """The format that a model given as bytes is in."""
@@ -49,6 +58,16 @@ INSPECTORS = "blackbox_explain.inspectors"
 DEFAULT_MODEL = "efficientnet-lite0"
 
 CALLABLE = "callable"
+
+EXTRAS = {
+    "onnxruntime": "onnx",
+    "platformdirs": "onnx",
+    "keras": "tensorflow",
+    "ai_edge_litert": "tflite",
+    "httpx": "http",
+    "tenacity": "http",
+}
+"""What to install for a module that is missing, where the extra has another name."""
 
 
 class Adapter(Protocol):
@@ -78,7 +97,9 @@ def wrap(
         A ``torch.nn.Module``, TorchScript module or ``torch.export`` program; an ``onnx.ModelProto``, its bytes, or an
         ``onnxruntime.InferenceSession``; a function from images to scores; the path of a ``.onnx``, ``.pt2`` or
         TorchScript file; the name of an embedded model, such as "efficientnet-lite0"; or a string "module:function",
-        where the function returns any of these.
+        where the function returns any of these.  A Keras model, ``tf.Module`` or concrete function; a scikit-learn
+        classifier; the path of a ``.keras``, ``.h5`` or ``.tflite`` file or of a SavedModel folder; the address of an
+        endpoint, "http://..."; a command, "command:./classify --fast".
     spec
         Shape, bounds, preprocessing and class names at once, instead of the four parameters below.
     shape
@@ -93,8 +114,10 @@ def wrap(
         ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
     **options
         For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
-        ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; for a function
-        ``gradient``, which is called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; ``signature`` for
+        SavedModels, ``allow_lambda`` for Keras files; ``timeout``, ``retries``, ``concurrency`` and
+        ``images_per_request`` for endpoints and commands; for a function ``fixed_batch``, and ``gradient``, which is
+        called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
 
     Returns
     -------
@@ -122,22 +145,17 @@ def wrap(
         named = {one.name: one for one in entry_points(MODELS)}
         if text in named:
             return _named_model(named[text], described, options)
-        model = _from_text(text, sorted(named))
+        schemes = {one.name: one for one in entry_points(SCHEMES)}
+        if (scheme := text.partition(":")[0]) in schemes:
+            return _adapted(_load(schemes[scheme]), text, described, options)
+        model = _from_text(text, sorted(named), options)
     elif isinstance(model, bytes):
         model = _reader(BYTES)(model)
     if isinstance(model, BlackBox):
         if described != Described() or options:
             raise InputError("A black box knows its own input", got="one, and a description", expected="it alone")
         return model
-    adapter = _adapter_for(model)
-    known = inspect.signature(adapter).parameters
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        own = [name for name, one in known.items() if one.kind is one.KEYWORD_ONLY]
-        raise InputError(
-            "The adapter of this model has no such option", got=", ".join(unknown), expected=", ".join(own) or "none"
-        )
-    return adapter(model, described, **options)
+    return _adapted(_adapter_for(model), model, described, options)
 
 
 def entry_points(group: str) -> tuple[EntryPoint, ...]:
@@ -189,21 +207,39 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
     return _load(point)(**options)
 
 
-def _from_text(text: str, named: Sequence[str]) -> Any:
+def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
+    known = inspect.signature(adapter).parameters
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        own = [name for name, one in known.items() if one.kind is one.KEYWORD_ONLY]
+        raise InputError(
+            "The adapter of this model has no such option", got=", ".join(unknown), expected=", ".join(own) or "none"
+        )
+    return adapter(model, described, **options)
+
+
+def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
+    """Read a model; the options that its reader knows are taken out of `options`."""
     path = Path(text)
     readers = {one.name for one in entry_points(FORMATS)}
-    suffix = path.suffix.lower().lstrip(".")
+    held = next((name for file, name in FOLDERS.items() if (path / file).is_file()), None)
+    suffix = held or path.suffix.lower().lstrip(".")
     if suffix in readers:
-        if not path.is_file():
+        if held is None and not path.is_file():
             raise UnsupportedModelError("There is no such model file", got=text)
-        return _reader(suffix)(path)
+        reader = _reader(suffix)
+        known = inspect.signature(reader).parameters
+        return reader(path, **{name: options.pop(name) for name in list(options) if name in known})
+    if path.is_dir():
+        expected = " or ".join(f"a folder with {file}" for file in FOLDERS)
+        raise UnsupportedModelError("This folder holds no model", got=text, expected=expected)
     if ":" in text and not path.exists():
         return _from_function(text)
-    files = ", ".join(f".{one}" for one in sorted(readers))
+    files = ", ".join(f".{one}" for one in sorted(readers - set(FOLDERS.values())))
     raise UnsupportedModelError(
         "This names no model",
         got=repr(text),
-        expected=f"a file ({files}), module:function, or a name ({', '.join(named)})",
+        expected=f"a file or folder ({files}), an address, module:function, or a name ({', '.join(named)})",
     )
 
 
@@ -264,7 +300,7 @@ def _load(point: EntryPoint) -> Any:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", point.module.partition(".")[0]):
             raise
-        extra = "onnx" if missing in ("onnx", "onnxruntime", "platformdirs") else missing
         raise BackendMissingError(
-            f"The model needs {missing}, which is not installed", hint=f"pip install 'blackbox-explain[{extra}]'"
+            f"The model needs {missing}, which is not installed",
+            hint=f"pip install 'blackbox-explain[{EXTRAS.get(missing, missing)}]'",
         ) from error

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.activations import Activation, activate, activation_adjoint, choose_activation
+from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array
-from blackbox_explain.blackbox import BlackBox, Described, InputSpec, check_scores
+from blackbox_explain.blackbox import BlackBox, InputSpec
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
 
@@ -19,6 +20,7 @@ def wrap_callable(
     described: Described,
     *,
     gradient: Callable[[Array, Array], Array] | None = None,
+    fixed_batch: int | None = None,
 ) -> BlackBox:
     """Wrap a function.
 
@@ -31,27 +33,46 @@ def wrap_callable(
     gradient
         ``gradient(images, weights) -> d Σ(weights · model(images)) / d images``, with `images` as `model` gets them
         and weights (N, K); None for a score-only black box.
+    fixed_batch
+        The one N that the function takes: other batches are padded and cropped.  None if it takes any.
     """
     spec, assumptions = described.spec()
     if gradient is None:
-        return CallableBlackBox(model, spec, described.activation, assumptions)
-    return DifferentiableCallable(model, spec, described.activation, assumptions, gradient)
+        return CallableBlackBox(model, spec, described.activation, assumptions, fixed_batch)
+    return DifferentiableCallable(model, gradient, spec, described.activation, assumptions, fixed_batch)
 
 
 class CallableBlackBox:
-    """A score-only black box around a function."""
+    """A score-only black box around a function.
+
+    Parameters
+    ----------
+    function
+        As `wrap_callable` describes it.
+    spec, activation, assumptions
+        Of the black box.
+    batch
+        The one N that `function` takes, or None.
+    """
 
     def __init__(
-        self, function: Callable[[Array], Array], spec: InputSpec, activation: Activation, assumptions: tuple[str, ...]
+        self,
+        function: Callable[[Array], Array],
+        spec: InputSpec,
+        activation: Activation = "auto",
+        assumptions: tuple[str, ...] = (),
+        batch: int | None = None,
     ) -> None:
         self.spec = spec
         self.activation: Activation = activation
         self.assumptions = assumptions
         self._function = function
+        self._batch = batch
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
-        return self._activated(self.spec.preprocessing.forward(images))
+        check_batch(images, self.spec)
+        return in_batches(lambda rows: (self._activated(self.spec.preprocessing.forward(rows)),), self._batch, images)[0]
 
     def _activated(self, inputs: Array) -> Array:
         outputs = self._function(inputs)
@@ -66,13 +87,21 @@ class CallableBlackBox:
 class DifferentiableCallable(CallableBlackBox):
     """A function together with its vector-Jacobian product."""
 
-    def __init__(self, *parts: Any) -> None:
-        *rest, self._gradient = parts
-        super().__init__(*rest)
+    def __init__(
+        self, function: Callable[[Array], Array], gradient: Callable[[Array, Array], Array], *described: Any
+    ) -> None:
+        super().__init__(function, *described)
+        self._gradient = gradient
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
-        inputs = self.spec.preprocessing.forward(images)
-        scores = self._activated(inputs)
-        by_outputs = activation_adjoint(scores, weights, self.activation)
-        return scores, self.spec.preprocessing.adjoint(self._gradient(inputs, by_outputs))
+        check_batch(images, self.spec)
+
+        def call(rows: Array, chosen: Array) -> tuple[Array, Array]:
+            inputs = self.spec.preprocessing.forward(rows)
+            scores = self._activated(inputs)
+            by_outputs = activation_adjoint(scores, chosen, self.activation)
+            return scores, self.spec.preprocessing.adjoint(self._gradient(inputs, by_outputs))
+
+        scores, gradient = in_batches(call, self._batch, images, weights)
+        return scores, gradient

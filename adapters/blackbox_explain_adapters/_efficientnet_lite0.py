@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-from blackbox_explain.blackbox import BlackBox, Described, Preprocessing
+from blackbox_explain.adapting import Described
+from blackbox_explain.blackbox import BlackBox, Preprocessing
 from blackbox_explain.samples import MODEL
 from blackbox_explain_adapters._onnx.box import wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model

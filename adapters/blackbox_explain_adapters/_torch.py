@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array
-from blackbox_explain.blackbox import Described, InputSpec, check_scores, in_fixed_batches
+from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
@@ -158,13 +159,14 @@ class TorchBlackBox:
         return f"sha256:{digest.hexdigest()}"
 
     def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        check_batch(arrays[0], self.spec)
         with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
                 # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
                 size = self._fixed_batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
-                return in_fixed_batches(call, size, *safe) if size else call(*safe)
+                return in_batches(call, size, *safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
             except RuntimeError as error:

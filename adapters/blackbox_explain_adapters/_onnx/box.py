@@ -12,8 +12,9 @@ import onnx
 import onnxruntime
 
 from blackbox_explain.activations import Activation
+from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array, namespace
-from blackbox_explain.blackbox import BlackBox, Described, InputSpec, Preprocessing, check_scores, in_fixed_batches
+from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
@@ -172,7 +173,8 @@ class OnnxBlackBox:
         def call(*rows: Array) -> tuple[Array, ...]:
             return tuple(session.run(dict(zip(names, rows, strict=True))))
 
-        answers = in_fixed_batches(call, self._parts.batch, *arrays) if self._parts.batch else call(*arrays)
+        check_batch(arrays[0], self.spec)
+        answers = in_batches(call, self._parts.batch, *arrays)
         check_scores(answers[0], arrays[0].shape[0], "The model")
         given = arrays[0].dtype
         xp = namespace(answers[0])

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from blackbox_explain.blackbox import Described
+from blackbox_explain.adapting import Described
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx

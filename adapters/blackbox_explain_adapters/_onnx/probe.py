@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 
 from blackbox_explain.activations import Activation, choose_activation
-from blackbox_explain.blackbox import InputSpec, in_fixed_batches
+from blackbox_explain.adapting import in_batches, plain_images
+from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
 from blackbox_explain_adapters._onnx.session import Provider, Session
@@ -92,12 +93,8 @@ def _run(
 ) -> Probed:
     raw = pixels_to_scores(model, signature, spec, "none")
     session = Session(raw.SerializeToString(), providers, threads)
-    low, high = spec.bounds
-    plain = [np.full(spec.shape, low + share * (high - low)) for share in (0.0, 0.5, 1.0)]
-    noise = np.random.default_rng(0).uniform(low, high, spec.shape)
-    images = np.stack([*plain, noise]).astype(np.float32)
-    size = signature.batch or len(images)
-    (outputs,) = in_fixed_batches(lambda rows: (session.run({IMAGES: rows})[0],), size, images)
+    images = plain_images(spec)
+    (outputs,) = in_batches(lambda rows: (session.run({IMAGES: rows})[0],), signature.batch, images)
     shape = tuple(outputs.shape)
     if len(shape) < 2 or shape[0] != len(images) or sum(axis != 1 for axis in shape[1:]) > 1:
         raise UnsupportedModelError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from blackbox_explain.activations import Activation
+from blackbox_explain.adapting import layout_of
 from blackbox_explain.blackbox import Preprocessing
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.prepare import inputs_of
@@ -134,18 +134,10 @@ def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signatu
         raise UnsupportedModelError(
             "The model does not read images", got=f"{source.name!r} with {len(sizes)} axes", expected="(N, C, ...)"
         )
-    image, layout = _channels_first(sizes[1:])
+    image, layout = layout_of(sizes[1:])
     chosen, notes = _scores(model, output)
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
     return Signature(source.name, dtype, sizes[0], image, layout, chosen, head_of(model.graph, chosen), notes)
-
-
-def _channels_first(
-    sizes: Sequence[int | None],
-) -> tuple[tuple[int | None, ...], Literal["channels_first", "channels_last"]]:
-    if sizes[0] not in (1, 3, 4) and sizes[-1] in (1, 3, 4):
-        return (sizes[-1], *sizes[:-1]), "channels_last"
-    return tuple(sizes), "channels_first"
 
 
 def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str, ...]]:

@@ -72,7 +72,11 @@ class CallableBlackBox:
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         check_batch(images, self.spec)
-        return in_batches(lambda rows: (self._activated(self.spec.preprocessing.forward(rows)),), self._batch, images)[0]
+
+        def call(rows: Array) -> tuple[Array]:
+            return (self._activated(self.spec.preprocessing.forward(rows)),)
+
+        return in_batches(call, self._batch, images)[0]
 
     def _activated(self, inputs: Array) -> Array:
         outputs = self._function(inputs)

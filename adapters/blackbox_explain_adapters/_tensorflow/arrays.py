@@ -1,0 +1,57 @@
+"""Arrays of any library into TensorFlow and its answers back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from array_api_compat import is_torch_array
+
+from blackbox_explain.arrays import Array
+
+__all__ = ["answer_like", "as_tensor"]
+
+ALIGNMENT = 64
+"""TensorFlow ends the process where a tensor that it did not allocate begins elsewhere."""
+
+
+def as_tensor(array: Array, dtype: tf.DType) -> tf.Tensor:
+    """Return an array as a tensor: without a copy where TensorFlow can use the memory for as long as a call takes.
+
+    Parameters
+    ----------
+    array
+        NumPy or PyTorch; a tensor of PyTorch stays on its device.
+    dtype
+        To compute in.
+    """
+    if is_torch_array(array):
+        return _from_torch(array.detach(), dtype)
+    host = np.ascontiguousarray(array, dtype=dtype.as_numpy_dtype)
+    aligned = host.ctypes.data % ALIGNMENT == 0 and host.flags.writeable
+    return tf.experimental.dlpack.from_dlpack(host.__dlpack__()) if aligned else tf.constant(host)
+
+
+def answer_like(answer: tf.Tensor, given: Array) -> Array:
+    """Return an answer in the library, type and device of `given`: a copy, because a model may hand back its input."""
+    if is_torch_array(given):
+        import torch
+
+        if given.device.type == "cpu" or "GPU" not in answer.device:
+            return torch.from_numpy(answer.numpy()).to(device=given.device, dtype=given.dtype)
+        tf.test.experimental.sync_devices()
+        return torch.from_dlpack(tf.experimental.dlpack.to_dlpack(answer)).to(given.device, given.dtype, copy=True)
+    return answer.numpy().astype(given.dtype, copy=False)
+
+
+def _from_torch(array: Any, dtype: tf.DType) -> tf.Tensor:
+    import torch
+
+    array = array.to(getattr(torch, dtype.name)).contiguous()
+    if array.data_ptr() % ALIGNMENT:
+        array = array.clone()
+    if array.device.type != "cpu":
+        # The two libraries know nothing of each other's streams.
+        torch.cuda.current_stream(array.device).synchronize()
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

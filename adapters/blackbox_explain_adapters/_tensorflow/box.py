@@ -1,0 +1,257 @@
+"""TensorFlow models as black boxes, with exact gradients where one flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import tensorflow as tf
+
+from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches, plain_images
+from blackbox_explain.arrays import Array
+from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.errors import (
+    BlackBoxExplainError,
+    InputError,
+    ModelError,
+    OutOfMemoryError,
+    UnsupportedModelError,
+)
+from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
+from blackbox_explain_adapters._tensorflow.fingerprint import captured, changes_variables, digest
+from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function, trace
+from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
+from blackbox_explain_adapters._tensorflow.signature import source_of
+from blackbox_explain_adapters._tensorflow.source import Source, readings, short
+
+__all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
+
+
+def wrap_tensorflow(
+    model: Any, described: Described, *, signature: str | None = None, device: str | None = None
+) -> BlackBox:
+    """Wrap a classifier of TensorFlow.
+
+    Parameters
+    ----------
+    model
+        ``tf.Module`` with ``__call__``, ``tf.function``, concrete function, or what ``tf.saved_model.load`` returns.
+    described
+        What the caller said of its input; a traced function or SavedModel tells its shape.
+    signature
+        Of a SavedModel, by name; None takes the one for serving.
+    device
+        ``"cpu"``, ``"gpu:0"``; None leaves it to TensorFlow.
+
+    Returns
+    -------
+    BlackBox
+        Differentiable if a gradient reaches the images; else score-only, and asking it for a gradient raises the
+        reason.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If nothing there reads one array of images and answers with class scores.
+    InputError
+        If shape or device do not fit.
+    """
+    return box_of(source_of(model, signature), described, device)
+
+
+def box_of(
+    source: Source, described: Described, device: str | None = None, stored: Callable[[], tuple[Any, ...]] | None = None
+) -> BlackBox:
+    """Trace a model, look at its answers to a few plain images, and return its black box.
+
+    Parameters
+    ----------
+    source
+        The model.
+    described, device
+        As in `wrap_tensorflow`.
+    stored
+        Returns what ``__reduce__`` does, for models that can be pickled.
+    """
+    place = _device(device)
+    with tf.device(place):
+        traced, outputs = _tried(source, described)
+        activation, notes = described.activation, traced.notes
+        if activation == "auto":
+            activation, reason = choose_activation(outputs)
+            notes = (*notes, reason)
+        parts = _Parts(
+            source.owner,
+            traced,
+            traced.reading.spec,
+            activation,
+            (*traced.reading.assumptions, *notes),
+            scores_function(traced, activation),
+            place,
+            stored,
+        )
+        try:
+            gradient = gradient_function(traced, activation, outputs.shape[1])
+            box = DifferentiableTensorFlow(parts, gradient)
+            # Some operations have a gradient on paper, and none on this device.
+            one = plain_images(box.spec)[:1]
+            box.scores_and_gradient(one, np.ones((1, outputs.shape[1]), np.float32))
+        except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
+            return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
+    return box
+
+
+@dataclass(frozen=True)
+class _Parts:
+    owner: Any
+    traced: Traced
+    spec: InputSpec
+    activation: Activation
+    assumptions: tuple[str, ...]
+    scores: Any
+    place: str | None
+    stored: Callable[[], tuple[Any, ...]] | None
+
+
+class TensorFlowBlackBox:
+    """A TensorFlow model that gives scores.
+
+    Notes
+    -----
+    All that runs was traced when the box was made, for a free batch size or for the one that the model has.
+    """
+
+    def __init__(self, parts: _Parts, refusal: BlackBoxExplainError | None = None) -> None:
+        self.spec = parts.spec
+        self.activation: Activation = parts.activation
+        self.assumptions = parts.assumptions
+        self.no_gradient = refusal
+        self._parts = parts
+
+    def scores(self, images: Array) -> Array:
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
+        return self._run(lambda images: (self._parts.scores(images),), images)[0]
+
+    def fingerprint(self) -> str:
+        """Return a digest of the graph and its weights."""
+        return digest(self._parts.traced.model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._parts.stored is None:
+            _refuse_pickling(self._parts.owner)
+        return self._parts.stored()
+
+    def _run(self, function: Callable[..., tuple[tf.Tensor, ...]], *arrays: Array) -> tuple[Array, ...]:
+        check_batch(arrays[0], self.spec)
+        if tf.is_tensor(arrays[0]):
+            # Tensors have no namespace of the array API, in which batches are cut and filled.
+            found = self._run(function, *(np.asarray(one) for one in arrays))
+            return tuple(tf.constant(one) for one in found)
+
+        def call(*rows: Array) -> tuple[Array, ...]:
+            answers = function(*(as_tensor(one, self._parts.traced.dtype) for one in rows))
+            return tuple(answer_like(one, rows[0]) for one in answers)
+
+        try:
+            with tf.device(self._parts.place):
+                answers = in_batches(call, self._parts.traced.reading.batch, *arrays)
+        except tf.errors.ResourceExhaustedError as error:
+            raise OutOfMemoryError("Memory ran out", got=f"a batch of {arrays[0].shape[0]}") from error
+        except tf.errors.OpError as error:
+            raise ModelError("TensorFlow cannot run the model", got=short(error)) from error
+        check_scores(answers[0], arrays[0].shape[0], "The model")
+        return answers
+
+
+class DifferentiableTensorFlow(TensorFlowBlackBox):
+    """A TensorFlow model that gives scores and gradients."""
+
+    def __init__(self, parts: _Parts, gradient: Any) -> None:
+        super().__init__(parts)
+        self._gradient = gradient
+
+    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
+        scores, gradient = self._run(self._gradient, images, weights)
+        return scores, gradient
+
+
+def _tried(source: Source, described: Described) -> tuple[Traced, np.ndarray[Any, Any]]:
+    """Return the first reading that works, and the outputs (N, K) for a few plain images."""
+    failure: Exception | None = None
+    for reading in readings(source, described):
+        try:
+            traced = trace(source, reading)
+            return traced, _outputs(traced)
+        except (UnsupportedModelError, tf.errors.OpError) as error:
+            failure = failure or error
+    if isinstance(failure, UnsupportedModelError):
+        raise failure
+    raise ModelError("TensorFlow cannot run the model", got=short(failure or RuntimeError())) from failure
+
+
+def _outputs(traced: Traced) -> np.ndarray[Any, Any]:
+    """Run a model once.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it has another number of rows than images, or writes to its variables, which are given their values back.
+    """
+    writes = changes_variables(traced.model)
+    before = captured(traced.model) if writes else []
+    forward = tf.function(traced.forward, input_signature=[traced.images()], autograph=False)
+    images = plain_images(traced.reading.spec)
+    (outputs,) = in_batches(
+        lambda rows: (forward(as_tensor(rows, traced.dtype)).numpy(),), traced.reading.batch, images
+    )
+    if writes:
+        _check_unchanged(before)
+    if outputs.shape[0] != len(images) or outputs.shape[1] < 1:
+        raise UnsupportedModelError(
+            "The model does not answer with class scores",
+            got=f"outputs of shape {outputs.shape} for {len(images)} images",
+            expected="(N, K): one row of class scores per image",
+        )
+    return outputs
+
+
+def _check_unchanged(before: list[tuple[Any, np.ndarray[Any, Any]]]) -> None:
+    changed = [(variable, value) for variable, value in before if not _same(variable, value)]
+    if not changed:
+        return
+    for variable, value in changed:
+        variable.assign(value)
+    raise UnsupportedModelError(
+        "The model changes its own variables when it is asked",
+        got=", ".join(variable.name for variable, _ in changed[:3]),
+        expected="a model at rest: an explanation leaves it as it was",
+        hint="wrap a function that does not train or count: wrap(tf.function(...), shape=...)",
+    )
+
+
+def _same(variable: Any, value: np.ndarray[Any, Any]) -> bool:
+    return variable is None or np.array_equal(variable.numpy(), value)
+
+
+def _device(device: str | None) -> str | None:
+    """Return a device by the name that TensorFlow has for it."""
+    if device is None:
+        return None
+    known = [one.name.removeprefix("/device:").lower() for one in tf.config.list_logical_devices()]
+    kind, _, index = str(device).lower().replace("cuda", "gpu").removeprefix("/").removeprefix("device:").partition(":")
+    if (wanted := f"{kind}:{index or 0}") not in known:
+        raise InputError("TensorFlow has no such device", got=f"device={device!r}", expected=" or ".join(known))
+    return f"/device:{wanted.upper()}"
+
+
+def _refuse_pickling(owner: Any) -> NoReturn:
+    raise UnsupportedModelError(
+        "This black box cannot be pickled",
+        got=f"one around a {type(owner).__name__}",
+        expected="a Keras model",
+        hint="save the model, and wrap its file where it is needed",
+    )

@@ -1,0 +1,216 @@
+"""Trace a model once, and build on that trace what goes from pixels to scores, and back to a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from blackbox_explain.activations import Activation
+from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
+from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats
+
+__all__ = ["Traced", "gradient_function", "scores_function", "trace"]
+
+NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
+
+ACTIVATE: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
+    "softmax": tf.nn.softmax,
+    "log_softmax": tf.nn.log_softmax,
+    "sigmoid": tf.sigmoid,
+    "none": tf.identity,
+}
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A model's graph.
+
+    Attributes
+    ----------
+    model
+        Concrete function from the model's own input to its outputs (N, K).
+    reading
+        How images become that input.
+    dtype
+        That images are computed in: the model's own precision if it is double, else single.
+    notes
+        What was guessed of its outputs.
+    """
+
+    model: Any
+    reading: Reading
+    dtype: tf.DType
+    notes: tuple[str, ...]
+
+    def images(self) -> tf.TensorSpec:
+        """Return what the functions on top of it read."""
+        return tf.TensorSpec((self.reading.batch, *self.reading.spec.shape), self.dtype, name="images")
+
+    def forward(self, images: tf.Tensor) -> tf.Tensor:
+        """Map pixels ``(N, *shape)`` to outputs (N, K)."""
+        floats = self._preprocessed(images)
+        wanted = self.model.inputs[0].dtype
+        floats = tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
+        return tf.cast(self.model(floats), self.dtype)
+
+    def differentiable(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the same function with a gradient: as if pixels were not rounded, where the model reads bytes.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the model does more with its bytes than to make floats of them.
+        """
+        if not self.model.inputs[0].dtype.is_integer:
+            return self.forward
+        model = taking_floats(self.model)
+
+        def forward(images: tf.Tensor) -> tf.Tensor:
+            floats = _clipped(self._preprocessed(images))
+            rounded = floats + tf.stop_gradient(tf.floor(floats) - floats)
+            return tf.cast(model(tf.cast(rounded, tf.float32)), self.dtype)
+
+        return forward
+
+    def _preprocessed(self, images: tf.Tensor) -> tf.Tensor:
+        """As `Preprocessing.forward`, in TensorFlow's operations."""
+        rules, rank = self.reading.spec.preprocessing, len(self.reading.spec.shape)
+        column = (-1,) + (1,) * (rank - 1)
+        if np.any(np.asarray(rules.mean) != 0):
+            images = images - tf.constant(np.reshape(rules.mean, column), self.dtype)
+        if np.any(np.asarray(rules.std) != 1):
+            images = images / tf.constant(np.reshape(rules.std, column), self.dtype)
+        if rules.channels == "BGR":
+            images = tf.reverse(images, axis=[1])
+        if rules.layout == "channels_last":
+            images = tf.transpose(images, [0, *range(2, rank + 1), 1])
+        return tf.reshape(images, (-1, *self.reading.sizes)) if len(self.reading.sizes) != rank else images
+
+
+def trace(source: Source, reading: Reading) -> Traced:
+    """Run the model's Python code, once, on a symbol of `reading`'s shape.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If that cannot be done, or what comes out is no (N, K).
+    """
+    notes: list[str] = []
+
+    def outputs(images: tf.Tensor) -> tf.Tensor:
+        return _rows(_among(source.call(images), notes))
+
+    spec = tf.TensorSpec((reading.batch, *reading.sizes), source.dtype, name="input")
+    try:
+        try:
+            model = tf.function(outputs, input_signature=[spec], autograph=False).get_concrete_function()
+        except tf.errors.OperatorNotAllowedInGraphError:
+            # Plain Python that asks tensors for their truth has to be rewritten.
+            notes.clear()
+            model = tf.function(outputs, input_signature=[spec], autograph=True).get_concrete_function()
+    except UnsupportedModelError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            "TensorFlow cannot trace this model",
+            got=short(error),
+            expected=f"a model that reads {spec.dtype.name} images of shape {spec.shape} in a tf.function",
+            hint="check shape=; a model that only runs eagerly is a function of NumPy arrays: "
+            "wrap(lambda images: model(images).numpy(), shape=...)",
+        ) from error
+    return Traced(model, reading, tf.float64 if source.dtype == tf.float64 else tf.float32, tuple(notes))
+
+
+def scores_function(traced: Traced, activation: Activation) -> Any:
+    """Return the concrete function from images to scores (N, K)."""
+
+    def scores(images: tf.Tensor) -> tf.Tensor:
+        return ACTIVATE[activation](traced.forward(images))
+
+    return tf.function(scores, input_signature=[traced.images()], autograph=False).get_concrete_function()
+
+
+def gradient_function(traced: Traced, activation: Activation, classes: int) -> Any:
+    """Return the concrete function from images and weights (N, K) to scores and d Σ(weights · scores) / d images.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If bytes cannot be differentiated through.
+    LookupError
+        If an operation has no gradient.
+    ModelError
+        If no gradient arrives at the images.
+    """
+    forward = traced.differentiable()
+
+    def scores_and_gradient(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            scores = ACTIVATE[activation](forward(images))
+            total = tf.reduce_sum(scores * weights)
+        gradient: Any = tape.gradient(total, images)
+        if gradient is None:
+            raise ModelError("No gradient arrives at the images")
+        return scores, tf.convert_to_tensor(gradient)
+
+    weights = tf.TensorSpec((traced.reading.batch, classes), traced.dtype, name="weights")
+    signature = [traced.images(), weights]
+    return tf.function(scores_and_gradient, input_signature=signature, autograph=False).get_concrete_function()
+
+
+def _clipped(floats: tf.Tensor) -> tf.Tensor:
+    # Whole numbers are cut off, so that half is added first.
+    return tf.clip_by_value(floats + 0.5, 0.0, 255.5)
+
+
+def _rows(outputs: tf.Tensor) -> tf.Tensor:
+    """Return outputs as (N, K): a lone axis is one class, axes of one are dropped."""
+    rank: Any = outputs.shape.rank
+    if rank is None:
+        return tf.ensure_shape(outputs, (None, None))
+    if rank == 1:
+        return outputs[:, None]
+    lone = [axis for axis in range(1, rank) if outputs.shape[axis] == 1]
+    if rank == 0 or rank - 1 - len(lone) > 1:
+        raise UnsupportedModelError(
+            "The model does not answer with class scores",
+            got=f"outputs of shape {outputs.shape}",
+            expected="(N, K): one row of class scores per image",
+            hint="wrap a function that picks and reshapes them: wrap(tf.function(...), shape=...)",
+        )
+    dropped = lone if len(lone) < rank - 1 else lone[1:]
+    return tf.squeeze(outputs, dropped) if dropped and rank > 2 else outputs
+
+
+def _among(outputs: Any, notes: list[str]) -> Any:
+    """Find the class scores in what the model returns, and note the guess if it is one."""
+    if tf.is_tensor(outputs):
+        return outputs
+    place, found = "", outputs
+    if isinstance(outputs, (tuple, list)) and outputs:
+        place, found = "the first of its outputs", outputs[0]
+    elif isinstance(outputs, Mapping) and len(outputs) == 1:
+        place, found = "", next(iter(outputs.values()))
+    else:
+        for name in NAMED_OUTPUTS:
+            found = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
+            if found is not None:
+                place = f"its output {name!r}"
+                break
+    if not tf.is_tensor(found):
+        listed = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else ""
+        raise UnsupportedModelError(
+            "The class scores are not among the outputs",
+            got=f"a {type(outputs).__name__}" + (f" of {listed}" if listed else ""),
+            expected="a tensor, a tuple that begins with one, or logits",
+            hint="wrap a function that returns the scores alone",
+        )
+    if place:
+        notes.append(f"the class scores are {place}")
+    return found

@@ -22,7 +22,7 @@ from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 PIXELS, LABELS = load_digits(return_X_y=True)
@@ -98,6 +98,9 @@ def test_a_pickled_box_is_the_same(pipeline: Any) -> None:
     again = pickle.loads(pickle.dumps(box))  # noqa: S301
     np.testing.assert_array_equal(again.scores(IMAGES[:9]), box.scores(IMAGES[:9]))
     assert again.fingerprint() == box.fingerprint()
+    support = bx.wrap(fitted(SVC()))
+    assert pickle.loads(pickle.dumps(support)).fingerprint() == support.fingerprint()  # noqa: S301
+    assert support.fingerprint() != box.fingerprint()
     other = bx.wrap(fitted(make_pipeline(StandardScaler(), LogisticRegression(max_iter=9, tol=1.0))))
     assert other.fingerprint() != box.fingerprint()
 
@@ -108,6 +111,15 @@ def test_a_forest_is_left_as_it_was() -> None:
     box = bx.wrap(model, preprocessing=SIXTEEN)
     np.testing.assert_allclose(box.scores(IMAGES[:5]), model.predict_proba(PIXELS[:5]))
     assert pickle.dumps(model) == before
+
+
+def test_a_pipeline_that_holds_a_function_has_a_fingerprint_of_its_answers() -> None:
+    def doubled(model_of: Any, factor: float) -> Any:
+        model = make_pipeline(FunctionTransformer(lambda rows: factor * rows), model_of)
+        return bx.wrap(fitted(model), shape=(1, 8, 8))
+
+    one, same, other = (doubled(LogisticRegression(max_iter=5, tol=1.0), factor) for factor in (1.0, 1.0, 0.5))
+    assert one.fingerprint() == same.fingerprint() != other.fingerprint()
 
 
 class Halves(ClassifierMixin, BaseEstimator):

@@ -79,6 +79,15 @@ def test_pixels_become_the_bytes_of_a_quantised_model(
     np.testing.assert_array_equal(wide.scores(4 * IMAGES - 3), found)
 
 
+def test_an_image_is_rounded_alike_in_every_precision(tmp_path: Path) -> None:
+    content = linear(WEIGHTS, (4, 6, 3), dtype="uint8", quantisation=(1 / 128, 128), output=(0.5, 100))
+    box = bx.wrap(stored(tmp_path, content), activation="none")
+    # Halfway between two bytes, on either side.
+    between = np.nextafter(((BYTES % 255 + 0.5) / 255).astype(np.float32), np.float32(0) + (BYTES % 2).astype("f4"))
+    np.testing.assert_array_equal(box.scores(between.astype(np.float64)), box.scores(between))
+    assert box.scores(between).dtype == np.float32
+
+
 def test_preprocessing_that_was_said_is_quantised_as_the_model_asks(tmp_path: Path) -> None:
     content = linear(WEIGHTS, (4, 6, 3), dtype="int8", quantisation=(1 / 32, 5), output=(0.5, 0))
     preprocessing = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.25, 0.5, 0.3), channels="BGR")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 from typing import Any
 
 import joblib
@@ -17,6 +18,7 @@ from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable import CallableBlackBox
+from blackbox_explain_adapters._fingerprint import digest_of_answers
 
 __all__ = ["EstimatorBlackBox", "wrap_sklearn"]
 
@@ -118,8 +120,13 @@ class EstimatorBlackBox(CallableBlackBox):
         self._model = function.model
 
     def fingerprint(self) -> str:
-        """Return a digest of the estimator, parameters and fitted attributes."""
-        return f"joblib:{joblib.hash(self._model)}"
+        """Return a digest of the estimator, parameters and fitted attributes; of its answers if it holds functions."""
+        try:
+            # As it comes out of a pickle, for what joblib sees of some arrays changes on the way.
+            again = pickle.loads(pickle.dumps(self._model))  # noqa: S301 - what was written just now
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return digest_of_answers(self)
+        return f"joblib:{joblib.hash(again)}"
 
 
 def _method(model: Any) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.activations import Activation
-from blackbox_explain.adapting import Described, layout_of, plain_images
+from blackbox_explain.adapting import Described, check_batch, layout_of, plain_images
 from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable import CallableBlackBox
+from blackbox_explain_adapters._fingerprint import digest_of_answers
 
 Interpreter: Any
 try:
@@ -158,9 +159,8 @@ class TFLiteFunction:
         # An interpreter has one set of buffers.
         self._lock = threading.Lock()
 
-    def __call__(self, inputs: Array) -> Array:
-        """Map preprocessed images, in the layout of the model, to raw outputs (N, K)."""
-        values = to_numpy(inputs)
+    def __call__(self, values: Array) -> Array:
+        """Map preprocessed images of NumPy, in the layout of the model, to raw outputs (N, K)."""
         with self._lock:
             classes = self.prepare(values.shape)
             try:
@@ -176,7 +176,7 @@ class TFLiteFunction:
                 expected=f"{classes} class scores for each",
             )
         scale, zero = self._to
-        return constant_like(scale * (found.astype(np.float32) - zero).reshape(len(values), classes), inputs)
+        return scale * (found.astype(np.float64) - zero).reshape(len(values), classes)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Tell whether inputs of this shape can be computed with."""
@@ -244,12 +244,17 @@ class TFLiteBlackBox(CallableBlackBox):
         super().__init__(function, spec, activation, assumptions, batch)
         self._interpreter = function.interpreter
 
+    def scores(self, images: Array) -> Array:
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
+        check_batch(images, self.spec)
+        # In one precision, so that an image is rounded to the same bytes whatever type it comes in.
+        return constant_like(super().scores(to_numpy(images).astype(np.float64)), images)
+
     def fingerprint(self) -> str:
         """Return a digest of the file's content, or where the caller made the interpreter, of what it answers."""
         if isinstance(self._interpreter, FileInterpreter):
             return f"sha256:{hashlib.sha256(self._interpreter.content).hexdigest()}"
-        answers = self.scores(plain_images(self.spec))
-        return f"answers:sha256:{hashlib.sha256(np.ascontiguousarray(answers).tobytes()).hexdigest()}"
+        return digest_of_answers(self)
 
 
 def _input(model: Any) -> dict[str, Any]:

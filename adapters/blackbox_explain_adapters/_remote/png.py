@@ -35,7 +35,8 @@ def png_files(images: np.ndarray[Any, Any], bounds: tuple[float, float]) -> list
     if not np.isfinite(images).all():
         raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected="pixels")
     low, high = bounds
-    levels = np.rint((images - low) * (255 / (high - low)))
+    # In one precision, so that an image is rounded to the same bytes whatever type it comes in.
+    levels = np.rint((images.astype(np.float64) - low) * (255 / (high - low)))
     pixels = np.moveaxis(np.clip(levels, 0, 255).astype(np.uint8), 1, -1)
     files: list[bytes] = []
     for one in pixels:

@@ -80,12 +80,18 @@ def test_pixels_become_the_bytes_of_a_quantised_model(
 
 
 def test_an_image_is_rounded_alike_in_every_precision(tmp_path: Path) -> None:
-    content = linear(WEIGHTS, (4, 6, 3), dtype="uint8", quantisation=(1 / 128, 128), output=(0.5, 100))
+    # The identity, which gives the bytes back.
+    steps = (1 / 128, 128)
+    content = linear(np.eye(72), (4, 6, 3), dtype="uint8", quantisation=steps, output=steps)
     box = bx.wrap(stored(tmp_path, content), activation="none")
-    # Halfway between two bytes, on either side.
-    between = np.nextafter(((BYTES % 255 + 0.5) / 255).astype(np.float32), np.float32(0) + (BYTES % 2).astype("f4"))
-    np.testing.assert_array_equal(box.scores(between.astype(np.float64)), box.scores(between))
-    assert box.scores(between).dtype == np.float32
+    sent = np.moveaxis(BYTES, 1, -1).reshape(7, 72)
+    np.testing.assert_array_equal(128 * box.scores(IMAGES) + 128, sent)
+    # Halfway between two bytes, give or take the last bit.
+    halves = np.tile((np.arange(72) + 100.5) / 255, (3, 1)).astype(np.float32)
+    halves[1:] = np.nextafter(halves[1:], np.asarray([[0], [1]], np.float32))
+    halves = halves.reshape(3, 3, 4, 6)
+    np.testing.assert_array_equal(box.scores(halves.astype(np.float64)), box.scores(halves))
+    assert box.scores(halves).dtype == np.float32
 
 
 def test_preprocessing_that_was_said_is_quantised_as_the_model_asks(tmp_path: Path) -> None:

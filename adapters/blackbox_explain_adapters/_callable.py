@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 
 from blackbox_explain.activations import Activation, activate, activation_adjoint, choose_activation
 from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.errors import ModelError
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
+
+_CHOICE = threading.Lock()
+"""Held while the first outputs decide on the activation: of several threads, one decides."""
 
 
 def wrap_callable(
@@ -74,17 +79,26 @@ class CallableBlackBox:
         check_batch(images, self.spec)
 
         def call(rows: Array) -> tuple[Array]:
-            return (self._activated(self.spec.preprocessing.forward(rows)),)
+            return (self._activated(self._inputs(rows)),)
 
         return in_batches(call, self._batch, images)[0]
+
+    def _inputs(self, images: Array) -> Array:
+        # A copy, so that a function that works in place does not write into the caller's images.
+        return namespace(images).asarray(self.spec.preprocessing.forward(images), copy=True)
 
     def _activated(self, inputs: Array) -> Array:
         outputs = self._function(inputs)
         outputs = outputs if hasattr(outputs, "shape") else np.asarray(outputs)
         check_scores(outputs, inputs.shape[0], "The function")
-        if self.activation == "auto":
-            self.activation, reason = choose_activation(outputs)
-            self.assumptions = (*self.assumptions, reason)
+        xp = namespace(outputs)
+        if xp.isdtype(outputs.dtype, ("bool", "integral")):
+            # Votes and decisions.
+            outputs = xp.astype(outputs, inputs.dtype)
+        with _CHOICE:
+            if self.activation == "auto":
+                self.activation, reason = choose_activation(outputs)
+                self.assumptions = (*self.assumptions, reason)
         return activate(outputs, self.activation)
 
 
@@ -102,10 +116,17 @@ class DifferentiableCallable(CallableBlackBox):
         check_batch(images, self.spec)
 
         def call(rows: Array, chosen: Array) -> tuple[Array, Array]:
-            inputs = self.spec.preprocessing.forward(rows)
-            scores = self._activated(inputs)
+            scores = self._activated(self._inputs(rows))
             by_outputs = activation_adjoint(scores, chosen, self.activation)
-            return scores, self.spec.preprocessing.adjoint(self._gradient(inputs, by_outputs))
+            inputs = self._inputs(rows)
+            gradient = self._gradient(inputs, by_outputs)
+            if tuple(getattr(gradient, "shape", ())) != inputs.shape:
+                raise ModelError(
+                    "The gradient does not fit the images",
+                    got=f"shape {getattr(gradient, 'shape', type(gradient).__name__)}",
+                    expected=f"{inputs.shape}, as the function gets them",
+                )
+            return scores, namespace(rows).astype(self.spec.preprocessing.adjoint(gradient), rows.dtype)
 
         scores, gradient = in_batches(call, self._batch, images, weights)
         return scores, gradient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,13 @@ ACTIVATE: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 NAMED_OUTPUTS = ("logits", "scores", "output", "out")
+
+_FLAGS = threading.Lock()
+_HELD: dict[int, int] = {}
+"""How many runs hold a module in evaluation mode, by its id, where it has to train again afterwards."""
+
+_CHOICE = threading.Lock()
+"""Held while the first outputs decide on the activation: of several threads, one decides."""
 
 
 def wrap_torch(
@@ -158,6 +166,11 @@ class TorchBlackBox:
                 digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return f"sha256:{digest.hexdigest()}"
 
+    def __getstate__(self) -> dict[str, Any]:
+        if any(isinstance(one, torch.jit.ScriptModule) for one in self.module.modules()):
+            raise UnsupportedModelError("TorchScript is not pickled", hint="wrap the file again where it is needed")
+        return self.__dict__
+
     def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
         check_batch(arrays[0], self.spec)
         with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
@@ -185,9 +198,10 @@ class TorchBlackBox:
                 outputs = self.module(inputs)
         raw = self._scores_among(outputs).to(images.dtype)
         check_scores(raw, images.shape[0], "The model")
-        if self.activation == "auto":
-            self.activation, reason = choose_activation(raw)
-            self.assumptions = (*self.assumptions, reason)
+        with _CHOICE:
+            if self.activation == "auto":
+                self.activation, reason = choose_activation(raw)
+                self.assumptions = (*self.assumptions, reason)
         return ACTIVATE[self.activation](raw)
 
     def _scores_among(self, outputs: Any) -> torch.Tensor:
@@ -231,16 +245,28 @@ class TorchBlackBox:
 
 @contextmanager
 def _evaluating(module: torch.nn.Module, exported: bool) -> Generator[None]:
-    """Set evaluation mode on the modules that train, and give each its flag back whatever happens."""
+    """Set evaluation mode on the modules that train, and give each its flag back whatever happens.
+
+    Boxes in other threads may run the same modules: the first to come sets the flag, the last to go restores it.
+    """
     # An exported program has its mode built in, and its flags mean nothing.
-    training = [] if exported else [one for one in module.modules() if getattr(one, "training", False)]
+    modules = [] if exported else list(module.modules())
+    held: list[torch.nn.Module] = []
     try:
-        for one in training:
-            one.training = False
+        with _FLAGS:
+            for one in modules:
+                if id(one) in _HELD or getattr(one, "training", False):
+                    one.training = False
+                    _HELD[id(one)] = _HELD.get(id(one), 0) + 1
+                    held.append(one)
         yield
     finally:
-        for one in training:
-            one.training = True
+        with _FLAGS:
+            for one in held:
+                _HELD[id(one)] -= 1
+                if not _HELD[id(one)]:
+                    del _HELD[id(one)]
+                    one.training = True
 
 
 def _device(wanted: str | torch.device | None, present: torch.device) -> torch.device:

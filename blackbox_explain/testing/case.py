@@ -61,7 +61,7 @@ class Case:
     gradient: bool = True
     state: Callable[[], object] | None = None
     tolerance: float = 1e-5
-    gradient_tolerance: float = 0.02
+    gradient_tolerance: float = 0.03
     repeat_tolerance: float = 0.0
     seed: int = 0
 

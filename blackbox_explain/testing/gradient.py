@@ -8,7 +8,6 @@ import numpy as np
 
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.testing.case import (
-    MANY,
     Case,
     Host,
     draw_fields,
@@ -27,13 +26,13 @@ __all__ = [
     "check_gradient_promised",
 ]
 
-DIRECTIONS = 7
-"""Random directions along which a gradient is held against differences."""
+ROWS, DIRECTIONS = 2, 5
+"""Images, and random directions along which the gradient of each is held against differences."""
 
 STEPS = tuple(4.0**-power / 2 for power in range(1, 7))
 """Half the differences, as shares of the width of the bounds: one is neither too long nor lost in single precision."""
 
-NODES, SHARES = np.polynomial.legendre.leggauss(4)
+NODES, SHARES = np.polynomial.legendre.leggauss(8)
 """Where on a difference the gradient is asked for, and what each place counts."""
 
 
@@ -96,27 +95,31 @@ def check_gradient_differences(case: Case) -> None:
     if not case.gradient:
         return
     box: Any = case.make()
-    images = draw_images(case, box)
+    images = draw_images(case, box, ROWS)
     weights = draw_weights(case, box.scores(images).shape)
     width = box.spec.bounds[1] - box.spec.bounds[0]
-    slopes = [draw_fields(case, box.spec, MANY, seed=1 + k, cells=2 + k) for k in range(DIRECTIONS)]
+    # Every row along every direction, in one batch.
+    slopes = np.concatenate([draw_fields(case, box.spec, ROWS, seed=1 + k, cells=2 + k) for k in range(DIRECTIONS)])
+    starts, chosen = np.concatenate([images] * DIRECTIONS), np.concatenate([weights] * DIRECTIONS)
+    axes = tuple(range(1, images.ndim))
 
-    def moved(slope: Host, distance: Any) -> Host:
-        return (images + np.reshape(distance * width, (-1,) + (1,) * (images.ndim - 1)) * slope).astype(np.float32)
+    def moved(steps: Host) -> Host:
+        return (starts + np.expand_dims(width * steps, axes) * slopes).astype(np.float32)
 
-    def difference(slope: Host, step: float) -> Host:
-        ahead, behind = (to_numpy(box.scores(moved(slope, end))).astype(np.float64) for end in (step, -step))
-        return np.sum(weights * (ahead - behind), axis=1) / (2 * step)
+    def difference(step: float) -> Host:
+        ahead, behind = (to_numpy(box.scores(moved(np.array([end])))).astype(np.float64) for end in (step, -step))
+        return np.sum(chosen * (ahead - behind), axis=1) / (2 * step)
 
-    def integral(slope: Host, steps: Host) -> Host:
-        at_nodes = [to_numpy(box.scores_and_gradient(moved(slope, node * steps), weights)[1]) for node in NODES]
-        mean = sum(share / 2 * one.astype(np.float64) for share, one in zip(SHARES, at_nodes, strict=True))
-        return width * np.sum(mean * slope, axis=tuple(range(1, images.ndim)))
+    def derivative(steps: Host) -> Host:
+        gradient = to_numpy(box.scores_and_gradient(moved(steps), chosen)[1]).astype(np.float64)
+        return width * np.sum(gradient * slopes, axis=axes)
 
-    table = np.array([[difference(slope, step) for slope in slopes] for step in STEPS])
+    table = np.stack([np.reshape(difference(step), (DIRECTIONS, ROWS)) for step in STEPS])
     change = np.median(np.abs(np.diff(table, axis=0)), axis=1)
     best = change.argmin(axis=0)
-    found = np.array([integral(slope, np.array(STEPS)[best]) for slope in slopes])
+    steps = np.tile(np.array(STEPS)[best], DIRECTIONS)
+    means = sum(share / 2 * derivative(node * steps) for node, share in zip(NODES, SHARES, strict=True))
+    found = np.reshape(means, (DIRECTIONS, ROWS))
     for row, which in enumerate(best):
         expected, got = table[which, :, row], found[:, row]
         size = np.median(np.abs(expected))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -94,7 +95,8 @@ def box_of(
             stored,
         )
         try:
-            gradient = gradient_function(traced, activation, outputs.shape[1])
+            gradient, notes = gradient_function(traced, activation, outputs.shape[1])
+            parts = dataclasses.replace(parts, assumptions=(*parts.assumptions, *notes))
             box = DifferentiableTensorFlow(parts, gradient)
             # Some operations have a gradient on paper, and none on this device.
             one = plain_images(box.spec)[:1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def _refusal(path: Path, error: Exception) -> UnsupportedModelError:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Keep to ourselves what the libraries log while they read, which is about training."""
+    """Keep to ourselves what the libraries log while they read, which is about training, and the numbers they draw."""
 
     def drop(_record: logging.LogRecord) -> bool:
         return False
@@ -170,8 +171,11 @@ def _quiet() -> Generator[None]:
     loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
     for one in loggers:
         one.addFilter(drop)
+    drawn = random.getstate()
     try:
         yield
     finally:
+        # Layers draw a seed when they are made.
+        random.setstate(drawn)
         for one in loggers:
             one.removeFilter(drop)

@@ -58,8 +58,8 @@ class Traced:
         floats = tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
         return tf.cast(self.model(floats), self.dtype)
 
-    def differentiable(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return the same function with a gradient: as if pixels were not rounded, where the model reads bytes.
+    def differentiable(self) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[str, ...]]:
+        """Return the same function with a gradient, and notes: as if nothing were rounded where the model reads bytes.
 
         Raises
         ------
@@ -67,15 +67,15 @@ class Traced:
             If the model does more with its bytes than to make floats of them.
         """
         if not self.model.inputs[0].dtype.is_integer:
-            return self.forward
-        model = taking_floats(self.model)
+            return self.forward, ()
+        model, notes = taking_floats(self.model)
 
         def forward(images: tf.Tensor) -> tf.Tensor:
             floats = _clipped(self._preprocessed(images))
             rounded = floats + tf.stop_gradient(tf.floor(floats) - floats)
             return tf.cast(model(tf.cast(rounded, tf.float32)), self.dtype)
 
-        return forward
+        return forward, notes
 
     def _preprocessed(self, images: tf.Tensor) -> tf.Tensor:
         """As `Preprocessing.forward`, in TensorFlow's operations."""
@@ -135,8 +135,10 @@ def scores_function(traced: Traced, activation: Activation) -> Any:
     return tf.function(scores, input_signature=[traced.images()], autograph=False).get_concrete_function()
 
 
-def gradient_function(traced: Traced, activation: Activation, classes: int) -> Any:
+def gradient_function(traced: Traced, activation: Activation, classes: int) -> tuple[Any, tuple[str, ...]]:
     """Return the concrete function from images and weights (N, K) to scores and d Σ(weights · scores) / d images.
+
+    Beside it stand notes on what that gradient is, where it is not of the model as it is.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def gradient_function(traced: Traced, activation: Activation, classes: int) -> A
     ModelError
         If no gradient arrives at the images.
     """
-    forward = traced.differentiable()
+    forward, notes = traced.differentiable()
 
     def scores_and_gradient(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -161,7 +163,8 @@ def gradient_function(traced: Traced, activation: Activation, classes: int) -> A
 
     weights = tf.TensorSpec((traced.reading.batch, classes), traced.dtype, name="weights")
     signature = [traced.images(), weights]
-    return tf.function(scores_and_gradient, input_signature=signature, autograph=False).get_concrete_function()
+    made = tf.function(scores_and_gradient, input_signature=signature, autograph=False).get_concrete_function()
+    return made, notes
 
 
 def _clipped(floats: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
+import warnings
 from typing import Any
 
 from blackbox_explain.adapting import Described, Layout, layout_of
@@ -136,9 +137,11 @@ def _layout(model: Any) -> Layout:
 def _stored(model: Any, described: Described, device: str | None) -> tuple[Any, ...]:
     """Return what a box is pickled as: its model, as Keras pickles it, and what was said of it."""
     try:
-        # Now, so that what Keras raises is not raised in the middle of a file.
-        content = pickle.dumps(model)
-        pickle.loads(content)  # noqa: S301 - written one line above
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras saves by what NumPy will no longer do
+            # Now, so that what Keras raises is not raised in the middle of a file.
+            content = pickle.dumps(model)
+            pickle.loads(content)  # noqa: S301 - written one line above
     except Exception as error:
         raise UnsupportedModelError(
             "This Keras model cannot be pickled, and so its black box cannot",

@@ -10,6 +10,9 @@ from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._tensorflow.source import short
 from blackbox_explain_adapters._tensorflow.whole_numbers import flattened
 
+SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")
+"""Operations that read shapes alone."""
+
 __all__ = ["why_no_gradient"]
 
 
@@ -63,7 +66,7 @@ def _reason(graph: Any, operation: Any, ahead: set[Any]) -> str:
     name = f"{operation.type} {operation.name!r}"
     read = [one for one in operation.inputs if one.op in ahead]
     floats = [one for one in read if one.dtype.is_floating]
-    if not floats:
+    if not floats or operation.type in SHAPES:
         return ""
     if not any(one.dtype.is_floating for one in operation.outputs):
         return f"{name}, which gives whole numbers or truths"

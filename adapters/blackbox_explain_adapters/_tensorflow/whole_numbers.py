@@ -23,8 +23,8 @@ def flattened(function: Any) -> Any:
     return convert_variables_to_constants_v2(function)
 
 
-def taking_floats(function: Any) -> Any:
-    """Return a function of floats that does what a concrete function does with the same numbers as bytes.
+def taking_floats(function: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return a function of floats that does what a concrete function does with the same numbers as bytes, and notes.
 
     Its weights are those of this moment: they do not follow the model.
 
@@ -36,26 +36,26 @@ def taking_floats(function: Any) -> Any:
     frozen = flattened(function)
     definition = frozen.graph.as_graph_def()
     source = frozen.inputs[0].op.name
-    bytes_at, casts = {source}, 0
+    notes: list[str] = []
+    bytes_at = {source}
     for node in definition.node:
-        reads = [name.lstrip("^").partition(":")[0] for name in node.input]
+        reads = [name.partition(":")[0] for name in node.input if not name.startswith("^")]
         if node.name == source:
             node.attr["dtype"].type = tf.float32.as_datatype_enum
         elif bytes_at.intersection(reads):
-            if node.op == "Cast" or node.op in RESIZES:
-                node.attr["SrcT" if node.op == "Cast" else "T"].type = tf.float32.as_datatype_enum
-                casts += 1
-            elif node.op in MOVES and reads[0] in bytes_at:
-                node.attr["T"].type = tf.float32.as_datatype_enum
-                bytes_at.add(node.name)
-            elif node.op != "Shape":
+            moves = node.op in MOVES and reads[0] in bytes_at
+            if not moves and node.op not in ("Cast", "Shape", *RESIZES):
                 raise UnsupportedModelError(
                     "The model computes with bytes, through which there is no gradient",
                     got=f"{node.op} {node.name!r} on {frozen.inputs[0].dtype.name}",
                     hint="let the model cast its input to floats first",
                 )
-            else:
-                node.attr["T"].type = tf.float32.as_datatype_enum
+            node.attr["SrcT" if node.op == "Cast" else "T"].type = tf.float32.as_datatype_enum
+            bytes_at.update([node.name] if moves else [])
+        if "_gradient_op_type" in node.attr:
+            # It refers to the graph that this one is a copy of.
+            del node.attr["_gradient_op_type"]
+            notes = ["gradients that the model defines for itself are replaced by those of what it computes"]
     target = frozen.outputs[0].name
 
     def imported(images: tf.Tensor) -> Any:
@@ -64,4 +64,5 @@ def taking_floats(function: Any) -> Any:
         )
         return found
 
-    return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(frozen.inputs[0].shape, tf.float32)])
+    signature = [tf.TensorSpec(frozen.inputs[0].shape, tf.float32)]
+    return tf.compat.v1.wrap_function(imported, signature), tuple(notes)

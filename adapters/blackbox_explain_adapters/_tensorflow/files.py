@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -150,15 +151,17 @@ def _classes(config: Any) -> Iterator[str]:
 
 
 def _refusal(path: Path, error: Exception) -> UnsupportedModelError:
-    text = str(error)
-    if isinstance(error, (TypeError, ValueError)) and ("Could not locate" in text or "Unknown " in text):
+    # Keras wraps errors in errors, with the whole description of the model between them.
+    told = re.search(r"Could not locate [^.]*|Unknown \w+: [^.]*|Exception encountered: [^\n]*", str(error))
+    got = f"{path}: {told.group() if told else short(error)}"
+    if told and not told.group().startswith("Exception"):
         return UnsupportedModelError(
             "The file has a layer or function that Keras does not know",
-            got=f"{path}: {short(error)}",
+            got=got,
             hint="import the module that registers it with keras.saving.register_keras_serializable, or give the model "
             "as module:function, which loads it with its custom_objects",
         )
-    return UnsupportedModelError("Keras cannot read this file", got=f"{path}: {short(error)}", hint=EXPORT_AGAIN)
+    return UnsupportedModelError("Keras cannot read this file", got=got, hint=EXPORT_AGAIN)
 
 
 @contextmanager

@@ -148,7 +148,8 @@ class LpNormalization(OpRun):
     op_domain = ""
 
     def _run(self, x: np.ndarray, axis: int = -1, p: int = 2) -> Any:
-        return (x / np.sum(np.abs(x) ** p, axis=axis, keepdims=True) ** (1 / p),)
+        norm = np.sum(np.abs(x) ** p, axis=axis, keepdims=True) ** (1 / p)
+        return (x / np.where(norm == 0, 1, norm),)
 
 
 class GlobalMaxPool(OpRun):

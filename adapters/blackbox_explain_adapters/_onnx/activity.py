@@ -13,8 +13,12 @@ __all__ = ["active_tensors", "no_path"]
 
 STEERING = frozenset(
     ("Shape", "Size", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
+    + ("ArgMax", "ArgMin", "Hardmax")
 )
-"""What may choose between branches of the forward half, and whose slope is 0 wherever there is one."""
+"""What may choose between branches or places of the forward half, and whose slope is 0 wherever there is one."""
+
+PLACED = frozenset(("TopK", "MaxPool"))
+"""What tells the places of what it takes, besides: those choose, too."""
 
 ROUNDING = frozenset(("Floor", "Ceil", "Round"))
 
@@ -62,7 +66,7 @@ def active_tensors(
         if node.op in ("If", "Loop", "Scan"):
             raise refusal(node, "control flow that depends on the image", "export the model without control flow")
         cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
-        if cut and not (node.op == "TopK" and not used.intersection(node.outputs[1:])):
+        if cut and (node.domain or node.op not in PLACED):
             hint = QUANTISED if "Quantize" in node.op else ""
             if "Integer" in node.op or node.op.startswith("QLinear"):
                 hint = "export the float model it was made from; arithmetic of whole numbers has no surrogate either"

@@ -14,6 +14,7 @@ from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
 from blackbox_explain_adapters._onnx.prepare import choose_branches, inline_without_rule, inputs_of, opset_of, prepare
+from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
 
@@ -68,10 +69,11 @@ def differentiate(
     model = prepare(model)
     observed = observe(model)
     nodes, constants = fold(model, observed)
-    while choose_branches(model, constants):
-        observed = observe(model)
-        nodes, constants = fold(model, observed)
-    if inline_without_rule(model, observed.tensors, set(rules or {})):
+    while (
+        choose_branches(model, constants)
+        or unroll(model, observed.tensors, constants, set(rules or {}))
+        or inline_without_rule(model, observed.tensors, set(rules or {}))
+    ):
         observed = observe(model)
         nodes, constants = fold(model, observed)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name

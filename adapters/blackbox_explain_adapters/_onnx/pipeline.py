@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain_adapters._onnx.node import element_type
+from blackbox_explain_adapters._onnx.prepare import LEAST_IR
 from blackbox_explain_adapters._onnx.signature import Signature
 
 __all__ = ["IMAGES", "ROUNDING_NODE", "SCORES", "pixels_to_scores"]
@@ -72,6 +73,7 @@ def pixels_to_scores(
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
+    made.ir_version = max(made.ir_version, LEAST_IR)
     graph = made.graph
     taken: set[str] = set()
     for index, node in enumerate(graph.node):  # rules for single nodes need their names to be unique

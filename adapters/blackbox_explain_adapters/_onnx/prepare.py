@@ -16,13 +16,25 @@ from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.rules import RULES
 
-__all__ = ["LEAST_OPSET", "MOST_OPSET", "choose_branches", "inline_without_rule", "inputs_of", "opset_of", "prepare"]
+__all__ = [
+    "LEAST_IR",
+    "LEAST_OPSET",
+    "MOST_OPSET",
+    "choose_branches",
+    "inline_without_rule",
+    "inputs_of",
+    "opset_of",
+    "prepare",
+]
 
 LEAST_OPSET = 18
 MOST_OPSET = 21
 """Newer opsets say the same about what is emitted, but have no CUDA kernels for all of it."""
 
 IR_VERSION = 10
+
+LEAST_IR = 8
+"""Of what is written: initializers need not be inputs, and all types and functions are known."""
 
 
 def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
@@ -53,13 +65,19 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
     pruned.CopyFrom(model)
     _prune(pruned.graph)
     pruned.ir_version = (
-        max(8, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
+        max(LEAST_IR, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
     )
     return pruned
 
 
 def _converted(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
+    if model.ir_version < LEAST_IR:
+        # Before it every initializer was an input, too, and the converter insists on that.
+        newer = onnx.ModelProto()
+        newer.CopyFrom(model)
+        newer.ir_version = LEAST_IR
+        model = newer
     try:
         return onnx.version_converter.convert_version(model, wanted)
     except Exception as error:

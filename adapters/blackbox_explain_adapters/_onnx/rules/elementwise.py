@@ -43,6 +43,11 @@ def _over_root(tape: Tape, x: str, g: str, inner: int) -> str:
 
 elementwise("Asin", lambda t, n, g: _over_root(t, n.x, g, -1), Case("a = Tanh(x)\ny = Asin(a)", (2, 5)))
 elementwise("Acos", lambda t, n, g: t.neg(_over_root(t, n.x, g, -1)), Case("a = Tanh(x)\ny = Acos(a)", (2, 5)))
+elementwise(
+    "Acosh",
+    lambda t, n, g: t.op("Div", g, t.op("Sqrt", t.op("Sub", t.mul(n.x, n.x), t.number(1, n.x)))),
+    Case("e = Exp(x)\na = Add(e, w)\ny = Acosh(a)", (2, 5), {"w": np.float32(1.1)}),
+)
 elementwise("Asinh", lambda t, n, g: _over_root(t, n.x, g, 1))
 elementwise(
     "Atanh",
@@ -137,6 +142,24 @@ _binary(
         Case("a = Exp(x)\ny = Pow(a, w)", (2, 3, 4), {"w": np.float32(-1.7)}),
         Case("a = Exp(x)\ny = Pow(a, x)", (2, 3, 4)),
         Case("y = Pow(w, x)", (2, 3, 4), {"w": np.array([2.0, 0.3, 1.0, 1.5], np.float32)}),
+    ],
+)
+
+
+def _by_divisor(tape: Tape, node: Node, g: str) -> str:
+    # x mod w = x - n w, with n the whole number of times that w goes into x.
+    x, divisor = node.inputs
+    times = tape.op("Round", tape.op("Div", tape.op("Sub", x, node.y), divisor))
+    return tape.neg(tape.mul(g, times))
+
+
+_binary(
+    "Mod",
+    lambda t, n, g: g,
+    _by_divisor,
+    [
+        Case("y = Mod<fmod=1>(x, w)", (2, 3, 5), {"w": np.float32(0.7)}),
+        Case("e = Exp(x)\ny = Mod<fmod=1>(w, e)", (2, 3, 5), {"w": np.float32(3.3)}),
     ],
 )
 

@@ -144,16 +144,19 @@ def _group(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         Case("y = LpNormalization(x)", (2, 3, 5)),
         Case("y = LpNormalization<axis=1, p=2>(x)", (2, 3, 5)),
         Case("y = LpNormalization<axis=1, p=1>(x)", (2, 3, 5)),
+        Case("a = Relu(x)\ny = LpNormalization(a)", np.array([[0.4, -0.2, 0.9], [-0.3, -0.5, -1.0]])),
     ],
 )
 def _lp(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # y = x / ‖x‖; dx = (g − direction · Σ g y) / ‖x‖, where direction is the gradient of the norm.
     p, axes, g = node.get("p", 2), [node.get("axis", -1)], gradients[0]
     norm = tape.op("ReduceL1" if p == 1 else "ReduceL2", node.x, tape.ints(axes), keepdims=1)
-    norm = tape.op("Max", norm, tape.number(np.finfo(tape.dtype(node.x)).tiny, node.x))
     direction = tape.op("Sign", node.x) if p == 1 else node.y
     along = tape.mul(direction, tape.total(tape.mul(g, node.y), axes))
-    return [tape.op("Div", tape.op("Sub", g, along), norm)]
+    # Zeros stay zeros: there is no slope, and 0 does no harm.
+    nothing = tape.op("Equal", norm, tape.number(0, node.x))
+    whole = tape.where(nothing, tape.number(np.inf, node.x), norm)
+    return [tape.op("Div", tape.op("Sub", g, along), whole)]
 
 
 @rule(

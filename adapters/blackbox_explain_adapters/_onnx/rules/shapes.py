@@ -94,16 +94,26 @@ def _slices() -> list[Case]:
     return [
         Case("y = Slice(x, st, en, ax, sp)", S, dict(zip(("st", "en", "ax", "sp"), map(np.array, row), strict=True)))
         for row in rows
-    ] + [Case("y = Slice(x, st, en)", S, {"st": np.array([0, 1]), "en": np.array([far, 3])})]
+    ] + [
+        Case("y = Slice(x, st, en)", S, {"st": np.array([0, 1]), "en": np.array([far, 3])}),
+        # What follows from the batch size is not known before.
+        Case(
+            "n = Shape(x)\ny = Slice(x, st, n, ax, sp)",
+            S,
+            {"st": np.array([0, 3, 1, 2]), "ax": np.array([0, 1, 2, 3]), "sp": np.array([1, 1, 2, 1])},
+        ),
+        Case("y = Slice(x, st, en, ax)", (3, 4), {"st": np.array([-1]), "en": np.array([far]), "ax": np.array([0])}),
+    ]
 
 
 @rule("Slice", cases=_slices())
 def _slice(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     g, shape = gradients[0], tape.shape(node.x)
-    starts = tape.known(node, node.inputs[1], "starts").tolist()
-    ends = tape.known(node, node.inputs[2], "ends").tolist()
-    axes = tape.known(node, node.inputs[3], "axes").tolist() if node.input(3) else list(range(len(starts)))
-    steps = tape.known(node, node.inputs[4], "steps").tolist() if node.input(4) else [1] * len(starts)
+    if any(name and name not in tape.constants for name in node.inputs[1:]):
+        return [_restored_by_places(tape, node, g)]
+    starts, ends = (tape.constants[name].tolist() for name in node.inputs[1:3])
+    axes = tape.constants[node.inputs[3]].tolist() if node.input(3) else list(range(len(starts)))
+    steps = tape.constants[node.inputs[4]].tolist() if node.input(4) else [1] * len(starts)
     current = list(tape.shape(node.y))
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         axis = axis % len(shape)
@@ -111,10 +121,22 @@ def _slice(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         if size is None:
             if start == 0 and step == 1 and end >= 2**31 - 1:
                 continue
-            raise refusal(node, "cuts along the axis of the batch")
+            return [_restored_by_places(tape, node, gradients[0])]
         g = _restored(tape, g, node.x, current, axis, _taken(start, end, step, size))
         current[axis] = size
     return [g]
+
+
+def _restored_by_places(tape: Tape, node: Node, g: str) -> str:
+    """Put elements back where they were taken from, wherever that is: the slice of their places says it."""
+    flat = tape.ints([-1])
+    zero, one = tape.constant(np.int64(0)), tape.constant(np.int64(1))
+    count = tape.op("Size", node.x)
+    places = tape.op("Reshape", tape.op("Range", zero, count, one), tape.op("Shape", node.x))
+    taken = tape.op("Reshape", tape.op("Slice", places, *node.inputs[1:]), flat)
+    zeros = tape.op("Reshape", tape.zeros_like(node.x), flat)
+    put = tape.op("ScatterElements", zeros, taken, tape.op("Reshape", g, flat), axis=0)
+    return tape.op("Reshape", put, tape.op("Shape", node.x))
 
 
 def _taken(start: int, end: int, step: int, size: int) -> np.ndarray:
@@ -215,7 +237,7 @@ def _tile(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 def _blocks(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     g, block = gradients[0], int(node.get("blocksize"))
     if node.op == "SpaceToDepth":
-        return [tape.op("DepthToSpace", g, blocksize=block, mode="DCR")]
+        return [tape.op("DepthToSpace", g, blocksize=block, mode=node.get("mode", "DCR"))]
     if node.get("mode", "DCR") == "DCR":
         return [tape.op("SpaceToDepth", g, blocksize=block)]
     _, channels, height, width = tape.shape(node.x)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
@@ -345,7 +346,26 @@ class AveragePool(OpRun):
         return (found,)
 
 
+class GridSample(OpRun):
+    """Sampling at places, by PyTorch: the reference's places are float32."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: np.ndarray,
+        grid: np.ndarray,
+        mode: str = "linear",
+        padding_mode: str = "zeros",
+        align_corners: int = 0,
+    ) -> Any:
+        mode = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
+        given = (torch.tensor(x), torch.tensor(grid, dtype=torch.float64))
+        return (torch.nn.functional.grid_sample(*given, mode, padding_mode, bool(align_corners)).numpy(),)
+
+
 OWN = [
+    GridSample,
     Slice,
     MaxPool,
     AveragePool,

@@ -70,6 +70,19 @@ def test_arrays_stay_on_the_device() -> None:
     np.testing.assert_allclose(gradient.cpu(), host.scores_and_gradient(images, weights)[1], atol=1e-5)
 
 
+def test_the_loop_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    box: Any = bx.wrap(small(), device="cuda")
+    native = box.native(np.zeros((2, 3, 12, 12), np.float32))
+    assert native.is_cuda
+    assert not any("at every step" in sentence for sentence in box.assumptions)
+    given: list[Any] = []
+    usual = type(box).scores_and_gradient
+    monkeypatch.setattr(type(box), "scores_and_gradient", lambda *a: given.extend(a[1:]) or usual(*a))
+    bx.explain(box, np.random.default_rng(0).random((2, 3, 12, 12), dtype=np.float32), steps=2, progress=False)
+    assert given
+    assert all(one.is_cuda for one in given)
+
+
 def test_tf32_is_off_unless_asked_for() -> None:
     images = np.random.default_rng(0).random((4, 3, 32, 32), dtype=np.float32)
     network = made("convnext")

@@ -11,10 +11,9 @@ from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by, 
 
 __all__ = ["active_tensors", "no_path"]
 
-STEERING = frozenset(
-    ("Shape", "Size", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
-    + ("ArgMax", "ArgMin", "Hardmax")
-)
+COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
+
+STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING))
 """What may choose between branches or places of the forward half, and whose slope is 0 wherever there is one."""
 
 PLACED = frozenset(("TopK", "MaxPool"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,22 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
-from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.errors import BackendMissingError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.cache import cached, code
-from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
 from blackbox_explain_adapters._onnx.files import check_weights, model_of
-from blackbox_explain_adapters._onnx.pipeline import IMAGES, ROUNDING_NODE, pixels_to_scores
+from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
 from blackbox_explain_adapters._onnx.probe import probe
+from blackbox_explain_adapters._onnx.recipe import Recipe
 from blackbox_explain_adapters._onnx.rules import Rule
-from blackbox_explain_adapters._onnx.session import Provider, Session, providers_for
+from blackbox_explain_adapters._onnx.session import CUDA, LazySession, Provider, Session, device_arrays, providers_for
 from blackbox_explain_adapters._onnx.signature import (
     Signature,
     class_names_of,
     preprocessing_of,
     read_signature,
 )
-from blackbox_explain_adapters._onnx.straight_through import behind_bytes, is_quantised, through_quantisation
+from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
@@ -88,6 +90,8 @@ def wrap_onnx(
         If the model reads anything but one array of images, or answers with no class scores.
     ModelError
         If ONNX Runtime does not take it, or its weights hold NaN.
+    BackendMissingError
+        If it does not compute on the device.
     """
     proto = model_of(model)
     check_weights(proto)
@@ -96,27 +100,27 @@ def wrap_onnx(
     chosen = list(providers) if providers is not None else providers_for(device, tf32)
     seen = probe(proto, signature, spec, chosen, threads)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
+    if device is not None and device != "cpu" and session.providers[0] != CUDA:
+        hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
+        raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
     activation, notes = seen.activation(described.activation)
+    place, notes_on_device = device_arrays(session)
     plain = activation == "none" and len(shape) == 2
     whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
     parts = _Parts(
         whole,
         spec,
         activation,
-        (*assumptions, *signature.notes, *notes),
+        (*assumptions, *signature.notes, *notes, *notes_on_device),
         signature.batch,
         chosen,
         threads,
         _digest(proto),
+        place,
     )
     surrogate = straight_through and is_quantised(proto)
-    target: Device = "cuda" if any("CUDA" in (one if isinstance(one, str) else one[0]) for one in chosen) else "cpu"
-
-    def build(tensors: Sequence[str] = ()) -> bytes:
-        by_node = through_quantisation(whole) if surrogate else {ROUNDING_NODE: behind_bytes}
-        made = differentiate(whole, rules=rules, node_rules=by_node, tensors=tensors, device=target)
-        return made.SerializeToString()
-
+    target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
+    build = Recipe(whole, rules, surrogate, target)
     try:
         if cache and not rules:
             described_by = repr((code(), VERSIONS, spec, activation, shape, signature, target, surrogate))
@@ -143,6 +147,10 @@ class _Parts:
     providers: list[Provider]
     threads: int | None
     digest: str
+    place: str | None
+
+    def lazy(self, model: Any, made: Session | None = None) -> LazySession:
+        return LazySession(model, self.providers, self.threads, made)
 
 
 class OnnxBlackBox:
@@ -154,18 +162,34 @@ class OnnxBlackBox:
         self.assumptions = parts.assumptions
         self.no_gradient = refusal
         self._parts = parts
-        self._scores = session
+        self._scores = parts.lazy(parts.model.SerializeToString, session)
+
+    def native(self, array: np.ndarray[Any, Any]) -> Array:
+        """Move a NumPy array to where the session computes: a torch tensor on CUDA, itself on a CPU."""
+        if self._parts.place is None:
+            return np.asarray(array)
+        import torch
+
+        return torch.tensor(array, device=self._parts.place)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
-        if self._scores is None:
-            self._scores = Session(self._parts.model.SerializeToString(), self._parts.providers, self._parts.threads)
-        (scores,) = self._run(self._scores, {IMAGES: images})
+        (scores,) = self._run(self._scores.get(), {IMAGES: images})
         return scores
 
     def fingerprint(self) -> str:
         """Return a digest of the model file's content."""
         return f"sha256:{self._parts.digest}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        error = self.no_gradient
+        return {**self.__dict__, "no_gradient": None if error is None else (type(error), error.args)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if (told := state["no_gradient"]) is not None:
+            kind, words = told
+            self.no_gradient = kind.__new__(kind, *words)  # its text is whole: it must not be composed again
 
     def _run(self, session: Session, feeds: dict[str, Array]) -> tuple[Array, ...]:
         names, arrays = list(feeds), list(feeds.values())
@@ -184,14 +208,12 @@ class OnnxBlackBox:
 class DifferentiableOnnx(OnnxBlackBox):
     """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
 
-    def __init__(
-        self, parts: _Parts, session: Session | None, graph: bytes, build: Callable[[Sequence[str]], bytes]
-    ) -> None:
+    def __init__(self, parts: _Parts, session: Session | None, graph: bytes, build: Recipe) -> None:
         super().__init__(parts, session)
         self._graph = graph
         self._build = build
-        self._gradient: Session | None = None
-        self._inner: dict[tuple[str, ...], Session] = {}
+        self._gradient = parts.lazy(graph)
+        self._inner: dict[tuple[str, ...], LazySession] = {}
 
     def gradient_graph(self) -> bytes:
         """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it."""
@@ -199,9 +221,7 @@ class DifferentiableOnnx(OnnxBlackBox):
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
-        if self._gradient is None:
-            self._gradient = Session(self._graph, self._parts.providers, self._parts.threads)
-        scores, gradient = self._run(self._gradient, {IMAGES: images, WEIGHTS: weights})
+        scores, gradient = self._run(self._gradient.get(), {IMAGES: images, WEIGHTS: weights})
         return scores, gradient
 
     def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
@@ -222,9 +242,8 @@ class DifferentiableOnnx(OnnxBlackBox):
             If one is not on the way from images to scores.
         """
         key = tuple(names)
-        if key not in self._inner:
-            self._inner[key] = Session(self._build(key), self._parts.providers, self._parts.threads)
-        _, _, *found = self._run(self._inner[key], {IMAGES: images, WEIGHTS: weights})
+        session = self._inner.setdefault(key, self._parts.lazy(partial(self._build, key))).get()
+        _, _, *found = self._run(session, {IMAGES: images, WEIGHTS: weights})
         return {name: (found[2 * k], found[2 * k + 1]) for k, name in enumerate(key)}
 
 

@@ -111,20 +111,17 @@ def _unrolled(write: _Steps, tensors: Mapping[str, Tensor], constants: Mapping[s
         sequence, last = _direction(write, x, index, length, hidden, backwards, batch_first)
         sequences.append(sequence)
         ends.append(last)
-    axis = 2 if batch_first else 1
     for place, name in enumerate(node.outputs):
         if not name:
             continue
         if place == 0:  # (steps, directions, N, hidden), or (N, steps, directions, hidden)
             whole = write.op("Concat", *sequences, axis=1)
-            write.op(
-                "Transpose" if batch_first else "Identity",
-                whole,
-                to=name,
-                **({"perm": [2, 0, 1, 3]} if batch_first else {}),
-            )
+            if batch_first:
+                write.op("Transpose", whole, to=name, perm=[2, 0, 1, 3])
+            else:
+                write.op("Identity", whole, to=name)
         else:
-            write.op("Concat", *(last[place - 1] for last in ends), to=name, axis=axis - 1)
+            write.op("Concat", *(last[place - 1] for last in ends), to=name, axis=1 if batch_first else 0)
 
 
 def _direction(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
 
-__all__ = ["Provider", "Session", "providers_for"]
+__all__ = ["CUDA", "LazySession", "Provider", "Session", "device_arrays", "providers_for"]
 
 Provider = str | tuple[str, dict[str, Any]]
+
+CUDA = "CUDAExecutionProvider"
 
 MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
 
@@ -60,6 +64,9 @@ class Session:
         except Exception as error:
             raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
         self.outputs = [one.name for one in self._session.get_outputs()]
+        self.providers: Sequence[str] = self._session.get_providers()
+        options: Mapping[str, Mapping[str, str]] = self._session.get_provider_options()
+        self.device_id = int(options.get(CUDA, {}).get("device_id", 0))
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Return all outputs, in the library and on the device of the first input.
@@ -100,6 +107,66 @@ class Session:
         torch.cuda.current_stream(held[0].device).synchronize()
         self._session.run_with_iobinding(binding)
         return [torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs()]
+
+
+class LazySession:
+    """A session that is made when it is first asked for, once however many threads ask; pickled, it is made again.
+
+    Parameters
+    ----------
+    model
+        Serialized, or what makes it.
+    providers, threads
+        As for `Session`.
+    made
+        The session, if there is one already.
+    """
+
+    def __init__(
+        self,
+        model: bytes | Callable[[], bytes],
+        providers: Sequence[Provider],
+        threads: int | None = None,
+        made: Session | None = None,
+    ) -> None:
+        self._model, self._providers, self._threads = model, providers, threads
+        self._made, self._lock = made, threading.Lock()
+
+    def get(self) -> Session:
+        """Return the session."""
+        with self._lock:
+            if self._made is None:
+                model = self._model if isinstance(self._model, bytes) else self._model()
+                self._made = Session(model, self._providers, self._threads)
+            return self._made
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._model, self._providers, self._threads
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.__init__(*state)
+
+
+def device_arrays(session: Session) -> tuple[str | None, tuple[str, ...]]:
+    """Return the torch device on which a session reads and writes without a way through the host, None for the host.
+
+    Returns
+    -------
+    device
+        Such as ``"cuda:0"``.
+    notes
+        What the user should know: a session on CUDA without PyTorch is fed from the host.
+    """
+    if session.providers[0] != CUDA:
+        return None, ()
+    try:
+        # Not by its name in an import statement: nothing but CUDA wants it.
+        torch = importlib.import_module("torch")
+    except ImportError:
+        torch = None
+    if torch is not None and torch.cuda.is_available():
+        return f"cuda:{session.device_id}", ()
+    return None, ("images go to the GPU and back at every step: a PyTorch with CUDA would keep them there",)
 
 
 def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -12,7 +12,10 @@ from blackbox_explain_adapters._onnx.rules import (
     pooling,
     reductions,
     resize,
+    sampling,
     shapes,
+    spectral,
+    unfolding,
 )
 from blackbox_explain_adapters._onnx.rules.registry import CASES, RULES, Case, Rule, rule
 
@@ -31,5 +34,8 @@ __all__ = [
     "reductions",
     "resize",
     "rule",
+    "sampling",
     "shapes",
+    "spectral",
+    "unfolding",
 ]

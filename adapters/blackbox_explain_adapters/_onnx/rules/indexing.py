@@ -40,6 +40,37 @@ def _gather(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 
 
 @rule(
+    "Compress",
+    cases=[
+        Case("y = Compress<axis=1>(x, c)", (2, 5, 3), {"c": np.array([True, False, True, True])}),
+        Case("y = Compress(x, c)", (2, 3), {"c": np.array([False, True, True, False, True])}, dynamic=False),
+    ],
+)
+def _compress(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    taken = np.flatnonzero(tape.known(node, node.inputs[1], "conditions"))
+    axis = node.get("axis")
+    if axis is not None:
+        return [tape.place(gradients[0], node.x, axis % tape.rank(node.x), taken), ""]
+    flat = tape.op("Reshape", tape.zeros_like(node.x), tape.ints([-1]))
+    put = tape.op("ScatterElements", flat, tape.ints(taken), gradients[0], axis=0)
+    return [tape.reshape_like(put, node.x), ""]
+
+
+@rule(
+    "ReverseSequence",
+    cases=[
+        Case(
+            "y = ReverseSequence<batch_axis=0, time_axis=1>(x, n)", (3, 5, 2), {"n": np.array([5, 1, 3])}, dynamic=False
+        ),
+        Case("y = ReverseSequence(x, n)", (4, 2, 2), {"n": np.array([4, 2])}, dynamic=False),
+    ],
+)
+def _reverse(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    axes = {"batch_axis": node.get("batch_axis", 1), "time_axis": node.get("time_axis", 0)}
+    return [tape.op("ReverseSequence", gradients[0], node.inputs[1], **axes), ""]
+
+
+@rule(
     "GatherElements",
     cases=[
         Case("y = GatherElements<axis=1>(x, i)", (2, 4, 3), {"i": np.array([[[0, 1, 3]], [[2, 2, -1]]])}, dynamic=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
@@ -69,9 +70,31 @@ def _max(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     ],
 )
 def _average(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    # Separable, so that its adjoint is a product with a small matrix along each axis.
+    return [_spread(tape, node, gradients[0])]
+
+
+@rule(
+    "LpPool",
+    cases=[
+        Case("y = LpPool<kernel_shape=[3,2], strides=[2,2]>(x)", (2, 3, 8, 9)),
+        Case("y = LpPool<kernel_shape=[2,2], strides=[1,2], pads=[1,0,1,1], p=3>(x)", (2, 3, 6, 7)),
+        Case("y = LpPool<kernel_shape=[3], p=1>(x)", (2, 3, 9)),
+        Case('y = LpPool<kernel_shape=[3,3], strides=[2,2], auto_pad="SAME_UPPER">(x)', (2, 3, 7, 8)),
+    ],
+)
+def _norm(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    # y = (Σ |x|^p)^(1/p), so that each x in the window gets g sign(x) (|x| / y)^(p - 1); nothing where all are 0.
+    p, x = node.get("p", 2), node.x
+    nothing = tape.op("Equal", node.y, tape.number(0, x))
+    norm = tape.where(nothing, tape.number(np.inf, x), node.y)
+    g = _spread(tape, node, tape.op("Div", gradients[0], tape.op("Pow", norm, tape.number(p - 1, x))))
+    return [tape.mul(tape.mul(g, tape.op("Sign", x)), tape.op("Pow", tape.op("Abs", x), tape.number(p - 1, x)))]
+
+
+def _spread(tape: Tape, node: Node, g: str) -> str:
+    # Separable, so that its adjoint is a product with a small matrix along each axis.  A norm's is that of its sum.
     given, n = node.attributes, len(node.get("kernel_shape"))
-    g, rank = gradients[0], n + 2
+    rank = n + 2
     for axis in range(n):
         own = {name: [given[name][axis]] for name in WINDOW if name in given}
         if "pads" in given:
@@ -79,6 +102,7 @@ def _average(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         own |= {name: given[name] for name in SHARED if name in given}
         size = tape.sizes(node, node.x, [2 + axis])[0]
         if own["kernel_shape"] != [1] or own.get("strides", [1]) != [1] or any(own.get("pads", [0])):
-            matrix = line_matrix(node.op, (size, 1, size), tape.opset, **own)
+            norm: dict[str, Any] = {"p": 1} if node.op == "LpPool" else {}
+            matrix = line_matrix(node.op, (size, 1, size), tape.opset, **own, **norm)
             g = tape.along(g, rank, 2 + axis, matrix.astype(tape.dtype(node.x)))
-    return [g]
+    return g

@@ -130,9 +130,8 @@ def _slice(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 def _restored_by_places(tape: Tape, node: Node, g: str) -> str:
     """Put elements back where they were taken from, wherever that is: the slice of their places says it."""
     flat = tape.ints([-1])
-    zero, one = tape.constant(np.int64(0)), tape.constant(np.int64(1))
     count = tape.op("Size", node.x)
-    places = tape.op("Reshape", tape.op("Range", zero, count, one), tape.op("Shape", node.x))
+    places = tape.op("Reshape", tape.op("Range", np.array(0), count, np.array(1)), tape.op("Shape", node.x))
     taken = tape.op("Reshape", tape.op("Slice", places, *node.inputs[1:]), flat)
     zeros = tape.op("Reshape", tape.zeros_like(node.x), flat)
     put = tape.op("ScatterElements", zeros, taken, tape.op("Reshape", g, flat), axis=0)

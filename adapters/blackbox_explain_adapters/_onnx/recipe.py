@@ -1,0 +1,59 @@
+"""How the gradient graph of a box is written: kept, so that further tensors can be asked for, and picklable."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+
+from blackbox_explain.errors import InputError
+from blackbox_explain_adapters._onnx.differentiate import differentiate
+from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
+from blackbox_explain_adapters._onnx.rules import Rule
+from blackbox_explain_adapters._onnx.straight_through import behind_bytes, through_quantisation
+from blackbox_explain_adapters._onnx.tape import Device
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a gradient graph is written from.
+
+    Attributes
+    ----------
+    model
+        From images in pixel space to scores.
+    rules
+        Rules by operator in place of the exact ones, or None.
+    surrogate
+        Whether gradients pass rounding as if there were none.
+    device
+        What the graph is written for.
+    """
+
+    model: onnx.ModelProto
+    rules: Mapping[str, Rule] | None
+    surrogate: bool
+    device: Device
+
+    def __call__(self, tensors: Sequence[str] = ()) -> bytes:
+        """Write the graph, with inner tensors and their gradients as outputs if there are any."""
+        by_node = through_quantisation(self.model) if self.surrogate else {ROUNDING_NODE: behind_bytes}
+        made = differentiate(self.model, rules=self.rules, node_rules=by_node, tensors=tensors, device=self.device)
+        return made.SerializeToString()
+
+    def __getstate__(self) -> dict[str, Any]:
+        try:
+            pickle.dumps(self.rules)
+        except Exception as error:
+            raise InputError(
+                "A box with rules of its own cannot be pickled",
+                got=str(error),
+                expected="rules that are functions of a module",
+                hint="wrap the model again where it is needed",
+            ) from error
+        return dict(self.__dict__)

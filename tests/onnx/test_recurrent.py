@@ -1,0 +1,108 @@
+"""RNN, GRU and LSTM: the steps give what the operator gives, and their gradient is that of the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
+from blackbox_explain_adapters._onnx.observe import observe
+from blackbox_explain_adapters._onnx.prepare import prepare
+from blackbox_explain_adapters._onnx.recurrent import unroll
+from blackbox_explain_adapters._onnx.rules import Case
+from tests.onnx.oracle import build, slope
+
+STEPS, ROWS, INPUTS, HIDDEN = 4, 3, 5, 3
+GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
+
+
+def case(operator: str, attributes: str = "", inputs: str = "", outputs: str = "y", **constants: Any) -> Case:
+    """Make one from images (N, steps, inputs): the operator wants its steps first."""
+    ways = 2 if "bidirectional" in attributes else 1
+    gates = GATES[operator]
+    first = "t = Identity(x)" if "layout=1" in attributes else "t = Transpose<perm=[1,0,2]>(x)"
+    shapes = {"w": (ways, gates * HIDDEN, INPUTS), "r": (ways, gates * HIDDEN, HIDDEN), "b": (ways, 2 * gates * HIDDEN)}
+    named, _, behind = outputs.partition(" | ")
+    text = f"{first}\n{named} = {operator}<hidden_size={HIDDEN}{attributes}>(t, w, r{inputs})\n{behind}"
+    return Case(text, (ROWS, STEPS, INPUTS), {**shapes, **constants}, opset=14)
+
+
+P = {"p": (1, 3 * HIDDEN)}
+STATE = {"h": (1, ROWS, HIDDEN)}
+CASES = [
+    *(case(op, inputs=inputs) for op in GATES for inputs in ("", ", b")),
+    *(case(op, f', direction="{way}"', ", b") for op in GATES for way in ("reverse", "bidirectional")),
+    case("GRU", ", linear_before_reset=1", ", b"),
+    case("GRU", ", linear_before_reset=1"),
+    case("GRU", ', linear_before_reset=1, direction="bidirectional"', ", b"),
+    case("LSTM", ", input_forget=1", ", b"),
+    case("LSTM", "", ", b, , , , p", **P),
+    case("RNN", ', activations=["Relu"]', ", b"),
+    case("GRU", ', activations=["HardSigmoid", "Softsign"]', ", b"),
+    case("RNN", "", ", , n, h", n=np.full(ROWS, STEPS, np.int32), **STATE),
+    case("LSTM", "", ", b, , h, h", **STATE),
+    case("LSTM", "", ", b", "a, e | y = Squeeze(e, z)", z=np.array([0])),
+    case("LSTM", "", ", b", "a, e, c | y = Concat<axis=-1>(e, c)"),
+    case("GRU", ', direction="bidirectional"', ", b", "a, y"),
+]  # fmt: skip
+"""The last ones read the final states."""
+
+
+def fixed(case: Case) -> onnx.ModelProto:
+    """Make the model with the nodes after the recurrent one behind it, of a fixed batch where a state has one."""
+    model = build(case)
+    if "h" in case.constants:
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = ROWS
+    return model
+
+
+def outputs(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": images})[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[str(k) for k in range(len(CASES))])
+def test_steps_are_the_operator_and_have_its_gradient(case: Case) -> None:
+    model = fixed(case)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((ROWS, STEPS, INPUTS)).astype(np.float32)
+    expected = outputs(model, images)
+    weights = rng.standard_normal(expected.shape).astype(np.float32)
+    session = onnxruntime.InferenceSession(differentiate(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    steps = prepare(model)
+    assert unroll(
+        steps, observe(steps).tensors, {one.name: onnx.numpy_helper.to_array(one) for one in steps.graph.initializer}
+    )
+    for _ in range(3):
+        way = rng.standard_normal(images.shape)
+        scale = float(np.sum(np.abs(gradient * way)))
+        assert abs(float(np.sum(gradient * way)) - slope(steps, images, weights, way)) <= 2e-5 * scale
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (case("LSTM", ", clip=0.5", ", b"), "clips"),
+        (case("RNN", ', activations=["Affine"], activation_alpha=[0.5]', ", b"), "unusual activations, Affine"),
+        (case("GRU", "", ", b, n", n=np.array([1, 4, 2], np.int32)), "lengths of its own"),
+    ],
+)
+def test_what_is_not_followed_is_refused(case: Case, message: str) -> None:
+    model = fixed(case)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = ROWS
+    with pytest.raises(UnsupportedModelError, match=message):
+        differentiate(model)
+
+
+def test_too_many_steps_are_refused() -> None:
+    model = build(case("RNN"))
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2000
+    with pytest.raises(UnsupportedModelError, match="takes 2000 steps"):
+        differentiate(model)

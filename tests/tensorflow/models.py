@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-if os.environ.get("REQUIRE_BACKENDS") == "1":
-    import keras
-    import tensorflow as tf
-else:
-    tf: Any = pytest.importorskip("tensorflow")
-    keras: Any = pytest.importorskip("keras")
+
+def required(name: str) -> Any:
+    """Import a module; without it skip, or fail where REQUIRE_BACKENDS=1."""
+    return importlib.import_module(name) if os.environ.get("REQUIRE_BACKENDS") == "1" else pytest.importorskip(name)
+
+
+tf, keras = required("tensorflow"), required("keras")
 
 SHAPE = (3, 12, 10)
 CLASSES = 4

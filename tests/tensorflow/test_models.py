@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +171,7 @@ def test_fingerprints_are_of_what_is_computed(tmp_path: Path) -> None:
 
 
 def test_arrays_come_back_as_what_they_were(images: np.ndarray, weights: np.ndarray) -> None:
-    torch = pytest.importorskip("torch")
+    torch = models.required("torch")
     box: Any = bx.wrap(models.sequential())
     expected, slope = box.scores_and_gradient(images, weights)
     for given in (torch.tensor(images), torch.tensor(images)[:, :, :, :], torch.tensor(images, requires_grad=True)):
@@ -193,7 +190,7 @@ def test_arrays_come_back_as_what_they_were(images: np.ndarray, weights: np.ndar
 
 @pytest.mark.parametrize("offset", range(0, 64, 4))
 def test_memory_may_begin_anywhere(offset: int, small_box: Any, images: np.ndarray) -> None:
-    torch = pytest.importorskip("torch")
+    torch = models.required("torch")
     room = np.zeros(images.nbytes + 128, np.uint8)
     start = -room.ctypes.data % 64 + offset
     moved = room[start : start + images.nbytes].view(np.float32).reshape(images.shape)
@@ -201,14 +198,6 @@ def test_memory_may_begin_anywhere(offset: int, small_box: Any, images: np.ndarr
     assert moved.ctypes.data % 64 == offset
     for given in (moved, torch.from_numpy(moved)):
         np.testing.assert_allclose(np.asarray(small_box.scores(given)), small_box.scores(images), atol=1e-6)
-
-
-def test_threads_get_the_same_scores(images: np.ndarray) -> None:
-    box: Any = bx.wrap(models.sequential())
-    expected = box.scores(images)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(box.scores, [images] * 12):
-            np.testing.assert_array_equal(found, expected)
 
 
 def test_keras_boxes_are_pickled_and_others_say_why_not(images: np.ndarray) -> None:
@@ -388,95 +377,3 @@ def test_a_fixed_batch_is_padded_and_cropped(count: int, images: np.ndarray, wei
     scores, gradient = box.scores_and_gradient(images[:count], weights[:count])
     np.testing.assert_allclose(scores, expected[:count], atol=1e-6)
     np.testing.assert_allclose(gradient, slope[:count], atol=1e-6)
-
-
-def test_devices(images: np.ndarray) -> None:
-    box: Any = bx.wrap(models.sequential(), device="cpu")
-    np.testing.assert_allclose(box.scores(images), bx.wrap(models.sequential()).scores(images), atol=1e-7)
-    with pytest.raises(InputError, match="no such device"):
-        bx.wrap(models.sequential(), device="gpu:7")
-
-
-GLOBAL_STATE = """
-import json, logging, os, random, sys
-import numpy as np
-import keras
-import tensorflow as tf
-tf.random.set_seed(5), np.random.seed(5), random.seed(5)
-
-def state():
-    return repr((
-        tf.executing_eagerly(), tf.config.functions_run_eagerly(), tf.config.get_soft_device_placement(),
-        tf.get_logger().level, tf.get_logger().filters, logging.getLogger().level, logging.getLogger("absl").filters,
-        tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads(),
-        [tf.config.experimental.get_memory_growth(one) for one in tf.config.list_physical_devices("GPU")],
-        sorted(os.environ.items()), random.getstate(), np.random.get_state(), keras.config.floatx(),
-        keras.config.image_data_format(), keras.config.dtype_policy().name,
-        keras.config.is_traceback_filtering_enabled(),
-        sorted(keras.saving.get_custom_objects()),
-    ))
-
-parts = [keras.layers.Dropout(0.5), keras.layers.Flatten(), keras.layers.Dense(3)]
-model = keras.Sequential([keras.Input((8, 8, 3)), *parts])
-model.save(sys.argv[1] + "/model.keras")
-model.export(sys.argv[1] + "/saved", verbose=False)
-tf.random.set_seed(5), random.seed(5)
-expected = tf.random.uniform((3,)).numpy().tolist()
-tf.random.set_seed(5), random.seed(5)
-before = state()
-import blackbox_explain as bx
-for one in (model, sys.argv[1] + "/model.keras", sys.argv[1] + "/saved"):
-    box = bx.wrap(one)
-    bx.explain(box, np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32), progress=False, steps=2)
-    assert type(box).__name__ == "DifferentiableTensorFlow"
-assert state() == before
-assert tf.random.uniform((3,)).numpy().tolist() == expected
-"""
-
-
-def test_no_global_state_is_changed(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", GLOBAL_STATE, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-ON_TORCH = """
-import os
-os.environ["KERAS_BACKEND"] = "torch"
-import sys
-import keras, numpy as np, torch
-import blackbox_explain as bx
-model = keras.Sequential([keras.Input((12, 10, 3)), keras.layers.Conv2D(4, 3), keras.layers.Dropout(0.5),
-                          keras.layers.Flatten(), keras.layers.Dense(3)])
-box = bx.wrap(model)
-images = np.random.default_rng(0).random((2, 3, 12, 10), dtype=np.float32)
-expected = torch.softmax(model(torch.tensor(images).permute(0, 2, 3, 1), training=False), dim=1)
-np.testing.assert_allclose(box.scores(images), expected.detach().numpy(), atol=1e-6)
-assert type(box).__name__ == "TorchBlackBox" and box.spec.preprocessing.layout == "channels_last"
-bx.explain(box, images, progress=False, steps=2)
-assert "tensorflow" not in sys.modules
-"""
-
-
-def test_keras_on_pytorch_is_wrapped_as_pytorch() -> None:
-    pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", ON_TORCH], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_keras_on_another_backend_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = models.sequential()
-    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    with pytest.raises(UnsupportedModelError, match="KERAS_BACKEND=tensorflow"):
-        bx.wrap(model)
-
-
-def test_wrapping_by_another_framework_loads_no_tensorflow() -> None:
-    code = (
-        "import sys, numpy as np, blackbox_explain as bx\n"
-        "bx.wrap(lambda images: images.mean(axis=(2, 3)), shape=(3, 8, 8)).scores(np.zeros((1, 3, 8, 8), 'f4'))\n"
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

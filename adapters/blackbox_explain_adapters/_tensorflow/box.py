@@ -169,7 +169,13 @@ class TensorFlowBlackBox:
 
 
 class DifferentiableTensorFlow(TensorFlowBlackBox):
-    """A TensorFlow model that gives scores and gradients."""
+    """A TensorFlow model that gives scores and gradients.
+
+    Notes
+    -----
+    On a CPU TensorFlow shares out the images of a convolution's gradient among its threads by their number: an image
+    alone gets other last bits than in company, and after many steps a mask that differs slightly.
+    """
 
     def __init__(self, parts: _Parts, gradient: Any) -> None:
         super().__init__(parts)

@@ -258,6 +258,37 @@ def grouped() -> nn.Module:
     )  # fmt: skip
 
 
+class Rows(nn.Module):
+    """Rows of the image as a sequence, read in both directions, then by another network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.LSTM(48, 8, num_layers=2, batch_first=True, bidirectional=True)
+        self.second, self.head = nn.GRU(16, 12, batch_first=True), nn.Linear(12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows, _ = self.first(x.permute(0, 2, 1, 3).flatten(2))
+        _, last = self.second(rows)
+        return self.head(last[0])
+
+
+class Chosen(nn.Module):
+    """The tokens with the highest scores, each through the better of two experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.score, self.gate = nn.Conv2d(3, 16, 4, 4), nn.Linear(16, 1), nn.Linear(16, 2)
+        self.experts, self.head = nn.Parameter(torch.randn(2, 16, 16) / 4), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = torch.tanh(self.patch(x)).flatten(2).transpose(1, 2)
+        scores, places = self.score(tokens).squeeze(-1).topk(12, dim=1)
+        tokens = torch.gather(tokens, 1, places.unsqueeze(-1).expand(-1, -1, 16)) * scores.sigmoid().unsqueeze(-1)
+        gates = self.gate(tokens).softmax(dim=-1)
+        best = F.one_hot(gates.argmax(dim=-1), 2).to(tokens.dtype) * gates
+        return self.head(torch.einsum("nle,nld,edo->no", best, tokens, self.experts))
+
+
 NETWORKS: dict[str, Network] = {
     "plain": Network(plain),
     "residual": Network(residual),
@@ -272,4 +303,6 @@ NETWORKS: dict[str, Network] = {
     "signal": Network(signal, (2, 64), smooth=True),
     "volume": Network(volume, (1, 8, 16, 16)),
     "grouped": Network(grouped),
+    "rows": Network(Rows, (3, 12, 16), smooth=True),
+    "chosen": Network(Chosen),
 }

@@ -230,6 +230,15 @@ def test_an_inner_tensor_can_be_the_scores(images: np.ndarray) -> None:
         bx.wrap(small(), output="nothing")
 
 
+def test_scores_are_found_beside_outputs_of_no_stated_shape(images: np.ndarray) -> None:
+    model = small()
+    features = onnx.ValueInfoProto(name="c_output")
+    features.type.tensor_type.elem_type = TensorProto.FLOAT
+    model.graph.node[1].output[0] = model.graph.node[2].input[0] = "c_output"
+    model.graph.output.insert(0, features)
+    np.testing.assert_array_equal(bx.wrap(model).scores(images), bx.wrap(small()).scores(images))
+
+
 def test_inner_values_and_gradients(images: np.ndarray, weights: np.ndarray) -> None:
     box = bx.wrap(small(), activation="none")
     found = box.inner(images, weights, ["r", "f"])

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
+import blackbox_explain as bx
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.rules import Case
 from tests.onnx.oracle import build
@@ -57,3 +58,21 @@ def test_old_operators_are_converted(name: str, as_inputs: bool) -> None:
     found, expected = gradient(opset, old, old_constants, as_inputs), gradient(18, new, new_constants)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert np.abs(expected).max() > 0
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_first_file_versions_with_initializers_as_inputs_or_not(listed: bool) -> None:
+    # Before IR 4 initializers had to be inputs, which not every exporter knew.
+    opset, text, constants, *_ = PAIRS["gemm 7"]
+    model = build(Case(text, S, constants, opset=opset))
+    model.ir_version = 3
+    # What no node reads any more is left behind by some, too.
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "unused"))
+    if listed:
+        model.graph.input.extend(
+            helper.make_tensor_value_info(one.name, one.data_type, list(one.dims)) for one in model.graph.initializer
+        )
+    box = bx.wrap(model, activation="softmax", cache=False)
+    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    images = np.random.default_rng(0).random(S, dtype=np.float32)
+    assert np.abs(box.scores_and_gradient(images, np.eye(2, 5, dtype=np.float32))[1]).max() > 0

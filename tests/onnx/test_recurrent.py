@@ -101,6 +101,23 @@ def test_what_is_not_followed_is_refused(case: Case, message: str) -> None:
         differentiate(model)
 
 
+def test_a_sequence_that_is_constant_and_a_state_that_is_the_image() -> None:
+    text = "y, e = GRU<hidden_size=3>(s, w, r, , , h)"
+    shapes = {"s": (4, 2, 5), "w": (1, 9, 5), "r": (1, 9, 3)}
+    model = build(Case(f"h = Unsqueeze(x, z)\n{text}", (2, 3), {**shapes, "z": np.array([0])}, dynamic=False))
+    graph = differentiate(model)
+    images, weights = (
+        np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32),
+        np.ones((4, 1, 2, 3), np.float32),
+    )
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
+    np.testing.assert_allclose(found, outputs(model, images), atol=1e-6)
+    way = np.random.default_rng(1).standard_normal(images.shape)
+    ahead, behind = (outputs(model, (images + sign * 1e-2 * way).astype(np.float32)).sum() for sign in (1, -1))
+    assert float(np.sum(gradient * way)) == pytest.approx((ahead - behind) / 2e-2, rel=2e-3)
+
+
 def test_too_many_steps_are_refused() -> None:
     model = build(case("RNN"))
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2000

@@ -71,10 +71,13 @@ def unroll(
     UnsupportedModelError
         If a node has an unknown number of steps, or too many, or something that is not followed.
     """
+    tensors = {**tensors, **{name: Tensor(value.shape, value.dtype) for name, value in constants.items()}}
     nodes: list[onnx.NodeProto] = []
     stored: list[onnx.TensorProto] = []
     for proto in model.graph.node:
-        if proto.op_type in GATES and proto.op_type not in known and proto.domain in ("", "ai.onnx"):
+        # What does not depend on the image is a constant already.
+        fixed = all(name in constants for name in proto.output if name)
+        if proto.op_type in GATES and proto.op_type not in known and proto.domain in ("", "ai.onnx") and not fixed:
             steps = _Steps(Node(proto), tensors[proto.input[0]].dtype)
             _unrolled(steps, tensors, constants)
             nodes += steps.protos

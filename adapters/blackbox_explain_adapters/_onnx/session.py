@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
 
@@ -82,7 +82,7 @@ class Session:
         try:
             if isinstance(first, np.ndarray):
                 return list(self._session.run(None, {name: _host(one) for name, one in feeds.items()}))
-            if getattr(first, "is_cuda", False):
+            if getattr(first, "is_cuda", False) and self.providers[0] == CUDA:
                 return self._run_bound(feeds)
             answers = self._session.run(None, {name: _host(to_numpy(one)) for name, one in feeds.items()})
             return [_like(np.asarray(one), first) for one in answers]
@@ -97,8 +97,8 @@ class Session:
         import torch
 
         binding = self._session.io_binding()
-        held = [one.to(torch.float32).contiguous() for one in feeds.values()]
-        index = held[0].device.index or 0
+        index, given = self.device_id, next(iter(feeds.values())).device
+        held = [one.to(f"cuda:{index}", torch.float32).contiguous() for one in feeds.values()]
         for name, one in zip(feeds, held, strict=True):
             binding.bind_input(name, "cuda", index, np.float32, tuple(one.shape), one.data_ptr())
         for name in self.outputs:
@@ -106,7 +106,8 @@ class Session:
         # What torch has queued must be there before ONNX Runtime, on its own stream, reads it.
         torch.cuda.current_stream(held[0].device).synchronize()
         self._session.run_with_iobinding(binding)
-        return [torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs()]
+        answers = (torch.from_dlpack(one._ortvalue.to_dlpack()) for one in binding.get_outputs())
+        return [one.to(given) for one in answers]
 
 
 class LazySession:
@@ -174,7 +175,7 @@ def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _like(answer: np.ndarray[Any, Any], given: Array) -> Array:
-    return namespace(given).from_dlpack(answer)
+    return namespace(given).from_dlpack(answer) if on_host(given) else constant_like(answer, given)
 
 
 def _first_line(error: Exception) -> str:

@@ -160,6 +160,8 @@ def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str,
         )
     if len(usable) == 1 and len(outputs) == 1:
         return usable[0].name, ()
+    # An output of no stated shape may be anything.
+    usable = [one for one in usable if one.type.tensor_type.HasField("shape")] or usable
     named = [one for name in SCORE_NAMES for one in usable if name in one.name.lower()]
     flat = [one for one in usable if len(one.type.tensor_type.shape.dim) == 2]
     pick = (named or flat or usable)[0].name

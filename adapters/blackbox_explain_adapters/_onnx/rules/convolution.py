@@ -99,14 +99,69 @@ def _conv_cases() -> list[Case]:
     return cases
 
 
-@rule("Conv", cases=_conv_cases())
+def _own_kernel_cases() -> list[Case]:
+    """Return convolutions whose kernel is made from the image."""
+    take = "k = Slice(x, z, en, ax)\ns = Reshape(k, sh)\nw = Tanh(s)\nb = ReduceMean<keepdims=0>(w, rest)"
+    cases: list[Case] = []
+    for group, out, attributes, bias in (
+        (1, 3, "pads=[1,1,0,1]", True),
+        (2, 4, "strides=[2,1], pads=[0,1,1,2]", False),
+        (4, 4, "strides=[2,3], dilations=[2,1]", True),
+        (1, 2, 'strides=[2,2], auto_pad="SAME_UPPER"', False),
+    ):
+        values = {"z": np.array([0]), "en": np.array([out * 4 // group * 6]), "ax": np.array([2])}
+        values |= {"sh": np.array([out, 4 // group, 3, 2]), "rest": np.array([1, 2, 3]), "im": np.array([1, 4, 8, 9])}
+        call = f"Conv<group={group}, {attributes}>(i, w{', b' if bias else ''})"
+        cases.append(Case(f"{take}\ni = Reshape(x, im)\ny = {call}", (1, 1, 288), values, dynamic=False))
+    values = {"en": np.array([48]), "sh": np.array([2, 4, 3, 2]), "im": np.array([-1, 4, 8, 9])}
+    values |= {"z": np.array([0]), "ax": np.array([2]), "rest": np.array([1, 2, 3])}
+    text = f"{take}\ni = Reshape(x, im)\ny = Conv<pads=[1,0,1,0]>(i, w, b)"
+    cases.append(Case(text, (1, 1, 576), values, dynamic=False))
+    return cases
+
+
+@rule("Conv", cases=_conv_cases() + _own_kernel_cases())
 def _conv(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    x, weight = node.inputs[:2]
-    if weight in tape.active:
-        raise refusal(node, "its kernel depends on the image")
+    x, weight, g = *node.inputs[:2], gradients[0]
     shape = tape.shape(weight)
-    geometry = Geometry.of(tape, node, x, node.y, tuple(int(size or 0) for size in shape[2:]))
-    return [_conv_adjoint(tape, gradients[0], weight, geometry)]
+    at = Geometry.of(tape, node, x, node.y, tuple(int(size or 0) for size in shape[2:]))
+    found = [""] * len(node.inputs)
+    if x in tape.active:
+        found[0] = _conv_adjoint(tape, g, weight, at)
+    if weight in tape.active:
+        found[1] = _by_kernel(tape, node, g, at)
+    if node.input(2) in tape.active:
+        found[2] = tape.total(g, [0, *range(2, 2 + len(at.kernel))], keep=False)
+    return found
+
+
+def _by_kernel(tape: Tape, node: Node, g: str, at: Geometry) -> str:
+    """Convolve image and gradient with the batch in the place of channels, stride and dilation swapped."""
+    x, weight = node.inputs[:2]
+    (inputs,) = tape.sizes(node, x, [1])
+    batch, n = tape.shape(x)[0], len(at.kernel)
+    if batch is None:
+        raise refusal(node, "its kernel depends on the image, in a batch of any size")
+    rest = list(range(3, 3 + n))
+    image = tape.reshape(x, [batch, at.group, inputs // at.group, *at.size])
+    image = tape.reshape(tape.transpose(image, [2, 1, 0, *rest]), [inputs // at.group, at.group * batch, *at.size])
+    taps = tape.transpose(g, [1, 0, *range(2, 2 + n)])
+    after = [
+        (k - 1) * d + (o - 1) * s + 1 - size - low
+        for k, d, o, s, size, low in zip(at.kernel, at.dilation, at.output, at.stride, at.size, at.before, strict=True)
+    ]
+    image, low, high = _cropped(tape, image, list(at.before), after)
+    found = tape.op(
+        "Conv",
+        image,
+        taps,
+        group=at.group,
+        strides=list(at.dilation),
+        dilations=list(at.stride),
+        pads=[*low, *high],
+        kernel_shape=list(at.output),
+    )
+    return tape.reshape_like(tape.transpose(found, [1, 0, *range(2, 2 + n)]), weight)
 
 
 def _conv_adjoint(tape: Tape, g: str, weight: str, at: Geometry) -> str:

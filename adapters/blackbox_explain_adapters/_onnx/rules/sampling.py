@@ -39,6 +39,8 @@ def _cases() -> list[Case]:
         cases.append(Case(f"{own}\ny = {call}", (2, 3, 5, 6), values, opset=20))
     volume = np.random.default_rng(4).uniform(-1.2, 1.2, (2, 2, 3, 2, 3)).astype(np.float32)
     cases.append(Case("y = GridSample(x, w)", (2, 2, 4, 3, 5), {"w": volume}, opset=20, dynamic=False))
+    own = "b = Transpose<perm=[0,2,3,4,1]>(x)\nc = Mul(b, k)\nw = Tanh(c)"
+    cases.append(Case(f"{own}\ny = GridSample(x, w)", (2, 3, 4, 3, 5), {"k": np.float32(0.7)}, opset=20))
     return cases
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 import blackbox_explain as bx
 from blackbox_explain import samples
 from blackbox_explain.cli import app
-from blackbox_explain.errors import InputError, ModelError, NoGradientError, UnsupportedModelError
+from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from tests.onnx.test_box import small
 
 
@@ -27,6 +28,11 @@ def model(text: str, opset: int = 18, ir: int = 9, domains: tuple[str, ...] = ()
 
 
 IMAGE = "float[N,3,8,8] x"
+
+
+def refusal(box: Any) -> str:
+    assert not isinstance(box, bx.DifferentiableBlackBox)
+    return str(box.no_gradient)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +166,7 @@ def test_models_without_a_gradient_give_scores_and_the_reason(body: str, message
     images = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
     assert box.scores(images).shape == (2, 3)
     assert not isinstance(box, bx.DifferentiableBlackBox)
-    with pytest.raises(NoGradientError, match=message):
-        bx.explain(box, images, progress=False)
+    assert re.search(message, refusal(box))
 
 
 def test_control_flow_that_depends_on_the_image() -> None:
@@ -171,8 +176,7 @@ def test_control_flow_that_depends_on_the_image() -> None:
         f"a = If (c) <then_branch = {branch.format(bn='th', op='Exp')}, else_branch = {branch.format(bn='el', op='Neg')}>\n{HEAD} }}"
     )
     box = bx.wrap(model(text, t=np.float32(90)))
-    with pytest.raises(NoGradientError, match="control flow that depends on the image"):
-        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+    assert re.search("control flow that depends on the image", refusal(box))
 
 
 def test_custom_operators() -> None:
@@ -180,8 +184,7 @@ def test_custom_operators() -> None:
         f"m ({IMAGE}) => (float[N,3] y) {{ a = com.microsoft.QuickGelu(x)\n{HEAD} }}", domains=("com.microsoft",)
     )
     box = bx.wrap(known)
-    with pytest.raises(NoGradientError, match=r"com\.microsoft\.QuickGelu.*before an optimiser"):
-        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+    assert re.search(r"com\.microsoft\.QuickGelu.*before an optimiser", refusal(box))
     unknown = model(f"m ({IMAGE}) => (float[N,3] y) {{ a = own.Thing(x)\n{HEAD} }}", domains=("own",))
     with pytest.raises(ModelError, match="own"):
         bx.wrap(unknown)
@@ -199,16 +202,14 @@ def test_scores_that_do_not_depend_on_the_image() -> None:
         three=np.array([3]),
     )
     box = bx.wrap(constant)
-    with pytest.raises(NoGradientError, match=r"depends? on the image|no path"):
-        bx.explain(box, np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+    assert re.search(r"depends? on the image|no path", refusal(box))
 
 
 def test_training_mode_is_refused() -> None:
     training = model(
         f"m ({IMAGE}) => (float[N,3] y) {{ a = Dropout(x, r, t)\n{HEAD} }}", r=np.float32(0.5), t=np.bool_(True)
     )
-    with pytest.raises(NoGradientError, match="evaluation mode"):
-        bx.explain(bx.wrap(training), np.full((1, 3, 8, 8), 0.5, np.float32), progress=False)
+    assert re.search("evaluation mode", refusal(bx.wrap(training)))
 
 
 def test_inspection(tmp_path: Path) -> None:

@@ -1,0 +1,226 @@
+"""The adapter contract over every adapter, and that no check of it is one that cannot fail."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import pickle
+import tempfile
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain.testing import CHECKS, Case, check_black_box
+from tests.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, case_of
+
+PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
+
+OF_GRADIENTS = ("check_gradient_form", "check_gradient_linear", "check_gradient_differences")
+
+
+def backend(name: str) -> Any:
+    """Import a framework; skip without it, fail without it where REQUIRE_BACKENDS=1."""
+    return importlib.import_module(name) if os.environ.get("REQUIRE_BACKENDS") == "1" else pytest.importorskip(name)
+
+
+def torch_module(*, training: bool = False, **options: Any) -> Case:
+    torch = backend("torch")
+    from tests.test_invariance import Small
+
+    torch.manual_seed(0)
+    model = Small().train(training)
+
+    def state() -> object:
+        return (
+            [one.training for one in model.modules()],
+            {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()},
+            [tensor.requires_grad for tensor in model.parameters()],
+            torch.get_rng_state().numpy().tobytes(),
+        )
+
+    return Case(lambda: bx.wrap(model, shape=(3, 24, 24), preprocessing=PREPROCESSING, **options), state=state)
+
+
+def torch_file(form: str) -> Case:
+    backend("torch")
+    from tests import test_invariance, test_torch_adapter
+
+    importlib.import_module("torch").manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = getattr(test_torch_adapter, form)(test_invariance.Small().eval(), Path(folder))
+        stored = path.read_bytes()
+
+    def make() -> bx.BlackBox:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / path.name).write_bytes(stored)
+            return bx.wrap(Path(folder) / path.name, shape=(3, 24, 24), preprocessing=PREPROCESSING)
+
+    return Case(make)
+
+
+def onnx_graph(*source: str, gradient: bool = True, **options: Any) -> Case:
+    backend("onnxruntime")
+    from tests.onnx.test_box import small
+
+    model = small(*source)
+    return Case(
+        lambda: bx.wrap(model, preprocessing=PREPROCESSING, **options), gradient=gradient, state=model.SerializeToString
+    )
+
+
+def function(*, gradient: bool = False, layout: Any = "channels_first", **options: Any) -> Case:
+    filters = np.random.default_rng(0).normal(size=(3 * 8 * 7, 5)).astype(np.float32) / 8
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        images *= 1.5  # in place, as some do
+        return np.tanh(images.reshape(len(images), -1) @ filters)
+
+    def by_images(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        answers = np.tanh(1.5 * images.reshape(len(images), -1) @ filters)
+        return (1.5 * (weights * (1 - answers**2)) @ filters.T).reshape(images.shape)
+
+    told = bx.Preprocessing(PREPROCESSING.mean, PREPROCESSING.std, "BGR", layout)
+    options = {"shape": (3, 8, 7), "preprocessing": told, **({"gradient": by_images} if gradient else {}), **options}
+    return Case(lambda: bx.wrap(scores, **options), gradient=gradient, state=filters.tobytes)
+
+
+def embedded() -> Case:
+    backend("onnxruntime")
+    return Case(lambda: bx.wrap("efficientnet-lite0"))
+
+
+WITH_GRADIENT: dict[str, Callable[[], Case]] = {
+    "good": lambda: case_of(Good),
+    "torch": torch_module,
+    "torch, training": lambda: torch_module(training=True),
+    "torch, channels last": lambda: torch_module(channels_last=True),
+    "torchscript": lambda: torch_file("scripted"),
+    "exported": lambda: torch_file("exported"),
+    "exported, fixed batch": lambda: torch_file("exported_fixed"),
+    "onnx": onnx_graph,
+    "onnx, channels last": lambda: onnx_graph("float[N,12,12,3] x", "a = Transpose<perm=[0,3,1,2]>(x)"),
+    "onnx, fixed batch": lambda: onnx_graph("float[4,3,12,12] x"),
+    "onnx, softmax inside": lambda: onnx_graph("float[N,3,12,12] x", "a = Identity(x)", "y = Softmax<axis=1>(l)"),
+    "function": lambda: function(gradient=True),
+    "function, log": lambda: function(gradient=True, layout="channels_last", activation="log_softmax"),
+    "embedded": embedded,
+}
+"""One line for each adapter and form of model that has gradients."""
+
+SCORES_ONLY: dict[str, Callable[[], Case]] = {
+    "onnx, no rule": lambda: onnx_graph("float[N,3,12,12] x", "t = Round(x)\na = Mul(t, x)", gradient=False),
+    "function": function,
+    "function, fixed batch": lambda: function(fixed_batch=4),
+}
+"""One line for each that has none."""
+
+
+@functools.cache
+def case_named(table: str, name: str) -> Case:
+    return {"gradient": WITH_GRADIENT, "scores": SCORES_ONLY}[table][name]()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", WITH_GRADIENT)
+def test_models_with_gradients(name: str, check: Callable[[Case], None]) -> None:
+    check(case_named("gradient", name))
+
+
+@pytest.mark.parametrize("check", [one for one in CHECKS if one.__name__ not in OF_GRADIENTS])
+@pytest.mark.parametrize("name", SCORES_ONLY)
+def test_models_with_scores_only(name: str, check: Callable[[Case], None]) -> None:
+    check(case_named("scores", name))
+
+
+def failed(case: Case) -> list[str]:
+    """Return the names of the checks that fail."""
+    found = []
+    for check in CHECKS:
+        try:
+            check(case)
+        except AssertionError:
+            found.append(check.__name__)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("check", "make"), [(check, make) for check, makes in BROKEN.items() for make in makes], ids=str
+)
+def test_a_broken_box_fails_the_check_it_breaks_and_no_other(check: str, make: Any) -> None:
+    assert failed(case_of(make)) == [check]
+
+
+def test_a_gradient_is_there_if_and_only_if_it_is_promised() -> None:
+    assert failed(case_of(Good, gradient=False)) == ["check_gradient_promised"]
+    assert failed(case_of(ScoresOnly, gradient=False)) == []
+    assert "check_gradient_promised" in failed(case_of(ScoresOnly))
+
+
+def test_what_one_fault_breaks_at_once() -> None:
+    assert failed(case_of(SecondRowWrong)) == ["check_company", "check_gradient_differences"]
+    assert failed(case_of(NamesTooMany)) == ["check_value_range", "check_explain"]
+
+
+def test_every_check_is_broken_by_some_box() -> None:
+    assert {*BROKEN, "check_gradient_promised"} == {check.__name__ for check in CHECKS}
+
+
+def test_all_failures_are_reported_together() -> None:
+    check_black_box(case_of(Good))
+
+    class Broken(Good):
+        scores: Any = None
+
+    with pytest.raises(AssertionError, match=r"(?s)1\d of 20 .*check_scores: TypeError.*check_threads: TypeError"):
+        check_black_box(case_of(Broken))
+
+
+def test_a_run_that_ends_does_not_wake_dropout_in_another_thread() -> None:
+    torch = backend("torch")
+    entered, leave = [Event(), Event()], [Event(), Event()]
+    seen: list[bool] = []
+
+    class Waits(torch.nn.Module):
+        def forward(self, images: Any) -> Any:
+            which = int(images[0, 0, 0, 0])
+            entered[which].set()
+            assert leave[which].wait(30)
+            seen.append(self.training)
+            return images.mean(dim=(2, 3))
+
+    model = Waits().train()
+    box = bx.wrap(model, shape=(3, 4, 4), bounds=(0, 2), activation="none")
+    with ThreadPoolExecutor(2) as pool:
+        runs = []
+        for which in (0, 1):
+            runs.append(pool.submit(box.scores, np.full((2, 3, 4, 4), which, np.float32)))
+            assert entered[which].wait(30)
+        leave[0].set()
+        runs[0].result(30)
+        assert not model.training
+        leave[1].set()
+        runs[1].result(30)
+    assert seen == [False, False]
+    assert model.training
+
+
+def test_pytorch_boxes_come_back_from_a_pickle_and_torchscript_says_that_it_does_not() -> None:
+    images = np.random.default_rng(0).random((2, 3, 24, 24), dtype=np.float32)
+    box = torch_module(channels_last=True).make()
+    again = pickle.loads(pickle.dumps(box))  # noqa: S301
+    np.testing.assert_array_equal(again.scores(images), box.scores(images))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
+        script = torch_file("scripted").make()
+    with pytest.raises(UnsupportedModelError, match="wrap the file again"):
+        pickle.dumps(script)

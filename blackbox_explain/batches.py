@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, namespace, to_numpy
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, TargetError
+from blackbox_explain.estimation import EstimatedScore, QueryPlan
 from blackbox_explain.gradients import MaskedScore, ask, is_out_of_memory
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.jitter import canvas
-from blackbox_explain.masks import make_upsampling, mask_shape_for
+from blackbox_explain.masks import Upsampling, make_upsampling, mask_shape_for
 from blackbox_explain.perturbations import Perturbation
 from blackbox_explain.presets import Settings
 from blackbox_explain.progress import Advance
@@ -58,19 +59,19 @@ class Job:
         levels = self.perturbation.take(rows).levels(images, spec, self.seed)
         scores = ask(box, images)
         on_host = to_numpy(scores)
-        weights, names = resolve(list(targets[rows]), on_host, spec.class_names)
-        score = MaskedScore.of_batch(
-            box,
+        weights, names = resolve(list(targets[rows]), on_host, box.spec.class_names)
+        score = self.masked_score(
             make_upsampling(settings.upsampling, cells, spec.spatial, images),
             LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spec.spatial),
             LevelStack(levels, spec.spatial),
             native(weights.astype(on_host.dtype)),
         )
+        progress = self.progress(score, advance)
         original = score.targets(scores)
         perturbed = score.of_images(levels[0, ...])
         start = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
         scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
-        solution = solve(score, start, regularizer, settings, self.seed, scale, lambda: advance(len(names)))
+        solution = solve(score, start, regularizer, settings, self.seed, scale, progress)
         masked = score.images(solution.mask)
         after = score.of_images(masked)
         upsampled = score.upsampling.up(solution.mask)
@@ -109,6 +110,42 @@ class Job:
                 )
         return learned
 
+    @property
+    def exact(self) -> bool:
+        """Whether the black box tells its gradient."""
+        return isinstance(self.box, DifferentiableBlackBox)
+
+    @property
+    def units(self) -> int:
+        """What `advance` counts for one image: steps, or queries where the gradient is estimated."""
+        return self.settings.steps if self.exact else self.settings.queries
+
+    def masked_score(
+        self, upsampling: Upsampling, moving: LevelStack, resting: LevelStack, weights: Array
+    ) -> MaskedScore:
+        """Return the score as a function of the mask, with its gradient or an estimate of it."""
+        parts = (self.box, upsampling, moving, resting, weights)
+        if self.exact:
+            return MaskedScore.of_batch(*parts)
+        started = self.settings.start_points if self.settings.start == "gradient" else 0
+        estimated = EstimatedScore.of_batch(*parts)
+        return replace(estimated, plan=QueryPlan(self.settings.queries, self.settings.steps + started, self.seed))
+
+    def progress(self, score: MaskedScore, advance: Advance) -> Callable[[], None]:
+        """Return what the loop calls after each step."""
+        seen = 0
+
+        def steps() -> None:
+            advance(score.weights.shape[0])
+
+        def queries() -> None:
+            nonlocal seen
+            total = int(score.evaluations[:, 0].sum())
+            advance(total - seen)
+            seen = total
+
+        return steps if self.exact else queries
+
 
 def score_scale(original: Array, perturbed: Array) -> Array:
     """Return what makes the fall from the original to the fully perturbed score one: (N,), at most 1 / `LEAST_FALL`."""
@@ -135,7 +172,7 @@ def learn_all(
 
         try:
             rows[batch] = job.batch(host, batch, targets, count)
-            advance(size * job.settings.steps - done)
+            advance(size * job.units - done)
         except Exception as error:
             # Without its traceback, which would keep the arrays of the batch alive.
             if is_out_of_memory(error):
@@ -149,7 +186,7 @@ def learn_all(
         if failure is not None:
             if size == 1:
                 rows[batch] = [failure]
-                advance(job.settings.steps - done)
+                advance(job.units - done)
                 continue
             advance(-done)
             if isinstance(failure, OutOfMemoryError):

@@ -7,6 +7,7 @@ given, what was expected and what to do next.
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyDescribedError",
     "BackendMissingError",
     "BlackBoxExplainError",
     "ImageError",
@@ -44,6 +45,10 @@ class BlackBoxExplainError(Exception):
         tail = "; ".join(part for part in parts if part)
         super().__init__(f"{message}. {tail[:1].upper()}{tail[1:]}." if tail else f"{message}.")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the whole message, which `__init__` would dress a second time."""
+        return type(self).__new__, (type(self), *self.args)
+
 
 class ImageError(BlackBoxExplainError):
     """A file that cannot be read as an image."""
@@ -51,6 +56,10 @@ class ImageError(BlackBoxExplainError):
 
 class InputError(BlackBoxExplainError):
     """Arrays or settings that do not fit the model or each other."""
+
+
+class AlreadyDescribedError(InputError):
+    """A description beside a model that brings its own."""
 
 
 class TargetError(BlackBoxExplainError):

@@ -14,7 +14,6 @@ from blackbox_explain.batches import Job, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import Explanation
-from blackbox_explain.gradients import require_gradient
 from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
@@ -51,7 +50,8 @@ def explain(
     Parameters
     ----------
     box
-        A black box with gradients, from `wrap`.
+        From `wrap`.  Where it has no gradients, they are estimated from its scores, with at most `queries` images a row
+        (see `Settings`); the result says so.
     images
         (N, *box.spec.shape) floats in ``box.spec.bounds``, of any array library; `load_images` makes them.
     target
@@ -86,8 +86,6 @@ def explain(
         If images or settings do not fit.
     TargetError
         If the number of targets does not fit, or no image's target exists; otherwise such rows say so in `status`.
-    NoGradientError
-        If the black box gives scores only.
     ModelError, OutOfMemoryError
         If the model fails, or memory runs out, on every image.
     """
@@ -104,7 +102,6 @@ def explain(
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
     if seed != int(seed) or seed < 0:
         raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
-    require_gradient(box)
     settings = settings_for(preset, overrides)
     host = check_images(images, box.spec)
     made = make_perturbation(perturbation, settings)
@@ -116,7 +113,9 @@ def explain(
     if callable(progress):
         rows, notes = learn_all(job, host, targets, batch_size, progress)
     else:
-        with progress_bar(len(host) * settings.steps, "learning masks", progress) as advance:
+        with progress_bar(
+            len(host) * job.units, "learning masks" if job.exact else "asking for scores", progress
+        ) as advance:
             rows, notes = learn_all(job, host, targets, batch_size, advance)
     record = {
         "preset": preset,
@@ -126,11 +125,11 @@ def explain(
         "perturbation_settings": _settings_of(made),
         "seed": int(seed),
         "batch_size": batch_size,
-        "gradients": "exact",
+        "gradients": "exact" if job.exact else "estimated",
         **dataclasses.asdict(settings),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
-        "notes": notes,
+        "notes": [*([] if job.exact else [_why_estimated(box)]), *notes],
         "versions": _versions(),
     }
     fingerprint = getattr(box, "fingerprint", None)
@@ -185,6 +184,11 @@ def _status(row: Row, game: Game) -> str:
     return "ok"
 
 
+def _why_estimated(box: BlackBox) -> str:
+    reason = getattr(box, "no_gradient", None)
+    return f"the gradient is estimated from scores: {reason or 'the black box has none'}"
+
+
 def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
     """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
     if not dataclasses.is_dataclass(perturbation):
@@ -194,14 +198,5 @@ def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in ("blackbox-explain", "numpy", "torch"):
-        if name == "torch" and name not in sys.modules:
-            continue
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    names = ("blackbox_explain", "numpy", "torch", "onnxruntime", "tensorflow", "keras")
+    return {name: str(getattr(sys.modules[name], "__version__", "")) for name in names if name in sys.modules}

@@ -124,7 +124,13 @@ class Explanation:
             )
         ]
         done = f"{self.settings.get('game', '')} by {self.settings.get('perturbation', '')}"
-        return "\n".join([f"{done}, preset {self.settings.get('preset', '')}", head, *lines])
+        title = f"{done}, preset {self.settings.get('preset', '')}"
+        if self.settings.get("gradients") == "estimated":
+            title += (
+                f", gradient estimated: mean objective {np.nanmean(self.objective):.4f}"
+                f" with {self.evaluations.sum(axis=1).max()} queries an image"
+            )
+        return "\n".join([title, head, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""

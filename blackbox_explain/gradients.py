@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -87,6 +87,10 @@ class MaskedScore:
 
     def take(self, rows: Array) -> MaskedScore:
         """Return the same for some of the rows; the counts of evaluations stay shared."""
+        return self.of_rows(rows)
+
+    def of_rows(self, rows: Array) -> Self:
+        """Return the same for some of the rows, whatever else a subclass keeps for all of them."""
         return replace(
             self,
             moving=self.moving.take(rows),
@@ -134,10 +138,19 @@ class MaskedScore:
         sound = xp.all(xp.reshape(finite, (value.shape[0], -1)), axis=1)
         return xp.where(sound, value, xp.nan * value), xp.where(finite, by_mask, xp.zeros_like(by_mask))
 
-    def targets(self, scores: Array) -> Array:
-        """Return the targets' scores (N,) among scores (N, K); what a target does not name may be NaN or infinite."""
+    def targets(self, scores: Array, weights: Array | None = None) -> Array:
+        """Return the targets' scores (N,) among scores (N, K); what a target does not name may be NaN or infinite.
+
+        Parameters
+        ----------
+        scores
+            (N, K).
+        weights
+            (N, K), if these are not the scores of one image for each row.
+        """
         xp = namespace(scores)
-        return xp.sum(xp.where(self.weights != 0, scores, xp.zeros_like(scores)) * self.weights, axis=1)
+        chosen = self.weights if weights is None else weights
+        return xp.sum(xp.where(chosen != 0, scores, xp.zeros_like(scores)) * chosen, axis=1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ One piece of code serves constants, noise, blur and whatever other stack a pertu
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -49,7 +50,7 @@ class LevelStack:
         Parameters
         ----------
         mask
-            (N, *spatial) values in [0, 1]; 1 leaves a pixel untouched.
+            (N, *spatial) values in [0, 1]; 1 leaves a pixel untouched.  A stack of one image takes any number of masks.
         offset
             Where the window lies on the canvas; None is the origin.
         reuse
@@ -73,22 +74,50 @@ class LevelStack:
         slope = self._differences[window]
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
 
+    def images(
+        self, mask: Array, rows: np.ndarray[Any, np.dtype[np.int64]], offset: tuple[int, ...] | None = None
+    ) -> Array:
+        """Return Φ(x0; M) for several masks of each image.
+
+        Parameters
+        ----------
+        mask
+            (Q, *spatial).
+        rows
+            (Q,) which image each mask is for, masks of one image side by side.
+        offset
+            As in `mixed`.
+
+        Returns
+        -------
+        Array
+            (Q, C, *spatial).
+        """
+        xp = namespace(mask)
+        edges = [0, *(np.flatnonzero(np.diff(rows)) + 1), len(rows)]
+        pieces: list[Array] = []
+        for first, last in itertools.pairwise(edges):
+            row = slice(int(rows[first]), int(rows[first]) + 1)
+            one = LevelStack(self._levels[:, row, ...], self._spatial)
+            pieces.append(one.mixed(mask[first:last, ...], offset)[0])
+        return pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+
     @functools.cached_property
     def _flat(self) -> np.ndarray[Any, Any]:
         return np.ascontiguousarray(to_numpy(self._levels)).reshape(-1)
 
     @functools.cached_property
     def _room(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        return self._new_room()
+        return self._new_room(len(self))
 
-    def _new_room(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        shape = (len(self), self._levels.shape[2], *self._spatial)
+    def _new_room(self, count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        shape = (count, self._levels.shape[2], *self._spatial)
         return np.empty(shape, self._flat.dtype), np.empty(shape, self._flat.dtype)
 
     def _mixed_by_image(self, mask: Array, offset: tuple[int, ...], reuse: bool) -> tuple[Array, Array]:
         """Mix on the host, an image and a channel at a time, so that what is read and written stays in the cache."""
         masks, channels = to_numpy(mask), self._levels.shape[2]
-        images, slopes = self._room if reuse else self._new_room()
+        images, slopes = self._room if reuse else self._new_room(len(masks))
         grid = np.meshgrid(*(np.arange(o, o + n) for o, n in zip(offset, self._spatial, strict=True)), indexing="ij")
         first = np.ravel_multi_index(grid, self._canvas)
         plane = math.prod(self._canvas)
@@ -102,7 +131,7 @@ class LevelStack:
                 image, slope = images[row, channel], slopes[row, channel]
                 # Neighbours mostly lie between the same two levels, each of which is read in its own order.  No place
                 # is outside; "clip" is the mode that does not look twice.
-                start = (row * channels + channel) * plane
+                start = ((row if len(self) > 1 else 0) * channels + channel) * plane
                 low = self._flat[start:].take(below, mode="clip")
                 self._flat[start + level :].take(below, mode="clip", out=slope)
                 slope -= low
@@ -130,7 +159,8 @@ class LevelStack:
         position = mask * self._steps
         step = xp.clip(xp.floor(position), 0, self._steps - 1)
         fraction = xp.reshape((position - step) / self._steps, (-1, 1))
-        rows = self._rows + self._first_row(offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
+        places = self._rows if len(self) > 1 else xp.tile(self._rows, (mask.shape[0],))
+        rows = places + self._first_row(offset) + xp.astype(xp.reshape(step, (-1,)), xp.int64)
         found = xp.take(self._table, rows, axis=0)
         channels = self._levels.shape[2]
         base, slope = found[:, :channels], found[:, channels:]

@@ -76,6 +76,8 @@ class Settings:
         Of the perturbations given by name.  The authors blur the photo before it is resized to the network's input: on
         arrays that cannot be done, so give `explain` a `Reference` made by ``load_images(paths, spec, blur=10)``, as
         the command line does.
+    queries
+        Most images that a black box without gradients is run on for each row, all included.
     tolerance
         A row stops once the mean objective of 10 steps is less than this below that of the 10 before; None never.
     """
@@ -99,10 +101,11 @@ class Settings:
     relative: bool = False
     blur_levels: int = 11
     noise: Literal["gaussian", "uniform"] = "gaussian"
+    queries: int = 2000
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0}
+        least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}
         for name, smallest in least.items():
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < smallest:

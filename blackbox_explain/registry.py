@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
-from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, UnsupportedModelError
+from blackbox_explain.errors import (
+    AlreadyDescribedError,
+    BackendMissingError,
+    BlackBoxExplainError,
+    InputError,
+    UnsupportedModelError,
+)
 from blackbox_explain.inspection import Inspection
 
 if TYPE_CHECKING:
@@ -115,8 +121,9 @@ def wrap(
     **options
         For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
         ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; ``signature`` for
-        SavedModels, ``allow_lambda`` for Keras files; ``timeout``, ``retries``, ``concurrency`` and
-        ``images_per_request`` for endpoints and commands; for a function ``fixed_batch``, and ``gradient``, which is
+        SavedModels, ``allow_lambda`` for Keras files; ``threads`` and ``output`` for TFLite; ``timeout``, ``retries``,
+        ``backoff``, ``concurrency``, ``images_per_request`` and ``headers`` for endpoints, and most of them for
+        commands; for a function ``fixed_batch``, and ``gradient``, which is
         called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
 
     Returns
@@ -153,7 +160,9 @@ def wrap(
         model = _reader(BYTES)(model)
     if isinstance(model, BlackBox):
         if described != Described() or options:
-            raise InputError("A black box knows its own input", got="one, and a description", expected="it alone")
+            raise AlreadyDescribedError(
+                "A black box knows its own input", got="one, and a description", expected="it alone"
+            )
         return model
     return _adapted(_adapter_for(model), model, described, options)
 
@@ -199,7 +208,7 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None) -> Inspection:
 
 def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
     if described != Described():
-        raise InputError(
+        raise AlreadyDescribedError(
             f"The model {point.name!r} knows its own input",
             got="shape, mean, std, class names or activation beside its name",
             expected="the name, and device at most",

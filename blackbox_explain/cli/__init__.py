@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_explain import __version__
+from blackbox_explain.cli.compare import compare_command
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.models import models_app
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain_command)
+app.command("compare")(compare_command)
 app.add_typer(models_app, name="models")
 
 

@@ -11,12 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from blackbox_explain.blackbox import DifferentiableBlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
-from blackbox_explain.cli.options import described
+from blackbox_explain.cli.options import adapter_options, described
 from blackbox_explain.cli.run import PhotoResult, Photos, prepare_folder, target_from
 from blackbox_explain.explain import BATCH
 from blackbox_explain.images import Fit
-from blackbox_explain.presets import PRESETS, PerturbationName, PresetName
+from blackbox_explain.presets import PRESETS, PerturbationName, PresetName, Settings
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL, wrap
 from blackbox_explain.regularizers import Game
@@ -27,7 +28,10 @@ __all__ = ["explain_command"]
 def explain_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos: JPEG, PNG and other formats.")],
     model: Annotated[
-        str, typer.Option(help="A name from [bold]models[/], an .onnx, .pt2 or TorchScript file, or module:function.")
+        str,
+        typer.Option(
+            help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function."
+        ),
     ] = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
@@ -60,6 +64,16 @@ def explain_command(
     straight_through: Annotated[
         bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
     ] = False,
+    queries: Annotated[
+        int,
+        typer.Option(
+            help="For models without gradients: most images that the model is run on for each photo.", min=100
+        ),
+    ] = Settings().queries,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="For the model's adapter, such as timeout=30; may be repeated."),
+    ] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="ONNX: keep the gradient graph on disk.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("explanations"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -81,13 +95,19 @@ def explain_command(
       blackbox-explain explain cat.jpg --model net.onnx --classes names.txt --mean 0.5 --std 0.25
 
       blackbox-explain explain cat.jpg --model caffe.onnx --mean 123,117,104 --range 255 --std 1 --bgr
+
+      blackbox-explain explain cat.jpg --model mobilenet.tflite --queries 5000
+
+      blackbox-explain explain cat.jpg --model http://127.0.0.1:8000/scores --shape 3,224,224 --option timeout=30
     """
     with errors_as_messages():
         prepare_folder(out)
         options = described(shape, mean, std, largest, bgr, classes)
         given: dict[str, Any] = {"device": device, "output": output, "cache": None if cache else False}
         given["straight_through"] = straight_through or None
+        given |= adapter_options(option or [])
         box = wrap(model, **options, **{name: value for name, value in given.items() if value is not None})
+        exact = isinstance(box, DifferentiableBlackBox)
         started = time.perf_counter()
         photos = Photos(
             box,
@@ -99,9 +119,10 @@ def explain_command(
             preset=preset,
             seed=seed,
             batch_size=batch_size,
+            queries=queries,
         )
         show = False if quiet or as_json else None
-        steps = PRESETS[preset].steps
+        steps = PRESETS[preset].steps if exact else queries
         found: list[PhotoResult] = []
         with progress_bar(
             len(images) * steps, f"explaining {len(images)} photo{'s' * (len(images) > 1)}", show
@@ -139,6 +160,13 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
     for one in found:
         if one.row is not None and one.row.status[0] != "ok":
             stdout.print(f"{escape(one.path.name)}: {escape(one.row.status[0])}", soft_wrap=True)
+    rows = [one.row for one in found if one.row is not None]
+    if rows and rows[0].settings["gradients"] == "estimated":
+        mean, most = (
+            sum(float(row.objective[0]) for row in rows) / len(rows),
+            max(int(r.evaluations.sum()) for r in rows),
+        )
+        stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
     for sentence in assumptions:
         stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
     good = sum(one.row is not None for one in found)

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from blackbox_explain.blackbox import Preprocessing
 from blackbox_explain.errors import InputError
 
-__all__ = ["described", "sizes"]
+__all__ = ["adapter_options", "described", "sizes"]
+
+
+def adapter_options(given: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.isidentifier():
+            raise InputError("--option is not NAME=VALUE", got=repr(text), expected="such as timeout=30")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
 
 
 def described(

@@ -60,6 +60,11 @@ def wrap_tensorflow(
     InputError
         If shape or device do not fit.
     """
+    if hasattr(model, "get_input_details"):
+        # An interpreter of TensorFlow Lite, whose module is TensorFlow's.
+        from blackbox_explain_adapters._tflite import wrap_tflite
+
+        return wrap_tflite(model, described)
     return box_of(source_of(model, signature), described, device)
 
 

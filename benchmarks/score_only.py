@@ -1,0 +1,152 @@
+"""Masks learned from scores alone, against masks learned from exact gradients: objective by number of queries.
+
+Run with ``python -m benchmarks.score_only``.  The same classifier is explained twice, once with its gradient hidden.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import RESULTS, confident_photos, machine, store
+from benchmarks.masked import OwnScore
+from blackbox_explain import BlackBox, Explanation, explain, wrap
+
+BUDGETS = (500, 1000, 2000, 5000)
+WANTED = {1000: 1.6, 5000: 1.15}
+"""The most that the mean objective may be, in that of 300 exact gradients, by queries for each photo."""
+SUPPRESSION, AT_LEAST, OVERHEAD = 0.95, 0.95, 0.10
+"""At 5,000 queries: suppression wanted, and of which share of the photos; of all runs, time beside the model."""
+BATCH = 4
+
+console = Console(width=120, highlight=False)
+
+
+class ScoresOnly:
+    """A black box whose gradient is hidden, with the time that it takes."""
+
+    def __init__(self, box: BlackBox) -> None:
+        self.spec = box.spec
+        self.seconds = 0.0
+        self._box = box
+
+    def scores(self, images: Any) -> Any:
+        """Pass on, and count the time."""
+        started = time.perf_counter()
+        answer = self._box.scores(images)
+        self.seconds += time.perf_counter() - started
+        return answer
+
+
+def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[Explanation], float]:
+    """Learn masks by the authors' preset; return them with the seconds taken."""
+    started = time.perf_counter()
+    found = [
+        explain(box, images[first : first + BATCH], preset="authors", progress=False, **options)
+        for first in range(0, len(images), BATCH)
+    ]
+    return found, time.perf_counter() - started
+
+
+def measure(box: BlackBox, results: list[Explanation]) -> dict[str, Any]:
+    """Return objectives (eq. 4, mean over all jitters) and suppression, photo by photo."""
+    objective = np.concatenate([OwnScore(box, one, "authors", "blur").objective() for one in results])
+    suppression = np.concatenate([one.suppression for one in results])
+    return {
+        "objective": float(objective.mean()),
+        "objectives": objective.round(5).tolist(),
+        "suppressions": suppression.round(4).tolist(),
+        "area": float(np.concatenate([one.area for one in results]).mean()),
+    }
+
+
+def judge(rows: dict[str, Any], exact: dict[str, Any]) -> dict[str, bool]:
+    """Say which of the wanted figures were reached."""
+    found = {
+        f"objective at {queries} queries at most {most} of the exact": rows[str(queries)]["objective"]
+        <= most * exact["objective"]
+        for queries, most in WANTED.items()
+        if str(queries) in rows
+    }
+    if "5000" in rows:
+        enough = np.mean(np.asarray(rows["5000"]["suppressions"]) >= SUPPRESSION)
+        found[f"suppression of {SUPPRESSION} on {AT_LEAST:.0%} of the photos"] = bool(enough >= AT_LEAST)
+    found[f"loop at most {OVERHEAD:.0%} beside the model"] = all(one["overhead"] <= OVERHEAD for one in rows.values())
+    return found
+
+
+def draw(rows: dict[str, Any], exact: dict[str, Any], path: Path) -> None:
+    """Plot the objective against the number of queries."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    counts = [int(count) for count in rows]
+    for photo in range(len(exact["objectives"])):
+        each = [row["objectives"][photo] for row in rows.values()]
+        axes.plot(counts, each, color="0.8", linewidth=0.7, zorder=1)
+    axes.plot(counts, [row["objective"] for row in rows.values()], "o-", color="C0", label="scores alone, mean")
+    axes.axhline(exact["objective"], color="C3", linestyle="--", label="300 exact gradients, mean")
+    axes.set(xscale="log", xticks=counts, xticklabels=[f"{one:,}" for one in counts], ylim=(0, None))
+    axes.minorticks_off()
+    axes.set(xlabel="queries for each photo", ylabel="objective (eq. 4)")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=130)
+
+
+def main(
+    photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = 20,
+    plot: Annotated[Path, typer.Option(help="Where the curve is drawn.")] = Path("docs/score-only.png"),
+) -> None:
+    """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
+    box = wrap("efficientnet-lite0")
+    chosen = confident_photos(box, "stretch", limit=photos)
+    results, seconds = learn(box, chosen.images)
+    exact = {**measure(box, results), "seconds_per_photo": seconds / photos}
+    rows: dict[str, Any] = {}
+    for queries in BUDGETS:
+        hidden = ScoresOnly(box)
+        results, seconds = learn(hidden, chosen.images, queries=queries)
+        used = int(max(one.evaluations.sum(axis=1).max() for one in results))
+        rows[str(queries)] = {
+            **measure(box, results),
+            "queries_used": used,
+            "seconds_per_photo": seconds / photos,
+            "overhead": seconds / hidden.seconds - 1,
+        }
+        console.print(f"  {queries} queries: {rows[str(queries)]['objective']:.4f}, exact {exact['objective']:.4f}")
+    table = Table("queries", "objective", "of exact", "suppression ≥ .95", "area", "s / photo", "beside the model")
+    table.add_row("exact", f"{exact['objective']:.4f}", "1.00", _share(exact), f"{exact['area']:.1%}", "", "")
+    for queries, row in rows.items():
+        table.add_row(
+            queries,
+            f"{row['objective']:.4f}",
+            f"{row['objective'] / exact['objective']:.2f}",
+            _share(row),
+            f"{row['area']:.1%}",
+            f"{row['seconds_per_photo']:.1f}",
+            f"{row['overhead']:.1%}",
+        )
+    console.print(machine()["processor"])
+    console.print(table)
+    verdicts = judge(rows, exact)
+    for what, reached in verdicts.items():
+        console.print(f"{'met   ' if reached else 'MISSED'}  {what}")
+    if photos == 20:
+        names = [path.name for path in chosen.paths]
+        stored = store("score-only", {"photos": names, "exact": exact, "by_queries": rows, "verdicts": verdicts})
+        draw(rows, exact, plot)
+        console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}, drawn in {plot}")
+
+
+def _share(row: dict[str, Any]) -> str:
+    values = np.asarray(row["suppressions"])
+    return f"{int((values >= SUPPRESSION).sum())} of {len(values)}"
+
+
+if __name__ == "__main__":
+    typer.run(main)

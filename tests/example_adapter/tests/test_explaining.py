@@ -1,0 +1,31 @@
+"""The adapter keeps the contract of black boxes."""
+
+import numpy as np
+import pytest
+from tiny_centroids import Centroids
+
+import blackbox_explain
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain.testing import CHECKS, Case
+
+MODEL = Centroids(np.random.default_rng(0).random((3, 3, 16, 16)), ["a", "b", "c"])
+PREPROCESSING = blackbox_explain.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.5, 0.6, 0.7), channels="BGR")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_contract(check):
+    check(Case(lambda: blackbox_explain.wrap(MODEL, preprocessing=PREPROCESSING), state=MODEL.images.tobytes))
+
+
+def test_a_file_gives_the_same_scores(tmp_path):
+    MODEL.save(tmp_path / "model.centroids")
+    images = np.random.default_rng(1).random((2, 3, 16, 16))
+    box = blackbox_explain.wrap(tmp_path / "model.centroids")
+    np.testing.assert_array_equal(box.scores(images), blackbox_explain.wrap(MODEL).scores(images))
+    assert box.spec.class_names == ("a", "b", "c")
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "model.centroids").write_bytes(b"anything else")
+    with pytest.raises(UnsupportedModelError, match="no centroids"):
+        blackbox_explain.wrap(tmp_path / "model.centroids")

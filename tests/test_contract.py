@@ -1,4 +1,8 @@
-"""The adapter contract over every adapter, and that no check of it is one that cannot fail."""
+"""The public contract over PyTorch, ONNX and functions, and that no check of it is one that cannot fail.
+
+The same contract over TensorFlow and Keras: ``tests/tensorflow/test_contract.py``; over TFLite, scikit-learn, endpoints
+and commands: ``tests/test_score_only_contract.py``.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +118,7 @@ WITH_GRADIENT: dict[str, Callable[[], Case]] = {
     "function, log": lambda: function(gradient=True, layout="channels_last", activation="log_softmax"),
     "embedded": embedded,
 }
-"""One line for each adapter and form of model that has gradients."""
+"""One line for each form of model that has gradients."""
 
 SCORES_ONLY: dict[str, Callable[[], Case]] = {
     "onnx, no rule": lambda: onnx_graph("float[N,3,12,12] x", "t = Round(x)\na = Mul(t, x)", gradient=False),

@@ -76,7 +76,7 @@ class QueryPlan:
     def probes(self, call: int, count: int, cells: tuple[int, ...]) -> Floats:
         """Return smooth probes (count, *cells) in pairs of opposite sign; the last of an odd number is the mask itself.
 
-        They depend on seed and call and on nothing else, and fewer probes are the first of more.
+        They depend on seed, call and count and on nothing else; the pairs of fewer probes are the first of more.
         """
         share = call / max(self.calls - 1, 1)
         amplitude, sigma = (first + (last - first) * share for first, last in (AMPLITUDE, SMOOTHNESS))
@@ -200,8 +200,9 @@ class EstimatedScore(MaskedScore):
         masks = to_numpy(mask).astype(np.float64)
         used = self.evaluations[self.rows, 0]
         due = [self.plan.due(self.call, int(count)) for count in used]
-        probes = self.plan.probes(self.call, max(due), masks.shape[1:])
-        queries = [np.clip(one + probes[:count], 0.0, 1.0) for one, count in zip(masks, due, strict=True)]
+        # By count, so that a row's probes do not depend on how many its company is due.
+        probes = {count: self.plan.probes(self.call, count, masks.shape[1:]) for count in set(due)}
+        queries = [np.clip(one + probes[count], 0.0, 1.0) for one, count in zip(masks, due, strict=True)]
         answers = self._answers(queries, mask, offset)
         if not self.models:
             half_life = max(1.0, HALF_LIFE * self.plan.calls)

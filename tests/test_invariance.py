@@ -11,6 +11,7 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, TargetError
+from blackbox_explain.methods import gradient
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
 
@@ -213,7 +214,7 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
     with pytest.raises(InputError, match="wrap"):
         bx.explain(lambda x: x, images)
     with pytest.raises(NoGradientError, match="scores but no gradients"):
-        bx.explain(Scores(lambda x: x[:, 0, 0]), images)
+        gradient(Scores(lambda x: x[:, 0, 0]), images)
     wrong_rank = bx.wrap(torch.nn.Conv2d(1, 4, 3), shape=(1, 16, 16))
     with pytest.raises(ModelError, match=r"\(2, 4, 14, 14\)"):
         bx.explain(wrong_rank, images)

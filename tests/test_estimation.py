@@ -1,0 +1,176 @@
+"""Gradients estimated from scores: right where they are known, within budget, the same whatever the company."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.arrays import gaussian_matrix
+from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.estimation import RESERVE, QueryPlan, SlopeModel
+from blackbox_explain.interpolation import LevelStack
+from tests.test_toys import overlap
+from tests.toys import Linear, Regions, Scores, box_region
+
+CELLS = (12, 12)
+
+
+class ScoresOnly:
+    """Another black box with its gradient hidden; counts what it is asked."""
+
+    def __init__(self, box: bx.BlackBox) -> None:
+        self.spec = box.spec
+        self.asked = 0
+        self._box = box
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        self.asked += len(images)
+        # One at a time: NumPy sums in an order that depends on the number of images.
+        return np.concatenate([self._box.scores(images[row : row + 1]) for row in range(len(images))])
+
+
+def smooth_slope(rng: np.random.Generator) -> np.ndarray:
+    matrix = gaussian_matrix(12, 12, 2.0)
+    return matrix @ rng.standard_normal(CELLS) @ matrix.T
+
+
+def test_the_slope_of_a_linear_score_is_found() -> None:
+    rng = np.random.default_rng(0)
+    slope = smooth_slope(rng)
+    model = SlopeModel(CELLS, odds=False, half_life=20)
+    plan, mask = QueryPlan(budget=2000, calls=60, seed=0), np.full(CELLS, 0.5)
+    for call in range(60):
+        masks = mask + plan.probes(call, 20, CELLS)
+        model.learn(masks, 3 + np.tensordot(masks, slope, 2))
+    score, found = model.at(mask)
+    assert score == pytest.approx(3 + np.sum(mask * slope), abs=1e-2)
+    assert np.corrcoef(found.ravel(), slope.ravel())[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("level", [-9.0, 0.0, 6.0])
+def test_probabilities_are_fitted_where_they_are_flat(level: float) -> None:
+    rng = np.random.default_rng(1)
+    slope = smooth_slope(rng)
+    model = SlopeModel(CELLS, odds=True, half_life=20)
+    plan, mask = QueryPlan(budget=2000, calls=60, seed=0), np.full(CELLS, 0.5)
+    middle = level - np.sum(mask * slope)
+    for call in range(60):
+        masks = mask + plan.probes(call, 20, CELLS)
+        model.learn(masks, 1 / (1 + np.exp(-middle - np.tensordot(masks, slope, 2))))
+    score, found = model.at(mask)
+    true = 1 / (1 + np.exp(-level))
+    assert score == pytest.approx(true, rel=0.02)
+    expected = true * (1 - true) * slope
+    assert np.sum(found * expected) / np.sum(expected**2) == pytest.approx(1, abs=0.1)
+
+
+def test_scores_that_are_no_probabilities_are_fitted_as_they_are() -> None:
+    model = SlopeModel(CELLS, odds=True, half_life=20)
+    masks = np.clip(0.5 + QueryPlan(1000, 10, 0).probes(0, 101, CELLS), 0, 1)
+    model.learn(masks, -7 + masks.mean(axis=(1, 2)))
+    assert model.at(np.full(CELLS, 0.5))[0] == pytest.approx(-6.5, abs=0.05)
+
+
+def test_probes_come_in_pairs_and_fewer_are_the_first_of_more() -> None:
+    plan = QueryPlan(1000, 10, 3)
+    probes = plan.probes(4, 9, CELLS)
+    np.testing.assert_array_equal(probes[0:8:2], -probes[1:8:2])
+    assert not probes[8].any()
+    np.testing.assert_array_equal(plan.probes(4, 4, CELLS), probes[:4])
+    assert not np.array_equal(plan.probes(5, 4, CELLS), probes[:4])
+
+
+@pytest.mark.parametrize(("budget", "calls"), [(1000, 40), (503, 300), (150, 300)])
+def test_a_plan_spends_its_budget_and_no_more(budget: int, calls: int) -> None:
+    plan, used = QueryPlan(budget, calls, 0), 0
+    for call in range(calls):
+        used += plan.due(call, used)
+    assert used == budget - RESERVE
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+def test_several_masks_of_each_image_are_those_of_each_alone(levels: int) -> None:
+    rng = np.random.default_rng(0)
+    stack = LevelStack(rng.random((levels, 3, 2, 10, 12)), (8, 9))
+    masks, rows = rng.random((7, 8, 9)), np.asarray([0, 0, 0, 1, 2, 2, 2])
+    found = stack.images(masks, rows, (1, 2))
+    for mask, row, image in zip(masks, rows, found, strict=True):
+        alone = stack.take(np.asarray([row])).mixed(mask[None], (1, 2))[0]
+        np.testing.assert_allclose(image, alone[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
+@pytest.mark.parametrize("game", ["deletion", "preservation"])
+def test_a_known_region_is_found_from_scores_alone(preset: Any, game: Any) -> None:
+    region = box_region((96, 96), (24, 20), (64, 56))
+    box = Regions([region])
+    hidden = ScoresOnly(box)
+    options: dict[str, Any] = {"perturbation": "constant", "area_weight": 1e-3, "queries": 2500}
+    result = bx.explain(hidden, box.image(), 0, game=game, preset=preset, progress=False, **options)
+    assert overlap(result.saliency[0] > 0.5, region) >= 0.5
+    assert result.settings["gradients"] == "estimated"
+    assert "estimated from scores" in result.settings["notes"][0]
+    assert f"{result.evaluations[0].sum()} queries" in result.summary()
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
+def test_the_budget_holds_and_is_reported(preset: Any) -> None:
+    box = Regions([box_region((64, 64), (8, 8), (40, 40))])
+    hidden = ScoresOnly(box)
+    done: list[int] = []
+    result = bx.explain(hidden, box.image(), 0, preset=preset, queries=400, progress=done.append)
+    assert hidden.asked == result.evaluations[0, 0] <= 400
+    assert hidden.asked > 380
+    assert result.evaluations[0, 1] == 0
+    assert sum(done) == 400
+
+
+@pytest.mark.parametrize("preset", ["fast", "authors"])
+def test_no_row_depends_on_its_company(preset: Any) -> None:
+    box = Regions([box_region((48, 48), (8, 8), (30, 30)), box_region((48, 48), (30, 24), (44, 44))])
+    rng = np.random.default_rng(0)
+    images = np.concatenate([box.image(), box.image()[:, :, ::-1], rng.random((1, 1, 48, 48))])
+    options: dict[str, Any] = {"preset": preset, "queries": 300, "progress": False}
+    together = bx.explain(ScoresOnly(box), images, 0, **options)
+    alone = [bx.explain(ScoresOnly(box), images[row : row + 1], 0, **options) for row in range(3)]
+    np.testing.assert_array_equal(together.mask, np.concatenate([one.mask for one in alone]))
+    np.testing.assert_array_equal(together.evaluations, np.concatenate([one.evaluations for one in alone]))
+
+
+def test_signals_and_differences_of_scores() -> None:
+    weights = np.zeros((1, 96))
+    weights[0, 30:50] = 1 / 20
+    hidden = ScoresOnly(Linear(weights))
+    signal = np.ones((1, 1, 96))
+    options: dict[str, Any] = {
+        "perturbation": bx.Constant(0.0),
+        "preset": "authors",
+        "queries": 1500,
+        "area_weight": 3e-3,
+    }
+    result = bx.explain(hidden, signal, bx.Difference(0, 1), progress=False, **options)
+    assert overlap(result.saliency[0] > 0.5, weights[0] > 0) > 0.5
+
+
+def test_answers_that_are_not_finite_fail_their_image_only() -> None:
+    def scores(images: np.ndarray) -> np.ndarray:
+        mean = images.mean(axis=(1, 2, 3))
+        return np.stack([np.where(mean > 0.95, np.nan, mean), 1 - mean], axis=1)
+
+    images = np.random.default_rng(0).random((2, 1, 16, 16))
+    images[1] = 1.0
+    result = bx.explain(Scores(scores), images, 0, queries=200, progress=False)
+    assert [status.startswith("failed") for status in result.status] == [False, True]
+
+
+def test_a_failing_model_and_a_budget_too_small_say_so() -> None:
+    def broken(_images: np.ndarray) -> np.ndarray:
+        raise RuntimeError("out of order")
+
+    with pytest.raises(ModelError, match="out of order"):
+        bx.explain(Scores(broken), np.zeros((1, 1, 16, 16)), 0, progress=False)
+    with pytest.raises(InputError, match="queries"):
+        bx.explain(Scores(broken), np.zeros((1, 1, 16, 16)), 0, queries=5, progress=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,26 @@ def test_one_photo_leaves_a_picture_a_result_and_a_summary(tmp_path: Path) -> No
     assert summary["score_masked"] < 0.5 * summary["score_original"]
     assert summary["settings"]["preset"] == "fast"
     assert f"{result.score_original[0]:.4f}" in done.output
+
+
+def brightness() -> Callable[[np.ndarray], np.ndarray]:
+    """Return a model without gradients, for ``--model module:function``."""
+    return lambda images: np.stack([images[:, :, :16].mean(axis=(1, 2, 3)), 1 - images.mean(axis=(1, 2, 3))], axis=1)
+
+
+def test_a_model_that_gives_scores_only(tmp_path: Path) -> None:
+    options = ("--model", "tests.test_cli:brightness", "--shape", "3,32,32", "--queries", "120", "--out", tmp_path)
+    done = run("explain", samples.CAT, *options, "--target", "0")
+    assert done.exit_code == 0, done.output
+    assert "gradient estimated from scores: mean objective" in done.output
+    summary = json.loads((tmp_path / "cat.json").read_text())
+    assert summary["settings"]["gradients"] == "estimated"
+    assert 100 < summary["evaluations"]["scores"] <= 120
+    assert run("explain", samples.CAT, *options, "--option", "fixed_batch=4").exit_code == 0
+    refused = run("explain", samples.CAT, *options, "--option", "timeout=4")
+    assert refused.exit_code == 2
+    assert "no such option" in refused.output
+    assert run("explain", samples.CAT, *options, "--option", "timeout").exit_code == 2
 
 
 def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:

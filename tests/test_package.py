@@ -86,6 +86,14 @@ def test_readme_figures_are_those_measured() -> None:
         row = rows["8"]
         ratios = (row["over_torch"], row["over_channels_last"], row["over_forward"])
         assert f"| {name} | {row['gradient_ms_per_image']:.1f} | " + " | ".join(f"{one:.2f}" for one in ratios) in text
+    alone = json.loads((ROOT / "benchmarks/results/score-only.json").read_text(encoding="utf-8"))
+    for queries, row in alone["by_queries"].items():
+        ratio = row["objective"] / alone["exact"]["objective"]
+        enough = sum(one >= 0.95 for one in row["suppressions"])
+        assert (
+            f"| {int(queries):,} | {row['objective']:.4f} | {ratio:.2f} | {enough} of 20 | {row['overhead']:.1%} |"
+            in text
+        )
 
 
 def test_no_file_is_long() -> None:

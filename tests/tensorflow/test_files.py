@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain.errors import InputError, UnsupportedModelError
 from tests.tensorflow import models
 from tests.tensorflow.models import SHAPE, keras, tf
 

@@ -1,0 +1,83 @@
+"""Exports of one model, compared: EfficientNet-Lite0 in PyTorch, ONNX and Keras, GoogLeNet and its quantised copy.
+
+Run with ``python -m benchmarks.exports``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import confident_photos, data_folder, machine, store
+from benchmarks.efficientnet_lite0 import pytorch_box
+from benchmarks.efficientnet_lite0_keras import keras_box
+from blackbox_explain import BlackBox, InputSpec, Preprocessing, wrap
+from blackbox_explain.compare import Comparison, Tolerances, compare
+
+CORRELATION = 0.98
+"""The least mean correlation of the masks of exports that are not quantised."""
+
+console = Console(width=120, highlight=False)
+
+
+def onnx_box() -> BlackBox:
+    """Return the classifier that is shipped."""
+    return wrap("efficientnet-lite0")
+
+
+def googlenet(quantised: bool) -> BlackBox:
+    """Return the paper's network, or its copy in bytes with a straight-through gradient."""
+    name = "quantised/googlenet_bvlc_qdq.onnx" if quantised else "googlenet/googlenet_bvlc.onnx"
+    mean = tuple(one / 255 for one in (123, 117, 104))
+    options: dict[str, Any] = {"straight_through": True} if quantised else {}
+    preprocessing = Preprocessing(mean=mean, std=1 / 255, channels="BGR")
+    return wrap(str(data_folder() / name), spec=InputSpec((3, 224, 224), preprocessing=preprocessing), **options)
+
+
+PAIRS: dict[str, tuple[Callable[[], BlackBox], Callable[[], BlackBox]]] = {
+    "EfficientNet-Lite0: PyTorch, ONNX": (pytorch_box, onnx_box),
+    "EfficientNet-Lite0: ONNX, Keras": (onnx_box, keras_box),
+    "EfficientNet-Lite0: PyTorch, Keras": (pytorch_box, keras_box),
+    "GoogLeNet: ONNX, quantised": (lambda: googlenet(False), lambda: googlenet(True)),
+}
+
+
+def summarise(found: Comparison) -> dict[str, Any]:
+    """Return means and extremes of one comparison."""
+    return {
+        "score_difference": float(found.score_difference.max()),
+        "same_top": float(np.mean(found.top[:, 0] == found.top[:, 1])),
+        "correlation": float(found.correlation.mean()),
+        "correlation_least": float(found.correlation.min()),
+        "iou": float(found.iou.mean()),
+        "effect": np.round(found.effect.mean(axis=0), 3).tolist(),
+        "kept": bool(all(kept for _, _, kept in found.verdicts(Tolerances()).values())),
+    }
+
+
+def main(photos: Annotated[int, typer.Option(help="How many photos.")] = 8) -> None:
+    """Compare the pairs on photos that the default classifier gets right with p > 0.5."""
+    images = confident_photos(onnx_box(), "crop", limit=photos).images
+    rows: dict[str, Any] = {}
+    table = Table("exports", "largest Δ", "same top", "mask corr.", "least", "IoU", "A on B", "B on A", "all kept")
+    for name, (first, second) in PAIRS.items():
+        row = rows[name] = summarise(compare(first(), second(), images))
+        effect = (f"{row['effect'][0][1]:.2f}", f"{row['effect'][1][0]:.2f}")
+        figures = (
+            f"{row[key]:.4f}" for key in ("score_difference", "same_top", "correlation", "correlation_least", "iou")
+        )
+        table.add_row(name, *figures, *effect, "yes" if row["kept"] else "no")
+    console.print(machine()["processor"])
+    console.print(table)
+    met = all(row["correlation"] >= CORRELATION for name, row in rows.items() if "quantised" not in name)
+    console.print(f"{'met' if met else 'MISSED'}: masks of exports correlate by at least {CORRELATION} on average")
+    console.print(f"stored in {store('exports', {'photos': photos, 'pairs': rows}).name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

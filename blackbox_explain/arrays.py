@@ -26,6 +26,7 @@ __all__ = [
     "namespace",
     "nearest_matrix",
     "on_host",
+    "one_thread",
     "to_numpy",
 ]
 
@@ -80,7 +81,7 @@ def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> 
         (..., out_1, ..., out_d).
     """
     xp = namespace(array)
-    with _quiet_threads() if isinstance(array, np.ndarray) else nullcontext():
+    with one_thread() if isinstance(array, np.ndarray) else nullcontext():
         for axis, matrix in enumerate(matrices, start=-len(matrices)):
             oriented = xp.matrix_transpose(matrix) if transpose else matrix
             if axis == -1:
@@ -93,7 +94,7 @@ def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> 
     return array
 
 
-def _quiet_threads() -> AbstractContextManager[Any]:
+def one_thread() -> AbstractContextManager[Any]:
     """Let NumPy's products use one thread: its others would go on spinning, and take cores from the model behind."""
     return _blas_libraries().limit(limits=1)
 

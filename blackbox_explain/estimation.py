@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, to_numpy
+from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
 from blackbox_explain.gradients import MaskedScore, ask
 
 __all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
@@ -48,6 +48,9 @@ LEAST_ODDS = 1e-6
 RESERVE = 3
 """Queries for the scores of the result: masked image, region, and the first look at the image."""
 
+GROUP = 12
+"""Queries that are asked together, at least: where fewer are due at a call, one call asks for several."""
+
 IMAGES_AT_ONCE = 64
 
 
@@ -71,7 +74,11 @@ class QueryPlan:
 
     def due(self, call: int, used: int) -> int:
         """Return the queries of one call, counted from 0, given those used: what is left, shared out evenly."""
-        return max(0, round((self.budget - used - RESERVE) / max(self.calls - call, 1)))
+        left, calls = self.budget - used - RESERVE, self.calls - call
+        if left <= 0 or calls <= 0:
+            return 0
+        period = max(1, math.ceil(GROUP * calls / left))
+        return min(left, round(left / calls * min(period, calls))) if call % period == 0 else 0
 
     def probes(self, call: int, count: int, cells: tuple[int, ...]) -> Floats:
         """Return smooth probes (count, *cells) in pairs of opposite sign; the last of an odd number is the mask itself.
@@ -112,35 +119,41 @@ class SlopeModel:
         self._mean = np.zeros(unknowns)
         self._products, self._answers = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
         self._recent: list[tuple[Floats, Floats]] = []
+        self._waited = 0
+        self._slope = np.zeros(unknowns)
 
     def learn(self, masks: Floats, scores: Floats) -> None:
         """Add the queries of one call: masks (n, *cells) and the target's scores (n,); n may be 0."""
-        for total in (self._products, self._answers, self._mean):
-            total *= self._kept
-        self._weight, self._value = self._weight * self._kept, self._value * self._kept
+        self._waited += 1
         if not len(masks):
             return
+        kept, self._waited = self._kept**self._waited, 0
+        for total in (self._products, self._answers, self._mean):
+            total *= kept
+        self._weight, self._value = self._weight * kept, self._value * kept
         if self._new:
             self._new, self._odds = False, self._odds and bool(np.all((scores >= 0) & (scores <= 1)))
         places, values = self._places(masks), self._forward(scores)
-        self._products += places.T @ places
+        with one_thread():
+            self._products += places.T @ places
         self._answers += places.T @ values
         self._mean += places.sum(axis=0)
         self._weight, self._value = self._weight + len(values), self._value + values.sum()
         self._recent = [*self._recent, (places, values)][-RECENT:]
+        mean = self._mean / self._weight
+        spread = self._products - self._weight * np.outer(mean, mean)
+        spread[np.diag_indices_from(spread)] += RIDGE * np.trace(spread) / len(mean) + 1e-12
+        with one_thread():
+            self._slope = np.linalg.solve(spread, self._answers - self._value * mean)
 
     def at(self, mask: Floats) -> tuple[float, Floats]:
         """Return the score and its gradient (*cells) at a mask (*cells)."""
         if not self._recent:
             return math.nan, np.zeros(mask.shape)
-        mean = self._mean / self._weight
-        spread = self._products - self._weight * np.outer(mean, mean)
-        ridge = RIDGE * np.trace(spread) / len(mean) + 1e-12
-        slope = np.linalg.solve(spread + ridge * np.eye(len(mean)), self._answers - self._value * mean)
         here = self._places(mask[None])[0]
-        values = np.concatenate([value - (place - here) @ slope for place, value in self._recent])
+        values = np.concatenate([value - (place - here) @ self._slope for place, value in self._recent])
         score, by_value = self._backward(float(values.mean()))
-        bumps = slope.reshape([matrix.shape[1] for matrix in self._matrices])
+        bumps = self._slope.reshape([matrix.shape[1] for matrix in self._matrices])
         return score, by_value * along_axes(self._matrices, bumps)
 
     def _places(self, masks: Floats) -> Floats:

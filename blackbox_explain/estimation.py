@@ -78,6 +78,8 @@ class QueryPlan:
         if left <= 0 or calls <= 0:
             return 0
         period = max(1, math.ceil(GROUP * calls / left))
+        if calls == 1:
+            return left
         return min(left, round(left / calls * min(period, calls))) if call % period == 0 else 0
 
     def probes(self, call: int, count: int, cells: tuple[int, ...]) -> Floats:

@@ -19,6 +19,9 @@ from blackbox_explain.progress import Advance
 
 __all__ = ["Comparison", "Tolerances", "compare", "equal_area_iou"]
 
+CONSTANT = 1e-3
+"""Maps that vary by less are constant."""
+
 LEAST_AREA = 0.01
 """Regions that are compared hold at least this share of the image."""
 
@@ -58,7 +61,7 @@ class Comparison:
     top
         (N, 2) top class by either model.
     correlation
-        (N,) Pearson correlation of the saliency maps; NaN where one is constant.
+        (N,) Pearson correlation of the saliency maps; where one is constant 0, where both are and agree 1.
     iou
         (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
     effect
@@ -163,7 +166,7 @@ def compare(
     return Comparison(
         a,
         b,
-        np.abs(scores[0] - scores[1]).max(axis=1),
+        _largest_difference(*scores),
         top,
         np.asarray([_correlation(x, y) for x, y in zip(a.saliency, b.saliency, strict=True)]),
         np.asarray([equal_area_iou(x, y) for x, y in zip(a.saliency, b.saliency, strict=True)]),
@@ -183,9 +186,16 @@ def equal_area_iou(first: Floats, second: Floats) -> float:
     return float((regions[0] & regions[1]).sum() / (regions[0] | regions[1]).sum())
 
 
+def _largest_difference(first: Floats, second: Floats) -> Floats:
+    # Equal infinities differ by nothing.
+    with np.errstate(invalid="ignore"):
+        return np.where(first == second, 0.0, np.abs(first - second)).max(axis=1)
+
+
 def _correlation(first: Floats, second: Floats) -> float:
-    if first.std() == 0 or second.std() == 0:
-        return float("nan")
+    constant = [np.ptp(one) < CONSTANT for one in (first, second)]
+    if any(constant):
+        return float(all(constant) and abs(first.mean() - second.mean()) < CONSTANT)
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
@@ -201,7 +211,10 @@ def _effects(
     """Return the suppression by the masks of one explanation on both models: (N, 2)."""
     found: list[Floats] = []
     for result, box in zip(results, boxes, strict=True):
-        after = (_scores(box, masked.masked_images, batch_size) * result.target_weights).sum(axis=1)
+        weights = result.target_weights
+        # What the target does not name may be infinite.
+        scores = np.where(weights != 0, _scores(box, masked.masked_images, batch_size), 0)
+        after = (scores * weights).sum(axis=1)
         reach = result.score_original - result.score_perturbed
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(np.where(reach == 0, np.nan, (result.score_original - after) / reach))

@@ -40,13 +40,16 @@ RIDGE = 0.1
 """Strength of the prior (no slope at all), in mean variances of what was asked."""
 
 RECENT = 3
-"""Steps whose queries tell the level of the score."""
+"""Calls that asked, whose queries tell the level of the score."""
 
 LEAST_ODDS = 1e-6
 """Probabilities are kept this far from 0 and 1."""
 
 RESERVE = 3
 """Queries for the scores of the result: masked image, region, and the first look at the image."""
+
+SLACK = 1e-5
+"""Rounding, by which sums of probabilities may leave 0 to 1."""
 
 GROUP = 12
 """Queries that are asked together, at least: where fewer are due at a call, one call asks for several."""
@@ -105,7 +108,7 @@ class SlopeModel:
     cells
         Shape of the mask.
     odds
-        Fit log-odds, if the first scores are probabilities.
+        Fit log-odds, as long as no score leaves 0 to 1.
     half_life
         Calls after which a query counts half.
     """
@@ -115,7 +118,6 @@ class SlopeModel:
         self._matrices = tuple(gaussian_matrix(n, max(1, round(n * shrink)), BUMP) for n in cells)
         unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
         self._odds = odds
-        self._new = True
         self._kept = 0.5 ** (1 / half_life)
         self._weight, self._value = 0.0, 0.0
         self._mean = np.zeros(unknowns)
@@ -133,8 +135,11 @@ class SlopeModel:
         for total in (self._products, self._answers, self._mean):
             total *= kept
         self._weight, self._value = self._weight * kept, self._value * kept
-        if self._new:
-            self._new, self._odds = False, self._odds and bool(np.all((scores >= 0) & (scores <= 1)))
+        if self._odds and np.any(np.abs(scores - 0.5) > 0.5 + SLACK):
+            # No probabilities after all: what was fitted as their log-odds says nothing of the scores themselves.
+            self._odds, self._recent, self._weight, self._value = False, [], 0.0, 0.0
+            for total in (self._products, self._answers, self._mean):
+                total[...] = 0
         places, values = self._places(masks), self._forward(scores)
         with one_thread():
             self._products += places.T @ places

@@ -125,7 +125,7 @@ class Explanation:
         ]
         done = f"{self.settings.get('game', '')} by {self.settings.get('perturbation', '')}"
         title = f"{done}, preset {self.settings.get('preset', '')}"
-        if self.settings.get("gradients") == "estimated":
+        if self.settings.get("gradients") == "estimated" and np.isfinite(self.objective).any():
             title += (
                 f", gradient estimated: mean objective {np.nanmean(self.objective):.4f}"
                 f" with {self.evaluations.sum(axis=1).max()} queries an image"

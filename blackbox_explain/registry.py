@@ -213,18 +213,26 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
             got="shape, mean, std, class names or activation beside its name",
             expected="the name, and device at most",
         )
-    return _load(point)(**options)
+    return _with_options(_load(point), f"The model {point.name!r}", (), options)
 
 
 def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
-    known = inspect.signature(adapter).parameters
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        own = [name for name, one in known.items() if one.kind is one.KEYWORD_ONLY]
-        raise InputError(
-            "The adapter of this model has no such option", got=", ".join(unknown), expected=", ".join(own) or "none"
-        )
-    return adapter(model, described, **options)
+    return _with_options(adapter, "The adapter of this model", (model, described), options)
+
+
+def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> BlackBox:
+    own, any_name = _options_of(function)
+    unknown = [name for name in options if name not in own]
+    if unknown and not any_name:
+        raise InputError(f"{who} has no such option", got=", ".join(unknown), expected=", ".join(own) or "none")
+    return function(*arguments, **options)
+
+
+def _options_of(function: Any) -> tuple[list[str], bool]:
+    """Return the options that a function takes by name alone, and whether it takes any other too."""
+    parameters = inspect.signature(function).parameters.values()
+    own = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    return own, any(one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
@@ -237,7 +245,7 @@ def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
         if held is None and not path.is_file():
             raise UnsupportedModelError("There is no such model file", got=text)
         reader = _reader(suffix)
-        known = inspect.signature(reader).parameters
+        known, _ = _options_of(reader)
         return reader(path, **{name: options.pop(name) for name in list(options) if name in known})
     if path.is_dir():
         expected = " or ".join(f"a folder with {file}" for file in FOLDERS)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
+from blackbox_explain.cli.options import adapter_options
 from blackbox_explain.progress import progress_bar
 from tests.test_images import broken_files
 
@@ -64,7 +65,9 @@ def test_a_model_that_gives_scores_only(tmp_path: Path) -> None:
     refused = run("explain", samples.CAT, *options, "--option", "timeout=4")
     assert refused.exit_code == 2
     assert "no such option" in refused.output
-    assert run("explain", samples.CAT, *options, "--option", "timeout").exit_code == 2
+    for wrong in ("timeout", "described=3", "model=x", "shape=3"):
+        assert run("explain", samples.CAT, *options, "--option", wrong).exit_code == 2
+    assert adapter_options(["a=False", "b=none", "c=[1]"]) == {"a": False, "b": "none", "c": [1]}
 
 
 def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:

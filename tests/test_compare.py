@@ -52,6 +52,21 @@ def test_equal_scores_for_other_reasons_are_told_apart() -> None:
     }
 
 
+def test_masks_that_are_constant_and_scores_that_are_infinite() -> None:
+    constant = bx.wrap(lambda images: np.tile([0.6, 0.4], (len(images), 1)), shape=(1, 64, 64), activation="none")
+    image = Regions(REGIONS).image()
+    assert compare(constant, constant, image, queries=120).correlation[0] == 1
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        known = Regions(REGIONS[:1]).scores(images)
+        return np.concatenate([known, np.full((len(images), 1), -np.inf)], axis=1)
+
+    box = bx.wrap(scores, shape=(1, 64, 64), activation="none")
+    found = compare(box, box, image, queries=300, **options())
+    assert found.score_difference[0] == 0
+    assert np.isfinite(found.effect).all()
+
+
 def test_regions_of_equal_area() -> None:
     ramp = np.linspace(0, 1, 100).reshape(10, 10)
     assert equal_area_iou(ramp, ramp / 5) == 1

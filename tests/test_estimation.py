@@ -74,6 +74,31 @@ def test_scores_that_are_no_probabilities_are_fitted_as_they_are() -> None:
     assert model.at(np.full(CELLS, 0.5))[0] == pytest.approx(-6.5, abs=0.05)
 
 
+class Contrasts:
+    """Two labels that may both be present, each of its own region; their sum leaves 0 to 1."""
+
+    def __init__(self) -> None:
+        self.regions = [box_region((64, 64), (8, 8), (32, 32)), box_region((64, 64), (34, 34), (58, 58))]
+        self.spec = bx.InputSpec((1, 64, 64))
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        return np.stack([np.mean(np.abs(2 * images[:, 0, one] - 1), axis=1) for one in self.regions], axis=1)
+
+    def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shares = np.stack([one / one.sum() for one in self.regions])
+        return self.scores(images), 2 * np.sign(images - 0.5) * np.tensordot(weights, shares, 1)[:, None]
+
+
+@pytest.mark.parametrize("game", ["deletion", "preservation"])
+def test_sums_that_leave_zero_to_one_only_later_are_not_clipped(game: Any) -> None:
+    box, texture = Contrasts(), Regions(Contrasts().regions).image()
+    options: dict[str, Any] = {"perturbation": "constant", "progress": False, "game": game}
+    exact = bx.explain(box, texture, bx.Labels(0, 1), **options)
+    assert exact.score_perturbed[0] < 1 < exact.score_original[0]
+    found = bx.explain(ScoresOnly(box), texture, bx.Labels(0, 1), queries=1000, **options)
+    assert found.suppression[0] == pytest.approx(exact.suppression[0], abs=0.05)
+
+
 def test_probes_come_in_pairs_and_fewer_are_the_first_of_more() -> None:
     plan = QueryPlan(1000, 10, 3)
     probes = plan.probes(4, 9, CELLS)

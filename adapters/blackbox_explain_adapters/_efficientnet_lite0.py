@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Any
 
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, Preprocessing
 from blackbox_explain.samples import MODEL
 from blackbox_explain_adapters._onnx.box import wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
+from blackbox_explain_adapters._onnx.rules import Rule
+from blackbox_explain_adapters._onnx.session import Provider
 
 __all__ = ["load"]
 
 
-def load(device: str | None = None, **options: Any) -> BlackBox:
+def load(
+    *,
+    device: str | None = None,
+    providers: Iterable[Provider] | None = None,
+    threads: int | None = None,
+    tf32: bool = False,
+    rules: Mapping[str, Rule] | None = None,
+    cache: bool = True,
+) -> BlackBox:
     """EfficientNet-Lite0 trained on ImageNet (Apache-2.0); reads (RGB − 127) / 128.
 
     Parameters
     ----------
-    device
-        Where to compute; None leaves it to ONNX Runtime.
-    **options
-        As for other ONNX models.
+    device, providers, threads, tf32, rules, cache
+        As for other ONNX models, see `wrap_onnx`.
     """
     data = files("blackbox_explain_adapters") / "data"
     described = Described(
@@ -32,4 +40,13 @@ def load(device: str | None = None, **options: Any) -> BlackBox:
         class_names=tuple((data / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()),
         activation="softmax",
     )
-    return wrap_onnx(read_model(MODEL), described, device=device, **options)
+    return wrap_onnx(
+        read_model(MODEL),
+        described,
+        device=device,
+        providers=providers,
+        threads=threads,
+        tf32=tf32,
+        rules=rules,
+        cache=cache,
+    )

@@ -13,7 +13,17 @@ from rich.table import Table
 
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options import sizes
-from blackbox_explain.registry import ADAPTERS, DEFAULT_MODEL, FORMATS, entry_points, inspect_file, named_models, wrap
+from blackbox_explain.registry import (
+    ADAPTERS,
+    DEFAULT_MODEL,
+    FOLDERS,
+    FORMATS,
+    SCHEMES,
+    entry_points,
+    inspect_file,
+    named_models,
+    wrap,
+)
 
 __all__ = ["models_app"]
 
@@ -51,8 +61,10 @@ def list_models(
             own = point.name == "callable"
             table.add_row(point.name, "-" if own else "yes" if find_spec(point.name) else "no")
         stdout.print(table)
-        suffixes = ", ".join(sorted(f".{point.name}" for point in entry_points(FORMATS)))
-        stdout.print(f"model files: {suffixes}; or module:function")
+        folders = set(FOLDERS.values())
+        suffixes = ", ".join(sorted(f".{point.name}" for point in entry_points(FORMATS) if point.name not in folders))
+        schemes = ", ".join(sorted(f"{point.name}:" for point in entry_points(SCHEMES)))
+        stdout.print(f"model files: {suffixes}; SavedModel folders; addresses: {schemes}; or module:function")
 
 
 def _show_classes(model: str, like: str) -> None:

@@ -12,6 +12,11 @@ from blackbox_explain.errors import InputError
 __all__ = ["adapter_options", "described", "sizes"]
 
 
+DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names", "activation")
+
+WORDS = {"True": "true", "False": "false", "None": "null"}
+
+
 def adapter_options(given: list[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings."""
     found: dict[str, Any] = {}
@@ -19,8 +24,11 @@ def adapter_options(given: list[str]) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign or not name.isidentifier():
             raise InputError("--option is not NAME=VALUE", got=repr(text), expected="such as timeout=30")
+        if name in DESCRIBED:
+            raise InputError(f"{name} is not for the adapter", got=f"--option {text}", expected="an option of its own")
         try:
-            found[name] = json.loads(value)
+            # Python's words for what JSON writes small; as strings they would all be true.
+            found[name] = json.loads(WORDS.get(value, value))
         except json.JSONDecodeError:
             found[name] = value
     return found

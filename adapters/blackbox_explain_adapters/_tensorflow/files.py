@@ -58,7 +58,7 @@ def load_keras(path: Path, *, allow_lambda: bool = False) -> Any:
     hdf5 = path.suffix.lower() in (".h5", ".hdf5")
     config = _hdf5_config(path) if hdf5 else _archive_config(path)
     found = next((name for name in _classes(config) if name in CODE), None)
-    if found is not None and not allow_lambda:
+    if found is not None and allow_lambda is not True:
         raise UnsupportedModelError(
             "This file holds code of its own, which is not run",
             got=f"{path}, with a {'TFSMLayer' if found == 'TFSMLayer' else 'Lambda'} layer",
@@ -68,7 +68,9 @@ def load_keras(path: Path, *, allow_lambda: bool = False) -> Any:
     custom = {"DepthwiseConv2D": _OldDepthwise} if hdf5 else None
     try:
         with _quiet():
-            return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not allow_lambda)
+            return keras.saving.load_model(
+                path, custom_objects=custom, compile=False, safe_mode=allow_lambda is not True
+            )
     except Exception as error:
         raise _refusal(path, error) from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class QueryPlan:
     seed: int
 
     def due(self, call: int, used: int) -> int:
-        """Return the queries of one call, counted from 0, given those used: what is left, shared out evenly."""
+        """Return the queries of one call, counted from 0, given those used: what is left, in even groups."""
         left, calls = self.budget - used - RESERVE, self.calls - call
         if left <= 0 or calls <= 0:
             return 0
@@ -198,10 +198,10 @@ class EstimatedScore(MaskedScore):
     models: list[SlopeModel] = field(default_factory=list[SlopeModel])
     call: int = 0
 
-    def take(self, rows: Array) -> EstimatedScore:
+    def take(self, rows: Array) -> Self:
         """Return the same for some of the rows."""
         models = [self.models[row] for row in to_numpy(rows)] if self.models else []
-        return replace(self.of_rows(rows), models=models)
+        return replace(super().take(rows), models=models)
 
     def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the estimated scores (N,) and their estimated gradient by the mask (N, *cells).
@@ -237,7 +237,7 @@ class EstimatedScore(MaskedScore):
         return constant_like(values, mask), constant_like(gradient, mask)
 
     def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
-        """Ask for the targets' scores at masks (n, *cells) of each row, as many images at once as the model likes."""
+        """Ask for the targets' scores at masks (n, *cells) of each row, at most `IMAGES_AT_ONCE` images at a time."""
         stack = self.resting if offset is None else self.moving
         of_row = np.repeat(np.arange(len(queries)), [len(one) for one in queries])
         masks = np.concatenate(queries)

@@ -85,12 +85,8 @@ class MaskedScore:
         count = weights.shape[0]
         return cls(box, upsampling, moving, resting, weights, np.zeros((count, 2), np.int64), np.arange(count))
 
-    def take(self, rows: Array) -> MaskedScore:
+    def take(self, rows: Array) -> Self:
         """Return the same for some of the rows; the counts of evaluations stay shared."""
-        return self.of_rows(rows)
-
-    def of_rows(self, rows: Array) -> Self:
-        """Return the same for some of the rows, whatever else a subclass keeps for all of them."""
         return replace(
             self,
             moving=self.moving.take(rows),

@@ -157,7 +157,7 @@ def test_slices(data: st.DataObject) -> None:
     starts, ends, steps = [], [], []
     for axis in axes:
         step = data.draw(st.sampled_from([-3, -2, -1, 1, 2, 3]))
-        start, end = data.draw(st.tuples(bounds, bounds).filter(lambda ends: _taken(*ends, step, shape[axis]) > 0))  # noqa: B023
+        start, end = data.draw(st.tuples(bounds, bounds).filter(lambda ends: _taken(*ends, step, shape[axis]) > 0))  # noqa: B023 - drawn at once
         starts, ends, steps = [*starts, start], [*ends, end], [*steps, step]
     constants = {"st": np.array(starts), "en": np.array(ends), "ax": np.array(axes), "sp": np.array(steps)}
     check(Case("y = Slice(x, st, en, ax, sp)", shape, constants))

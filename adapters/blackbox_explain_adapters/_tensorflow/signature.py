@@ -126,7 +126,7 @@ def _saved(model: Any, signature: str | None) -> Source:
 
 def _call_of(model: Any) -> Any:
     """Return the method that runs when a model is called, with what TensorFlow knows of it."""
-    return getattr(model, "__call__", None)  # noqa: B004
+    return getattr(model, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one
 
 
 def _described(call: Callable[[Any], Any], owner: Any, spec: tf.TensorSpec) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from blackbox_explain.arrays import Array, constant_like, namespace
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError
 
-__all__ = ["Described", "check_batch", "check_scores", "in_batches", "layout_of", "plain_images"]
+__all__ = ["Described", "check_batch", "check_scores", "in_batches", "layout_of", "plain_images", "scores_among"]
 
 Layout = Literal["channels_first", "channels_last"]
 
@@ -90,6 +90,31 @@ def check_batch(images: Array, spec: InputSpec) -> None:
             expected=f"(N, {', '.join(map(str, spec.shape))})",
             hint="blackbox_explain.load_images(paths, box.spec)",
         )
+
+
+NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
+
+
+def scores_among(outputs: Any) -> tuple[Any, str]:
+    """Find the class scores in what a model returns.
+
+    Returns
+    -------
+    scores
+        Of a tuple or list the first, of a mapping the only value, else what has one of `NAMED_OUTPUTS` as
+        its key or attribute; None if there is nothing of the kind.
+    place
+        Where it was, for people.
+    """
+    if isinstance(outputs, (tuple, list)) and outputs:
+        return outputs[0], "the first of its outputs"
+    if isinstance(outputs, Mapping) and len(outputs) == 1:
+        return next(iter(outputs.values())), "its only output"
+    for name in NAMED_OUTPUTS:
+        found = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
+        if found is not None:
+            return found, f"its output {name!r}"
+    return None, ""
 
 
 def check_scores(scores: Array, count: int, origin: str) -> None:

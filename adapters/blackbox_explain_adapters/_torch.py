@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from blackbox_explain.activations import Activation, choose_activation
-from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
+from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches, scores_among
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, UnsupportedModelError
@@ -29,7 +29,6 @@ ACTIVATE: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
     "none": lambda outputs: outputs,
 }
 
-NAMED_OUTPUTS = ("logits", "scores", "output", "out")
 
 _FLAGS = threading.Lock()
 _HELD: dict[int, int] = {}
@@ -208,17 +207,7 @@ class TorchBlackBox:
         """Find the class scores in what the model returns, and record the guess if it is one."""
         if isinstance(outputs, torch.Tensor):
             return outputs
-        place, found = "", None
-        if isinstance(outputs, (tuple, list)) and outputs:
-            place, found = "the first of its outputs", outputs[0]
-        elif isinstance(outputs, dict) and len(outputs) == 1:
-            place, found = "its only output", next(iter(outputs.values()))
-        else:
-            for name in NAMED_OUTPUTS:
-                found = outputs.get(name) if isinstance(outputs, dict) else getattr(outputs, name, None)
-                if found is not None:
-                    place = f"its output {name!r}"
-                    break
+        found, place = scores_among(outputs)
         if not isinstance(found, torch.Tensor):
             raise ModelError(
                 "The class scores are not among the outputs",

@@ -10,13 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from blackbox_explain.activations import Activation
+from blackbox_explain.adapting import scores_among
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
 from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats
 
 __all__ = ["Traced", "gradient_function", "scores_function", "trace"]
-
-NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
 
 ACTIVATE: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
     "softmax": tf.nn.softmax,
@@ -195,17 +194,7 @@ def _among(outputs: Any, notes: list[str]) -> Any:
     """Find the class scores in what the model returns, and note the guess if it is one."""
     if tf.is_tensor(outputs):
         return outputs
-    place, found = "", outputs
-    if isinstance(outputs, (tuple, list)) and outputs:
-        place, found = "the first of its outputs", outputs[0]
-    elif isinstance(outputs, Mapping) and len(outputs) == 1:
-        place, found = "", next(iter(outputs.values()))
-    else:
-        for name in NAMED_OUTPUTS:
-            found = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
-            if found is not None:
-                place = f"its output {name!r}"
-                break
+    found, place = scores_among(outputs)
     if not tf.is_tensor(found):
         listed = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else ""
         raise UnsupportedModelError(
@@ -214,6 +203,7 @@ def _among(outputs: Any, notes: list[str]) -> Any:
             expected="a tensor, a tuple that begins with one, or logits",
             hint="wrap a function that returns the scores alone",
         )
-    if place:
+    # The only entry of a mapping, as of every serving signature, is no guess.
+    if not (isinstance(outputs, Mapping) and len(outputs) == 1):
         notes.append(f"the class scores are {place}")
     return found

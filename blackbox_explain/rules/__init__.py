@@ -1,0 +1,1 @@
+"""Rules that predict a black box."""

@@ -1,0 +1,151 @@
+"""Q2: what a change of the image does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.rules.questions import Questions, Rows
+from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.rule import Outcome, Rule
+
+__all__ = ["Invariance", "Response", "level_drawn"]
+
+Response = str
+"""What must stay: ``"class"`` the top class, ``"score"`` its score within a tolerance, ``"exact"`` every score."""
+
+DRAWS = 64
+"""Levels drawn for an image; the first that is allowed is taken."""
+
+
+@dataclass(frozen=True)
+class Invariance(Rule):
+    """{x ~θ x' ⇒ f(x) = f(x')} for x' drawn from all transformations of at most θ (Q2 of section 3.1; Q3 with θ learned).
+
+    The strength is drawn evenly from the relation's levels up to θ, and its sign if it has one.
+
+    Attributes
+    ----------
+    relation
+        What is done to the image.
+    theta
+        How much of it at most.
+    response
+        ``"class"``: the top class stays; ``"score"``: its score changes by at most `tolerance`; ``"exact"``: no score
+        changes at all.
+    tolerance
+        For ``"score"``.
+    also
+        Further relations with their θ, done after the first.
+    """
+
+    relation: Relation
+    theta: float
+    response: Response = "class"
+    tolerance: float = 0.1
+    also: tuple[tuple[Relation, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        for relation, theta in self.parts:
+            relation.check_theta(theta)
+        if self.response not in ("class", "score", "exact"):
+            expected = "'class', 'score' or 'exact'"
+            raise InputError("There is no such response", got=repr(self.response), expected=expected)
+
+    @property
+    def parts(self) -> tuple[tuple[Relation, float], ...]:
+        """All relations with their θ, in the order in which they are done."""
+        return ((self.relation, self.theta), *self.also)
+
+    @property
+    def sentence(self) -> str:
+        """The statement in English."""
+        same = {
+            "class": "the top class stays the same",
+            "score": f"the score of its top class changes by at most {self.tolerance:g}",
+            "exact": "no score changes",
+        }
+        done = " and ".join(relation.phrase(theta) for relation, theta in self.parts)
+        return f"if {done}, {same[self.response]}"
+
+    def check(self, questions: Questions, rows: Rows) -> Outcome:
+        """Ask about one transformed copy of each image."""
+        before = questions.original(rows)
+        after = questions.ask(rows, lambda some: self.transformed(questions, some))
+        return self.compare(before, after)
+
+    def compare(self, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> Outcome:
+        """Return the outcome for scores (n, K) before and after; amounts above 0 are violations."""
+        each, top = np.arange(len(before)), before.argmax(axis=1)
+        if self.response == "exact":
+            amount = np.abs(after - before).max(axis=1)
+        elif self.response == "score":
+            amount = np.abs(after[each, top] - before[each, top]) - self.tolerance
+        else:
+            others = after.copy()
+            others[each, top] = -np.inf
+            amount = others.max(axis=1) - after[each, top]
+            return Outcome.always(after.argmax(axis=1) == top, amount)
+        return Outcome.always(amount <= 0, amount)
+
+    def transformed(self, questions: Questions, rows: Rows) -> np.ndarray[Any, Any]:
+        """Return one transformed copy of each of some images: (n, *shape)."""
+        spec = questions.samples.spec
+        images = questions.samples.batch(rows)
+        for relation, theta in self.parts:
+            count = max(1, int(np.searchsorted(relation.levels, theta * (1 + 1e-9), side="right")))
+            amounts = relation.levels[[level_drawn(questions, row, relation, count) for row in rows]]
+            images = apply(relation, images, signs(questions, rows, relation) * amounts, questions, rows)
+        return images
+
+
+def level_drawn(questions: Questions, row: int, relation: Relation, count: int) -> int:
+    """Return which of the first `count` levels is drawn for an image.
+
+    The same list of levels is drawn from all of them whatever `count`, and the first that is allowed is taken.  Each is as
+    likely as the other, and most images keep theirs when `count` changes, so that they need not be asked about again.
+    """
+    draws = questions.generator(row, f"level of {relation.name}").integers(0, len(relation.levels), size=DRAWS)
+    allowed = draws[draws < count]
+    # Out of draws once in a great while: 64 of which none is allowed.
+    return int(allowed[0]) if len(allowed) else int(draws[0] % count)
+
+
+def signs(questions: Questions, rows: Rows, relation: Relation) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return for each image which way it is transformed: ±1, or 1 if the relation has no sign."""
+    if not relation.signed:
+        return np.ones(len(rows))
+    drawn = [questions.generator(row, f"sign of {relation.name}").integers(0, 2) for row in rows]
+    return np.asarray(drawn) * 2.0 - 1.0
+
+
+def apply(
+    relation: Relation,
+    images: np.ndarray[Any, Any],
+    amounts: Sequence[float] | np.ndarray[Any, Any],
+    questions: Questions,
+    rows: Rows,
+) -> np.ndarray[Any, Any]:
+    """Transform images (n, *shape), and make sure that it was one of its kind.
+
+    Raises
+    ------
+    ModelError
+        If the relation changes the shape, or makes what is not finite.
+    """
+    generators = [questions.generator(row, relation.name) for row in rows]
+    made = relation.transform(images, np.asarray(amounts, dtype=np.float64), questions.samples.spec, generators)
+    if made.shape != images.shape:
+        raise ModelError(
+            f"The relation {relation.name} changes the shape of the images",
+            got=f"{made.shape}",
+            expected=f"{images.shape}",
+            hint="a transformed image must be one that the model reads",
+        )
+    if not np.isfinite(made).all():
+        raise ModelError(f"The relation {relation.name} makes values that are not finite")
+    return made

@@ -1,0 +1,115 @@
+"""What rules ask a black box: every query in batches, counted, and none of the untouched images asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.errors import InputError
+from blackbox_explain.gradients import ask
+from blackbox_explain.rules.samples import Samples
+
+__all__ = ["Questions"]
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Scores = np.ndarray[Any, np.dtype[np.float64]]
+
+BATCH = 32
+
+
+@dataclass(eq=False)
+class Questions:
+    """A black box, the samples it is asked about, and what it said.
+
+    Attributes
+    ----------
+    box
+        The black box.
+    samples
+        The images.
+    seed
+        Of all random draws; what is drawn for an image depends on seed and row alone.
+    batch_size
+        Images in one call of the box.
+    queries
+        Images that the box was asked about so far.
+    advance
+        Called with the number of images after each call.
+    """
+
+    box: BlackBox
+    samples: Samples
+    seed: int = 0
+    batch_size: int = BATCH
+    queries: int = 0
+    advance: Callable[[int], None] = lambda _images: None
+    _scores: dict[int, Scores] = field(default_factory=dict[int, Scores])
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError("A batch holds at least one image", got=f"batch_size={self.batch_size}")
+        if self.samples.spec.shape != self.box.spec.shape or self.samples.spec.bounds != self.box.spec.bounds:
+            raise InputError(
+                "The samples were made for another model",
+                got=f"{self.samples.spec.shape} in {self.samples.spec.bounds}",
+                expected=f"{self.box.spec.shape} in {self.box.spec.bounds}",
+            )
+
+    def generator(self, row: int, purpose: str) -> np.random.Generator:
+        """Return the random numbers of one image for one purpose, the same at every call."""
+        return np.random.default_rng([self.seed, int(row), *purpose.encode()])
+
+    def original(self, rows: Rows) -> Scores:
+        """Return the scores (n, K) of untouched images, asked once."""
+        missing = np.asarray([row for row in rows if int(row) not in self._scores], dtype=np.int64)
+        if len(missing):
+            found = self.ask(missing, self.samples.batch)
+            self._scores.update(zip(missing.tolist(), found, strict=True))
+        return np.stack([self._scores[int(row)] for row in rows])
+
+    def top(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the top class (n,) of untouched images."""
+        return self.original(rows).argmax(axis=1)
+
+    def ask(self, rows: Rows, images_of: Callable[[Rows], np.ndarray[Any, Any]]) -> Scores:
+        """Return the scores (n, K) of the images that a function makes of rows.
+
+        While the box answers about one batch, the next is made.
+
+        Parameters
+        ----------
+        rows
+            (n,) rows of the samples, at least one.
+        images_of
+            Some of the rows to as many images (n, *shape) in the bounds.
+        """
+        native = getattr(self.box, "native", np.asarray)
+        found: list[Scores] = []
+        for images in _ahead(images_of, self.batches(rows)):
+            found.append(to_numpy(ask(self.box, native(images))).astype(np.float64))
+            self.queries += len(images)
+            self.advance(len(images))
+        return np.concatenate(found)
+
+    def batches(self, rows: Rows) -> list[Rows]:
+        """Split rows into batches."""
+        return [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
+
+
+def _ahead(make: Callable[[Rows], Any], batches: Iterable[Rows]) -> Iterator[Any]:
+    """Yield what is made of each batch, the next one being made meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for batch in batches:
+            following = pool.submit(make, batch)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()

@@ -1,0 +1,56 @@
+"""Rules and relations are saved as JSON, by their names and fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blackbox_explain.errors import InputError
+
+__all__ = ["Saved", "from_dict"]
+
+
+class Saved:
+    """A frozen dataclass that is saved by its name and fields."""
+
+    kinds: ClassVar[dict[str, type[Any]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Saved.kinds[cls.__name__] = cls
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` makes the same of, for JSON."""
+        fields = {one.name: _plain(getattr(self, one.name)) for one in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"kind": type(self).__name__, **fields}
+
+
+def from_dict(saved: dict[str, Any]) -> Any:
+    """Return the rule (or relation) that `to_dict` described.
+
+    Raises
+    ------
+    InputError
+        If it describes none.
+    """
+    try:
+        kind = Saved.kinds[saved["kind"]]
+        return kind(**{name: _restored(value) for name, value in saved.items() if name != "kind"})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError("This describes no rule", got=f"{str(saved)[:80]}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Saved):
+        return value.to_dict()
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return from_dict(value)
+    return tuple(_restored(one) for one in value) if isinstance(value, list) else value

@@ -18,13 +18,10 @@ __all__ = ["Invariance", "Response", "level_drawn"]
 Response = str
 """What must stay: ``"class"`` the top class, ``"score"`` its score within a tolerance, ``"exact"`` every score."""
 
-DRAWS = 64
-"""Levels drawn for an image; the first that is allowed is taken."""
-
 
 @dataclass(frozen=True)
 class Invariance(Rule):
-    """{x ~θ x' ⇒ f(x) = f(x')} for x' drawn from all transformations of at most θ (Q2 of section 3.1; Q3 with θ learned).
+    """{x ~θ x' ⇒ f(x) = f(x')} for x' drawn from all transformations of at most θ: Q2, and Q3 with θ learned (3.1).
 
     The strength is drawn evenly from the relation's levels up to θ, and its sign if it has one.
 
@@ -94,25 +91,30 @@ class Invariance(Rule):
 
     def transformed(self, questions: Questions, rows: Rows) -> np.ndarray[Any, Any]:
         """Return one transformed copy of each of some images: (n, *shape)."""
-        spec = questions.samples.spec
         images = questions.samples.batch(rows)
         for relation, theta in self.parts:
-            count = max(1, int(np.searchsorted(relation.levels, theta * (1 + 1e-9), side="right")))
-            amounts = relation.levels[[level_drawn(questions, row, relation, count) for row in rows]]
+            drawn = [level_drawn(questions, row, relation, levels_up_to(relation, theta)) for row in rows]
+            amounts = relation.levels[drawn]
             images = apply(relation, images, signs(questions, rows, relation) * amounts, questions, rows)
         return images
+
+
+def levels_up_to(relation: Relation, theta: float) -> int:
+    """Return how many levels of a relation are at most θ."""
+    return int(np.searchsorted(relation.levels, theta * (1 + 1e-9), side="right"))
 
 
 def level_drawn(questions: Questions, row: int, relation: Relation, count: int) -> int:
     """Return which of the first `count` levels is drawn for an image.
 
-    The same list of levels is drawn from all of them whatever `count`, and the first that is allowed is taken.  Each is as
-    likely as the other, and most images keep theirs when `count` changes, so that they need not be asked about again.
+    The same list of levels is drawn from all of them whatever `count`, and the first that is allowed is taken.  Each is
+    as likely as the other, and most images keep theirs when `count` changes: they need not be asked about again.
     """
-    draws = questions.generator(row, f"level of {relation.name}").integers(0, len(relation.levels), size=DRAWS)
+    purpose = f"level of {relation.name}"
+    draws = questions.integers(row, purpose, len(relation.levels))
     allowed = draws[draws < count]
-    # Out of draws once in a great while: 64 of which none is allowed.
-    return int(allowed[0]) if len(allowed) else int(draws[0] % count)
+    # With few of many levels allowed, all of the draws may be too high.
+    return int(allowed[0] if len(allowed) else questions.integers(row, purpose + ", low", count)[0])
 
 
 def signs(questions: Questions, rows: Rows, relation: Relation) -> np.ndarray[Any, np.dtype[np.float64]]:

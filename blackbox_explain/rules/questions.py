@@ -22,6 +22,9 @@ Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 BATCH = 32
 
+DRAWS = 64
+"""Whole numbers drawn for an image."""
+
 
 @dataclass(eq=False)
 class Questions:
@@ -50,6 +53,7 @@ class Questions:
     queries: int = 0
     advance: Callable[[int], None] = lambda _images: None
     _scores: dict[int, Scores] = field(default_factory=dict[int, Scores])
+    _drawn: dict[tuple[int, str, int], Rows] = field(default_factory=dict[tuple[int, str, int], Rows])
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -64,6 +68,13 @@ class Questions:
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """Return the random numbers of one image for one purpose, the same at every call."""
         return np.random.default_rng([self.seed, int(row), *purpose.encode()])
+
+    def integers(self, row: int, purpose: str, below: int) -> Rows:
+        """Return the whole numbers below a bound that are drawn for one image and purpose: (DRAWS,), kept for later."""
+        key = (int(row), purpose, below)
+        if key not in self._drawn:
+            self._drawn[key] = self.generator(row, purpose).integers(0, below, size=DRAWS)
+        return self._drawn[key]
 
     def original(self, rows: Rows) -> Scores:
         """Return the scores (n, K) of untouched images, asked once."""

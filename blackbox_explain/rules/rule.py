@@ -45,7 +45,7 @@ class Outcome:
 class Rule(Saved, ABC):
     """A statement about a black box; combine them with ``&``, ``|`` and `where`.
 
-    Subclasses are frozen dataclasses whose fields are numbers, text, tuples, relations or rules, so that they can be saved.
+    Subclasses are frozen dataclasses whose fields are numbers, text, tuples, relations or rules: they can be saved.
     """
 
     @property

@@ -72,8 +72,8 @@ class Relation(Saved, ABC):
 
     def check_theta(self, theta: float) -> None:
         """Raise `InputError` if θ is none of this relation's."""
-        if not 0 < theta <= self.largest:
-            expected = f"above 0 and at most {self.largest:g}{self.unit}"
+        if not self.step * (1 - 1e-9) <= theta <= self.largest * (1 + 1e-9):
+            expected = f"{self.step:g} to {self.largest:g}{self.unit}"
             raise InputError(
                 f"This is out of the range of the relation {self.name}", got=f"{theta:g}", expected=expected
             )

@@ -1,0 +1,131 @@
+"""How well an error rate is known: exact intervals for a fixed number of images, and ones that hold at every moment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from blackbox_explain.errors import InputError
+
+__all__ = ["ConfidenceSequence", "clopper_pearson", "most_errors_below"]
+
+
+def clopper_pearson(errors: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact binomial interval of an error rate.
+
+    Parameters
+    ----------
+    errors
+        Failures among `n` independent trials.
+    n
+        Trials, fixed beforehand; with none, the interval is (0, 1).
+    confidence
+        Probability of covering the true rate, at least; either end is missed with at most half of the rest.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end.
+
+    Raises
+    ------
+    InputError
+        If the counts or the confidence make no sense.
+
+    References
+    ----------
+    Clopper and Pearson, *The use of confidence or fiducial limits illustrated in the case of the binomial*, 1934.
+    """
+    _check(errors, n, confidence)
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if errors == 0 else float(betaincinv(errors, n - errors + 1, tail))
+    high = 1.0 if errors == n else float(betaincinv(errors + 1, n - errors, 1 - tail))
+    return low, high
+
+
+def most_errors_below(level: float, n: int, confidence: float) -> int:
+    """Return the most errors among n trials whose upper end is still at most `level`; −1 if not even none is."""
+    below, above = -1, n + 1
+    while above - below > 1:
+        middle = (below + above) // 2
+        if middle <= n and clopper_pearson(middle, n, confidence)[1] <= level:
+            below = middle
+        else:
+            above = middle
+    return below
+
+
+@dataclass
+class ConfidenceSequence:
+    """Intervals of an error rate that hold at all moments at once, so that one may look after each and stop at will.
+
+    A rate p stays as long as no bet against it has won 1 / (1 − confidence)-fold: the bet is the likelihood of the
+    errors so far, averaged over all rates by Jeffreys' prior Beta(½, ½), over that of p.  Its expectation under p is
+    one, and by Ville's inequality it ever exceeds c with probability at most 1 / c.
+
+    Attributes
+    ----------
+    confidence
+        Probability that no interval ever misses the true rate, at least.
+    errors, n
+        Failures and trials so far.
+
+    References
+    ----------
+    Robbins, *Statistical methods related to the law of the iterated logarithm*, 1970; Ville, *Étude critique de la
+    notion de collectif*, 1939.
+    """
+
+    confidence: float = 0.95
+    errors: int = 0
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.errors, self.n, self.confidence)
+        self._low, self._high = 0.0, 1.0
+
+    def add(self, errors: int, n: int) -> tuple[float, float]:
+        """Add trials and return the interval, which never grows."""
+        _check(errors, n, self.confidence)
+        self.errors, self.n = self.errors + errors, self.n + n
+        if n:
+            found = self.errors / self.n
+            self._low = max(self._low, self._edge(found, 0.0))
+            self._high = min(self._high, self._edge(found, 1.0))
+        return self.interval
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end."""
+        return self._low, self._high
+
+    def _edge(self, found: float, end: float) -> float:
+        """Return where between the rate found and an end the bet wins; to the safe side by bisection."""
+        stays, lost = found, end
+        if self._log_bet(end) < -math.log1p(-self.confidence):
+            return end
+        for _ in range(60):
+            middle = (stays + lost) / 2
+            if self._log_bet(middle) < -math.log1p(-self.confidence):
+                stays = middle
+            else:
+                lost = middle
+        return lost
+
+    def _log_bet(self, rate: float) -> float:
+        """Return the logarithm of what a bet against the rate has become."""
+        right = self.n - self.errors
+        mixed = math.lgamma(self.errors + 0.5) + math.lgamma(right + 0.5) - math.lgamma(self.n + 1) - math.log(math.pi)
+        if (rate <= 0 and self.errors) or (rate >= 1 and right):
+            return math.inf
+        own = (self.errors * math.log(rate) if self.errors else 0.0) + (right * math.log1p(-rate) if right else 0.0)
+        return mixed - own
+
+
+def _check(errors: int, n: int, confidence: float) -> None:
+    if not 0 <= errors <= n:
+        raise InputError("There are at most as many errors as trials", got=f"{errors} of {n}")
+    if not 0 < confidence < 1:
+        raise InputError("A confidence is between 0 and 1", got=f"{confidence}", expected="such as 0.95")

@@ -1,0 +1,82 @@
+"""Intervals of error rates against the binomial distribution itself and against simulations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from blackbox_explain.errors import InputError
+from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson, most_errors_below
+
+
+@pytest.mark.parametrize(("errors", "n"), [(0, 1), (0, 650), (3, 10), (10, 10), (27, 650), (649, 650)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
+def test_at_the_ends_either_tail_of_the_binomial_has_half_of_the_rest(errors: int, n: int, confidence: float) -> None:
+    low, high = clopper_pearson(errors, n, confidence)
+    half = (1 - confidence) / 2
+    if errors:
+        assert stats.binom.sf(errors - 1, n, low) == pytest.approx(half, rel=1e-9)
+    if errors < n:
+        assert stats.binom.cdf(errors, n, high) == pytest.approx(half, rel=1e-9)
+    assert (low == 0) == (errors == 0)
+    assert (high == 1) == (errors == n)
+
+
+def test_no_errors_have_the_upper_end_of_the_known_formula() -> None:
+    assert clopper_pearson(0, 650)[1] == pytest.approx(1 - 0.025 ** (1 / 650), rel=1e-12)
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
+def test_the_exact_interval_covers(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    found = [clopper_pearson(int(errors), 200) for errors in rng.binomial(200, rate, size=2000)]
+    assert np.mean([low <= rate <= high for low, high in found]) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.5])
+def test_a_confidence_sequence_covers_at_every_moment_of_a_run(rate: float) -> None:
+    rng = np.random.default_rng(1)
+    missed = 0
+    for _ in range(400):
+        sequence = ConfidenceSequence(0.9)
+        for errors in rng.binomial(5, rate, size=60):
+            low, high = sequence.add(int(errors), 5)
+        # Intervals only shrink, so the last one tells of all.
+        missed += not low <= rate <= high
+    assert missed / 400 <= 0.1
+
+
+def test_a_fixed_interval_looked_at_after_each_batch_does_not_cover() -> None:
+    rng = np.random.default_rng(2)
+    missed = 0
+    for _ in range(200):
+        errors = np.cumsum(rng.random(1000) < 0.2)
+        looks = [clopper_pearson(int(errors[n - 1]), n, 0.9) for n in range(10, 1000, 10)]
+        missed += any(not low <= 0.2 <= high for low, high in looks)
+    assert missed / 200 > 0.2
+
+
+def test_a_sequence_narrows_to_the_rate() -> None:
+    sequence = ConfidenceSequence()
+    assert sequence.interval == (0.0, 1.0)
+    assert sequence.add(0, 0) == (0.0, 1.0)
+    low, high = sequence.add(500, 10_000)
+    assert low < 0.05 < high
+    assert high - low < 0.025
+
+
+@pytest.mark.parametrize(("level", "n"), [(0.05, 650), (0.05, 20), (0.5, 40), (1.0, 7)])
+def test_as_many_errors_as_a_level_allows(level: float, n: int) -> None:
+    most = most_errors_below(level, n, 0.95)
+    if most >= 0:
+        assert clopper_pearson(most, n)[1] <= level
+    if most < n:
+        assert clopper_pearson(most + 1, n)[1] > level
+
+
+@pytest.mark.parametrize(("errors", "n", "confidence"), [(-1, 3, 0.9), (4, 3, 0.9), (1, 3, 1.0), (1, 3, 0.0)])
+def test_what_makes_no_sense_is_said(errors: int, n: int, confidence: float) -> None:
+    with pytest.raises(InputError):
+        clopper_pearson(errors, n, confidence)

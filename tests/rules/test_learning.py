@@ -1,0 +1,342 @@
+"""Rules that are right by construction, wrong at a known rate, or right up to a known θ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness, percent
+from blackbox_explain.rules.intervals import clopper_pearson
+from blackbox_explain.rules.invariance import Invariance
+from blackbox_explain.rules.learning import learn
+from blackbox_explain.rules.questions import Questions, Rows
+from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.rule import Outcome, Rule, Subset
+from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.search import joint_region, most_informative
+from tests.toys import Scores
+
+SPEC = InputSpec((1, 2, 2))
+
+
+@dataclass(frozen=True)
+class Brighter(Relation):
+    """Adds hundredths to the first or second pixel."""
+
+    name: ClassVar[str] = "brighter"
+    unit: ClassVar[str] = " %"
+    largest: ClassVar[float] = 45.0
+    step: ClassVar[float] = 1.0
+    pixel: int = 0
+
+    def phrase(self, theta: float) -> str:
+        return f"pixel {self.pixel} is brighter by at most {theta:g} %"
+
+    def transform(self, images: Any, amounts: Any, spec: InputSpec, generators: Sequence[np.random.Generator]) -> Any:
+        made = images.copy()
+        made[:, 0, 0, self.pixel] += (amounts / 100).astype(np.float32)
+        return made
+
+
+class Breaks:
+    """The top class is 0 until pixels are brighter than they may be; counts what it is asked."""
+
+    def __init__(self, *limits: float) -> None:
+        self.spec, self.limits, self.asked, self.calls = SPEC, limits, 0, 0
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        self.asked += len(images)
+        self.calls += 1
+        over = sum(np.maximum(images[:, 0, 0, k] - limit / 100 - 1e-6, 0) for k, limit in enumerate(self.limits))
+        return np.stack([0.5 - (over > 0) * (0.1 + over), 0.5 + (over > 0) * (0.1 + over)], axis=1)
+
+
+@dataclass(frozen=True)
+class FirstPixel(Rule):
+    """The first pixel is below a number: a rule whose error is known by hand."""
+
+    below: float
+
+    @property
+    def sentence(self) -> str:
+        return f"the first pixel is below {self.below:g}"
+
+    def check(self, questions: Questions, rows: Rows) -> Outcome:
+        found = questions.samples.batch(rows)[:, 0, 0, 0].astype(float)
+        return Outcome.always(found < self.below, found - self.below)
+
+
+def dark(count: int) -> Samples:
+    return Samples.of(np.zeros((count, *SPEC.shape), np.float32), SPEC)
+
+
+def uniform(count: int, seed: int = 0, **known: Any) -> Samples:
+    return Samples.of(np.random.default_rng(seed).random((count, *SPEC.shape), dtype=np.float32), SPEC, **known)
+
+
+BOX = Scores(lambda images: np.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], axis=1), SPEC.shape)
+
+
+def test_an_invariant_model_has_error_zero_and_the_upper_bound_of_the_exact_formula() -> None:
+    found = faithfulness(Invariance(Brighter(), 30), Breaks(100), dark(650), progress=False)
+    assert (found.errors, found.n, found.low) == (0, 650, 0.0)
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 650), rel=1e-12)
+    assert found.violations == ()
+    assert found.sentence == (
+        "if pixel 0 is brighter by at most 30 %, the top class stays the same: "
+        "wrong for 0 % of 650 images (95 % interval 0–0.6 %)"
+    )
+
+
+def test_intervals_of_a_known_error_cover_it_in_500_runs() -> None:
+    rule, covered = FirstPixel(0.93), 0
+    for run in range(500):
+        found = faithfulness(rule, BOX, uniform(200, run), seed=run, progress=False)
+        covered += found.low <= 0.07 <= found.high
+    assert covered / 500 >= 0.94
+
+
+def test_sampling_that_stops_early_covers_too_and_asks_less() -> None:
+    covered, asked = 0, []
+    for run in range(500):
+        found = faithfulness(
+            FirstPixel(0.93), BOX, uniform(600, run), precision=0.12, batch_size=20, seed=run, progress=False
+        )
+        covered += found.low <= 0.07 <= found.high
+        asked.append(found.n)
+        assert found.bound == "sequence"
+        assert found.n == 600 or found.high - found.low <= 0.12
+    assert covered / 500 >= 0.94
+    assert np.mean(asked) < 400
+
+
+def test_the_learned_theta_is_where_the_model_breaks_and_its_interval_covers() -> None:
+    found = most_informative(Brighter(), Breaks(20), dark(650), progress=False)
+    assert abs(found.theta - 20) <= 1
+    # The levels are drawn evenly: up to θ, (θ - 20) / θ of them break the model.
+    for theta, one in found.curve:
+        assert one.low <= max(0, theta - 20) / theta <= one.high, theta
+    assert found.chosen.high <= 0.05
+    assert [theta for theta, _ in found.curve] == sorted(theta for theta, _ in found.curve)
+
+
+def test_the_corrected_interval_of_the_learned_theta_covers_over_many_searches() -> None:
+    covered = 0
+    for run in range(100):
+        found = most_informative(Brighter(), Breaks(20), dark(150), max_error=0.1, seed=run, progress=False)
+        true = max(0, found.theta - 20) / found.theta
+        covered += found.chosen.low <= true <= found.chosen.high
+        assert true <= 0.1, "an accepted rule is wrong for at most the level"
+    assert covered >= 95
+
+
+def test_the_search_takes_at_most_half_of_the_queries_of_a_grid_and_counts_them() -> None:
+    box = Breaks(20)
+    found = most_informative(Brighter(), box, dark(650), progress=False)
+    assert found.queries == box.asked
+    assert found.queries <= 0.5 * found.dense_queries
+    whole = most_informative(Brighter(), Breaks(20), dark(650), whole_curve=True, progress=False)
+    assert whole.theta == found.theta
+    assert len(whole.curve) == 45
+    # Some 1 + ln K queries an image, and the untouched one.
+    assert whole.queries <= 650 * (3 + np.log(45))
+    assert found.queries < whole.queries
+
+
+def test_queries_go_in_full_batches() -> None:
+    box = Breaks(20)
+    most_informative(Brighter(), box, dark(320), batch_size=32, progress=False)
+    assert box.calls <= box.asked / 32 + 8
+
+
+def test_a_model_that_breaks_at_once_has_no_theta() -> None:
+    found = most_informative(Brighter(), Breaks(0.5), dark(100), progress=False)
+    assert found.theta == 0
+    assert found.sentence.startswith("no brighter is small enough: if pixel 0 is brighter by at most 1 %")
+    assert found.chosen.error == 1
+
+
+def test_violations_are_the_worst_first_and_named() -> None:
+    found = faithfulness(Invariance(Brighter(), 45), Breaks(20), dark(100), progress=False)
+    amounts = [one.amount for one in found.violations]
+    assert amounts == sorted(amounts, reverse=True)
+    assert amounts[0] > 0
+    assert found.violations[0].name == f"image {found.violations[0].row}"
+
+
+def test_levels_are_drawn_evenly_and_kept_when_theta_shrinks() -> None:
+    samples = dark(4000)
+    questions = Questions(Breaks(20), samples)
+    rows = np.arange(4000)
+    drawn = {
+        theta: np.round(100 * Invariance(Brighter(), theta).transformed(questions, rows)[:, 0, 0, 0])
+        for theta in (2, 20, 40)
+    }
+    for theta, found in drawn.items():
+        counts = np.bincount(found.astype(int), minlength=theta + 1)[1:]
+        assert len(counts) == theta
+        assert np.abs(counts - 4000 / theta).max() < 5 * np.sqrt(4000 / theta)
+    same = drawn[40] <= 20
+    np.testing.assert_array_equal(drawn[20][same], drawn[40][same])
+
+
+def test_a_joint_region_is_outlined() -> None:
+    box = Breaks(20, 30)
+    found = joint_region(Brighter(), Brighter(1), box, dark(400), levels=9, progress=False)
+    assert found.outline.tolist() == [[20.0, 30.0]]
+    assert found.queries == box.asked <= 0.5 * found.dense_queries
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.5])
+def test_eq_1_weighs_error_against_regularizer(held_out: float) -> None:
+    pool = [FirstPixel(below) for below in (0.5, 0.9, 0.97)]
+    samples = uniform(1000)
+    found = learn(pool, BOX, samples, lambda rule: rule.below, weight=0.5, held_out=held_out, progress=False)
+    # 0.5 b + (1 - b) falls with b, 2 b + (1 - b) rises.
+    assert found.rule == pool[2]
+    assert learn(pool, BOX, samples, lambda rule: rule.below, weight=2, progress=False).rule == pool[0]
+    alone = faithfulness(pool[2], BOX, samples, progress=False)
+    if held_out:
+        assert (found.chosen.n, found.chosen.looked_for) == (500, 1)
+    else:
+        assert found.chosen.low < alone.low < alone.high < found.chosen.high
+        assert (found.chosen.low, found.chosen.high) == clopper_pearson(alone.errors, 1000, 1 - 0.05 / 3)
+
+
+def test_the_corrected_interval_covers_where_the_plain_one_does_not() -> None:
+    pool = [Tossed(k) for k in range(60)]
+    plain, corrected = 0, 0
+    for run in range(100):
+        found = learn(pool, BOX, dark(50), seed=run, progress=False).chosen
+        low, high = clopper_pearson(found.errors, found.n)
+        plain += low <= 0.5 <= high
+        corrected += found.low <= 0.5 <= found.high
+    assert plain / 100 < 0.7
+    assert corrected / 100 >= 0.94
+
+
+@dataclass(frozen=True)
+class Tossed(Rule):
+    """Right half of the time."""
+
+    which: int
+
+    @property
+    def sentence(self) -> str:
+        return f"coin {self.which} shows heads"
+
+    def check(self, questions: Questions, rows: Rows) -> Outcome:
+        heads = [questions.generator(row, f"coin {self.which}").random() < 0.5 for row in rows]
+        return Outcome.always(np.asarray(heads), np.zeros(len(rows)))
+
+
+def test_rules_compose() -> None:
+    samples = uniform(500, labels=np.arange(500) % 4)
+    first = samples.images[:, 0, 0, 0]
+    a, b = FirstPixel(0.5), FirstPixel(0.8)
+    assert faithfulness(a & b, BOX, samples, progress=False).errors == (first >= 0.5).sum()
+    assert faithfulness(a | b, BOX, samples, progress=False).errors == (first >= 0.8).sum()
+    some = faithfulness(a.where(Subset((1, 2))), BOX, samples, progress=False)
+    chosen = np.isin(samples.labels, (1, 2))
+    assert (some.n, some.errors) == (250, (first[chosen] >= 0.5).sum())
+    assert (a & b).sentence == "the first pixel is below 0.5, and the first pixel is below 0.8"
+    assert a.where(Subset((1,), name="cats")).sentence == "for cats: the first pixel is below 0.5"
+    top = faithfulness(a.where(Subset((0,), by="top")), BOX, samples, progress=False)
+    assert top.n == (first > 0.5).sum() == top.errors
+    none = faithfulness(a.where(Subset((9,))), BOX, samples, progress=False)
+    assert none.n == 0
+    assert np.isnan(none.error)
+    assert none.sentence.endswith("it speaks of none of these images")
+
+
+def test_a_saved_rule_is_checked_again(tmp_path: Path) -> None:
+    rule = Invariance(Brighter(), 30, response="score", tolerance=0.2).where(Subset((0,), by="top")) & FirstPixel(0.9)
+    samples = dark(80)
+    found = faithfulness(rule, Breaks(20), samples, seed=3, progress=False)
+    found.save(tmp_path / "rule.json")
+    loaded = Faithfulness.load(tmp_path / "rule.json")
+    assert loaded.rule == rule
+    assert loaded.to_dict() == found.to_dict()
+    assert loaded.again(Breaks(20), samples).to_dict() == found.to_dict()
+    assert loaded.again(Breaks(10), samples).errors > found.errors
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "blackbox_explain rule, 1", "rule": {"kind": "os"}}'])
+def test_files_that_hold_no_rule(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rule.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ResultError, match="rule"):
+        Faithfulness.load(path)
+    with pytest.raises(ResultError, match="cannot be read"):
+        Faithfulness.load(tmp_path / "none.json")
+    with pytest.raises(ResultError, match="cannot be written"):
+        faithfulness(FirstPixel(1), BOX, dark(1), progress=False).save(tmp_path / "no" / "rule.json")
+
+
+def test_one_image_is_enough_to_say_little() -> None:
+    found = faithfulness(FirstPixel(1), BOX, dark(1), progress=False)
+    assert found.sentence.endswith("wrong for 0 % of 1 image (95 % interval 0–97.5 %)")
+
+
+def test_responses() -> None:
+    samples, box = uniform(300), BOX
+    exact = faithfulness(Invariance(Brighter(), 5, response="exact"), box, samples, progress=False)
+    assert exact.error == 1
+    score = Invariance(Brighter(), 5, response="score", tolerance=0.0501)
+    assert faithfulness(score, box, samples, progress=False).errors == 0
+    assert score.sentence.endswith("the score of its top class changes by at most 0.0501")
+    narrow = Invariance(Brighter(), 5, response="score", tolerance=0.0201)
+    assert faithfulness(narrow, box, samples, progress=False).error == pytest.approx(3 / 5, abs=0.1)
+
+
+@dataclass(frozen=True)
+class Shrinks(Brighter):
+    name: ClassVar[str] = "shrinking"
+
+    def transform(self, images: Any, amounts: Any, spec: InputSpec, generators: Sequence[np.random.Generator]) -> Any:
+        return images[..., :-1]
+
+
+@pytest.mark.parametrize("theta", [0, -1, 0.5, 46, float("nan")])
+def test_a_theta_out_of_range_is_said(theta: float) -> None:
+    with pytest.raises(InputError, match="range of the relation brighter"):
+        Invariance(Brighter(), theta)
+
+
+def test_what_is_asked_wrongly_is_said() -> None:
+    with pytest.raises(ModelError, match="changes the shape"):
+        faithfulness(Invariance(Shrinks(), 3), BOX, dark(2), progress=False)
+    with pytest.raises(InputError, match="no such response"):
+        Invariance(Brighter(), 3, response="logits")
+    with pytest.raises(InputError, match="width of an interval"):
+        faithfulness(FirstPixel(1), BOX, dark(2), precision=0, progress=False)
+    with pytest.raises(InputError, match="empty pool"):
+        learn([], BOX, dark(2), progress=False)
+    with pytest.raises(InputError, match="cannot be divided"):
+        learn([FirstPixel(1)], BOX, dark(2), held_out=0.9, progress=False)
+    with pytest.raises(InputError, match="error is a share"):
+        most_informative(Brighter(), BOX, dark(2), max_error=0, progress=False)
+    with pytest.raises(InputError, match="needs the true class"):
+        faithfulness(FirstPixel(1).where(Subset((1,))), BOX, dark(2), progress=False)
+    with pytest.raises(InputError, match="labels do not fit"):
+        Samples.of(np.zeros((2, *SPEC.shape)), SPEC, labels=[1])
+    with pytest.raises(InputError, match="there are none"):
+        Samples.of(np.zeros((0, 1, 2, 2), np.uint8), SPEC)
+    with pytest.raises(InputError, match="another model"):
+        faithfulness(FirstPixel(1), Scores(lambda x: x, (1, 3, 3)), dark(2), progress=False)
+    with pytest.raises(ModelError):
+        faithfulness(Invariance(Brighter(), 3), Scores(lambda x: x[:0], SPEC.shape), dark(2), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0"), (1, "100"), (0.041, "4.1"), (0.0004, "0.04"), (0.99999, "99.999"), (0.95, "95")]
+)
+def test_percentages_never_round_to_certainty(share: float, text: str) -> None:
+    assert percent(share) == text

@@ -15,12 +15,13 @@ from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness, percent
 from blackbox_explain.rules.intervals import clopper_pearson
 from blackbox_explain.rules.invariance import Invariance
+from blackbox_explain.rules.joint import joint_region
 from blackbox_explain.rules.learning import learn
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome, Rule, Subset
 from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.search import joint_region, most_informative
+from blackbox_explain.rules.search import most_informative
 from tests.toys import Scores
 
 SPEC = InputSpec((1, 2, 2))

@@ -1,0 +1,85 @@
+"""Rules of one family on the same images: what was asked for one is not asked again for the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.errors import InputError
+from blackbox_explain.rules.faithfulness import Faithfulness, measured
+from blackbox_explain.rules.invariance import Invariance, level_drawn, levels_up_to, signs
+from blackbox_explain.rules.questions import Questions
+from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.rule import Outcome
+
+__all__ = ["Counterexample", "Family"]
+
+NEAREST = 10
+"""Counterexamples that are kept."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """One image whose response a transformation changed.
+
+    Attributes
+    ----------
+    row
+        Of the samples.
+    name
+        Of the image.
+    amount
+        Strength of the transformation, with its sign.
+    """
+
+    row: int
+    name: str
+    amount: float
+
+
+class Family:
+    """Rules of one family on the same images; an image that is transformed as before is not asked about again."""
+
+    def __init__(self, questions: Questions, looked_for: int, confidence: float, max_error: float) -> None:
+        if not 0 < max_error < 1:
+            raise InputError("An error is a share", got=f"max_error={max_error}", expected="between 0 and 1")
+        self._questions = questions
+        self._looked_for, self._confidence = looked_for, confidence
+        self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
+
+    def error(self, rule: Invariance) -> Faithfulness:
+        """Return the error of one rule on all images."""
+        questions, before = self._questions, self._questions.queries
+        rows = np.arange(len(questions.samples))
+        keys = [self._key(rule, int(row)) for row in rows]
+        missing = np.asarray([row for row in rows if keys[row] not in self._known], dtype=np.int64)
+        questions.advance(len(rows) - len(missing))
+        if len(missing):
+            found = rule.check(questions, missing)
+            for row, held, amount in zip(missing, found.held, found.amount, strict=True):
+                self._known[keys[row]] = bool(held), float(amount)
+        held, amount = (np.asarray(one) for one in zip(*(self._known[key] for key in keys), strict=True))
+        whole = Outcome.always(held, amount)
+        asked = questions.queries - before
+        return measured(rule, questions, rows, whole, self._confidence, self._looked_for, asked)
+
+    def nearest(self, relation: Relation) -> tuple[Counterexample, ...]:
+        """Return the images whose response a transformation changed, the least first."""
+        wrong = sorted((key[2][1], key[0]) for key, (held, _) in self._known.items() if not held)
+        least = {row: level for level, row in reversed(wrong)}
+        rows = sorted(least, key=lambda row: (least[row], row))[:NEAREST]
+        sign = signs(self._questions, np.asarray(rows, dtype=np.int64), relation)
+        names = self._questions.samples.names
+        return tuple(
+            Counterexample(row, names[row], float(one * relation.levels[least[row]]))
+            for row, one in zip(rows, sign, strict=True)
+        )
+
+    def _key(self, rule: Invariance, row: int) -> tuple[Any, ...]:
+        drawn = [
+            (relation, level_drawn(self._questions, row, relation, levels_up_to(relation, theta)))
+            for relation, theta in rule.parts
+        ]
+        return (row, rule.response, *drawn)

@@ -122,7 +122,7 @@ def signs(questions: Questions, rows: Rows, relation: Relation) -> np.ndarray[An
     if not relation.signed:
         return np.ones(len(rows))
     drawn = [questions.generator(row, f"sign of {relation.name}").integers(0, 2) for row in rows]
-    return np.asarray(drawn) * 2.0 - 1.0
+    return np.where(np.asarray(drawn) > 0, 1.0, -1.0)
 
 
 def apply(

@@ -93,7 +93,7 @@ class All(Rule):
         applies = np.stack([one.applies for one in each])
         held = np.stack([one.held for one in each]) | ~applies
         amount = np.where(applies, np.stack([one.amount for one in each]), -np.inf)
-        return Outcome(held.all(axis=0), amount.max(axis=0), applies.any(axis=0))
+        return Outcome(np.asarray(held.all(axis=0)), amount.max(axis=0), np.asarray(applies.any(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Some(Rule):
         applies = np.stack([one.applies for one in each])
         held = np.stack([one.held for one in each]) & applies
         amount = np.where(applies, np.stack([one.amount for one in each]), np.inf)
-        return Outcome(held.any(axis=0), amount.min(axis=0), applies.any(axis=0))
+        return Outcome(np.asarray(held.any(axis=0)), amount.min(axis=0), np.asarray(applies.any(axis=0)))
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,7 @@ from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.samples import Samples
 
 __all__ = [
-    "Counterexample",
-    "JointRegion",
     "MostInformative",
-    "joint_region",
     "most_informative",
     "search_relation",
     "visits",

@@ -1,0 +1,262 @@
+"""Local rules: the linear rule of eq. 2 and the region of a learned mask, where the answers are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.errors import InputError, NoGradientError
+from blackbox_explain.methods import gradient, gradient_times_input
+from blackbox_explain.rules.deletion import Deletion, deleted, largest, smooth_field, square_field
+from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.invariance import Invariance
+from blackbox_explain.rules.local import Taylor
+from blackbox_explain.rules.questions import Questions
+from blackbox_explain.rules.region import RegionDecides, mask_trials
+from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.trials import Trials, distinct
+from tests.toys import Linear, Regions, Scores, box_region
+
+SHAPE = (3, 16, 12)
+SPEC = bx.InputSpec(SHAPE)
+
+
+class Squared(Linear):
+    """f(x) = <w, x>², whose linear rule is off by <w, x − x0>²."""
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        return super().scores(images) ** 2
+
+    def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value = np.tensordot(images, self.weights, axes=self.weights.ndim)
+        factor = (2 * value * weights.sum(axis=1)).reshape(-1, *[1] * self.weights.ndim)
+        return self.scores(images), factor * self.weights
+
+
+def some(count: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, *SHAPE))
+
+
+def weights(seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=SHAPE) / np.prod(SHAPE)
+
+
+@pytest.mark.parametrize("by", ["zero", "mean", "blur", "noise"])
+@pytest.mark.parametrize("form", ["smooth", "square"])
+def test_a_linear_model_is_its_own_linear_rule(by: str, form: str) -> None:
+    samples = Trials.repeat(Samples.of(some(), SPEC), 20)
+    rule = Taylor(Deletion(by, form), 0.6, tolerance=1e-6)  # type: ignore[arg-type]
+    found = faithfulness(rule, Linear(weights(), 0.3), samples, progress=False)
+    assert (found.errors, found.n) == (0, 80)
+
+
+def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
+    images, box = some(), Linear(weights(), 0.3)
+    samples, relation = Samples.of(images, SPEC), Deletion("zero")
+    questions, rows = Questions(box, samples), np.arange(4)
+    said, true = Taylor(relation, 0.5).predicted(questions, rows)
+    saliency = gradient_times_input(box, images)
+    moved = Invariance(relation, 0.5).transformed(questions, rows)
+    kept = (moved != samples.batch(rows)).any(axis=1)
+    before = box.scores(images).max(axis=1)
+    np.testing.assert_allclose(said, before - (saliency.sum(axis=1) * kept).sum(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(said, true, rtol=1e-5)
+
+
+def test_the_linear_rule_of_a_linear_model_is_the_same_everywhere_and_says_nothing_of_the_image() -> None:
+    w, images = weights(), some()
+    found = gradient(Linear(w), images, 0)
+    for one in found:
+        np.testing.assert_array_equal(one, w)
+    np.testing.assert_allclose(gradient_times_input(Linear(w), images, 0), w * images)
+
+
+def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbourhood() -> None:
+    samples = Trials.repeat(Samples.of(some(1), SPEC), 100)
+    box = Squared(np.full(SHAPE, 1 / np.prod(SHAPE)))
+    near, far = (
+        faithfulness(Taylor(Deletion("zero"), theta, tolerance=0.01), box, samples, progress=False)
+        for theta in (0.1, 0.8)
+    )
+    # <w, x0> is ½ on average: deleting a share a loses about (a / 2)², which is below 0.01 up to a = 0.2.
+    assert near.errors == 0
+    assert 0.6 < far.error < 0.9
+    assert far.low < 0.75 < far.high
+    assert far.violations[0].amount == pytest.approx(0.16 - 0.01, abs=0.03)
+
+
+def test_a_black_box_without_gradients_has_no_linear_rule() -> None:
+    box = Scores(lambda images: images.reshape(len(images), -1)[:, :2], SHAPE)
+    with pytest.raises(NoGradientError):
+        faithfulness(Taylor(Deletion(), 0.1), box, Samples.of(some(), SPEC), progress=False)
+
+
+def test_one_gradient_serves_all_trials_of_an_image_in_a_batch() -> None:
+    samples = Trials.repeat(Samples.of(some(2), SPEC), 32)
+    found = faithfulness(Taylor(Deletion(), 0.1), Linear(weights()), samples, batch_size=32, progress=False)
+    # Two batches of one image each: the image, its gradient, 32 neighbours.
+    assert found.queries == 2 * (1 + 1 + 32)
+
+
+PATTERN = box_region((32, 32), (6, 6), (18, 18))
+
+
+def pattern_trials(region: np.ndarray, times: int = 60) -> tuple[Regions, Trials]:
+    box = Regions([PATTERN])
+    samples = Samples.of(box.image(), box.spec, regions=region[None], labels=[0])
+    return box, Trials.repeat(samples, times)
+
+
+def test_the_region_that_a_model_looks_at_decides() -> None:
+    box, trials = pattern_trials(PATTERN)
+    found = faithfulness(RegionDecides(), box, trials, progress=False)
+    assert (found.errors, found.n) == (0, 60)
+    assert found.low == 0.0
+    only_scores = Scores(box.scores, box.spec.shape)
+    again = faithfulness(RegionDecides(explained="label"), only_scores, trials, progress=False)
+    assert again.errors == 0
+
+
+@pytest.mark.parametrize("by", ["blur", "mean", "noise", "zero"])
+def test_it_decides_whatever_stands_in_where_that_takes_the_contrast_away(by: str) -> None:
+    box, trials = pattern_trials(PATTERN, 10)
+    found = faithfulness(RegionDecides(by), box, trials, progress=False)  # type: ignore[arg-type]
+    # Zeros are as much contrast as the pattern: deleting everything does not lower the score, so nothing is said.
+    assert (found.errors, found.n) == ((0, 0) if by == "zero" else (0, 10))
+
+
+def test_a_region_beside_what_the_model_looks_at_is_wrong_every_time() -> None:
+    box, trials = pattern_trials(box_region((32, 32), (20, 20), (32, 32)))
+    found = faithfulness(RegionDecides(), box, trials, progress=False)
+    assert found.errors == 60
+    assert found.violations[0].amount >= 0.5
+
+
+def test_a_region_of_which_as_much_lies_elsewhere_is_wrong_because_of_the_other_half() -> None:
+    both = Regions([PATTERN | box_region((32, 32), (20, 6), (32, 30))])
+    right = both.regions[0]
+    questions = Questions(both, Trials.repeat(Samples.of(both.image(), both.spec, regions=right[None]), 1))
+    inside, outside, has_reach = RegionDecides(shift=0).lost(questions, np.asarray([0]))
+    assert has_reach.all()
+    assert inside[0] == pytest.approx(1.0, abs=0.1)
+    assert outside[0] == pytest.approx(0.0, abs=0.01)
+    small = right & (np.arange(32) < 12)
+    box, trials = both, Trials.repeat(Samples.of(both.image(), both.spec, regions=small[None]), 20)
+    found = faithfulness(RegionDecides(), box, trials, progress=False)
+    assert found.errors == 20
+
+
+def test_regions_that_the_rule_says_nothing_of() -> None:
+    box, trials = pattern_trials(np.ones((32, 32), dtype=bool), 5)
+    assert faithfulness(RegionDecides(), box, trials, progress=False).n == 0
+    box, trials = pattern_trials(np.zeros((32, 32), dtype=bool), 5)
+    assert faithfulness(RegionDecides(), box, trials, progress=False).n == 0
+    flat = Samples.of(np.full((1, 1, 32, 32), 0.5), box.spec, regions=PATTERN[None])
+    assert faithfulness(RegionDecides(), box, flat, progress=False).n == 0
+
+
+def test_the_learned_mask_of_the_toy_is_a_rule_that_holds() -> None:
+    box = Regions([PATTERN])
+    result = bx.explain(box, box.image(), "texture", progress=False)
+    trials = mask_trials(result, box.spec, 40)
+    assert len(trials) == 40
+    found = faithfulness(RegionDecides(explained="label"), box, trials, progress=False)
+    assert found.errors == 0
+    assert "texture in image 0" in trials.names[0]
+    difference = bx.explain(box, box.image(), bx.Difference(0, 1), progress=False, steps=2)
+    with pytest.raises(InputError, match="one class"):
+        mask_trials(difference, box.spec)
+
+
+def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
+    taylor = Taylor(Deletion("zero", "square"), 0.1, tolerance=0.05)
+    assert taylor.sentence == (
+        "if a box of at most 10 % of the image is set to zero, the score of the top class is within 0.05 of what its "
+        "gradient predicts"
+    )
+    region = RegionDecides(explained="label")
+    assert region.sentence == (
+        "if the region is blurred away, the score of the class it is labelled with loses at least 50 % of what it "
+        "loses with the whole image, and if an equal area elsewhere is, it does not"
+    )
+    box, trials = pattern_trials(PATTERN, 5)
+    for rule in (taylor, region, taylor & region):
+        found = faithfulness(rule, box, trials, progress=False)
+        path = tmp_path / "rule.json"
+        found.save(path)
+        loaded = Faithfulness.load(path)
+        assert loaded.rule == rule
+        assert json.loads(path.read_text())["n"] == loaded.again(box, trials).n == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Taylor(Deletion(), 2.0),
+        lambda: Taylor(Deletion(), 0.1, tolerance=-1),
+        lambda: Taylor(Deletion(), 0.1, explained="third"),  # type: ignore[arg-type]
+        lambda: Deletion("paint"),  # type: ignore[arg-type]
+        lambda: Deletion(form="round"),  # type: ignore[arg-type]
+        lambda: RegionDecides("paint"),  # type: ignore[arg-type]
+        lambda: RegionDecides(share=0),
+        lambda: RegionDecides(shift=-1),
+        lambda: Trials.repeat(Samples.of(some(), SPEC), 0),
+    ],
+)
+def test_rules_that_make_no_sense(wrong: object) -> None:
+    with pytest.raises(InputError):
+        wrong()  # type: ignore[operator]
+
+
+def test_what_a_local_rule_lacks_is_said() -> None:
+    box, samples = Linear(weights()), Samples.of(some(), SPEC)
+    with pytest.raises(InputError, match="true class"):
+        faithfulness(Taylor(Deletion(), 0.1, explained="label"), box, samples, progress=False)
+    wrong = Samples.of(some(), SPEC, labels=[7] * 4)
+    with pytest.raises(InputError, match="no such class"):
+        faithfulness(Taylor(Deletion(), 0.1, explained="label"), box, wrong, progress=False)
+    with pytest.raises(InputError, match="regions"):
+        faithfulness(RegionDecides(), box, samples, progress=False)
+
+
+@pytest.mark.parametrize("spatial", [(40,), (20, 30), (8, 9, 10)])
+@pytest.mark.parametrize("field", [smooth_field, square_field])
+def test_random_regions_have_the_size_asked_for_and_grow(spatial: tuple[int, ...], field: object) -> None:
+    drawn = field(spatial, np.random.default_rng(0))  # type: ignore[operator]
+    assert drawn.shape == spatial
+    small, large = largest(drawn, 12), largest(drawn, 30)
+    assert (small.sum(), large.sum()) == (12, 30)
+    assert not (small & ~large).any()
+    assert largest(field(spatial, np.random.default_rng(1)), 12).tolist() != small.tolist()  # type: ignore[operator]
+
+
+def test_deletion_leaves_the_rest_of_the_image_alone() -> None:
+    images = some(2).astype(np.float32)
+    regions = np.stack([PATTERN[:16, :12], ~PATTERN[:16, :12]])
+    for by in ("blur", "mean", "noise", "zero"):
+        found = deleted(images, regions, by, SPEC)
+        assert found.dtype == np.float32
+        kept = np.broadcast_to(~regions[:, None], images.shape)
+        np.testing.assert_array_equal(found[kept], images[kept])
+        assert (found[~kept] != images[~kept]).mean() > 0.9
+    relation = Deletion()
+    generators = [np.random.default_rng(row) for row in range(2)]
+    np.testing.assert_array_equal(relation.transform(images, np.zeros(2), SPEC, generators), images)
+
+
+def test_trials_are_the_images_again_and_again() -> None:
+    samples = Samples.of(some(2), SPEC, labels=[0, 1], names=["a", "b"])
+    trials = Trials.repeat(samples, 3)
+    assert len(trials) == 6
+    rows = np.asarray([0, 2, 3, 5])
+    np.testing.assert_array_equal(trials.batch(rows), samples.batch(np.asarray([0, 0, 1, 1])))
+    taken = trials.take(rows)
+    np.testing.assert_array_equal(taken.batch(np.arange(4)), trials.batch(rows))
+    assert taken.names == ("a, trial 0", "a, trial 2", "b, trial 0", "b, trial 2")
+    assert trials.fingerprint != Trials.repeat(samples, 4).fingerprint
+    first, which = distinct(trials.batch(rows), rows)
+    assert (first.tolist(), which.tolist()) == ([0, 3], [0, 0, 1, 1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -13,13 +13,26 @@ from rich.table import Table
 
 from blackbox_explain.blackbox import DifferentiableBlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
-from blackbox_explain.cli.options import adapter_options, described
+from blackbox_explain.cli.model_options import (
+    Bgr,
+    Cache,
+    Classes,
+    Device,
+    Mean,
+    Model,
+    Options,
+    Output,
+    Range,
+    Shape,
+    Std,
+    wrapped,
+)
 from blackbox_explain.cli.run import PhotoResult, Photos, prepare_folder, target_from
 from blackbox_explain.explain import BATCH
 from blackbox_explain.images import Fit
 from blackbox_explain.presets import PRESETS, PerturbationName, PresetName, Settings
 from blackbox_explain.progress import progress_bar
-from blackbox_explain.registry import DEFAULT_MODEL, wrap
+from blackbox_explain.registry import DEFAULT_MODEL
 from blackbox_explain.regularizers import Game
 
 __all__ = ["explain_command"]
@@ -27,12 +40,7 @@ __all__ = ["explain_command"]
 
 def explain_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos: JPEG, PNG and other formats.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function."
-        ),
-    ] = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,20 +55,14 @@ def explain_command(
     fit: Annotated[Fit, typer.Option(help="How a photo meets the model's shape.")] = "crop",
     seed: Annotated[int, typer.Option(help="Of jitter and noise.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos learned together.", min=1)] = BATCH,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda.")] = None,
-    shape: Annotated[
-        str | None, typer.Option(help="Shape of one image, such as 3,224,224, if the model does not tell.")
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(help="Mean the model subtracts, one number or one per channel, for pixels in 0 to 1.")
-    ] = None,
-    std: Annotated[str | None, typer.Option(help="Scale the model divides by, likewise.")] = None,
-    largest: Annotated[
-        float, typer.Option("--range", help="The pixel value of white in --mean and --std, such as 255.")
-    ] = 1.0,
-    bgr: Annotated[bool, typer.Option("--bgr", help="The model reads blue first.")] = False,
-    classes: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
-    output: Annotated[str | None, typer.Option(help="ONNX: the tensor that holds the scores.")] = None,
+    device: Device = None,
+    shape: Shape = None,
+    mean: Mean = None,
+    std: Std = None,
+    largest: Range = 1.0,
+    bgr: Bgr = False,
+    classes: Classes = None,
+    output: Output = None,
     straight_through: Annotated[
         bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
     ] = False,
@@ -70,11 +72,8 @@ def explain_command(
             help="For models without gradients: most images that the model is run on for each photo.", min=100
         ),
     ] = Settings().queries,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="For the model's adapter, such as timeout=30; may be repeated."),
-    ] = None,
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="ONNX: keep the gradient graph on disk.")] = True,
+    option: Options = None,
+    cache: Cache = True,
     out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("explanations"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -102,11 +101,20 @@ def explain_command(
     """
     with errors_as_messages():
         prepare_folder(out)
-        options = described(shape, mean, std, largest, bgr, classes)
-        given: dict[str, Any] = {"device": device, "output": output, "cache": None if cache else False}
-        given["straight_through"] = straight_through or None
-        given |= adapter_options(option or [])
-        box = wrap(model, **options, **{name: value for name, value in given.items() if value is not None})
+        box = wrapped(
+            model,
+            device=device,
+            shape=shape,
+            mean=mean,
+            std=std,
+            largest=largest,
+            bgr=bgr,
+            classes=classes,
+            output=output,
+            cache=cache,
+            option=option,
+            straight_through=straight_through or None,
+        )
         exact = isinstance(box, DifferentiableBlackBox)
         started = time.perf_counter()
         photos = Photos(

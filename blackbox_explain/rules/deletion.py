@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.errors import InputError
 from blackbox_explain.masks import make_upsampling
 from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation
-from blackbox_explain.rules.relations.relation import Floats, Images, Relation
+from blackbox_explain.rules.relations.relation import Floats, Image, Images, Relation, check_choice
 
 __all__ = ["Booleans", "Deletion", "Form", "Substitute", "deleted", "largest", "smooth_field", "square_field"]
 
@@ -46,6 +45,8 @@ class Deletion(Relation):
 
     Attributes
     ----------
+    largest, step
+        Of θ.
     by
         What stands in for the deleted pixels: ``"blur"``, ``"mean"`` (the mean colour), ``"noise"`` (of seed 0),
         ``"zero"``.
@@ -54,37 +55,28 @@ class Deletion(Relation):
     """
 
     name = "deletion"
-    unit = ""
-    largest = 1.0
-    step = 0.01
+    limit = 1.0
 
+    largest: float = 1.0
+    step: float = 0.01
     by: Substitute = "blur"
     form: Form = "smooth"
 
     def __post_init__(self) -> None:
-        check_substitute(self.by)
-        if self.form not in get_args(Form):
-            raise InputError("There is no such form of a region", got=repr(self.form), expected="'smooth' or 'square'")
+        super().__post_init__()
+        check_choice("substitute for deleted pixels", self.by, get_args(Substitute))
+        check_choice("form of a region", self.form, get_args(Form))
 
     def phrase(self, theta: float) -> str:
         """Say what is done at most."""
         region = "a smooth region" if self.form == "smooth" else "a box"
         return f"{region} of at most {100 * theta:g} % of the image is {WORDS[self.by]}"
 
-    def transform(
-        self, images: Images, amounts: Floats, spec: InputSpec, generators: Sequence[np.random.Generator]
-    ) -> Images:
-        """Return images with one region each deleted; `images` may have any number of spatial axes."""
+    def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
+        """Return an image with one region deleted."""
         field = smooth_field if self.form == "smooth" else square_field
-        count = [round(float(amount) * int(np.prod(spec.spatial))) for amount in amounts]
-        regions = [largest(field(spec.spatial, one), size) for one, size in zip(generators, count, strict=True)]
-        return deleted(images, np.stack(regions), self.by, spec)
-
-
-def check_substitute(by: str) -> None:
-    """Raise `InputError` if there is no such substitute."""
-    if by not in SUBSTITUTES:
-        raise InputError("Nothing deletes like that", got=repr(by), expected=", ".join(map(repr, SUBSTITUTES)))
+        region = largest(field(spec.spatial, generator), round(amount * math.prod(spec.spatial)))
+        return deleted(image[None], region[None], self.by, spec)[0]
 
 
 def deleted(images: Images, regions: Booleans, by: Substitute, spec: InputSpec) -> Images:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from blackbox_explain.rules.deletion import (
     WORDS,
     Booleans,
     Substitute,
-    check_substitute,
     deleted,
     largest,
     smooth_field,
 )
 from blackbox_explain.rules.local import Explained, explained_classes, explained_words
 from blackbox_explain.rules.questions import Questions, Rows
+from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.rule import Outcome, Rule
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.trials import Trials, distinct
@@ -71,7 +71,7 @@ class RegionDecides(Rule):
     explained: Explained = "top"
 
     def __post_init__(self) -> None:
-        check_substitute(self.by)
+        check_choice("substitute for deleted pixels", self.by, get_args(Substitute))
         explained_words(self.explained)
         if not 0 < self.share < 1 or self.shift < 0:
             expected = "a share between 0 and 1, and a shift of at least 0 pixels"

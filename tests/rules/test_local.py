@@ -49,14 +49,14 @@ def weights(seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("form", ["smooth", "square"])
 def test_a_linear_model_is_its_own_linear_rule(by: str, form: str) -> None:
     samples = Trials.repeat(Samples.of(some(), SPEC), 20)
-    rule = Taylor(Deletion(by, form), 0.6, tolerance=1e-6)  # type: ignore[arg-type]
+    rule = Taylor(Deletion(by=by, form=form), 0.6, tolerance=1e-6)  # type: ignore[arg-type]
     found = faithfulness(rule, Linear(weights(), 0.3), samples, progress=False)
     assert (found.errors, found.n) == (0, 80)
 
 
 def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
     images, box = some(), Linear(weights(), 0.3)
-    samples, relation = Samples.of(images, SPEC), Deletion("zero")
+    samples, relation = Samples.of(images, SPEC), Deletion(by="zero")
     questions, rows = Questions(box, samples), np.arange(4)
     said, true = Taylor(relation, 0.5).predicted(questions, rows)
     saliency = gradient_times_input(box, images)
@@ -79,7 +79,7 @@ def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbour
     samples = Trials.repeat(Samples.of(some(1), SPEC), 100)
     box = Squared(np.full(SHAPE, 1 / np.prod(SHAPE)))
     near, far = (
-        faithfulness(Taylor(Deletion("zero"), theta, tolerance=0.01), box, samples, progress=False)
+        faithfulness(Taylor(Deletion(by="zero"), theta, tolerance=0.01), box, samples, progress=False)
         for theta in (0.1, 0.8)
     )
     # <w, x0> is ½ on average: deleting a share a loses about (a / 2)², which is below 0.01 up to a = 0.2.
@@ -173,7 +173,7 @@ def test_the_learned_mask_of_the_toy_is_a_rule_that_holds() -> None:
 
 
 def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
-    taylor = Taylor(Deletion("zero", "square"), 0.1, tolerance=0.05)
+    taylor = Taylor(Deletion(by="zero", form="square"), 0.1, tolerance=0.05)
     assert taylor.sentence == (
         "if a box of at most 10 % of the image is set to zero, the score of the top class is within 0.05 of what its "
         "gradient predicts"
@@ -199,7 +199,7 @@ def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
         lambda: Taylor(Deletion(), 2.0),
         lambda: Taylor(Deletion(), 0.1, tolerance=-1),
         lambda: Taylor(Deletion(), 0.1, explained="third"),  # type: ignore[arg-type]
-        lambda: Deletion("paint"),  # type: ignore[arg-type]
+        lambda: Deletion(by="paint"),  # type: ignore[arg-type]
         lambda: Deletion(form="round"),  # type: ignore[arg-type]
         lambda: RegionDecides("paint"),  # type: ignore[arg-type]
         lambda: RegionDecides(share=0),

@@ -17,6 +17,7 @@ __all__ = [
     "OutOfMemoryError",
     "ResultError",
     "TargetError",
+    "UnreachableError",
     "UnsupportedModelError",
 ]
 
@@ -68,6 +69,10 @@ class TargetError(BlackBoxExplainError):
 
 class ModelError(BlackBoxExplainError):
     """The model raised, or answered with something that is not (N, K) finite scores."""
+
+
+class UnreachableError(ModelError):
+    """The model did not answer at all, so that asking for fewer images, or for others, does not help."""
 
 
 class UnsupportedModelError(BlackBoxExplainError):

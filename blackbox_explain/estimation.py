@@ -15,11 +15,12 @@ from typing import Any, Self
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
-from blackbox_explain.gradients import MaskedScore, ask
+from blackbox_explain.gradients import MaskedScore, ask, counted, is_out_of_memory
 
-__all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
+__all__ = ["EstimatedScore", "Pace", "QueryPlan", "SlopeModel"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 UNKNOWNS = 196
 """Most numbers that the slope is described by: 14 × 14 smooth bumps for a mask of 28 × 28."""
@@ -45,8 +46,11 @@ RECENT = 3
 LEAST_ODDS = 1e-6
 """Probabilities are kept this far from 0 and 1."""
 
-RESERVE = 3
-"""Queries for the scores of the result: masked image, region, and the first look at the image."""
+RESERVE = 2
+"""Queries for the scores of the result: masked image and region."""
+
+ROUNDING = 1e-9
+"""Added before a number is rounded down that may be meant to be whole."""
 
 SLACK = 1e-5
 """Rounding, by which sums of probabilities may leave 0 to 1."""
@@ -55,6 +59,28 @@ GROUP = 12
 """Queries that are asked together, at least: where fewer are due at a call, one call asks for several."""
 
 IMAGES_AT_ONCE = 64
+"""Images that a model is run on together, as long as memory lasts."""
+
+
+@dataclass
+class Pace:
+    """How many images are asked for at once: shared by all batches of one call, so that memory runs out but once.
+
+    Attributes
+    ----------
+    images
+        At most.
+    notes
+        Says each time that it was halved.
+    """
+
+    images: int = IMAGES_AT_ONCE
+    notes: list[str] = field(default_factory=list[str])
+
+    def halve(self, tried: int) -> None:
+        """Ask for half of the images for which memory ran out."""
+        self.images = max(1, tried // 2)
+        self.notes.append(f"memory ran out at {tried} images, halved")
 
 
 @dataclass(frozen=True)
@@ -115,7 +141,7 @@ class SlopeModel:
 
     def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float) -> None:
         shrink = min(1.0, (UNKNOWNS / math.prod(cells)) ** (1 / len(cells)))
-        self._matrices = tuple(gaussian_matrix(n, max(1, round(n * shrink)), BUMP) for n in cells)
+        self._matrices = tuple(gaussian_matrix(n, max(1, int(n * shrink + ROUNDING)), BUMP) for n in cells)
         unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
         self._odds = odds
         self._kept = 0.5 ** (1 / half_life)
@@ -188,6 +214,8 @@ class EstimatedScore(MaskedScore):
     ----------
     plan
         How queries are spent.
+    pace
+        How many are asked at once; on it no result depends.
     models
         One for each row, made at the first call.
     call
@@ -195,6 +223,7 @@ class EstimatedScore(MaskedScore):
     """
 
     plan: QueryPlan = field(default_factory=lambda: QueryPlan(0, 1, 0))
+    pace: Pace = field(default_factory=Pace)
     models: list[SlopeModel] = field(default_factory=list[SlopeModel])
     call: int = 0
 
@@ -237,17 +266,33 @@ class EstimatedScore(MaskedScore):
         return constant_like(values, mask), constant_like(gradient, mask)
 
     def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
-        """Ask for the targets' scores at masks (n, *cells) of each row, at most `IMAGES_AT_ONCE` images at a time."""
-        stack = self.resting if offset is None else self.moving
+        """Ask for the targets' scores at masks (n, *cells) of each row, a few at a time."""
         of_row = np.repeat(np.arange(len(queries)), [len(one) for one in queries])
         masks = np.concatenate(queries)
-        self.evaluations[self.rows, 0] += np.bincount(of_row, minlength=len(queries))
         found = np.empty(len(masks))
-        for first in range(0, len(masks), IMAGES_AT_ONCE):
-            part = slice(first, first + IMAGES_AT_ONCE)
-            rows = constant_like(of_row[part], like, integer=True)
-            upsampled = self.upsampling.up(constant_like(masks[part], like))
-            images = stack.images(upsampled, of_row[part], offset)
-            scores = self.targets(ask(self.box, images), self.weights[rows, ...])
-            found[part] = to_numpy(scores)
+        done = 0
+        while done < len(masks):
+            part = slice(done, done + self.pace.images)
+            answers = self._some_answers(masks[part], of_row[part], like, offset)
+            if answers is None:
+                self.pace.halve(len(masks[part]))
+                continue
+            found[part] = answers
+            done += len(answers)
         return np.split(found, np.cumsum([len(one) for one in queries])[:-1])
+
+    def _some_answers(
+        self, masks: Floats, of_row: Integers, like: Array, offset: tuple[int, ...] | None
+    ) -> Floats | None:
+        """Ask for the scores (n,) at masks (n, *cells) all at once; None where memory ran out for more than one."""
+        stack = self.resting if offset is None else self.moving
+        rows = constant_like(of_row, like, integer=True)
+        try:
+            with counted(self.evaluations, self.rows[of_row], 0):
+                images = stack.images(self.upsampling.up(constant_like(masks, like)), of_row, offset)
+                return to_numpy(self.targets(ask(self.box, images), self.weights[rows, ...]))
+        except Exception as error:
+            # What the failed attempt held is free again once this is left.
+            if not is_out_of_memory(error) or len(masks) == 1:
+                raise
+            return None

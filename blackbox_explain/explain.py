@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.batches import Job, Row, learn_all
+from blackbox_explain.batches import Job, Learned, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import Explanation
@@ -71,7 +71,8 @@ def explain(
     batch_size
         Rows learned together; halved, with a note in the result, when memory runs out.
     progress
-        True, False, or a function called with the steps done; None shows a bar on a terminal.
+        True, False, or a function called with the number of steps done, or of queries where the gradient is estimated,
+        since its last call; None shows a bar on a terminal.
     **overrides
         Fields of `Settings` to replace, such as ``steps=100`` or ``area_weight=1e-3``.
 
@@ -87,7 +88,7 @@ def explain(
     TargetError
         If the number of targets does not fit, or no image's target exists; otherwise such rows say so in `status`.
     ModelError, OutOfMemoryError
-        If the model fails, or memory runs out, on every image.
+        If the model fails (`UnreachableError`: cannot be asked at all), or memory runs out, on every image.
     """
     if method != "mask":
         raise InputError("There is no such method", got=repr(method), expected="'mask'")
@@ -111,12 +112,12 @@ def explain(
     job = Job(box, settings, game, made, int(seed))
     targets = one_per_image(target, len(host))
     if callable(progress):
-        rows, notes = learn_all(job, host, targets, batch_size, progress)
+        learned = learn_all(job, host, targets, batch_size, progress)
     else:
         with progress_bar(
             len(host) * job.units, "learning masks" if job.exact else "asking for scores", progress
         ) as advance:
-            rows, notes = learn_all(job, host, targets, batch_size, advance)
+            learned = learn_all(job, host, targets, batch_size, advance)
     record = {
         "preset": preset,
         "method": method,
@@ -129,16 +130,15 @@ def explain(
         **dataclasses.asdict(settings),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
-        "notes": [*([] if job.exact else [_why_estimated(box)]), *notes],
+        "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],
         "versions": _versions(),
     }
     fingerprint = getattr(box, "fingerprint", None)
-    return _assemble(rows, host, record, str(fingerprint()) if fingerprint else "")
+    return _assemble(learned, host, record, str(fingerprint()) if fingerprint else "")
 
 
-def _assemble(
-    rows: Sequence[Row | BlackBoxExplainError], host: np.ndarray[Any, Any], record: dict[str, Any], fingerprint: str
-) -> Explanation:
+def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], fingerprint: str) -> Explanation:
+    rows = learned.rows
     template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
     blank: Row = {
         name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
@@ -157,6 +157,7 @@ def _assemble(
     )
     return Explanation(
         **arrays,
+        evaluations=learned.evaluations,
         target=tuple(row["target"] for row in complete),
         suppression=suppression,
         status=status,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,7 +16,38 @@ from blackbox_explain.errors import BlackBoxExplainError, ModelError, NoGradient
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.masks import Upsampling
 
-__all__ = ["MaskedScore", "ask", "ask_gradient", "is_out_of_memory", "require_gradient"]
+__all__ = ["Counts", "MaskedScore", "ask", "ask_gradient", "counted", "is_out_of_memory", "require_gradient"]
+
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+"""(N, 2): how often the model was run on each row, for scores alone and for scores with gradient."""
+
+
+@contextmanager
+def counted(evaluations: Counts, rows: np.ndarray[Any, np.dtype[np.int64]], kind: int) -> Generator[None]:
+    """Count the images that the model is run on inside the block, whatever comes of it.
+
+    Parameters
+    ----------
+    evaluations
+        (N, 2), changed in place.
+    rows
+        (n,) the row of each image; a row may have several.
+    kind
+        0 for scores alone, 1 for scores with gradient.
+
+    Notes
+    -----
+    Where memory runs out, the model gave nothing and the images count for nothing: no result depends on memory.
+    """
+    asked = np.bincount(rows, minlength=len(evaluations))
+    evaluations[:, kind] += asked
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            evaluations[:, kind] -= asked
+        raise
 
 
 def ask(box: BlackBox, images: Array) -> Array:
@@ -64,7 +97,7 @@ class MaskedScore:
     weights
         (N, K): the target of each row as weights over the scores.
     evaluations
-        (N of the whole batch, 2) how often the model was run on each row: scores alone, scores with gradient.
+        Of the rows of the whole batch, changed in place.
     rows
         Which rows of the whole batch these are.
     """
@@ -74,16 +107,21 @@ class MaskedScore:
     moving: LevelStack
     resting: LevelStack
     weights: Array
-    evaluations: np.ndarray[Any, np.dtype[np.int64]]
+    evaluations: Counts
     rows: np.ndarray[Any, np.dtype[np.int64]]
 
     @classmethod
     def of_batch(
-        cls, box: BlackBox, upsampling: Upsampling, moving: LevelStack, resting: LevelStack, weights: Array
-    ) -> MaskedScore:
-        """Begin with a whole batch and no evaluations."""
-        count = weights.shape[0]
-        return cls(box, upsampling, moving, resting, weights, np.zeros((count, 2), np.int64), np.arange(count))
+        cls,
+        box: BlackBox,
+        upsampling: Upsampling,
+        moving: LevelStack,
+        resting: LevelStack,
+        weights: Array,
+        evaluations: Counts,
+    ) -> Self:
+        """Begin with a whole batch, and with what its rows were asked before."""
+        return cls(box, upsampling, moving, resting, weights, evaluations, np.arange(len(evaluations)))
 
     def take(self, rows: Array) -> Self:
         """Return the same for some of the rows; the counts of evaluations stay shared."""
@@ -105,8 +143,8 @@ class MaskedScore:
 
     def of_images(self, images: Array) -> Array:
         """Return the targets' scores (N,) of images (N, *shape)."""
-        self.evaluations[self.rows, 0] += 1
-        return self.targets(ask(self.box, images))
+        with counted(self.evaluations, self.rows, 0):
+            return self.targets(ask(self.box, images))
 
     def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the targets' scores (N,) and their gradient by the mask (N, *cells).
@@ -125,8 +163,8 @@ class MaskedScore:
         box = require_gradient(self.box)
         stack = self.resting if offset is None else self.moving
         images, slope = stack.mixed(self.upsampling.up(mask), offset, reuse=True)
-        self.evaluations[self.rows, 1] += 1
-        scores, by_images = ask_gradient(box, images, self.weights)
+        with counted(self.evaluations, self.rows, 1):
+            scores, by_images = ask_gradient(box, images, self.weights)
         xp = namespace(mask)
         by_mask = self.upsampling.down(channel_products(by_images, slope))
         finite = xp.isfinite(by_mask)

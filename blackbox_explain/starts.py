@@ -10,10 +10,10 @@ from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.errors import InputError
 from blackbox_explain.gradients import MaskedScore
 from blackbox_explain.masks import disc, smooth
-from blackbox_explain.presets import Settings
+from blackbox_explain.presets import Settings, Start
 from blackbox_explain.regularizers import Game
 
-__all__ = ["circle_start", "gradient_start", "integrated_mask_gradient", "start_mask"]
+__all__ = ["circle_start", "gradient_start", "integrated_mask_gradient", "most_queries", "start_mask"]
 
 RADII = np.arange(0, 171, 5) / (224 * math.sqrt(2) / 2)
 """The authors' radii, 0 to 170 pixels at 224 × 224, as shares of half the diagonal."""
@@ -60,6 +60,11 @@ def start_mask(
     raise InputError(
         "There is no such start", got=repr(settings.start), expected="'circle', 'authors_circle', 'gradient' or 'ones'"
     )
+
+
+def most_queries(start: Start) -> int:
+    """Return how often a start asks for the score of each image, at most; gradients are not counted."""
+    return len(RADII) + 1 if "circle" in start else 0
 
 
 def circle_start(

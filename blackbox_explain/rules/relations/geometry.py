@@ -96,12 +96,13 @@ class Scale(Relation):
     Attributes
     ----------
     border
-        What is taken to lie beyond the edges, see `Border`.
+        What is taken to lie beyond the edges, see `Border`; not the mirror image here, which would show a shrunk object
+        several times.
     """
 
     largest: float = 200
     step: float = 5
-    border: Border = "reflect"
+    border: Border = "edge"
     name = "scale"
     unit = " %"
     limit = 900

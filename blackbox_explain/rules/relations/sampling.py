@@ -18,10 +18,10 @@ __all__ = ["BORDERS", "Border", "padded", "resized", "rotated"]
 Border = Literal["reflect", "edge", "mean"]
 """What is taken to lie beyond the edges of an image.
 
-``"reflect"``, the image mirrored there, is the default: its values, textures and contrasts are those of the image, and
-there is no seam.  Black corners, or any of one colour, are a shape of their own with strong edges, to which networks
-answer; a rule would then be about corners.  ``"edge"`` repeats the outermost pixels: no seam, but streaks.  ``"mean"`` is
-the mean colour of the image, for comparison.
+``"reflect"``, the image mirrored there: values, textures and contrasts are those of the image, and there is no
+seam. Black corners, or any of one colour, are a shape of their own with strong edges, to which networks answer; a
+rule would then be about corners.  ``"edge"``, the outermost pixels again: no seam and no second object, but
+streaks.  ``"mean"``, the mean colour of the image: for comparison.
 """
 
 BORDERS: tuple[Border, ...] = ("reflect", "edge", "mean")
@@ -60,8 +60,8 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
 def rotated(image: Image, degrees: float, border: Border) -> Image:
     """Rotate an image (C, H, W) counter-clockwise about its centre, as `numpy.rot90` does; the size stays.
 
-    Bicubic: bilinear interpolation is twice as fast, but takes a quarter of a photo's contrast between neighbouring
-    pixels, already at 1°, and what a model says would be as much about that blur as about the angle.
+    Bicubic: bilinear interpolation takes half the time, but also a quarter of a photo's contrast between neighbouring
+    pixels, already at 1°, and what a model says would be about that blur as much as about the angle.
     """
     from PIL import Image as Pillow
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.blackbox import BlackBox, check_images
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.blackbox import BlackBox, InputSpec, check_images
+from blackbox_explain.comparison import NAMES, Comparison, Tolerances, equal_area_iou, failure
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explain import BATCH, explain
 from blackbox_explain.explanation import Explanation, Floats
-from blackbox_explain.gradients import ask
+from blackbox_explain.gradients import ask, is_out_of_memory
 from blackbox_explain.progress import Advance
 
 __all__ = ["Comparison", "Tolerances", "compare", "equal_area_iou"]
@@ -22,92 +21,8 @@ __all__ = ["Comparison", "Tolerances", "compare", "equal_area_iou"]
 CONSTANT = 1e-3
 """Maps that vary by less are constant."""
 
-LEAST_AREA = 0.01
-"""Regions that are compared hold at least this share of the image."""
-
-
-@dataclass(frozen=True)
-class Tolerances:
-    """What two exports of one model may differ by.
-
-    Attributes
-    ----------
-    score
-        Largest difference of any class score of any image.
-    top
-        Least share of the images whose top class is the same.
-    correlation
-        Least mean correlation of the masks.
-    iou
-        Least mean intersection over union of the regions, at equal area.
-    """
-
-    score: float = 0.01
-    top: float = 1.0
-    correlation: float = 0.98
-    iou: float = 0.8
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two models on the same images, both explained for the top class of the first.
-
-    Attributes
-    ----------
-    first, second
-        Explanations by either model.
-    score_difference
-        (N,) largest difference of any class score.
-    top
-        (N, 2) top class by either model.
-    correlation
-        (N,) Pearson correlation of the saliency maps; where one is constant 0, where both are and agree 1.
-    iou
-        (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
-    effect
-        (N, 2, 2): entry (i, j) is the suppression by mask i on model j, where 1 is that of the fully perturbed image.
-    """
-
-    first: Explanation
-    second: Explanation
-    score_difference: Floats
-    top: np.ndarray[Any, np.dtype[np.int64]]
-    correlation: Floats
-    iou: Floats
-    effect: Floats
-
-    def verdicts(self, tolerances: Tolerances) -> dict[str, tuple[float, float, bool]]:
-        """Return for each tolerance what was found, what was allowed, and whether it was kept."""
-        same = float(np.mean(self.top[:, 0] == self.top[:, 1]))
-        worst = float(self.score_difference.max())
-        correlation, iou = (float(np.mean(one)) for one in (self.correlation, self.iou))
-        return {
-            "largest difference of a score": (worst, tolerances.score, worst <= tolerances.score),
-            "same top class": (same, tolerances.top, same >= tolerances.top),
-            "mean correlation of masks": (correlation, tolerances.correlation, correlation >= tolerances.correlation),
-            "mean IoU at equal area": (iou, tolerances.iou, iou >= tolerances.iou),
-        }
-
-    def to_dict(self, tolerances: Tolerances) -> dict[str, Any]:
-        """Return everything but the maps, for JSON."""
-        rows = [
-            {
-                "target": self.first.target[row],
-                "score_difference": float(self.score_difference[row]),
-                "top": self.top[row].tolist(),
-                "scores": [float(one.score_original[row]) for one in (self.first, self.second)],
-                "correlation": None if np.isnan(self.correlation[row]) else float(self.correlation[row]),
-                "iou": float(self.iou[row]),
-                "effect": [[None if np.isnan(one) else float(one) for one in line] for line in self.effect[row]],
-            }
-            for row in range(len(self.first))
-        ]
-        verdicts = {
-            name: {"found": None if np.isnan(found) else found, "allowed": allowed, "kept": bool(kept)}
-            for name, (found, allowed, kept) in self.verdicts(tolerances).items()
-        }
-        gradients = [one.settings["gradients"] for one in (self.first, self.second)]
-        return {"rows": rows, "verdicts": verdicts, "gradients": gradients, "settings": self.first.settings}
+Failures = list[dict[int, BlackBoxExplainError]]
+"""For either model the rows it failed on, and why."""
 
 
 def compare(
@@ -116,6 +31,7 @@ def compare(
     images: Array,
     *,
     batch_size: int = BATCH,
+    seed: int = 0,
     progress: Callable[[str], Advance] | None = None,
     **options: Any,
 ) -> Comparison:
@@ -124,26 +40,46 @@ def compare(
     Parameters
     ----------
     first, second
-        Black boxes with inputs of the same shape and bounds and equally many classes.
+        Black boxes with inputs of the same shape and bounds and the same classes in the same order.
     images
         (N, *shape) in pixel space.
     batch_size
         Images learned together.
+    seed
+        Of jitter and noise, the same for both.
     progress
         Called with "first" and "second"; returns what counts the steps of either.
     **options
-        As in `explain`.
+        As in `explain`.  Where a model has no gradients, its explanation takes at most `queries` images a row; 2 more
+        a row are asked here of either model, whether or not it has gradients: the image itself, for the scores of all
+        classes, and the image masked by the other model's mask.  A batch that fails is asked again in halves.
+
+    Returns
+    -------
+    Comparison
+        One row per image; rows that failed in either model say so in `status`, the others are complete.
 
     Raises
     ------
-    InputError, ModelError
-        If the models read other shapes or bounds, or have other numbers of classes.
+    InputError
+        If an argument does not fit, or the models read other shapes or bounds.
+    ModelError
+        If the models have other numbers of classes, or the same classes in another order.
+    ModelError, OutOfMemoryError
+        If each image failed in one of the models.
     """
-    if (first.spec.shape, first.spec.bounds) != (second.spec.shape, second.spec.bounds):
-        got, expected = (f"{box.spec.shape} in {box.spec.bounds}" for box in (second, first))
-        raise InputError("The two models read different images", got=got, expected=expected)
+    boxes = (first, second)
+    for box in boxes:
+        _check_call(box, batch_size, seed)
+    _check_inputs(first.spec, second.spec)
     host = check_images(images, first.spec)
-    scores = [_scores(box, host, batch_size) for box in (first, second)]
+    notes = _name_notes(first.spec.class_names, second.spec.class_names)
+    answers = [_answers(box, host, batch_size) for box in boxes]
+    failed: Failures = [
+        {row: one for row, one in enumerate(some) if isinstance(one, BlackBoxExplainError)} for some in answers
+    ]
+    _rows_left(failed, len(host))
+    scores = [_stacked(some) for some in answers]
     if scores[0].shape != scores[1].shape:
         raise ModelError(
             "The two models have different classes",
@@ -151,45 +87,140 @@ def compare(
             expected=f"{scores[0].shape[1]}",
             hint="wrap a function that picks the classes that both have",
         )
-    top = np.stack([one.argmax(axis=1) for one in scores], axis=1)
-    targets = top[:, 0].tolist()
-    results = [
-        explain(box, host, targets, batch_size=batch_size, progress=progress(name) if progress else False, **options)
-        for box, name in ((first, "first"), (second, "second"))
+    top = np.stack([np.where(np.isnan(one), -np.inf, one).argmax(axis=1) for one in scores], axis=1)
+    results: list[Explanation] = []
+    for model, name in enumerate(NAMES):
+        advance = progress(name) if progress else False
+        try:
+            result = explain(
+                boxes[model], host, top[:, 0].tolist(), batch_size=batch_size, seed=seed, progress=advance, **options
+            )
+        except (ModelError, OutOfMemoryError) as error:
+            raise _none_left(name, error) from error
+        results.append(result)
+        reasons = {row: failure(status) for row, status in enumerate(result.status)}
+        failed[model] |= {row: ModelError(reason.removesuffix(".")) for row, reason in reasons.items() if reason}
+    effect = np.full((len(host), 2, 2), np.nan)
+    for mask, model in ((0, 1), (1, 0)):
+        rows = _rows_left(failed, len(host))
+        masked = results[mask].masked_images[rows]
+        for row, answer in zip(rows, _answers(boxes[model], masked, batch_size), strict=True):
+            if isinstance(answer, BlackBoxExplainError):
+                failed[model][row] = answer
+            else:
+                effect[row, mask, model] = _suppression(answer, results[model], row)
+                effect[row, mask, mask] = results[mask].suppression[row]
+    rows = _rows_left(failed, len(host))
+    lost = np.setdiff1d(np.arange(len(host)), rows)
+    top[lost], effect[lost] = -1, np.nan
+    difference, correlation, iou = np.full((3, len(host)), np.nan)
+    for row in rows:
+        maps = [one.saliency[row] for one in results]
+        difference[row] = _largest_difference(scores[0][row], scores[1][row])
+        correlation[row], iou[row] = _correlation(*maps), equal_area_iou(*maps)
+    status = [
+        [f"failed: {reasons[row]}" if row in reasons else one for row, one in enumerate(result.status)]
+        for result, reasons in zip(results, failed, strict=True)
     ]
-    a, b = results
-    for one in results:
-        failed = next((status for status in one.status if status.startswith("failed")), None)
-        if failed:
-            raise ModelError("An image could not be explained by both models", got=failed.removeprefix("failed: "))
-    effect = np.stack([_effects(one, results, (first, second), batch_size) for one in results], axis=1)
-    return Comparison(
-        a,
-        b,
-        _largest_difference(*scores),
-        top,
-        np.asarray([_correlation(x, y) for x, y in zip(a.saliency, b.saliency, strict=True)]),
-        np.asarray([equal_area_iou(x, y) for x, y in zip(a.saliency, b.saliency, strict=True)]),
-        effect,
-    )
+    pairs = tuple(zip(*status, strict=True))
+    return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
 
 
-def equal_area_iou(first: Floats, second: Floats) -> float:
-    """Return the intersection over union of the most salient pixels of two maps.
+def _check_call(box: BlackBox, batch_size: int, seed: int) -> None:
+    """Raise `InputError` unless this is a black box, a size of batches and a seed."""
+    if not isinstance(box, BlackBox):
+        raise InputError(
+            "This is not a black box",
+            got=f"a {type(box).__name__}",
+            expected="scores() and spec",
+            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
+        )
+    if batch_size < 1:
+        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    if seed != int(seed) or seed < 0:
+        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
-    As many pixels are taken of either as the first has above 0.5, at least `LEAST_AREA` of all.
-    """
-    count = max(int((first > 0.5).sum()), math.ceil(LEAST_AREA * first.size))
-    regions = [np.zeros(first.size, dtype=bool) for _ in range(2)]
-    for region, values in zip(regions, (first, second), strict=True):
-        region[np.argsort(-values.ravel(), kind="stable")[:count]] = True
-    return float((regions[0] & regions[1]).sum() / (regions[0] | regions[1]).sum())
+
+def _check_inputs(first: InputSpec, second: InputSpec) -> None:
+    if (first.shape, first.bounds) != (second.shape, second.bounds):
+        got, expected = (f"{spec.shape} in {spec.bounds}" for spec in (second, first))
+        raise InputError("The two models read different images", got=got, expected=expected)
 
 
-def _largest_difference(first: Floats, second: Floats) -> Floats:
+def _name_notes(first: Sequence[str] | None, second: Sequence[str] | None) -> tuple[str, ...]:
+    """Say that names of classes differ, or raise `ModelError` if some stand in another order."""
+    if first is None or second is None:
+        return ()
+    places = _places(second)
+    for name, here in _places(first).items():
+        there = places.get(name, here)
+        # As many, for models may give a name to several classes.
+        if len(here) == len(there) and here != there:
+            raise ModelError(
+                "The two models have their classes in different order",
+                got=f"{name!r} as class {there[0]} of the second",
+                expected=f"class {here[0]}, as in the first",
+                hint="wrap a function that puts the scores of one in the order of the other",
+            )
+    differ = [index for index, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]]
+    if not differ:
+        return ()
+    example = f"class {differ[0]}: {first[differ[0]]!r} and {second[differ[0]]!r}"
+    return (f"{len(differ)} of {len(first)} class names differ, such as {example}; classes are compared by index",)
+
+
+def _places(names: Sequence[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        places.setdefault(name, []).append(index)
+    return places
+
+
+def _answers(box: BlackBox, images: Floats, batch_size: int) -> list[Floats | BlackBoxExplainError]:
+    """Return the scores (K,) of each image, or why there are none; a batch that fails is split."""
+    native = getattr(box, "native", np.asarray)
+    found: list[Floats | BlackBoxExplainError] = []
+    for first in range(0, len(images), batch_size):
+        batch = images[first : first + batch_size]
+        try:
+            found.extend(to_numpy(ask(box, native(batch))))
+            continue
+        except Exception as error:
+            if is_out_of_memory(error):
+                failure = OutOfMemoryError("Memory ran out", got=f"a batch of {len(batch)}")
+            elif isinstance(error, ModelError):
+                # Without its traceback, which would keep the batch alive.
+                failure = error.with_traceback(None)
+            else:
+                raise
+        found.extend([failure] if len(batch) == 1 else _answers(box, batch, len(batch) // 2))
+    return found
+
+
+def _stacked(answers: Sequence[Floats | BlackBoxExplainError]) -> Floats:
+    """Return the scores (N, K), NaN for images without."""
+    template = next(one for one in answers if not isinstance(one, BlackBoxExplainError))
+    blank = np.full_like(template, np.nan)
+    return np.stack([blank if isinstance(one, BlackBoxExplainError) else one for one in answers])
+
+
+def _rows_left(failed: Failures, count: int) -> list[int]:
+    """Return the rows that failed in neither model; where there are none, raise why the first did."""
+    left = [row for row in range(count) if not any(row in reasons for reasons in failed)]
+    if not left:
+        name, error = next((name, reasons[0]) for name, reasons in zip(NAMES, failed, strict=True) if 0 in reasons)
+        raise _none_left(name, error)
+    return left
+
+
+def _none_left(name: str, error: BlackBoxExplainError) -> BlackBoxExplainError:
+    return type(error)(f"No image is left to compare; the {name} model: {str(error).removesuffix('.')}")
+
+
+def _largest_difference(first: Floats, second: Floats) -> float:
     # Equal infinities differ by nothing.
     with np.errstate(invalid="ignore"):
-        return np.where(first == second, 0.0, np.abs(first - second)).max(axis=1)
+        return float(np.where(first == second, 0.0, np.abs(first - second)).max())
 
 
 def _correlation(first: Floats, second: Floats) -> float:
@@ -199,23 +230,10 @@ def _correlation(first: Floats, second: Floats) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
-def _scores(box: BlackBox, images: Floats, batch_size: int) -> Floats:
-    native = getattr(box, "native", np.asarray)
-    rows = range(0, len(images), batch_size)
-    return np.concatenate([to_numpy(ask(box, native(images[row : row + batch_size]))) for row in rows])
-
-
-def _effects(
-    masked: Explanation, results: list[Explanation], boxes: tuple[BlackBox, BlackBox], batch_size: int
-) -> Floats:
-    """Return the suppression by the masks of one explanation on both models: (N, 2)."""
-    found: list[Floats] = []
-    for result, box in zip(results, boxes, strict=True):
-        weights = result.target_weights
-        # What the target does not name may be infinite.
-        scores = np.where(weights != 0, _scores(box, masked.masked_images, batch_size), 0)
-        after = (scores * weights).sum(axis=1)
-        reach = result.score_original - result.score_perturbed
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found.append(np.where(reach == 0, np.nan, (result.score_original - after) / reach))
-    return np.stack(found, axis=1)
+def _suppression(scores: Floats, result: Explanation, row: int) -> float:
+    """Return what an image with such scores (K,) lacks of a row's original score; 1: as if all were deleted."""
+    weights = result.target_weights[row]
+    # What the target does not name may be infinite.
+    after = scores[weights != 0] @ weights[weights != 0]
+    before, fully = result.score_original[row], result.score_perturbed[row]
+    return float("nan") if before == fully else float((before - after) / (before - fully))

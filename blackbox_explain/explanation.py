@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["Explanation", "Floats", "verify"]
+__all__ = ["Explanation", "Floats", "finite", "verify"]
 
 FORMAT = 1
 
@@ -138,13 +138,13 @@ class Explanation:
             {
                 "target": name,
                 "status": status,
-                "score_original": _finite(before),
-                "score_masked": _finite(after),
-                "score_perturbed": _finite(fully),
-                "score_region": _finite(region),
-                "suppression": _finite(gone),
-                "area": _finite(area),
-                "objective": _finite(objective),
+                "score_original": float(before),
+                "score_masked": float(after),
+                "score_perturbed": float(fully),
+                "score_region": float(region),
+                "suppression": float(gone),
+                "area": float(area),
+                "objective": float(objective),
                 "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
             }
             for name, status, (before, after, fully), region, gone, area, objective, count in zip(
@@ -159,7 +159,7 @@ class Explanation:
                 strict=True,
             )
         ]
-        return {"rows": rows, "settings": self.settings, "model_fingerprint": self.model_fingerprint}
+        return finite({"rows": rows, "settings": self.settings, "model_fingerprint": self.model_fingerprint})
 
     def plot(self, row: int = 0) -> Figure:
         """Draw photo, mask and perturbed photo of one row (Fig. 1); needs matplotlib, images or signals."""
@@ -256,5 +256,12 @@ def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
     return np.abs(found - result.scores[:, :2])
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def finite(tree: Any) -> Any:
+    """Return lists and dictionaries with None for every number that is not finite: JSON has no word for those."""
+    if isinstance(tree, dict):
+        return {name: finite(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [finite(value) for value in tree]
+    if isinstance(tree, (float, np.floating)):
+        return float(tree) if np.isfinite(tree) else None
+    return tree

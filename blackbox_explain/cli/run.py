@@ -10,17 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.errors import ImageError, InputError, ModelError, OutOfMemoryError, ResultError
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.images import Fit, load_image
-from blackbox_explain.perturbations import PAPER_SIGMA, Reference
+from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation, Reference
+from blackbox_explain.presets import PerturbationName, PresetName
 from blackbox_explain.progress import Advance
 from blackbox_explain.render import save_figure
 from blackbox_explain.targets import Difference, Labels, Target, Top
 
-__all__ = ["PhotoResult", "Photos", "prepare_folder", "target_from"]
+__all__ = [
+    "Loaded",
+    "PhotoResult",
+    "Photos",
+    "load_photos",
+    "perturbation_for",
+    "prepare_file",
+    "prepare_folder",
+    "target_from",
+]
+
+Loaded = tuple[Path, "np.ndarray[Any, Any] | ImageError"]
+"""A photo as the model reads it, or why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +80,18 @@ class Photos:
 
     def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> Iterator[PhotoResult]:
         loaded: list[tuple[Path, np.ndarray[Any, Any]]] = []
-        for path in paths:
-            try:
-                loaded.append((path, load_image(path, self._box.spec, fit=self._fit)))
-            except ImageError as error:
+        for path, image in load_photos(paths, self._box.spec, self._fit):
+            if isinstance(image, ImageError):
                 advance(steps)
-                yield PhotoResult(path, error=str(error))
+                yield PhotoResult(path, error=str(image))
+            else:
+                loaded.append((path, image))
         if not loaded:
             return
         options = dict(self._options)
-        if options["preset"] == "authors" and options["perturbation"] == "blur":
-            # The authors blur at the photo's own resolution, before resizing.
-            spec = self._box.spec
-            blurred = [load_image(path, spec, fit=self._fit, blur=PAPER_SIGMA) for path, _ in loaded]
-            options["perturbation"] = Reference(np.stack(blurred))
+        options["perturbation"] = perturbation_for(
+            options["perturbation"], options["preset"], [path for path, _ in loaded], self._box.spec, self._fit
+        )
         images = np.stack([image for _, image in loaded])
         try:
             result = explain(self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options)
@@ -119,6 +130,44 @@ class Photos:
             name = f"{stem}-{count}"
         self._taken.add(name)
         return name
+
+
+def load_photos(paths: Sequence[Path], spec: InputSpec, fit: Fit) -> list[Loaded]:
+    """Return each photo (C, H, W) as a model of such inputs reads it, or the error where it cannot be read."""
+    found: list[Loaded] = []
+    for path in paths:
+        try:
+            found.append((path, load_image(path, spec, fit=fit)))
+        except ImageError as error:
+            found.append((path, error))
+    return found
+
+
+def perturbation_for(
+    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, fit: Fit
+) -> str | Perturbation:
+    """Return what stands in for deleted pixels of photos: the authors blur at a photo's own size, before resizing."""
+    if preset != "authors" or name != "blur":
+        return name
+    return Reference(np.stack([load_image(path, spec, fit=fit, blur=PAPER_SIGMA) for path in paths]))
+
+
+def prepare_file(out: Path) -> None:
+    """Make the folder of a file, and find out before any work whether the file can be written; leaves it as it is.
+
+    Raises
+    ------
+    ResultError
+        If it cannot.
+    """
+    known = out.exists()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.open("a").close()
+        if not known:
+            out.unlink()
+    except OSError as error:
+        raise ResultError("The file cannot be written", got=f"{out}: {error.strerror}") from error
 
 
 def prepare_folder(out: Path) -> None:

@@ -67,7 +67,7 @@ def test_where_a_model_saturates_the_learned_mask_tells_more_than_the_gradient()
     assert regions["learned mask"] is not None
     assert regions["learned mask"].error == 0
     assert regions["centre of the image"] is not None
-    assert regions["centre of the image"].error == 1
+    assert regions["centre of the image"].error > 0.5
     assert max(map(len, lines)) <= 80
 
 

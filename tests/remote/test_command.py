@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnreachableError
 
 if os.environ.get("REQUIRE_BACKENDS") != "1":
     pytest.importorskip("httpx")
@@ -127,6 +129,45 @@ child.wait()
         assert not status.exists() or status.read_text().split(")")[1].split()[0] in "ZX"
 
 
+def test_an_interrupt_kills_the_program_that_runs(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    text = f"""
+import os, time
+with open({str(started)!r}, "w") as file: file.write(str(os.getpid()))
+time.sleep(60)
+"""
+    script = f"""
+import numpy as np, blackbox_explain as bx
+box = bx.wrap({command(tmp_path, text)!r}, shape={SHAPE}, timeout=60.0, retries=2)
+print("asking", flush=True)
+box.scores(np.zeros((5, *{SHAPE}), np.float32))
+"""
+    asking = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    try:
+        latest = time.monotonic() + 30
+        while not (started.exists() and started.read_text()) and time.monotonic() < latest:
+            time.sleep(0.02)
+        begun = time.monotonic()
+        asking.send_signal(signal.SIGINT)
+        complaints = asking.communicate(timeout=20)[1]
+    finally:
+        asking.kill()
+    assert time.monotonic() - begun < 5
+    assert "KeyboardInterrupt" in complaints
+    status = Path(f"/proc/{started.read_text()}/stat")
+    assert not status.exists() or status.read_text().split(")")[1].split()[0] in "ZX"
+
+
+def test_a_program_that_cannot_run_is_not_tried_for_every_image(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="cannot be started"):
+        bx.explain(bx.wrap("command:no-such-program", shape=SHAPE), IMAGES, progress=False)
+    been = tmp_path / "been"
+    box = wrapped(tmp_path, f"import time; open({str(been)!r}, 'a').write('x'); time.sleep(60)", timeout=0.4)
+    with pytest.raises(UnreachableError, match="timed out"):
+        bx.explain(box, IMAGES, progress=False)
+    assert been.read_text() == "x"
+
+
 def test_a_program_that_fails_once_is_run_again(tmp_path: Path) -> None:
     been = tmp_path / "been"
     text = f"""
@@ -157,6 +198,7 @@ def test_what_is_no_command() -> None:
             bx.wrap(text, shape=SHAPE)
     with pytest.raises(InputError, match="look at its quotes"):
         bx.wrap("command:python 'classify.py", shape=SHAPE)
-    for setting in ({"timeout": 0.0}, {"retries": -1}, {"concurrency": 0}, {"images_per_request": 0}):
+    settings: list[dict[str, Any]] = [{"timeout": 0.0}, {"retries": -1}, {"concurrency": 0}, {"images_per_request": 0}]
+    for setting in settings:
         with pytest.raises(InputError, match=f"{next(iter(setting))}="):
             bx.wrap("command:python classify.py", shape=SHAPE, **setting)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
+from blackbox_explain.errors import InputError, ModelError, UnreachableError, UnsupportedModelError
 
 if os.environ.get("REQUIRE_BACKENDS") != "1":
     pytest.importorskip("httpx")
@@ -209,6 +209,35 @@ def test_a_connection_that_is_refused() -> None:
     with pytest.raises(ModelError, match=r"cannot be reached.*ConnectError") as caught:
         bx.wrap(address, shape=SHAPE, retries=1, backoff=0.001).scores(IMAGES)
     assert "secret" not in str(caught.value)
+
+
+def test_a_dead_endpoint_is_not_asked_for_every_image() -> None:
+    images = np.random.default_rng(0).random((16, *SHAPE))
+    for statuses, mode in (([503] * 999, "good"), ([404] * 999, "good"), ([], "hangs"), ([], "hangs up")):
+        with DemonstrationServer(mode, statuses) as server, box_of(server, retries=1, timeout=0.2) as box:
+            with pytest.raises(UnreachableError):
+                bx.explain(box, images, progress=False)
+            # One request of 16 images, and its second try.
+            assert len(server.requests) == (1 if statuses[:1] == [404] else 2)
+
+
+def test_an_endpoint_that_goes_away_takes_its_batch_and_no_more() -> None:
+    images = np.random.default_rng(0).random((4, *SHAPE))
+    one_at_a_time: dict[str, Any] = {"retries": 0, "concurrency": 1, "images_per_request": 64}
+    with DemonstrationServer(statuses=[200] * 5 + [503]) as server, box_of(server, **one_at_a_time) as box:
+        result = bx.explain(box, images, 0, batch_size=2, progress=False, queries=100)
+    failed = [status.startswith("failed: The endpoint") for status in result.status]
+    assert failed == [True, True, False, False]
+    assert sum(one["images"] for one in server.requests) == result.evaluations.sum()
+
+
+def test_an_answer_that_depends_on_the_images_is_asked_for_again() -> None:
+    images = np.random.default_rng(0).random((2, *SHAPE))
+    with DemonstrationServer(statuses=[500]) as server, box_of(server, retries=0) as box:
+        result = bx.explain(box, images, 0, progress=False, queries=100)
+    assert not any(status.startswith("failed") for status in result.status)
+    assert "split" in result.settings["notes"][1]
+    assert sum(one["images"] for one in server.requests) == result.evaluations.sum()
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

@@ -29,8 +29,8 @@ class Transport(Protocol):
     origin: str
     """Who answers, for messages."""
 
-    def send(self, files: Sequence[bytes]) -> bytes:
-        """Return what is answered to PNG files, or raise `ModelError`."""
+    def send(self, files: Sequence[bytes], given_up: threading.Event) -> bytes:
+        """Return what is answered to PNG files, or raise `ModelError`; soon, once nobody waits for the answer."""
         ...
 
     def close(self) -> None:
@@ -114,12 +114,16 @@ class RemoteFunction:
     def __call__(self, inputs: Array) -> Array:
         """Map images (N, C, H, W) to raw outputs (N, K), the rows in order whichever request is answered first."""
         images, size = to_numpy(inputs), self._images_per_request
+        given_up = threading.Event()
         waiting = [
-            self._workers().submit(self._ask, images[first : first + size]) for first in range(0, len(images), size)
+            self._workers().submit(self._ask, images[first : first + size], given_up)
+            for first in range(0, len(images), size)
         ]
         try:
             answers = [self._checked(one.result()) for one in waiting]
         finally:
+            # An interrupt reaches this thread alone, and the interpreter would wait for the others.
+            given_up.set()
             for one in waiting:
                 one.cancel()
         return constant_like(np.concatenate([one.scores for one in answers]), inputs)
@@ -132,9 +136,9 @@ class RemoteFunction:
             pool.shutdown()
         self.transport.close()
 
-    def _ask(self, images: np.ndarray[Any, Any]) -> Answer:
+    def _ask(self, images: np.ndarray[Any, Any], given_up: threading.Event) -> Answer:
         files = png_files(images, self._bounds)
-        return read_answer(self.transport.send(files), len(files), self.transport.origin)
+        return read_answer(self.transport.send(files, given_up), len(files), self.transport.origin)
 
     def _checked(self, answer: Answer) -> Answer:
         """Hold an answer against those before: a model does not change its classes."""

@@ -10,16 +10,19 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from blackbox_explain.adapting import Described
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST
 from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote
 
 __all__ = ["Command", "wrap_command"]
+
+LOOK = 0.1
+"""Seconds between two looks at whether the answer of a running program is still wanted."""
 
 LAST = 2000
 """Characters of what a program complains about that are shown."""
@@ -94,9 +97,9 @@ class _Reader:
         self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._thread.start()
 
-    def wait(self, latest: float) -> bool:
-        """Tell whether the stream ended, or was left because it is too long, before the clock shows `latest`."""
-        self._thread.join(max(0.0, latest - time.monotonic()))
+    def ends(self, seconds: float) -> bool:
+        """Tell whether the stream ends, or is left because it is too long, within some time."""
+        self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def last_lines(self) -> str:
@@ -131,8 +134,8 @@ class Command:
         self._timeout = timeout
         self._retries = retries
 
-    def send(self, files: Sequence[bytes]) -> bytes:
-        """Return what the program prints for PNG files, or raise `ModelError`."""
+    def send(self, files: Sequence[bytes], given_up: threading.Event) -> bytes:
+        """Return what the program prints for PNG files, or raise `ModelError`, `UnreachableError` if it cannot run."""
         with tempfile.TemporaryDirectory(prefix="blackbox-explain-") as folder:
             paths = [Path(folder) / f"{index:05}.png" for index in range(len(files))]
             for path, file in zip(paths, files, strict=True):
@@ -140,18 +143,20 @@ class Command:
             arguments = [*self._arguments, *map(str, paths)]
             for _ in range(self._retries):
                 with contextlib.suppress(_Failed):
-                    return self._printed(arguments)
+                    return self._printed(arguments, given_up)
             try:
-                return self._printed(arguments)
+                return self._printed(arguments, given_up)
             except _Failed as failure:
                 raise failure.error from None
 
     def close(self) -> None:
         """Do nothing: no program outlives its answer."""
 
-    def _printed(self, arguments: list[str]) -> bytes:
-        """Run the program once and return its standard output."""
+    def _printed(self, arguments: list[str], given_up: threading.Event) -> bytes:
+        """Run the program once and return its standard output, unless the answer was given up."""
         latest = time.monotonic() + self._timeout
+        if given_up.is_set():
+            raise UnreachableError(f"{self.origin} was interrupted")
         try:
             process = subprocess.Popen(  # noqa: S603 - the command is the caller's, and no shell reads it
                 arguments,
@@ -161,13 +166,18 @@ class Command:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise ModelError(
+            raise UnreachableError(
                 f"{self.origin} cannot be started", got=str(error), expected="an installed program, or its path"
             ) from error
         printed = _Reader(cast("IO[bytes]", process.stdout), most=LONGEST)
         complaints = _Reader(cast("IO[bytes]", process.stderr))
         try:
-            in_time = printed.wait(latest) and not printed.full and complaints.wait(latest) and _ends(process, latest)
+            in_time = (
+                _in_time(printed.ends, latest, given_up)
+                and not printed.full
+                and _in_time(complaints.ends, latest, given_up)
+                and _in_time(lambda seconds: _ends(process, seconds), latest, given_up)
+            )
         finally:
             # Before anything waits for the program, so that its number cannot have gone to another.
             if process.returncode is None:
@@ -175,13 +185,13 @@ class Command:
                 process.wait()
         if printed.full:
             raise ModelError(f"{self.origin} prints too much", got=f"more than {LONGEST >> 20} MiB", expected=EXPECTED)
-        complaints.wait(time.monotonic() + 1)
+        complaints.ends(1.0)
         said = complaints.last_lines()
         if not in_time:
-            error = ModelError(
+            error = UnreachableError(
                 f"{self.origin} timed out",
                 got=f"no end after {self._timeout:g} seconds, with {said} on standard error",
-                hint="a longer timeout=",
+                hint="a longer timeout=, or fewer images_per_request=",
             )
             raise _Failed(error)
         if process.returncode:
@@ -192,9 +202,20 @@ class Command:
         return bytes(printed.kept)
 
 
-def _ends(process: subprocess.Popen[bytes], latest: float) -> bool:
+def _in_time(ends: Callable[[float], bool], latest: float, given_up: threading.Event) -> bool:
+    """Tell whether something ends before the clock shows `latest` and before its answer is given up."""
+    while not given_up.is_set():
+        left = latest - time.monotonic()
+        if ends(min(max(0.0, left), LOOK)):
+            return True
+        if left <= 0:
+            return False
+    return False
+
+
+def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
-        process.wait(max(0.0, latest - time.monotonic()))
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         return False
     return True

@@ -14,7 +14,7 @@ import httpx
 import tenacity
 
 from blackbox_explain.adapting import Described
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST, shortened
 from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote
 
@@ -22,6 +22,9 @@ __all__ = ["Endpoint", "wrap_endpoint"]
 
 PASSING = (429, 500, 502, 503, 504)
 """Answers of a server that may do better later."""
+
+ABSENT = (401, 403, 404, 405, 407, 410, 429, 502, 503, 504)
+"""Answers that have nothing to do with which images were sent, nor with how many."""
 
 LONGEST_WAIT = 60.0
 """Seconds before another try, at most; a server that asks for more is given up."""
@@ -97,11 +100,16 @@ class Settings:
 
 
 class _Passing(Exception):  # noqa: N818 - never leaves this module
-    """A failure after which another try is worth while, after `wait` seconds if the server says so."""
+    """A failure after which another try is worth while, after `wait` seconds if the server says so.
 
-    def __init__(self, what: str, got: str, *, hint: str = "", wait: float | None = None) -> None:
+    `kind` is what to raise if no try is left.
+    """
+
+    def __init__(
+        self, kind: type[ModelError], what: str, got: str, *, hint: str = "", wait: float | None = None
+    ) -> None:
         super().__init__(what)
-        self.what, self.got, self.hint, self.wait = what, got, hint, wait
+        self.kind, self.what, self.got, self.hint, self.wait = kind, what, got, hint, wait
 
 
 class Endpoint:
@@ -125,8 +133,8 @@ class Endpoint:
         self._closing: weakref.finalize[..., Any] | None = None
         self._lock = threading.Lock()
 
-    def send(self, files: Sequence[bytes]) -> bytes:
-        """Return what the endpoint answers to PNG files, or raise `ModelError`."""
+    def send(self, files: Sequence[bytes], given_up: threading.Event) -> bytes:
+        """Return what the endpoint answers to PNG files, or raise `ModelError`, `UnreachableError` if none is there."""
         tries = self._settings.retries + 1
         jittered = tenacity.wait_random_exponential(multiplier=self._settings.backoff, max=LONGEST_WAIT)
 
@@ -136,8 +144,9 @@ class Endpoint:
             return jittered(state) if asked is None else asked
 
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(tries),
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(tries), tenacity.stop_when_event_set(given_up)),
             wait=wait,
+            sleep=tenacity.sleep_using_event(given_up),
             retry=tenacity.retry_if_exception_type(_Passing),
             reraise=True,
         )
@@ -145,7 +154,7 @@ class Endpoint:
             return attempts(self._post, [("images", (f"{k}.png", file, "image/png")) for k, file in enumerate(files)])
         except _Passing as last:
             got = f"{last.got}, the last time of {tries}" if tries > 1 else last.got
-            raise ModelError(last.what, got=got, hint=last.hint) from last.__cause__
+            raise last.kind(last.what, got=got, hint=last.hint) from last.__cause__
 
     def close(self) -> None:
         """Close the connections; they open again when needed."""
@@ -165,6 +174,7 @@ class Endpoint:
             raise InputError("This is no HTTP request", got=str(error), hint="look at headers=") from error
         except httpx.TransportError as error:
             raise _Passing(
+                UnreachableError,
                 f"{self.origin} cannot be reached",
                 f"{type(error).__name__}: {error}",
                 hint="is it running, at this address?",
@@ -174,12 +184,13 @@ class Endpoint:
         if response.is_success:
             return body
         what, got = f"{self.origin} answers with the status {response.status_code}", shortened(body)
+        kind = UnreachableError if response.status_code in ABSENT else ModelError
         wait = retry_after(response.headers.get("Retry-After", ""))
         if wait is not None and wait > LONGEST_WAIT:
-            raise ModelError(what, got=f"{got}, and to come back in {wait:g} seconds")
+            raise UnreachableError(what, got=f"{got}, and to come back in {wait:g} seconds")
         if response.status_code not in PASSING:
-            raise ModelError(what, got=got)
-        raise _Passing(what, got, wait=wait)
+            raise kind(what, got=got)
+        raise _Passing(kind, what, got, wait=wait)
 
     def _body(self, response: httpx.Response, latest: float) -> bytes:
         """Read an answer as far as time and `LONGEST` allow, of one that reports an error the beginning."""
@@ -200,7 +211,9 @@ class Endpoint:
 
     def _timed_out(self, how: str) -> _Passing:
         got = f"{how} after {self._settings.timeout:g} seconds"
-        return _Passing(f"{self.origin} timed out", got, hint="a longer timeout=")
+        # Not that of some images: how many there are in a request is a setting, whatever is asked for.
+        hint = "a longer timeout=, or fewer images_per_request="
+        return _Passing(UnreachableError, f"{self.origin} timed out", got, hint=hint)
 
     def _connected(self) -> httpx.Client:
         most = self._settings.concurrency

@@ -326,7 +326,7 @@ def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> N
     assert "coffee.jpg: B: The model raised an error. Got ValueError: no coffee" in text
     assert "The image is damaged" in text
     assert "over 1 of 3 photos" in text
-    assert "2 of 2 masks do not do all that was asked" in text
+    assert "2 of 2 masks are weak or soft" in text
     assert "cat.jpg, A: weak" in text
     rows = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["rows"]
     assert [Path(row["photo"]).name for row in rows] == ["torn.jpg", "coffee.jpg", "cat.jpg"]

@@ -203,7 +203,7 @@ def _show(found: Comparison, paths: Sequence[Path], tolerances: Tolerances, boxe
         if status != "ok"
     ]
     if poor:
-        stdout.print(f"{len(poor)} of {2 * len(rows)} masks do not do all that was asked of them:")
+        stdout.print(f"{len(poor)} of {2 * len(rows)} masks are weak or soft:")
     for path, letter, status in poor:
         stdout.print(f"  {escape(path.name)}, {letter}: {escape(status)}", soft_wrap=True)
     for name, (value, allowed, kept) in found.verdicts(tolerances).items():

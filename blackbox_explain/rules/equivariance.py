@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.compare import equal_area_iou
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
@@ -27,9 +26,6 @@ MOVES = (HorizontalFlip, Rotation, Scale, Translation)
 
 PROBES = 4
 """Channels of the noise that tells which pixels came from outside; each by itself does nearly always."""
-
-CONSTANT = 1e-3
-"""Maps that vary by less are constant."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +126,7 @@ class Equivariance(Rule):
         return found[: len(rows)], found[len(rows) :], amounts
 
     def _agreement(self, moved: Floats, found: Floats) -> float:
-        if self.measure == "iou":
-            return equal_area_iou(moved, found)
-        if min(np.ptp(moved), np.ptp(found)) < CONSTANT:
-            return 0.0
-        return float(np.corrcoef(moved, found)[0, 1])
+        return (equal_area_iou if self.measure == "iou" else correlation)(moved, found)
 
 
 def moved_mask(relation: Relation, saliency: Floats, amount: float, questions: Questions, row: int) -> Floats:

@@ -110,7 +110,7 @@ class Job:
         )
         original = score.targets(scores)
         perturbed = score.of_images(levels[0, ...])
-        start = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
+        start, sound = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
         scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
         solution = solve(score, start, regularizer, settings, self.seed, scale, on_step)
         masked = score.images(solution.mask)
@@ -138,15 +138,10 @@ class Job:
         for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
             row = {part: array[index] for part, array in arrays.items()}
             ends = [row["score_original"], row["score_masked"], row["score_perturbed"]]
-            if np.isfinite(ends).all() and np.isfinite(row["history"][:steps]).all():
+            if sound[index] and np.isfinite(ends).all() and np.isfinite(row["history"][:steps]).all():
                 learned.append({**row, "target": name})
             else:
-                found = ", ".join(f"{value:g}" for value in ends)
-                learned.append(
-                    ModelError(
-                        "Scores or gradients are not finite", got=f"scores {found} before, after and fully perturbed"
-                    )
-                )
+                learned.append(_not_finite(ends))
         return learned
 
     @property
@@ -292,6 +287,14 @@ def learn_all(
     if failures and len(failures) == len(rows):
         raise failures[0]
     return Learned(rows, evaluations, [*job.pace.notes, *notes])
+
+
+def _not_finite(ends: Sequence[float]) -> ModelError:
+    if np.isfinite(ends).all():
+        got = "NaN or infinity while the mask was learned"
+    else:
+        got = f"scores {', '.join(f'{value:g}' for value in ends)} before, after and fully perturbed"
+    return ModelError("Scores or gradients are not finite", got=got)
 
 
 def _out_of_queries(job: Job, evaluations: Counts, cause: BlackBoxExplainError) -> ModelError:

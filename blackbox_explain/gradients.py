@@ -118,10 +118,11 @@ class MaskedScore:
         moving: LevelStack,
         resting: LevelStack,
         weights: Array,
-        evaluations: Counts,
+        evaluations: Counts | None = None,
     ) -> Self:
-        """Begin with a whole batch, and with what its rows were asked before."""
-        return cls(box, upsampling, moving, resting, weights, evaluations, np.arange(len(evaluations)))
+        """Begin with a whole batch, and with what its rows were asked before, if anything."""
+        counts = np.zeros((weights.shape[0], 2), np.int64) if evaluations is None else evaluations
+        return cls(box, upsampling, moving, resting, weights, counts, np.arange(len(counts)))
 
     def take(self, rows: Array) -> Self:
         """Return the same for some of the rows; the counts of evaluations stay shared."""

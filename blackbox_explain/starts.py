@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from blackbox_explain.presets import Settings, Start
 from blackbox_explain.regularizers import Game
 
 __all__ = ["circle_start", "gradient_start", "integrated_mask_gradient", "most_queries", "start_mask"]
+
+Sound = np.ndarray[Any, np.dtype[np.bool_]]
 
 RADII = np.arange(0, 171, 5) / (224 * math.sqrt(2) / 2)
 """The authors' radii, 0 to 170 pixels at 224 × 224, as shares of half the diagonal."""
@@ -32,8 +35,8 @@ def start_mask(
     game: Game,
     original: Array,
     perturbed: Array,
-) -> Array:
-    """Return the first masks (N, *cells) of one batch.
+) -> tuple[Array, Sound]:
+    """Return the first masks (N, *cells) of one batch, and whether every answer that they rest on was finite (N,).
 
     Parameters
     ----------
@@ -48,11 +51,15 @@ def start_mask(
     original, perturbed
         (N,) scores of the untouched and of the fully perturbed images.
     """
+    xp = namespace(original)
     ones = constant_like(np.ones((original.shape[0], *cells)), original)
     if settings.start == "ones":
-        return ones
+        return ones, np.ones(ones.shape[0], bool)
     if settings.start == "gradient":
-        return gradient_start(integrated_mask_gradient(score, ones, settings.start_points), settings.start_area, game)
+        gradient = integrated_mask_gradient(score, ones, settings.start_points)
+        finite = xp.isfinite(gradient)
+        masks = gradient_start(xp.where(finite, gradient, ones * 0), settings.start_area, game)
+        return masks, to_numpy(xp.all(xp.reshape(finite, (ones.shape[0], -1)), axis=1))
     if settings.start == "circle":
         return circle_start(score, ones, spatial, game, original, perturbed)
     if settings.start == "authors_circle":
@@ -74,7 +81,7 @@ def circle_start(
     game: Game,
     original: Array,
     perturbed: Array | None,
-) -> Array:
+) -> tuple[Array, Sound]:
     """Find for each image the smallest centred disc that suppresses (or keeps) the score by 99 %.
 
     Parameters
@@ -91,8 +98,10 @@ def circle_start(
 
     Returns
     -------
-    Array
+    masks
         (N, *cells): 0 inside the disc for deletion, 1 inside for preservation; the largest disc where none suffices.
+    sound
+        (N,) whether every answer was finite.
     """
     xp = namespace(ones)
     half_diagonal = math.hypot(*spatial) / 2
@@ -107,10 +116,12 @@ def circle_start(
     reach = original - perturbed
     bound = original - SUPPRESSED * reach if game == "deletion" else perturbed + SUPPRESSED * reach
     waiting = np.arange(ones.shape[0])
+    sound = to_numpy(xp.isfinite(bound)).copy()
     chosen = np.full(ones.shape[0], len(masks) - 1)
     remaining, rows = score, constant_like(waiting, ones, integer=True)
     for index, mask in enumerate(masks[:-1]):
         values = remaining.value(mask[rows, ...])
+        sound[waiting] &= to_numpy(xp.isfinite(values))
         reached = to_numpy(values <= bound[rows] if game == "deletion" else values >= bound[rows])
         if not reached.any():
             continue
@@ -120,7 +131,7 @@ def circle_start(
             break
         rows = constant_like(waiting, ones, integer=True)
         remaining = score.take(rows)
-    return xp.stack([masks[index][row, ...] for row, index in enumerate(chosen)])
+    return xp.stack([masks[index][row, ...] for row, index in enumerate(chosen)]), sound
 
 
 def integrated_mask_gradient(score: MaskedScore, ones: Array, points: int) -> Array:
@@ -138,12 +149,16 @@ def integrated_mask_gradient(score: MaskedScore, ones: Array, points: int) -> Ar
     Returns
     -------
     Array
-        (N, *cells); high where restoring a cell raises the score.
+        (N, *cells); high where restoring a cell raises the score, NaN all over rows of which a score or a gradient on
+        the way was not finite.
     """
-    total = ones * 0
+    xp = namespace(ones)
+    total, finite = ones * 0, ones[(slice(None), *[0] * (ones.ndim - 1))] > 0
     for point in range(points):
-        total = total + score.value_and_gradient(ones * ((point + 0.5) / points))[1]
-    return total / points
+        value, gradient = score.value_and_gradient(ones * ((point + 0.5) / points))
+        total = total + gradient
+        finite = finite & xp.isfinite(value)
+    return xp.where(xp.reshape(finite, (-1,) + (1,) * (ones.ndim - 1)), total / points, xp.nan * ones)
 
 
 def gradient_start(gradient: Array, share: float, game: Game) -> Array:

@@ -192,6 +192,54 @@ def test_answers_that_are_not_finite_fail_their_image_only() -> None:
     assert [status.startswith("failed") for status in result.status] == [False, True]
 
 
+class TornOnTheWay(Linear):
+    """Not finite for the first image (whose last pixel is 1) between its ends, where only the start looks."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(np.full((1, 16, 16), 1 / 256))
+        self.fault = fault
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        return np.where(self._torn(images, "score")[:, None], np.nan, super().scores(images))
+
+    def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores, gradient = super().scores_and_gradient(images, weights)
+        gradient = np.where(self._torn(images, "gradient")[:, None, None, None], np.nan, gradient)
+        return np.where(self._torn(images, "score")[:, None], np.nan, scores), gradient + 0 * images
+
+    def _torn(self, images: np.ndarray, fault: str) -> np.ndarray:
+        # At the midpoint of the fourth of eight steps from all black to white, and at no mask that is learned.
+        here = (images.max(axis=(1, 2, 3)) < 0.45) & (images.min(axis=(1, 2, 3)) > 0.43)
+        return here & (self.fault == fault)
+
+
+@pytest.mark.parametrize(("fault", "hidden"), [("score", False), ("gradient", False), ("score", True)])
+def test_what_is_not_finite_at_the_start_alone_fails_the_image(fault: str, hidden: bool) -> None:
+    images = np.stack([np.ones((1, 16, 16)), np.full((1, 16, 16), 0.4)])
+    torn = TornOnTheWay(fault)
+    box = OneBad(torn) if hidden else torn
+    options: dict[str, Any] = {"perturbation": bx.Constant(0.0), "progress": False, "queries": 300}
+    result = bx.explain(box, images, 0, **options)
+    assert "not finite. Got NaN or infinity while the mask was learned" in result.status[0]
+    assert np.isfinite(result.mask[1]).all()
+    assert np.isnan(result.mask[0]).all()
+
+
+class OneBad(ScoresOnly):
+    """Answers NaN once, to the tenth image that is asked for."""
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        first, found = self.asked, super().scores(images)
+        found[max(0, 10 - first) : max(0, 11 - first)] = np.nan
+        return found
+
+
+def test_a_circle_whose_score_is_not_finite_fails_the_image() -> None:
+    box = OneBad(Regions([box_region((48, 48), (8, 8), (30, 30))]))
+    with pytest.raises(ModelError, match="not finite"):
+        bx.explain(box, np.ones((1, 1, 48, 48)), 0, preset="authors", perturbation=bx.Constant(0.0), progress=False)
+
+
 def test_a_failing_model_and_a_budget_too_small_say_so() -> None:
     def broken(_images: np.ndarray) -> np.ndarray:
         raise RuntimeError("out of order")

@@ -3,6 +3,7 @@
 After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful Perturbation*, ICCV 2017.
 """
 
+from blackbox_explain import rules
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explain import explain
@@ -30,6 +31,7 @@ __all__ = [
     "Top",
     "explain",
     "load_images",
+    "rules",
     "verify",
     "wrap",
 ]

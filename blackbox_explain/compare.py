@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.agreement import correlation as map_correlation
+from blackbox_explain.agreement import equal_area_iou
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec, check_images
-from blackbox_explain.comparison import NAMES, Comparison, Tolerances, equal_area_iou, failure
+from blackbox_explain.comparison import NAMES, Comparison, Tolerances, failure
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
-from blackbox_explain.explain import BATCH, explain
+from blackbox_explain.explain import BATCH, check_call, explain
 from blackbox_explain.explanation import Explanation, Floats
 from blackbox_explain.gradients import ask, is_out_of_memory
 from blackbox_explain.progress import Advance
 
-__all__ = ["Comparison", "Tolerances", "compare", "equal_area_iou"]
-
-CONSTANT = 1e-3
-"""Maps that vary by less are constant."""
+__all__ = ["Comparison", "Tolerances", "compare"]
 
 Failures = list[dict[int, BlackBoxExplainError]]
 """For either model the rows it failed on, and why."""
@@ -70,7 +69,7 @@ def compare(
     """
     boxes = (first, second)
     for box in boxes:
-        _check_call(box, batch_size, seed)
+        check_call(box, batch_size, seed)
     _check_inputs(first.spec, second.spec)
     host = check_images(images, first.spec)
     notes = _name_notes(first.spec.class_names, second.spec.class_names)
@@ -117,28 +116,13 @@ def compare(
     for row in rows:
         maps = [one.saliency[row] for one in results]
         difference[row] = _largest_difference(scores[0][row], scores[1][row])
-        correlation[row], iou[row] = _correlation(*maps), equal_area_iou(*maps)
+        correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps)
     status = [
         [f"failed: {reasons[row]}" if row in reasons else one for row, one in enumerate(result.status)]
         for result, reasons in zip(results, failed, strict=True)
     ]
     pairs = tuple(zip(*status, strict=True))
     return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
-
-
-def _check_call(box: BlackBox, batch_size: int, seed: int) -> None:
-    """Raise `InputError` unless this is a black box, a size of batches and a seed."""
-    if not isinstance(box, BlackBox):
-        raise InputError(
-            "This is not a black box",
-            got=f"a {type(box).__name__}",
-            expected="scores() and spec",
-            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
-        )
-    if batch_size < 1:
-        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
-    if seed != int(seed) or seed < 0:
-        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
 
 def _check_inputs(first: InputSpec, second: InputSpec) -> None:
@@ -221,13 +205,6 @@ def _largest_difference(first: Floats, second: Floats) -> float:
     # Equal infinities differ by nothing.
     with np.errstate(invalid="ignore"):
         return float(np.where(first == second, 0.0, np.abs(first - second)).max())
-
-
-def _correlation(first: Floats, second: Floats) -> float:
-    constant = [np.ptp(one) < CONSTANT for one in (first, second)]
-    if any(constant):
-        return float(all(constant) and abs(first.mean() - second.mean()) < CONSTANT)
-    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
 def _suppression(scores: Floats, result: Explanation, row: int) -> float:

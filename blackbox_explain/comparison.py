@@ -11,12 +11,9 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation import Explanation, Floats, finite
 
-__all__ = ["NAMES", "Comparison", "Tolerances", "equal_area_iou", "failure"]
+__all__ = ["NAMES", "Comparison", "Tolerances", "failure"]
 
 NAMES = ("first", "second")
-
-LEAST_AREA = 0.01
-"""Regions that are compared hold at least this share of the image."""
 
 OF_A_MODEL = ("gradients", "assumptions", "notes")
 """Settings of an explanation that are the model's own, whether or not those of two models are equal."""
@@ -152,18 +149,6 @@ class Comparison:
         ]
         whole = {"models": models, "settings": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
         return finite(whole)
-
-
-def equal_area_iou(first: Floats, second: Floats) -> float:
-    """Return the intersection over union of the most salient pixels of two maps.
-
-    As many pixels are taken of either as the first has above 0.5, at least `LEAST_AREA` of all.
-    """
-    count = max(int((first > 0.5).sum()), math.ceil(LEAST_AREA * first.size))
-    regions = [np.zeros(first.size, dtype=bool) for _ in range(2)]
-    for region, values in zip(regions, (first, second), strict=True):
-        region[np.argsort(-values.ravel(), kind="stable")[:count]] = True
-    return float((regions[0] & regions[1]).sum() / (regions[0] | regions[1]).sum())
 
 
 def failure(status: str) -> str:

@@ -20,7 +20,7 @@ from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
 from blackbox_explain.targets import Target, one_per_image
 
-__all__ = ["explain"]
+__all__ = ["check_call", "explain"]
 
 WEAK = 0.5
 """Below this share of the score destroyed (kept), a mask does not do what was asked."""
@@ -92,17 +92,7 @@ def explain(
     """
     if method != "mask":
         raise InputError("There is no such method", got=repr(method), expected="'mask'")
-    if not isinstance(box, BlackBox):
-        raise InputError(
-            "This is not a black box",
-            got=f"a {type(box).__name__}",
-            expected="scores() and spec",
-            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
-        )
-    if batch_size < 1:
-        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
-    if seed != int(seed) or seed < 0:
-        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
+    check_call(box, batch_size, seed)
     settings = settings_for(preset, overrides)
     host = check_images(images, box.spec)
     made = make_perturbation(perturbation, settings)
@@ -135,6 +125,21 @@ def explain(
     }
     fingerprint = getattr(box, "fingerprint", None)
     return _assemble(learned, host, record, str(fingerprint()) if fingerprint else "")
+
+
+def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
+    """Raise `InputError` unless these are a black box, a size of batches and a seed."""
+    if not isinstance(box, BlackBox):
+        raise InputError(
+            "This is not a black box",
+            got=f"a {type(box).__name__}",
+            expected="scores() and spec",
+            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
+        )
+    if batch_size < 1:
+        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    if seed != int(seed) or seed < 0:
+        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
 
 def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], fingerprint: str) -> Explanation:

@@ -15,9 +15,12 @@ from blackbox_explain.errors import ImageError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Fit", "load_image", "load_images"]
+__all__ = ["Fit", "find_photos", "load_image", "load_images"]
 
 Fit = Literal["stretch", "crop", "pad"]
+PHOTOS = ("JPEG", "JPEG2000", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+"""Formats that are looked for in folders, as Pillow names them."""
+
 FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
 
 
@@ -54,6 +57,27 @@ def load_images(
     if not files:
         raise InputError("There are no photos to load", got="an empty list", expected="at least one path")
     return np.stack([load_image(path, spec, fit=fit, blur=blur) for path in files])
+
+
+def find_photos(folder: str | Path) -> list[Path]:
+    """Return the photos of a folder and of the folders in it, by their suffixes, in the order of their names.
+
+    Raises
+    ------
+    ImageError
+        If there is no such folder, or it holds no photos.
+    """
+    from PIL import Image
+
+    top = Path(folder)
+    if not top.is_dir():
+        raise ImageError("This is no folder of photos", got=str(folder), expected="a folder")
+    Image.init()
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in PHOTOS}
+    found = sorted(path for path in top.rglob("*") if path.suffix.lower() in known and path.is_file())
+    if not found:
+        raise ImageError("There are no photos in this folder", got=str(folder), expected="JPEG, PNG and other formats")
+    return found
 
 
 def load_image(

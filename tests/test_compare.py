@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 import blackbox_explain as bx
 from blackbox_explain import samples
+from blackbox_explain.agreement import equal_area_iou
 from blackbox_explain.cli import app
 from blackbox_explain.cli.run import perturbation_for, prepare_file
-from blackbox_explain.compare import Tolerances, compare, equal_area_iou
+from blackbox_explain.compare import Tolerances, compare
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from tests.toys import Faulty, Regions, box_region
 

@@ -1,1 +1,92 @@
-"""Rules that predict a black box."""
+"""Rules that predict a black box: stated in one sentence, learned, and with a measured error (section 3 of the paper)."""
+
+from blackbox_explain.rules.classification import Classification, class_rules, recall_and_precision
+from blackbox_explain.rules.deletion import Deletion
+from blackbox_explain.rules.equivariance import Equivariance
+from blackbox_explain.rules.examination import Examination, examine
+from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.invariance import Invariance
+from blackbox_explain.rules.joint import JointRegion, joint_region
+from blackbox_explain.rules.learning import Learned, learn
+from blackbox_explain.rules.local import Taylor
+from blackbox_explain.rules.objects import ObjectDecides
+from blackbox_explain.rules.predictors import Predictors, compare_predictors
+from blackbox_explain.rules.questions import Questions
+from blackbox_explain.rules.region import RegionDecides, mask_trials
+from blackbox_explain.rules.relations import (
+    CATALOGUE,
+    Brightness,
+    Contrast,
+    Crop,
+    GaussianBlur,
+    GaussianNoise,
+    GreyScale,
+    HorizontalFlip,
+    Hue,
+    Jpeg,
+    Occlusion,
+    Relation,
+    Resolution,
+    Rotation,
+    Saturation,
+    Scale,
+    Translation,
+)
+from blackbox_explain.rules.rule import Outcome, Rule, Subset
+from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.search import MostInformative, most_informative
+from blackbox_explain.rules.shortcut import Shortcuts, find_shortcuts
+from blackbox_explain.rules.trials import Trials
+
+__all__ = [
+    "CATALOGUE",
+    "Brightness",
+    "Classification",
+    "ConfidenceSequence",
+    "Contrast",
+    "Crop",
+    "Deletion",
+    "Equivariance",
+    "Examination",
+    "Faithfulness",
+    "GaussianBlur",
+    "GaussianNoise",
+    "GreyScale",
+    "HorizontalFlip",
+    "Hue",
+    "Invariance",
+    "JointRegion",
+    "Jpeg",
+    "Learned",
+    "MostInformative",
+    "ObjectDecides",
+    "Occlusion",
+    "Outcome",
+    "Predictors",
+    "Questions",
+    "RegionDecides",
+    "Relation",
+    "Resolution",
+    "Rotation",
+    "Rule",
+    "Samples",
+    "Saturation",
+    "Scale",
+    "Shortcuts",
+    "Subset",
+    "Taylor",
+    "Translation",
+    "Trials",
+    "class_rules",
+    "clopper_pearson",
+    "compare_predictors",
+    "examine",
+    "faithfulness",
+    "find_shortcuts",
+    "joint_region",
+    "learn",
+    "mask_trials",
+    "most_informative",
+    "recall_and_precision",
+]

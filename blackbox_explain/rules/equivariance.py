@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.agreement import correlation, equal_area_iou
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explain import explain

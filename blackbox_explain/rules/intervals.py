@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["ConfidenceSequence", "clopper_pearson", "most_errors_below"]
+__all__ = ["ConfidenceSequence", "clopper_pearson"]
 
 
 def clopper_pearson(errors: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -43,18 +43,6 @@ def clopper_pearson(errors: int, n: int, confidence: float = 0.95) -> tuple[floa
     low = 0.0 if errors == 0 else float(betaincinv(errors, n - errors + 1, tail))
     high = 1.0 if errors == n else float(betaincinv(errors + 1, n - errors, 1 - tail))
     return low, high
-
-
-def most_errors_below(level: float, n: int, confidence: float) -> int:
-    """Return the most errors among n trials whose upper end is still at most `level`; −1 if not even none is."""
-    below, above = -1, n + 1
-    while above - below > 1:
-        middle = (below + above) // 2
-        if middle <= n and clopper_pearson(middle, n, confidence)[1] <= level:
-            below = middle
-        else:
-            above = middle
-    return below
 
 
 @dataclass

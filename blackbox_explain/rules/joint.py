@@ -16,7 +16,10 @@ from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.samples import Samples
 
-__all__ = ["JointRegion", "joint_region"]
+__all__ = ["JointRegion", "joint_region", "steps_at_most"]
+
+LEVELS = 8
+"""Of either relation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ def joint_region(
     box: BlackBox,
     samples: Samples,
     *,
-    levels: int = 8,
+    levels: int = LEVELS,
     max_error: float = 0.05,
     confidence: float = 0.95,
     batch_size: int = BATCH,
@@ -93,8 +96,9 @@ def joint_region(
     search = Family(questions, pairs, confidence, max_error)
     outline: list[tuple[float, float]] = []
     looked: list[tuple[tuple[float, float], Faithfulness]] = []
-    steps = (len(grids[0]) + len(grids[1]) + 1) * len(samples)
-    with progress_bar(steps, f"{first.name} × {second.name}", None if callable(progress) else progress) as bar:
+    with progress_bar(
+        steps_at_most(levels) * len(samples), f"{first.name} × {second.name}", None if callable(progress) else progress
+    ) as bar:
         questions.advance = progress if callable(progress) else bar
         i, j = len(grids[0]), 0
         while i >= 0 and j <= len(grids[1]):
@@ -115,6 +119,11 @@ def joint_region(
     return JointRegion(
         (first, second), corners, thetas, rules, max_error, questions.queries, (pairs + 1) * len(samples)
     )
+
+
+def steps_at_most(levels: int = LEVELS) -> int:
+    """Return how many rules a walk looks at, at most, and one look at the untouched images."""
+    return 2 * levels + 2
 
 
 def _thinned(relation: Relation, most: int) -> np.ndarray[Any, np.dtype[np.float64]]:

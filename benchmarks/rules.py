@@ -1,0 +1,185 @@
+"""The whole catalogue of rules on the 650 ILSVRC images: how much each model can take, and what it costs to find out.
+
+python -m benchmarks.rules
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import RESULTS, data_folder, machine, store
+from blackbox_explain import BlackBox, Preprocessing, wrap
+from blackbox_explain.images import load_image
+from blackbox_explain.rules.annotations import labels_of, regions_of
+from blackbox_explain.rules.classification import recall_and_precision
+from blackbox_explain.rules.faithfulness import percent
+from blackbox_explain.rules.joint import joint_region
+from blackbox_explain.rules.plots import counterexamples_figure, curve_figure, region_figure
+from blackbox_explain.rules.questions import Questions
+from blackbox_explain.rules.relations import Rotation, Scale, relations_for
+from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.search import search_relation
+from blackbox_explain.rules.shortcut import find_shortcuts
+
+MAX_ERROR = 0.05
+
+MODELS = ("efficientnet-lite0", "googlenet")
+
+BATCHES = (8, 16, 32, 64)
+
+LEAST_THROUGHPUT = 0.9
+
+MOST_QUERIES = 0.5
+
+console = Console(highlight=False)
+
+
+def black_box(name: str) -> BlackBox:
+    """Return one of the models."""
+    if name == "efficientnet-lite0":
+        return wrap(name)
+    folder = data_folder() / "googlenet"
+    names = [line.split(" ", 1)[1] for line in (folder / "synset_words.txt").read_text().splitlines()]
+    return wrap(
+        folder / "googlenet_bvlc.onnx",
+        preprocessing=Preprocessing(mean=(123 / 255, 117 / 255, 104 / 255), std=1 / 255, channels="BGR"),
+        class_names=names,
+    )
+
+
+def samples_for(box: BlackBox, limit: int | None) -> Samples:
+    """Return the images with labels and boxes, stretched as they are stored."""
+    folder = data_folder() / "ilsvrc_val"
+    paths = sorted((folder / "images").glob("*.JPEG"))[:limit]
+    if not paths:
+        raise SystemExit(f"no images in {folder / 'images'}; set BLACKBOX_EXPLAIN_DATA")
+    names = [path.name for path in paths]
+    low, high = box.spec.bounds
+    images = [np.rint((load_image(path, box.spec, fit="stretch") - low) * 255 / (high - low)) for path in paths]
+    table = folder / "boxes.csv"
+    return Samples.of(
+        np.stack(images).astype(np.uint8),
+        box.spec,
+        labels=labels_of(table, names, box.spec.class_names),
+        regions=regions_of(table, names, paths, box.spec, "stretch"),
+        names=names,
+    )
+
+
+def bare_throughput(box: BlackBox, samples: Samples, size: int, repeats: int = 8) -> float:
+    """Return images per second of the model alone, the median over repeats."""
+    native = getattr(box, "native", np.asarray)
+    images = native(samples.batch(np.arange(size) % len(samples)))
+    box.scores(images)
+    seconds: list[float] = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        box.scores(images)
+        seconds.append(time.perf_counter() - started)
+    return size / float(np.median(seconds))
+
+
+def measure(name: str, limit: int | None, out: Path) -> dict[str, Any]:
+    """Examine one model and draw what was found."""
+    box = black_box(name)
+    samples = samples_for(box, limit)
+    by_size = {size: bare_throughput(box, samples, size) for size in BATCHES}
+    best = max(by_size, key=lambda size: by_size[size])
+    questions = Questions(box, samples, batch_size=best)
+    questions.original(np.arange(len(samples)))
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for relation in relations_for(box.spec):
+        before = bare_throughput(box, samples, best)
+        started = time.perf_counter()
+        found = search_relation(relation, questions, max_error=MAX_ERROR, whole_curve=False, confidence=0.95)
+        seconds = time.perf_counter() - started
+        bare = (before + bare_throughput(box, samples, best)) / 2
+        rows.append(
+            {
+                "relation": relation.name,
+                **found.to_dict(),
+                "seconds": seconds,
+                "images_per_second": found.queries / seconds,
+                "of_bare": found.queries / seconds / bare,
+                "of_dense": found.queries / found.dense_queries,
+            }
+        )
+        console.print(f"  {found.sentence} ({found.queries / seconds / bare:.2f} of bare)", soft_wrap=True)
+        curve_figure(found).savefig(out / f"{name}-{relation.name}.png", dpi=110)
+        if found.nearest:
+            counterexamples_figure(found, questions).savefig(out / f"{name}-{relation.name}-nearest.png", dpi=110)
+    region = joint_region(Rotation(), Scale(), box, samples, batch_size=best, max_error=MAX_ERROR, progress=False)
+    region_figure(region).savefig(out / f"{name}-rotation-and-scale.png", dpi=110)
+    classes = recall_and_precision(box, samples, batch_size=best, progress=False)
+    shortcuts = find_shortcuts(box, samples, batch_size=best, progress=False)
+    console.print(f"  the top class is the true class: {classes.correct.text}")
+    console.print(shortcuts.summary(), soft_wrap=True)
+    return {
+        "images": len(samples),
+        "batch_size": best,
+        "bare_images_per_second": by_size,
+        "relations": rows,
+        "rotation_and_scale": region.to_dict(),
+        "classes": classes.to_dict(),
+        "shortcuts": shortcuts.to_dict(),
+    }
+
+
+def main(
+    limit: Annotated[int | None, typer.Option(help="So many images; results are stored for all.")] = None,
+    models: Annotated[list[str], typer.Option(help="Which.")] = list(MODELS),  # noqa: B006 typer copies it
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("rules"),
+) -> None:
+    """Ask both models everything."""
+    results: dict[str, Any] = {}
+    for name in models:
+        console.print(name)
+        results[name] = measure(name, limit, out)
+    table = Table("relation", "model", title=machine()["processor"])
+    for head in ("θ", "wrong", "interval", "of a grid", "of bare"):
+        table.add_column(head, justify="right")
+    for row in range(len(results[models[0]]["relations"])):
+        for name in models:
+            one = results[name]["relations"][row]
+            rule = one["chosen"]
+            table.add_row(
+                one["relation"],
+                name,
+                f"{one['theta']:g}{one['unit']}",
+                f"{percent(rule['error'])} %",
+                f"{percent(rule['low'])}–{percent(rule['high'])} %",
+                f"{one['of_dense']:.2f}",
+                f"{one['of_bare']:.2f}",
+            )
+    console.print(table)
+    every = [one for result in results.values() for one in result["relations"]]
+    searched = [one for one in every if len(one["curve"]) > 1]
+    verdicts = {
+        f"each search of more than one level takes at most {MOST_QUERIES} of a grid": all(
+            one["of_dense"] <= MOST_QUERIES for one in searched
+        ),
+        **{
+            f"{name}: median throughput at least {LEAST_THROUGHPUT} of the bare model": float(
+                np.median([one["of_bare"] for one in result["relations"]])
+            )
+            >= LEAST_THROUGHPUT
+            for name, result in results.items()
+        },
+    }
+    for what, reached in verdicts.items():
+        console.print(f"{'met   ' if reached else 'MISSED'}  {what}")
+    if limit is None and tuple(models) == MODELS:
+        stored = store("rules", {"max_error": MAX_ERROR, "models": results, "verdicts": verdicts})
+        console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

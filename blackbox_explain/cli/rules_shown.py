@@ -1,0 +1,93 @@
+"""What the command ``rules`` shows and draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from blackbox_explain.cli.console import stdout
+from blackbox_explain.errors import ResultError
+from blackbox_explain.rules.classification import ClassReport
+from blackbox_explain.rules.examination import Examination
+from blackbox_explain.rules.faithfulness import percent
+from blackbox_explain.rules.plots import counterexamples_figure, curve_figure, region_figure
+from blackbox_explain.rules.questions import Questions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["show_examination", "write_pictures"]
+
+WORST_CLASSES = 5
+
+DPI = 130
+
+
+def show_examination(found: Examination) -> None:
+    """Print the table of sentences with intervals, and what labels and boxes tell."""
+    if found.relations:
+        table = Table("rule", title=f"{found.images:,} photos", title_justify="left", title_style="dim")
+        for head in ("wrong", f"{percent(found.confidence)} % interval"):
+            table.add_column(head, justify="right", no_wrap=True)
+        for one in found.relations:
+            rule = one.chosen
+            text = "" if one.theta else f"[yellow]no {one.relation.name} is small enough:[/] "
+            text += escape(rule.rule.sentence)
+            table.add_row(text, f"{percent(rule.error)} %", f"{percent(rule.low)}–{percent(rule.high)} %")
+        stdout.print(table)
+    if found.joint is not None:
+        first, second = found.joint.relations
+        stdout.print(f"{first.name} and {second.name} at once, each up to:")
+        for x, y in found.joint.outline.tolist():
+            stdout.print(f"  {x:g}{first.unit} and {y:g}{second.unit}")
+        if not len(found.joint.outline):
+            stdout.print("  no two are small enough")
+    if found.classes is not None:
+        _show_classes(found.classes)
+    if found.shortcuts is not None:
+        stdout.print(escape(found.shortcuts.summary()))
+    stdout.print(f"{found.queries:,} images asked about in {found.seconds:.0f} s")
+
+
+def write_pictures(found: Examination, questions: Questions, out: Path) -> int:
+    """Draw a plot for each relation and a strip of the photos that broke its rule; return how many pictures.
+
+    Raises
+    ------
+    ResultError
+        If one cannot be written.
+    """
+    drawn = 0
+
+    def write(figure: Figure, name: str) -> None:
+        nonlocal drawn
+        try:
+            figure.savefig(out / name, dpi=DPI)
+        except OSError as error:
+            raise ResultError("A picture cannot be written", got=f"{out / name}: {error.strerror}") from error
+        drawn += 1
+
+    pictures = len(questions.samples.spec.shape) == 3 and questions.samples.spec.shape[0] in (1, 3)
+    for one in found.relations:
+        write(curve_figure(one), f"{one.relation.name}.png")
+        if one.nearest and pictures:
+            write(counterexamples_figure(one, questions), f"{one.relation.name}-nearest.png")
+    if found.joint is not None:
+        write(region_figure(found.joint), "-and-".join(one.name for one in found.joint.relations) + ".png")
+    return drawn
+
+
+def _show_classes(found: ClassReport) -> None:
+    stdout.print(f"the top class is the true class: {found.correct.text}")
+    rows = [row for row, one in zip(found.rows(), found.classes, strict=True) if one.recall.n][:WORST_CLASSES]
+    table = Table("lowest recall", title_justify="left")
+    for head in ("recall", "precision"):
+        table.add_column(head, justify="right")
+    for row in rows:
+        table.add_row(*(escape(text) for text in row))
+    stdout.print(table)
+    if few := len(found.not_enough):
+        stdout.print(f"[dim]not enough photos to know the recall of {few} of {len(found.classes)} classes[/]")

@@ -1,0 +1,162 @@
+"""What a user of ``blackbox-explain rules`` types and sees."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from blackbox_explain.cli import app
+from blackbox_explain.rules.relations import CATALOGUE
+from blackbox_explain.samples import CAT, COFFEE
+
+RUNNER = CliRunner()
+
+SOURCE = '''
+import numpy as np
+import blackbox_explain as bx
+
+class Bright:
+    """Class 1 where the upper left quarter is brighter than 0.6, a third class never."""
+
+    spec = bx.InputSpec((3, 32, 32), class_names=("dark", "bright", "neither"))
+
+    def scores(self, images):
+        level = np.clip(2 * images[:, :, :16, :16].mean(axis=(1, 2, 3)) - 0.7, 0, 1)
+        return np.stack([0.95 * (1 - level), 0.95 * level, np.full(len(level), 0.05)], axis=1)
+
+def model():
+    return Bright()
+
+def signals():
+    return bx.wrap(lambda x: np.stack([x.mean(axis=(1, 2)), 1 - x.mean(axis=(1, 2))], axis=1), shape=(1, 64))
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photos of two classes, of mixed sizes and formats, and what is known of them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bright.py").write_text(SOURCE, encoding="utf-8")
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(12):
+        size = (32 + 8 * (index % 3), 32 + 4 * (index % 2))
+        level = 200 if index % 2 else 60
+        pixels = np.clip(rng.normal(level, 10, (*size, 3)), 0, 255).astype(np.uint8)
+        name = f"{'more/' * (index > 8)}photo {index}.{'png' if index % 4 else 'jpg'}"
+        Image.fromarray(pixels).save(photos / name)
+        rows.append({"file": name, "label": "bright" if index % 2 else "dark", "x0": 0, "y0": 0, "x1": 20, "y1": 20})
+    with (tmp_path / "known.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return photos
+
+
+def run(*arguments: str | Path) -> Result:
+    return RUNNER.invoke(app, ["rules", *(str(one) for one in arguments)])
+
+
+MODEL = ("--model", "bright:model", "--fit", "stretch")
+
+
+def test_everything_is_asked_written_and_shown(folder: Path) -> None:
+    result = run(folder, *MODEL, "--labels", "known.csv", "--boxes", "known.csv", "--max-error", "0.5")
+    assert result.exit_code == 0, result.output
+    report = json.loads(Path("rules/rules.json").read_text(encoding="utf-8"))
+    assert [one["relation"]["kind"] for one in report["relations"]] == [one.__name__ for one in CATALOGUE.values()]
+    by_name = {one["relation"]["kind"]: one for one in report["relations"]}
+    assert by_name["GreyScale"]["chosen"]["error"] == 0
+    assert by_name["Brightness"]["theta"] < 50
+    assert by_name["Brightness"]["nearest"]
+    assert report["classes"]["correct"]["share"] == 1
+    assert report["images"] == 12 == len(report["photos"])
+    assert "more/photo 9.png" in report["photos"]
+    for name in CATALOGUE:
+        assert (Path("rules") / f"{name}.png").stat().st_size > 5000
+    assert Path("rules/brightness-nearest.png").exists()
+    assert not Path("rules/grey-scale-nearest.png").exists()
+    words = " ".join(result.output.replace("│", " ").split())
+    assert "the top class stays the same" in words
+    assert "the top class is the true class: 100 % of 12" in words
+    assert "the class survives without the object" in words
+
+
+def test_relations_are_chosen_and_json_is_all_that_is_printed(folder: Path) -> None:
+    result = run(folder, *MODEL, "--relations", "rotation,jpeg", "--joint", "rotation,scale", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [one["relation"]["kind"] for one in report["relations"]] == ["Rotation", "Jpeg"]
+    assert [one["kind"] for one in report["joint"]["relations"]] == ["Rotation", "Scale"]
+    assert Path("rules/rotation-and-scale.png").exists()
+    assert report["classes"] is None
+
+
+def test_the_same_seed_gives_the_same_report_whatever_the_batch(folder: Path) -> None:
+    reports = []
+    for size in ("5", "32"):
+        result = run(folder, *MODEL, "--relations", "gaussian-noise,occlusion", "--batch-size", size, "--json")
+        report = json.loads(result.stdout)
+        report.pop("seconds")
+        for one in report["relations"]:
+            one["chosen"].pop("batch_size")
+        reports.append(report)
+    assert reports[0] == reports[1]
+
+
+def test_a_corrupt_photo_is_named_and_left_out(folder: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff not a photo")
+    result = run(folder, *MODEL, "--relations", "horizontal-flip", "--labels", "known.csv")
+    assert result.exit_code == 2
+    assert "broken.jpg" in result.output
+    report = json.loads(Path("rules/rules.json").read_text(encoding="utf-8"))
+    assert report["images"] == 12
+    assert "broken.jpg" in report["left_out"][0]["photo"]
+
+
+def test_one_photo_is_enough_to_say_little(folder: Path) -> None:
+    result = run(folder, *MODEL, "--relations", "rotation", "--limit", "1")
+    assert result.exit_code == 0, result.output
+    assert "no rotation is small enough" in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", *MODEL), "no folder of photos"),
+        (("empty", *MODEL), "no photos in this folder"),
+        (("photos", *MODEL, "--relations", "rotations"), "rotation"),
+        (("photos", *MODEL, "--joint", "rotation"), "--joint takes two relations"),
+        (("photos", *MODEL, "--relations", "none"), "nothing to examine"),
+        (("photos", *MODEL, "--labels", "nowhere.csv"), "nowhere.csv"),
+        (("photos", *MODEL, "--labels", "bright.py"), "bright.py"),
+        (("photos", "--model", "bright:signals"), "does not read photos"),
+        (("photos", "--model", "nowhere.onnx"), "nowhere.onnx"),
+    ],
+)
+def test_mistakes_have_their_words_and_the_status_two(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    (folder.parent / "empty").mkdir()
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_the_default_model_on_real_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for photo in (CAT, COFFEE):
+        shutil.copy(photo, tmp_path / "photos")
+    result = run("photos", "--relations", "hue", "--max-error", "0.9", "--curve")
+    assert result.exit_code == 0, result.output
+    report = json.loads(Path("rules/rules.json").read_text(encoding="utf-8"))
+    assert len(report["relations"][0]["curve"]) == 60

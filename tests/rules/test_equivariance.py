@@ -151,8 +151,10 @@ def test_what_came_from_outside_is_left_out() -> None:
     turned = seen_in_both(Rotation(), (SIZE, SIZE), 45, questions, 0)
     assert not turned[[0, 0, -1, -1], [0, -1, 0, -1]].any()
     assert turned[10:30, 10:30].all()
-    # What of a square is left inside itself turned by 45°: 2 (√2 − 1), less the border that bicubic steps read.
-    assert turned.mean() == pytest.approx(2 * (2**0.5 - 1), abs=0.1)
+    # What of a square lies inside of itself turned by 45°.
+    assert turned.mean() == pytest.approx(2 * (2**0.5 - 1), abs=0.03)
+    assert seen_in_both(Scale(), (SIZE, SIZE), 100, questions, 0).all()
+    assert seen_in_both(Scale(), (SIZE, SIZE), -100, questions, 0).mean() == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_saved_rule_is_the_same_rule() -> None:

@@ -181,6 +181,48 @@ def test_signals_and_differences_of_scores() -> None:
     assert overlap(result.saliency[0] > 0.5, weights[0] > 0) > 0.5
 
 
+def test_the_sum_of_the_top_classes_and_the_difference_of_two_are_explained_from_scores() -> None:
+    left, right, other = (box_region((64, 64), (8, a), (40, b)) for a, b in ((4, 24), (24, 44), (44, 60)))
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        contrasts = np.stack([np.abs(2 * images[:, 0, one] - 1).mean(axis=1) for one in (left, right, other)], axis=1)
+        return contrasts * np.asarray([0.5, 0.4, 0.1])
+
+    image = Regions([left]).image()
+    options: dict[str, Any] = {"perturbation": "constant", "queries": 2000, "area_weight": 1e-3}
+    options.update(preset="authors", progress=False)
+    top = bx.explain(Scores(scores, (1, 64, 64)), image, bx.Top(2), **options)
+    assert overlap(top.saliency[0] > 0.5, left | right) > 0.6
+    assert top.saliency[0][left].mean() > 0.6
+    assert top.saliency[0][right].mean() > 0.5
+    difference = bx.explain(Scores(scores, (1, 64, 64)), image, bx.Difference(0, 1), **options)
+    # Without what is for 0, with what is for 1.
+    assert difference.saliency[0][left].mean() > 0.5
+    assert difference.saliency[0][right].mean() < 0.1
+
+
+@pytest.mark.parametrize("preset", ["fast", "authors"])
+def test_a_region_is_found_from_scores_in_steps_of_a_byte(preset: Any) -> None:
+    region = box_region((64, 64), (16, 12), (44, 40))
+    box = Regions([region])
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        odds = 14 * box.scores(images)[:, 0] - 8
+        return 1 / (1 + np.exp(-np.stack([odds, -odds], axis=1)))
+
+    def in_steps(images: np.ndarray) -> np.ndarray:
+        return np.rint(256 * scores(images)) / 256
+
+    image = box.image()
+    options: dict[str, Any] = {"perturbation": "constant", "queries": 1000, "progress": False, "preset": preset}
+    smooth, result = (bx.explain(Scores(one, (1, 64, 64)), image, 0, **options) for one in (scores, in_steps))
+    assert result.suppression[0] > smooth.suppression[0] - 0.03
+    assert result.objective[0] < 1.1 * smooth.objective[0]
+    assert np.isfinite(result.history[0]).all()
+    important = result.saliency[0]
+    assert important[region].mean() > 3 * important[~region].mean()
+
+
 def test_answers_that_are_not_finite_fail_their_image_only() -> None:
     def scores(images: np.ndarray) -> np.ndarray:
         mean = images.mean(axis=(1, 2, 3))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.testing import CHECKS, Case
+from blackbox_explain.testing import SCORE_CHECKS, Case
 
 if os.environ.get("REQUIRE_BACKENDS") != "1":
     for name in ("ai_edge_litert", "sklearn", "httpx", "tenacity"):
@@ -91,6 +91,6 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield CASES[request.param](tmp_path_factory.mktemp("models"))
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", SCORE_CHECKS, ids=lambda check: check.__name__)
 def test_the_contract_is_kept(case: Case, check: Callable[[Case], None]) -> None:
     check(case)

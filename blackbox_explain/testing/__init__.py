@@ -6,7 +6,8 @@ Three lines hold an adapter to it::
     def test_my_adapter(check):
         check(Case(lambda: blackbox_explain.wrap(model, shape=(3, 32, 32))))
 
-A plain script calls ``check_black_box(Case(...))``.  Nothing here needs pytest.
+One without a gradient is parametrized by ``SCORE_CHECKS``.  A plain script calls ``check_black_box(Case(...))``.
+Nothing here needs pytest.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ from blackbox_explain.testing.use import (
 
 __all__ = [
     "CHECKS",
+    "GRADIENT_CHECKS",
+    "SCORE_CHECKS",
     "Case",
     "check_black_box",
 ]
 
-CHECKS: tuple[Check, ...] = (
+SCORE_CHECKS: tuple[Check, ...] = (
     check_protocol,
     check_scores,
     check_types,
@@ -58,20 +61,23 @@ CHECKS: tuple[Check, ...] = (
     check_value_range,
     check_activation,
     check_gradient_promised,
-    check_gradient_form,
-    check_gradient_linear,
-    check_gradient_differences,
     check_model_untouched,
     check_errors,
     check_pickling,
     check_threads,
     check_explain,
 )
-"""Every promise, for ``pytest.mark.parametrize``.  Those of gradients ask nothing of a case without one."""
+"""Every promise of a black box without a gradient, for ``pytest.mark.parametrize``."""
+
+GRADIENT_CHECKS: tuple[Check, ...] = (check_gradient_form, check_gradient_linear, check_gradient_differences)
+"""What a gradient promises beside; they ask nothing of a case without one."""
+
+CHECKS: tuple[Check, ...] = (*SCORE_CHECKS, *GRADIENT_CHECKS)
+"""Every promise of a black box with a gradient."""
 
 
 def check_black_box(case: Case) -> None:
-    """Run every check.
+    """Run every check that asks something of the case.
 
     Raises
     ------
@@ -79,10 +85,11 @@ def check_black_box(case: Case) -> None:
         If any failed, with the messages of all that did.
     """
     failures: list[str] = []
-    for check in CHECKS:
+    checks = CHECKS if case.gradient else SCORE_CHECKS
+    for check in checks:
         try:
             check(case)
         except AssertionError as failure:
             failures.append(f"{check.__name__}: {failure}")
     if failures:
-        raise AssertionError(f"{len(failures)} of {len(CHECKS)} checks failed\n" + "\n".join(failures))
+        raise AssertionError(f"{len(failures)} of {len(checks)} checks failed\n" + "\n".join(failures))

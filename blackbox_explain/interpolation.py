@@ -61,7 +61,8 @@ class LevelStack:
         -------
         images, slope
             Two arrays (N, C, *spatial): the perturbed images, and d images / d mask, which is the same function of
-            each pixel's own mask value in every channel.  At a level itself the slope is that of the level above.
+            each pixel's own mask value in every channel.  At a level itself the slope is that of the level above.  Of
+            two levels of one image the slope is the same for every mask, and (1, C, *spatial).
         """
         offset = offset or (0,) * len(self._spatial)
         if self._steps > 1:

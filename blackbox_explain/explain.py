@@ -20,7 +20,7 @@ from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
 from blackbox_explain.targets import Target, one_per_image
 
-__all__ = ["check_call", "explain"]
+__all__ = ["check_call", "explain", "status_of"]
 
 WEAK = 0.5
 """Below this share of the score destroyed (kept), a mask does not do what was asked."""
@@ -158,7 +158,7 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
         left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
     suppression = np.where(reach == 0, np.nan, 1 - left)
     status = tuple(
-        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else _status(row, record["game"]) for row in rows
+        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else status_of(row, record["game"]) for row in rows
     )
     return Explanation(
         **arrays,
@@ -172,7 +172,7 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
     )
 
 
-def _status(row: Row, game: Game) -> str:
+def status_of(row: Row, game: Game) -> str:
     """Say whether the mask, and its region made hard, do what was asked."""
     before, fully = float(row["score_original"]), float(row["score_perturbed"])
     if before - fully <= LEAST_REACH * abs(before):

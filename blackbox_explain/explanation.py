@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["Explanation", "Floats", "finite", "verify"]
+__all__ = ["Explanation", "Floats", "finite", "target_scores", "verify"]
 
 FORMAT = 1
+
+BATCH = 16
+"""Images in one call of the model."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -245,15 +248,39 @@ def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
         raise InputError(
             "These are not the images of the result", got=str(given.shape), expected=str(result.images.shape)
         )
+    pairs = np.stack([given, result.masked_images], axis=1).astype(result.images.dtype)
+    found = target_scores(box, pairs.reshape(-1, *given.shape[1:]), np.repeat(result.target_weights, 2, axis=0))
+    return np.abs(found.reshape(-1, 2) - result.scores[:, :2])
+
+
+def target_scores(box: BlackBox, images: Floats, weights: Floats, batch_size: int = BATCH) -> Floats:
+    """Return the targets' scores (N,) of images.
+
+    Parameters
+    ----------
+    box
+        The black box to ask.
+    images
+        (N, *shape) in pixel space.
+    weights
+        (N, K) targets as weights over the scores; scores that a target does not name may be NaN or infinite.
+    batch_size
+        Images in one call.
+
+    Raises
+    ------
+    ModelError
+        If the model fails or has another number of classes.
+    """
     native = getattr(box, "native", np.asarray)
-    found = np.full((len(result), 2), np.nan)
-    for row, weights in enumerate(result.target_weights):
-        pair = np.stack([given[row], result.masked_images[row]]).astype(result.images.dtype)
-        scores = to_numpy(ask(box, native(pair)))
-        if scores.shape[1] != weights.size:
-            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{weights.size}")
-        found[row] = scores[:, weights != 0] @ weights[weights != 0]
-    return np.abs(found - result.scores[:, :2])
+    found: list[Floats] = []
+    for first in range(0, len(images), batch_size):
+        scores = to_numpy(ask(box, native(images[first : first + batch_size])))
+        chosen = weights[first : first + batch_size]
+        if scores.shape[1] != chosen.shape[1]:
+            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{chosen.shape[1]}")
+        found.append((np.where(chosen != 0, scores, 0) * chosen).sum(axis=1))
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def finite(tree: Any) -> Any:

@@ -1,0 +1,161 @@
+"""``blackbox-explain verify``: whether what a saved result says of a model still holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.certificate import Certificate, Check, RowCertificate
+from blackbox_explain.certify import TOLERANCE, certify
+from blackbox_explain.cli.console import errors_as_messages, stderr, stdout
+from blackbox_explain.cli.model_options import (
+    Bgr,
+    Cache,
+    Classes,
+    Device,
+    Mean,
+    Model,
+    Options,
+    Output,
+    Range,
+    Shape,
+    Std,
+    wrapped,
+)
+from blackbox_explain.errors import AlreadyDescribedError
+from blackbox_explain.explanation import Explanation
+from blackbox_explain.registry import DEFAULT_MODEL
+
+__all__ = ["verify_command"]
+
+WORDS = {
+    "score_original": "score of the image",
+    "score_masked": "score after the mask",
+    "score_region": "score with the region made hard",
+    "score_perturbed": "score of the fully perturbed image",
+    "suppression": "suppression",
+    "area": "area",
+}
+
+
+def verify_command(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="An .npz file that explain wrote.")],
+    model: Model = DEFAULT_MODEL,
+    tolerance: Annotated[float, typer.Option(help="How far a score may be from the one stated.", min=0)] = TOLERANCE,
+    seeds: Annotated[
+        int, typer.Option(help="Learn the mask again with so many other seeds, and say how alike they are.", min=0)
+    ] = 2,
+    device: Device = None,
+    shape: Shape = None,
+    mean: Mean = None,
+    std: Std = None,
+    largest: Range = 1.0,
+    bgr: Bgr = False,
+    classes: Classes = None,
+    output: Output = None,
+    straight_through: Annotated[
+        bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
+    ] = False,
+    option: Options = None,
+    cache: Cache = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
+) -> None:
+    """Recompute what a result says, and fail where it no longer holds.
+
+    Nothing but the result and the model is needed. The exit status is 0 if every claim holds, 1 if one does not, 2
+    after an error. What perturbations do that the mask was not learned with, shifts of the image, and other seeds are
+    measured and shown; no claim is made of them.
+
+    [bold]Examples[/]
+
+      blackbox-explain verify explanations/cat.npz
+
+      blackbox-explain verify cat.npz --model net.onnx --mean 0.5 --std 0.25 --seeds 0 --json
+    """
+    with errors_as_messages():
+        loaded = Explanation.load(result)
+        given: dict[str, Any] = {"mean": mean, "std": std, "largest": largest, "bgr": bgr, "classes": classes}
+        given |= {"device": device, "output": output, "cache": cache, "option": option}
+        given["straight_through"] = straight_through or None
+        box = _wrapped(model, shape, loaded, given)
+        found = certify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)
+        if as_json:
+            typer.echo(json.dumps({"result": str(result), "model": model, **found.to_dict()}, indent=2))
+        else:
+            _show(found, box)
+        if not found.holds:
+            raise typer.Exit(1)
+
+
+def _wrapped(model: str, shape: str | None, result: Explanation, given: dict[str, Any]) -> BlackBox:
+    """Wrap the model; where nothing says otherwise, it reads images of the result's shape."""
+    if shape is not None:
+        return wrapped(model, shape=shape, **given)
+    try:
+        return wrapped(model, shape=",".join(map(str, result.images.shape[1:])), **given)
+    except AlreadyDescribedError:
+        return wrapped(model, **given)
+
+
+def _show(found: Certificate, box: BlackBox) -> None:
+    for number, row in enumerate(found.rows):
+        name = escape(row.target)
+        if len(found.rows) > 1:
+            name += f", mask {number + 1} of {len(found.rows)}"
+        stdout.print(_table(row, name))
+        if row.status != "ok":
+            stdout.print(escape(row.status), soft_wrap=True)
+        _show_checks(row.checks)
+    _show_checks((found.model,))
+    if found.failed:
+        stdout.print(f"{found.failed} further rows of the result say that they failed; they claim nothing.")
+    colour = "green" if found.holds else "red"
+    stdout.print(f"[bold {colour}]{escape(found.sentence)}[/]", soft_wrap=True)
+    for sentence in getattr(box, "assumptions", ()):
+        stderr.print(f"[dim]assumed: {escape(sentence)}[/]", soft_wrap=True)
+
+
+def _table(row: RowCertificate, name: str) -> Table:
+    table = Table(name)
+    table.add_column("stated", justify="right")
+    table.add_column("found", justify="right")
+    for key, words in WORDS.items():
+        table.add_row(words, _number(key, row.stated[key]), _number(key, row.found[key]))
+    table.add_section()
+    for perturbation, value in row.elsewhere.items():
+        table.add_row(f"suppression by {perturbation} instead", "", _number("", value))
+    if row.jitter is not None:
+        low, mean, high = (f"{one:.4f}" for one in row.jitter)
+        table.add_row(f"score after the mask, {row.shifts} shifts", "", f"{low} to {high}, mean {mean}")
+    if row.seeds:
+        for words, values in zip(("correlation", "IoU at equal area"), zip(*row.seeds, strict=True), strict=True):
+            many = f"{len(values)} other seed{'s' * (len(values) > 1)}"
+            table.add_row(f"{words}, {many}", "", " ".join(_number("", one) for one in values))
+    return table
+
+
+def _number(key: str, value: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.1%}" if key == "area" else f"{value:.4f}" if key.startswith("score") else f"{value:.3f}"
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
+    """Say what does not hold or cannot be checked, and how much holds."""
+    held = [one for one in checks if one.held]
+    if held:
+        words = held[0].claim if len(held) == 1 else f"{len(held)} of {len(checks)} claims"
+        stdout.print(f"[green]{'holds' if len(held) == 1 else 'hold '}[/]   {escape(words)}", soft_wrap=True)
+    for one in checks:
+        if one.held is None:
+            stdout.print(f"[yellow]unknown[/] {escape(one.claim)}: {escape(one.reason)}", soft_wrap=True)
+        elif not one.held:
+            stdout.print(f"[red]BROKEN[/]  {escape(one.claim)}: {escape(one.reason)}", soft_wrap=True)

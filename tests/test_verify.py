@@ -1,0 +1,344 @@
+"""Results that are checked against a model: what holds, and each way in which it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import blackbox_explain as bx
+from blackbox_explain.certificate import Certificate
+from blackbox_explain.certify import certify
+from blackbox_explain.cli import app
+from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.recipe import Recipe, target_of
+from tests.toys import Faulty, Linear, Regions, Scores, box_region
+
+PATTERN = box_region((32, 32), (6, 6), (18, 18))
+
+
+class Known(Regions):
+    """A toy with a fingerprint."""
+
+    def __init__(self, region: np.ndarray, name: str = "first") -> None:
+        super().__init__([region])
+        self._name = name
+
+    def fingerprint(self) -> str:
+        return self._name
+
+
+def known() -> Known:
+    return Known(PATTERN)
+
+
+def named_otherwise() -> Known:
+    return Known(PATTERN, "second")
+
+
+def elsewhere() -> Known:
+    return Known(box_region((32, 32), (14, 14), (30, 30)), "third")
+
+
+def larger() -> Regions:
+    return Regions([box_region((48, 32), (6, 6), (18, 18))])
+
+
+def scores_alone() -> Scores:
+    box = Scores(known().scores, (1, 32, 32))
+    box.spec = known().spec
+    return box
+
+
+def failing() -> Scores:
+    def fail(images: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no power")
+
+    return Scores(fail, (1, 32, 32))
+
+
+@pytest.fixture(scope="module")
+def result() -> bx.Explanation:
+    images = np.concatenate([known().image(), known().image()[:, :, ::-1]])
+    return bx.explain(known(), images, ["texture", None], progress=False)
+
+
+@pytest.fixture
+def path(result: bx.Explanation, tmp_path: Path) -> Path:
+    return result.save(tmp_path / "result.npz")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+
+
+def broken(found: Certificate, row: int = 0) -> list[str]:
+    return [one.claim for one in found.rows[row].checks if one.held is False]
+
+
+def changed(result: bx.Explanation, **arrays: Any) -> bx.Explanation:
+    return dataclasses.replace(result, **arrays)
+
+
+def test_a_result_holds_on_its_own_model(result: bx.Explanation) -> None:
+    found = certify(result, known(), progress=False)
+    assert found.holds
+    assert len(found.rows) == 2
+    assert all(one.held for row in found.rows for one in row.checks)
+    row = found.rows[0]
+    assert row.found == pytest.approx(row.stated, abs=1e-6)
+    assert set(row.elsewhere) == {"constant", "noise"}
+    assert row.elsewhere["constant"] > 0.8
+    assert row.shifts == 16
+    assert row.jitter is not None
+    low, mean, high = row.jitter
+    assert low < mean < high < row.stated["score_original"]
+    assert found.sentence == "The result holds: the model is the same, and all 2 masks do as the result says."
+
+
+def test_what_is_measured_is_what_it_is_called(result: bx.Explanation) -> None:
+    box, image, mask = known(), result.images[:1], result.saliency[0]
+    row = certify(result, box, progress=False).rows[0]
+    mean = image.mean()
+    by_constant = np.where(True, image + mask * (mean - image), 0)
+    before, after, fully = (float(box.scores(one)[0, 0]) for one in (image, by_constant, image * 0 + mean))
+    assert row.elsewhere["constant"] == pytest.approx((before - after) / (before - fully), abs=1e-6)
+
+
+def test_masks_of_other_seeds_are_alike(result: bx.Explanation) -> None:
+    done = []
+    found = certify(result, known(), seeds=2, progress=done.append)
+    assert len(found.rows[0].seeds) == 2
+    for row in found.rows:
+        for correlation, iou in row.seeds:
+            assert 0.8 < correlation <= 1
+            assert 0.5 < iou <= 1
+    # Four scores, two other perturbations and their whole, 16 shifts; 40 steps for each of two seeds.
+    assert sum(done) == 2 * (4 + 4 + 16 + 2 * 40)
+
+
+@pytest.mark.parametrize("game", ["deletion", "preservation"])
+@pytest.mark.parametrize("perturbation", ["blur", "constant", "noise"])
+@pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
+def test_results_of_every_kind_hold(game: Any, perturbation: str, preset: Any) -> None:
+    box = known()
+    options: dict[str, Any] = {"game": game, "perturbation": perturbation, "preset": preset, "steps": 5}
+    made = bx.explain(box, box.image(), bx.Difference(0, 1), progress=False, **options)
+    found = certify(made, box, progress=False)
+    assert found.holds, found.to_dict()
+    assert all(one.held for one in found.rows[0].checks)
+    assert perturbation not in found.rows[0].elsewhere
+    assert len(found.rows[0].elsewhere) == 2
+
+
+def test_a_result_of_reference_images_is_checked_as_far_as_it_can_be() -> None:
+    box = known()
+    reference = bx.Reference(np.full((1, 1, 32, 32), 0.5))
+    found = certify(bx.explain(box, box.image(), 0, perturbation=reference, progress=False), box, progress=False)
+    assert found.holds
+    unknown = {one.claim for one in found.rows[0].checks if one.held is None}
+    assert "the score of the fully perturbed image is as stated" in unknown
+    assert "mask, saliency and masked image belong together" in unknown
+    assert set(found.rows[0].elsewhere) == {"blur", "constant", "noise"}
+    assert found.rows[0].jitter is None
+
+
+def test_signals_volumes_and_several_labels_hold() -> None:
+    for shape in ((2, 90), (1, 10, 12, 14)):
+        box = Linear(np.random.default_rng(0).random(shape) / np.prod(shape), 0.1)
+        images = np.random.default_rng(1).random((1, *shape))
+        made = bx.explain(box, images, bx.Labels(0), progress=False, steps=3)
+        found = certify(made, box, progress=False)
+        assert found.holds
+        assert found.rows[0].shifts == (4 if len(shape) == 2 else 16)
+
+
+def test_a_model_without_gradients_and_fingerprint(result: bx.Explanation) -> None:
+    found = certify(result, scores_alone(), progress=False)
+    assert found.holds
+    assert found.model.held is None
+    assert "may be another" in found.sentence
+    box = Scores(known().scores, (1, 32, 32))
+    made = bx.explain(box, known().image(), 0, progress=False, queries=150)
+    assert certify(made, box, seeds=1, progress=False).rows[0].seeds[0][0] > 0.3
+
+
+def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
+    found = certify(result, named_otherwise(), progress=False)
+    assert not found.holds
+    assert all(row.holds for row in found.rows)
+    assert found.model.reason == "its fingerprint is second, and was first"
+    assert found.sentence == "The result does not hold, because of the model."
+    found = certify(result, elsewhere(), progress=False)
+    assert not found.holds
+    assert "the score after the mask is as stated" in broken(found)
+    assert found.sentence == "The result does not hold, because of 2 of 2 masks."
+
+
+@pytest.mark.parametrize(
+    ("field", "claim"),
+    [
+        ("score_original", "the score of the image is as stated"),
+        ("score_masked", "the score after the mask is as stated"),
+        ("score_region", "the score with the region deleted or kept alone is as stated"),
+        ("score_perturbed", "the score of the fully perturbed image is as stated"),
+        ("suppression", "the suppression is as stated"),
+        ("area", "the area is as stated"),
+    ],
+)
+@pytest.mark.parametrize("wrong", [0.01, np.nan])
+def test_a_number_that_was_changed_is_found(result: bx.Explanation, field: str, claim: str, wrong: float) -> None:
+    values = getattr(result, field) + np.asarray([wrong, 0])
+    found = certify(changed(result, **{field: values}), known(), progress=False)
+    assert claim in broken(found)
+    assert found.rows[1].holds
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_changed_masks_images_names_and_statuses_are_found(result: bx.Explanation) -> None:
+    together = "mask, saliency and masked image belong together"
+    for name in ("mask", "saliency", "masked_images", "images"):
+        values = np.clip(getattr(result, name) * 0.5 + 0.1, 0, 1)
+        assert together in broken(certify(changed(result, **{name: values}), known(), progress=False)), name
+    for wrong in (np.nan, 3.0):
+        mask = result.mask.copy()
+        mask[0, 3, 3] = wrong
+        assert together in broken(certify(changed(result, mask=mask), known(), progress=False))
+    renamed = changed(result, target=("nothing", result.target[1]))
+    assert broken(certify(renamed, known(), progress=False)) == ["the class is the one that is named"]
+    other = changed(result, target_weights=result.target_weights[:, ::-1].copy())
+    assert "the score of the image is as stated" in broken(certify(other, known(), progress=False))
+    weak = changed(result, status=("weak: nothing", result.status[1]))
+    assert broken(certify(weak, known(), progress=False)) == ["the status is what the scores say"]
+    settings = {**result.settings, "perturbation_settings": {"sigma": 1.0, "levels_count": 2}}
+    assert together in broken(certify(changed(result, settings=settings), known(), progress=False))
+
+
+def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"mask": result.mask[:1]},
+        {"mask": result.mask[:, 0]},
+        {"mask": np.zeros((2, 64, 64))},
+        {"saliency": result.saliency[:, :4]},
+        {"score_masked": result.score_masked[:1]},
+        {"score_masked": np.asarray(["a", "b"])},
+        {"masked_images": result.masked_images[:, :, :4]},
+        {"status": ("ok",)},
+        {"target_weights": result.target_weights * 0.3},
+        {"settings": {}},
+        {"settings": {**result.settings, "steps": "many"}},
+        {"settings": {**result.settings, "preset": "best"}},
+        {"settings": {**result.settings, "game": "chess"}},
+        {"settings": {**result.settings, "perturbation_settings": {"colour": 3}}},
+        {"settings": {**result.settings, "seed": None}},
+        {"status": ("failed: a", "failed: b")},
+    ]
+    for fields in wrong:
+        with pytest.raises(ResultError):
+            certify(changed(result, **fields), known(), progress=False)
+
+
+def test_models_that_do_not_fit_the_result(result: bx.Explanation) -> None:
+    with pytest.raises(InputError, match="do not fit the model"):
+        certify(result, larger(), progress=False)
+    with pytest.raises(ModelError, match="other classes"):
+        certify(result, Scores(lambda images: images[:, 0, 0, :3], (1, 32, 32)), progress=False)
+    with pytest.raises(ModelError, match="no power"):
+        certify(result, failing(), progress=False)
+    with pytest.raises(InputError, match="not a black box"):
+        certify(result, known().scores, progress=False)  # type: ignore[arg-type]
+    for options in ({"tolerance": -1.0}, {"tolerance": np.nan}, {"seeds": -1}, {"batch_size": 0}):
+        with pytest.raises(InputError):
+            certify(result, known(), progress=False, **options)  # type: ignore[arg-type]
+
+
+def test_rows_that_failed_claim_nothing() -> None:
+    box = Faulty(lambda scores: scores * np.nan)
+    images = np.stack([np.full((1, 16, 16), 0.5), np.ones((1, 16, 16))])
+    found = certify(bx.explain(box, images, 0, progress=False), box, progress=False)
+    assert (len(found.rows), found.failed) == (1, 1)
+
+
+def test_targets_come_back_from_their_weights() -> None:
+    assert target_of(np.asarray([0.0, 1, 0])) == 1
+    assert target_of(np.asarray([1.0, 1, 0])) == bx.Labels(0, 1)
+    assert target_of(np.asarray([0.0, -1, 1])) == bx.Difference(2, 1)
+    for weights in ([0.0, 0, 0], [0.5, 0, 0], [-1.0, 0, 0], [1.0, 1, -1], [np.nan, 1, 0]):
+        with pytest.raises(ResultError):
+            target_of(np.asarray(weights))
+
+
+def test_settings_that_were_not_yet_known_take_the_presets(result: bx.Explanation) -> None:
+    older = {name: value for name, value in result.settings.items() if name != "queries"} | {"newer": 3}
+    assert Recipe.of(older).settings == Recipe.of(result.settings).settings
+
+
+def test_the_command_line_verifies_a_file(path: Path) -> None:
+    done = run(path, "--model", "tests.test_verify:known", "--seeds", 1)
+    assert done.exit_code == 0, done.output
+    assert "texture, mask 1 of 2" in done.output
+    assert "suppression by noise instead" in done.output
+    assert "correlation, 1 other seed" in done.output
+    assert "The result holds" in done.output
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    done = run(path, "--model", "tests.test_verify:known", "--seeds", 0, "--json")
+    whole = json.loads(done.stdout)
+    assert whole["holds"]
+    assert whole["model"]["held"]
+    assert whole["result"] == str(path)
+    assert whole["rows"][0]["found"]["score_original"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("model", ["named_otherwise", "elsewhere"])
+def test_the_command_line_fails_on_another_model(path: Path, model: str) -> None:
+    done = run(path, "--model", f"tests.test_verify:{model}", "--seeds", 0)
+    assert done.exit_code == 1
+    assert "BROKEN" in done.output
+    assert "does not hold" in done.output
+    done = run(path, "--model", f"tests.test_verify:{model}", "--seeds", 0, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["holds"] is False
+
+
+def test_the_command_line_fails_on_a_changed_result(result: bx.Explanation, tmp_path: Path) -> None:
+    path = changed(result, score_masked=result.score_masked * 0).save(tmp_path / "changed.npz")
+    done = run(path, "--model", "tests.test_verify:known", "--seeds", 0)
+    assert done.exit_code == 1
+    assert "the score after the mask is as stated: it is" in done.output
+
+
+def test_what_cannot_be_verified_is_an_error(path: Path, tmp_path: Path) -> None:
+    good = path.read_bytes()
+    files = {"short.npz": good[: len(good) // 2], "text.npz": b"hello", "empty.npz": b"", "cat.jpg": b"\xff\xd8\xff"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    np.savez(tmp_path / "other.npz", mask=np.zeros(3))
+    messages = dict.fromkeys((*files, "other.npz"), "not a saved explanation")
+    for name, message in {**messages, "missing.npz": "no such file"}.items():
+        done = run(tmp_path / name, "--model", "tests.test_verify:known")
+        assert done.exit_code == 2, name
+        assert message in done.output.replace("\n", " ")
+        assert "Traceback" not in done.output
+    for model, message in (
+        ("larger", "do not fit the model"),
+        ("failing", "no power"),
+        ("absent", "cannot be imported"),
+    ):
+        done = run(path, "--model", f"tests.test_verify:{model}")
+        assert done.exit_code == 2
+        assert message in done.output.replace("\n", " ")
+
+
+def test_a_photo_explained_by_the_command_line_verifies_with_nothing_but_its_result(tmp_path: Path) -> None:
+    from blackbox_explain import samples
+
+    explained = CliRunner().invoke(app, ["explain", str(samples.COFFEE), "--out", str(tmp_path), "--quiet"])
+    assert explained.exit_code == 0
+    done = run(tmp_path / "coffee.npz", "--seeds", 0)
+    assert done.exit_code == 0, done.output
+    assert "the model is the same" in done.output

@@ -35,7 +35,7 @@ SIDEWAYS = (5, 6, 7, 8)
 
 def labels_of(
     path: str | Path, names: Sequence[str], class_names: Sequence[str] | None = None, classes: int | None = None
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+) -> list[int]:
     """Read the true class of each image.
 
     Parameters
@@ -52,7 +52,7 @@ def labels_of(
 
     Returns
     -------
-    ndarray
+    list of int
         (N,) class indices.
 
     Raises
@@ -82,7 +82,7 @@ def labels_of(
     if missing:
         got = f"none for {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
         raise InputError(f"{path} does not give each image its true class", got=got, expected=f"{len(names)} labels")
-    return np.asarray([found[row] for row in range(len(names))], dtype=np.int64)
+    return [found[row] for row in range(len(names))]
 
 
 def boxes_of(path: str | Path, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> tuple[tuple[Box, ...], ...]:

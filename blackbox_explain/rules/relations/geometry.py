@@ -16,7 +16,7 @@ __all__ = ["Crop", "HorizontalFlip", "Rotation", "Scale", "Translation"]
 
 @dataclass(frozen=True)
 class Rotation(Relation):
-    """The image rotated about its centre, by bicubic interpolation; counter-clockwise if the amount is positive.
+    """The image rotated about its centre, by three shears; counter-clockwise if the amount is positive.
 
     θ in degrees.  Up to 45° by default, where a photo's upright is in doubt and most classifiers trained on upright
     photos have long given in; ``Rotation(180, 3)`` goes all around.
@@ -82,7 +82,7 @@ class Translation(Relation):
         direction = generator.standard_normal(len(spatial))
         distance = amount / 100 * min(spatial)
         shifts = np.round(direction / np.linalg.norm(direction) * distance).astype(int).tolist()
-        wide = padded(image, [abs(shift) for shift in shifts], self.border)
+        wide = padded(image, [(abs(shift), abs(shift)) for shift in shifts], self.border)
         window = (slice(abs(s) - s, abs(s) - s + size) for s, size in zip(shifts, spatial, strict=True))
         return wide[(slice(None), *window)]
 
@@ -122,7 +122,8 @@ class Scale(Relation):
         height, width = image.shape[1:]
         side = (1 + abs(amount) / 100) ** (-1 if amount > 0 else 1)
         if side > 1:
-            image = padded(image, [math.ceil((side - 1) * size / 2) for size in (height, width)], self.border)
+            margins = (math.ceil((side - 1) * size / 2) for size in (height, width))
+            image = padded(image, [(margin, margin) for margin in margins], self.border)
         tall, wide = image.shape[1:]
         left, top = (wide - side * width) / 2, (tall - side * height) / 2
         return resized(image, (height, width), (left, top, wide - left, tall - top))

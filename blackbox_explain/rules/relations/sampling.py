@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from blackbox_explain.rules.relations.relation import Image
+from blackbox_explain.rules.relations.relation import Floats, Image
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -26,15 +26,18 @@ streaks.  ``"mean"``, the mean colour of the image: for comparison.
 
 BORDERS: tuple[Border, ...] = ("reflect", "edge", "mean")
 
+MARGIN = 16
+"""Pixels between what a rotation shows and the ends of its lines, in which it fades to the mean colour."""
 
-def padded(image: Image, margins: Sequence[int], border: Border) -> Image:
-    """Continue an image (C, *spatial) beyond its edges by a number of pixels on both ends of each spatial axis."""
-    widths = ((0, 0), *((margin, margin) for margin in margins))
+
+def padded(image: Image, margins: Sequence[tuple[int, int]], border: Border) -> Image:
+    """Continue an image (C, *spatial) beyond its edges, by pixels before and after it along each spatial axis."""
     if border != "mean":
-        return np.pad(image, widths, mode="symmetric" if border == "reflect" else "edge")
-    made = np.empty([size + sum(width) for size, width in zip(image.shape, widths, strict=True)], np.float32)
+        return np.pad(image, ((0, 0), *margins), mode="symmetric" if border == "reflect" else "edge")
+    sizes = [before + size + after for size, (before, after) in zip(image.shape[1:], margins, strict=True)]
+    made = np.empty((len(image), *sizes), np.float32)
     made[...] = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
-    inside = (slice(margin, margin + size) for margin, size in zip(margins, image.shape[1:], strict=True))
+    inside = (slice(before, before + size) for size, (before, _) in zip(image.shape[1:], margins, strict=True))
     made[(slice(None), *inside)] = image
     return made
 
@@ -58,23 +61,80 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
 
 
 def rotated(image: Image, degrees: float, border: Border) -> Image:
-    """Rotate an image (C, H, W) counter-clockwise about its centre, as `numpy.rot90` does; the size stays.
+    """Rotate an image (C, H, W) counter-clockwise about its centre; the size stays.
 
-    Bicubic: bilinear interpolation takes half the time, but also a quarter of a photo's contrast between neighbouring
-    pixels, already at 1°, and what a model says would be about that blur as much as about the angle.
+    Quarter turns are exact, as `numpy.rot90` does them.  The rest, between −45° and 45°, is three shears, each of which
+    moves lines by fractions of pixels with Fourier's series:
+
+        R(φ) = X(−tan φ/2) Y(sin φ) X(−tan φ/2)
+
+    No sharpness is lost.  Bilinear interpolation takes a quarter of a photo's contrast between neighbours, already at
+    1°, and what a model says would be about that blur as much as about the angle.
+
+    References
+    ----------
+    Unser, Thévenaz and Yaroslavsky, *Convolution-based interpolation for fast, high-quality rotation of images*, 1995.
     """
-    from PIL import Image as Pillow
-
     height, width = image.shape[1:]
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # The upright box around the rotated one, and two pixels that the cubic reads.
-    tall, wide = abs(cosine) * height + abs(sine) * width, abs(cosine) * width + abs(sine) * height
-    source = padded(image, [max(0, math.ceil((n - m) / 2)) + 2 for n, m in ((tall, height), (wide, width))], border)
-    left = (source.shape[2] - cosine * width + sine * height) / 2
-    top = (source.shape[1] - sine * width - cosine * height) / 2
-    map_back = (cosine, -sine, left, sine, cosine, top)
-    affine, bicubic = Pillow.Transform.AFFINE, Pillow.Resampling.BICUBIC
-    return _stacked([one.transform((width, height), affine, map_back, resample=bicubic) for one in _planes(source)])
+    quarters = round(degrees / 90)
+    angle = math.radians(degrees - 90 * quarters)
+    source = np.rot90(image, quarters, axes=(1, 2))
+    sizes = (int(source.shape[1]), int(source.shape[2]))
+    # What the shears read of the source, and room to fade: the series takes the ends of a line for neighbours.
+    cosine, sine, tangent = math.cos(angle), abs(math.sin(angle)), abs(math.tan(angle / 2))
+    read = (cosine * height + sine * width, max(cosine * width + sine * height, width + tangent * height))
+    canvas = [_fast(max(math.ceil(n), m) + 2 * MARGIN) for n, m in zip(read, sizes, strict=True)]
+    before = [(n - m) // 2 for n, m in zip(canvas, sizes, strict=True)]
+    margins = [(b, n - m - b) for n, m, b in zip(canvas, sizes, before, strict=True)]
+    y, x = (_centred(m, -b, n) for n, m, b in zip(canvas, sizes, before, strict=True))
+    top, left = ((m - n) // 2 for n, m in zip((height, width), sizes, strict=True))
+    rows, columns = (slice(b + t, b + t + n) for b, t, n in zip(before, (top, left), (height, width), strict=True))
+    # A source that is odd where the result is even has its centre half a pixel away from that of the window cut out.
+    down, right = _centred(height, 0, 1)[0] - y[rows][0], _centred(width, 0, 1)[0] - x[columns][0]
+
+    along, across = -math.tan(angle / 2), math.sin(angle)
+    mean = image.mean(axis=(1, 2), keepdims=True)
+    moved = padded(source, margins, border)
+    moved -= mean
+    moved *= (_fading(canvas[0])[:, None] * _fading(canvas[1])).astype(np.float32)
+    moved = _lines_moved(moved, along * y, axis=2)
+    moved = _lines_moved(moved, across * x + down, axis=1)[:, rows]
+    return _lines_moved(moved, along * (y[rows] + down) + right, axis=2)[:, :, columns] + mean
+
+
+def _fast(size: int) -> int:
+    """Return the next size whose Fourier transform is quick."""
+    from scipy.fft import next_fast_len
+
+    return int(next_fast_len(size) or size)
+
+
+def _fading(size: int) -> Floats:
+    """Return what an axis is multiplied by, so that it ends as it begins: 1, and smoothly down to 0 in the margins."""
+    inward = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
+    return np.sin(np.minimum(inward / MARGIN, 1) * math.pi / 2) ** 2
+
+
+def _centred(size: int, first: int, count: int) -> Floats:
+    """Return where `count` pixels of an axis are from its middle, beginning with the one of index `first`."""
+    return np.arange(first, first + count, dtype=np.float64) - (size - 1) / 2
+
+
+def _lines_moved(image: Image, places: Floats, *, axis: int) -> Image:
+    """Let each line along an axis, 1 for columns and 2 for rows, begin so many pixels further on, and go round."""
+    from scipy import fft
+
+    if not places.any():
+        return image
+    size = int(image.shape[axis])
+    frequencies = 2 * math.pi * np.arange(size // 2 + 1) / size
+    phases = (frequencies * places[:, None] if axis == 2 else frequencies[:, None] * places).astype(np.float32)
+    turn = np.empty(phases.shape, np.complex64)
+    np.cos(phases, out=turn.real)
+    np.sin(phases, out=turn.imag)
+    series = np.asarray(fft.rfft(image, axis=axis))
+    series *= turn
+    return np.asarray(fft.irfft(series, n=size, axis=axis, overwrite_x=True), dtype=np.float32)
 
 
 def _planes(image: Image) -> list[Pillow.Image]:

@@ -103,13 +103,14 @@ class Certificate:
     @property
     def sentence(self) -> str:
         """The verdict in one English sentence, with its full stop."""
-        broken = sum(not row.holds for row in self.rows)
+        broken, count = sum(not row.holds for row in self.rows), len(self.rows)
         if not self.holds:
-            whose = f"{broken} of {len(self.rows)} masks" if broken else "the model"
-            return f"The result does not hold, because of {whose}."
-        masks = "the mask" if len(self.rows) == 1 else f"all {len(self.rows)} masks"
+            causes = ["the mask" if count == 1 else f"{broken} of {count} masks"] if broken else []
+            causes += ["the model"] if self.model.held is False else []
+            return f"The result does not hold, because of {' and '.join(causes)}."
+        masks = "the mask does" if count == 1 else f"all {count} masks do"
         same = "the model is the same" if self.model.held else "the model may be another"
-        return f"The result holds: {same}, and {masks} do{'es' * (len(self.rows) == 1)} as the result says."
+        return f"The result holds: {same}, and {masks} as the result says."
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON; numbers that are not finite become None."""

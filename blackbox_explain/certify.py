@@ -239,7 +239,7 @@ def _model_check(result: Explanation, box: BlackBox) -> Check:
     now, then = str(fingerprint()) if fingerprint else "", result.model_fingerprint
     if not now or not then:
         return Check(claim, None, f"{'this model' if then else 'the result'} has no fingerprint")
-    return Check(claim, now == then, "" if now == then else f"its fingerprint is {now[:16]}, and was {then[:16]}")
+    return Check(claim, now == then, "" if now == then else f"its fingerprint is {now[:20]}, and was {then[:20]}")
 
 
 def _suppression(before: float, after: float, fully: float) -> float:

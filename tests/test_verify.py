@@ -177,7 +177,7 @@ def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
     found = certify(result, elsewhere(), progress=False)
     assert not found.holds
     assert "the score after the mask is as stated" in broken(found)
-    assert found.sentence == "The result does not hold, because of 2 of 2 masks."
+    assert found.sentence == "The result does not hold, because of 2 of 2 masks and the model."
 
 
 @pytest.mark.parametrize(

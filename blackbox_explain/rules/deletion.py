@@ -41,7 +41,7 @@ WORDS: dict[Substitute, str] = {
 
 @dataclass(frozen=True)
 class Deletion(Relation):
-    """A random region is deleted; θ is its share of the image.
+    """A random region is deleted; θ in % of the image.
 
     Attributes
     ----------
@@ -54,13 +54,13 @@ class Deletion(Relation):
         ``"smooth"``: where a smooth random field is largest; ``"square"``: a box of the image's proportions.
     """
 
-    name = "deletion"
-    limit = 1.0
-
-    largest: float = 1.0
-    step: float = 0.01
+    largest: float = 100
+    step: float = 1
     by: Substitute = "blur"
     form: Form = "smooth"
+    name = "deletion"
+    unit = " %"
+    limit = 100
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,12 +70,12 @@ class Deletion(Relation):
     def phrase(self, theta: float) -> str:
         """Say what is done at most."""
         region = "a smooth region" if self.form == "smooth" else "a box"
-        return f"{region} of at most {100 * theta:g} % of the image is {WORDS[self.by]}"
+        return f"{region} of at most {theta:g} % of the image is {WORDS[self.by]}"
 
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Return an image with one region deleted."""
         field = smooth_field if self.form == "smooth" else square_field
-        region = largest(field(spec.spatial, generator), round(amount * math.prod(spec.spatial)))
+        region = largest(field(spec.spatial, generator), round(amount / 100 * math.prod(spec.spatial)))
         return deleted(image[None], region[None], self.by, spec)[0]
 
 

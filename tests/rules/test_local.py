@@ -17,6 +17,7 @@ from blackbox_explain.rules.invariance import Invariance
 from blackbox_explain.rules.local import Taylor
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.region import RegionDecides, mask_trials
+from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.trials import Trials, distinct
 from tests.toys import Linear, Regions, Scores, box_region
@@ -49,18 +50,25 @@ def weights(seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("form", ["smooth", "square"])
 def test_a_linear_model_is_its_own_linear_rule(by: str, form: str) -> None:
     samples = Trials.repeat(Samples.of(some(), SPEC), 20)
-    rule = Taylor(Deletion(by=by, form=form), 0.6, tolerance=1e-6)  # type: ignore[arg-type]
+    rule = Taylor(Deletion(by=by, form=form), 60, tolerance=1e-6)  # type: ignore[arg-type]
     found = faithfulness(rule, Linear(weights(), 0.3), samples, progress=False)
     assert (found.errors, found.n) == (0, 80)
+
+
+def test_a_linear_model_is_its_own_linear_rule_under_noise_and_any_other_change() -> None:
+    samples = Trials.repeat(Samples.of(some(), SPEC), 10)
+    for relation, theta in ((GaussianNoise(), 10), (Brightness(), 20), (Rotation(), 10)):
+        found = faithfulness(Taylor(relation, theta, 1e-6), Linear(weights(), 0.3), samples, progress=False)
+        assert (found.errors, found.n) == (0, 40)
 
 
 def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
     images, box = some(), Linear(weights(), 0.3)
     samples, relation = Samples.of(images, SPEC), Deletion(by="zero")
     questions, rows = Questions(box, samples), np.arange(4)
-    said, true = Taylor(relation, 0.5).predicted(questions, rows)
+    said, true = Taylor(relation, 50).predicted(questions, rows)
     saliency = gradient_times_input(box, images)
-    moved = Invariance(relation, 0.5).transformed(questions, rows)
+    moved = Invariance(relation, 50).transformed(questions, rows)
     kept = (moved != samples.batch(rows)).any(axis=1)
     before = box.scores(images).max(axis=1)
     np.testing.assert_allclose(said, before - (saliency.sum(axis=1) * kept).sum(axis=(1, 2)), rtol=1e-5)
@@ -80,7 +88,7 @@ def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbour
     box = Squared(np.full(SHAPE, 1 / np.prod(SHAPE)))
     near, far = (
         faithfulness(Taylor(Deletion(by="zero"), theta, tolerance=0.01), box, samples, progress=False)
-        for theta in (0.1, 0.8)
+        for theta in (10, 80)
     )
     # <w, x0> is ½ on average: deleting a share a loses about (a / 2)², which is below 0.01 up to a = 0.2.
     assert near.errors == 0
@@ -92,12 +100,12 @@ def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbour
 def test_a_black_box_without_gradients_has_no_linear_rule() -> None:
     box = Scores(lambda images: images.reshape(len(images), -1)[:, :2], SHAPE)
     with pytest.raises(NoGradientError):
-        faithfulness(Taylor(Deletion(), 0.1), box, Samples.of(some(), SPEC), progress=False)
+        faithfulness(Taylor(Deletion(), 10), box, Samples.of(some(), SPEC), progress=False)
 
 
 def test_one_gradient_serves_all_trials_of_an_image_in_a_batch() -> None:
     samples = Trials.repeat(Samples.of(some(2), SPEC), 32)
-    found = faithfulness(Taylor(Deletion(), 0.1), Linear(weights()), samples, batch_size=32, progress=False)
+    found = faithfulness(Taylor(Deletion(), 10), Linear(weights()), samples, batch_size=32, progress=False)
     # Two batches of one image each: the image, its gradient, 32 neighbours.
     assert found.queries == 2 * (1 + 1 + 32)
 
@@ -173,7 +181,7 @@ def test_the_learned_mask_of_the_toy_is_a_rule_that_holds() -> None:
 
 
 def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
-    taylor = Taylor(Deletion(by="zero", form="square"), 0.1, tolerance=0.05)
+    taylor = Taylor(Deletion(by="zero", form="square"), 10, tolerance=0.05)
     assert taylor.sentence == (
         "if a box of at most 10 % of the image is set to zero, the score of the top class is within 0.05 of what its "
         "gradient predicts"
@@ -196,9 +204,9 @@ def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Taylor(Deletion(), 2.0),
-        lambda: Taylor(Deletion(), 0.1, tolerance=-1),
-        lambda: Taylor(Deletion(), 0.1, explained="third"),  # type: ignore[arg-type]
+        lambda: Taylor(Deletion(), 101),
+        lambda: Taylor(Deletion(), 10, tolerance=-1),
+        lambda: Taylor(Deletion(), 10, explained="third"),  # type: ignore[arg-type]
         lambda: Deletion(by="paint"),  # type: ignore[arg-type]
         lambda: Deletion(form="round"),  # type: ignore[arg-type]
         lambda: RegionDecides("paint"),  # type: ignore[arg-type]
@@ -215,10 +223,10 @@ def test_rules_that_make_no_sense(wrong: object) -> None:
 def test_what_a_local_rule_lacks_is_said() -> None:
     box, samples = Linear(weights()), Samples.of(some(), SPEC)
     with pytest.raises(InputError, match="true class"):
-        faithfulness(Taylor(Deletion(), 0.1, explained="label"), box, samples, progress=False)
+        faithfulness(Taylor(Deletion(), 10, explained="label"), box, samples, progress=False)
     wrong = Samples.of(some(), SPEC, labels=[7] * 4)
     with pytest.raises(InputError, match="no such class"):
-        faithfulness(Taylor(Deletion(), 0.1, explained="label"), box, wrong, progress=False)
+        faithfulness(Taylor(Deletion(), 10, explained="label"), box, wrong, progress=False)
     with pytest.raises(InputError, match="regions"):
         faithfulness(RegionDecides(), box, samples, progress=False)
 

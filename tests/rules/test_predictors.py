@@ -118,3 +118,14 @@ def test_signals_too() -> None:
     found = compare_predictors(box, images, bx.Difference(0, 1), maps, by="zero", pairs=10, margin=0.0, progress=False)
     assert found.rows[0].errors == 0
     assert found.rows[0].region is None
+
+
+def test_of_a_photo_the_learned_region_decides_more_often_than_the_gradients(
+    default_box: bx.BlackBox, sample_images: np.ndarray
+) -> None:
+    found = compare_predictors(default_box, sample_images[1:2], pairs=10, times=10, progress=False)
+    regions = {one.name: one.region for one in found.rows}
+    learned, slope = regions["learned mask"], regions["gradient"]
+    assert learned is not None
+    assert slope is not None
+    assert learned.error < slope.error

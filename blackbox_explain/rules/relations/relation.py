@@ -89,9 +89,10 @@ class Relation(Saved, ABC):
     def phrase(self, theta: float) -> str:
         """Say what is done at most, such as "the image is rotated by at most 13°"."""
 
-    @abstractmethod
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Return one transformed image of the same shape; it may leave the bounds, to which it is then clipped.
+
+        A subclass has this, or a `transform` of its own.
 
         Parameters
         ----------
@@ -105,6 +106,7 @@ class Relation(Saved, ABC):
             For whatever else is random; draw the same whatever the amount, so that a stronger transformation is
             the same one, only more of it.
         """
+        raise NotImplementedError(f"{type(self).__name__} has neither transform_one nor a transform of its own")
 
     def transform(
         self, images: Images, amounts: Floats, spec: InputSpec, generators: Sequence[np.random.Generator]

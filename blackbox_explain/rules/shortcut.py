@@ -21,7 +21,7 @@ from blackbox_explain.rules.share import Share
 __all__ = ["Shortcut", "Shortcuts", "Told", "find_shortcuts"]
 
 SHOWN = 10
-"""Photos of a shortcut that the summary names."""
+"""Photos of each list that the summary names."""
 
 OTHERS = 20
 """Photos without a shortcut of their own that are enough to know what is said of photos without an object."""
@@ -191,14 +191,13 @@ class Shortcuts:
         """Return what was found, for people."""
         lines = [
             f"the class survives without the object: {self.keeps.text}",
+            *_named(self.photos),
             f"the class survives without an equal area elsewhere: {self.elsewhere.text}",
             f"the class survives with the object alone: {self.object_alone.text}",
         ]
         for one in self.flagged:
             lines.append(f"shortcut: {one.sentence}")
-            lines += [f"    {photo.name} (leads by {photo.amount:.3f})" for photo in one.photos[:SHOWN]]
-            if more := len(one.photos) - SHOWN:
-                lines += [f"    and {more} more"] if more > 0 else []
+            lines += _named(one.photos)
         if not self.flagged:
             lines.append(f"no shortcut found in {len(self.findings)} classes")
         if self.not_enough:
@@ -365,3 +364,9 @@ def _survivors(rows: Rows, answers: Answers, samples: Samples) -> tuple[Violatio
     places = np.flatnonzero(answers.survives)
     order = places[np.argsort(-answers.lead[places], kind="stable")]
     return tuple(Violation(int(rows[one]), samples.names[rows[one]], float(answers.lead[one])) for one in order)
+
+
+def _named(photos: tuple[Violation, ...]) -> list[str]:
+    """Return a line for each of the first photos."""
+    lines = [f"    {photo.name} (its class leads by {photo.amount:.3f})" for photo in photos[:SHOWN]]
+    return lines + ([f"    and {len(photos) - SHOWN} more"] if len(photos) > SHOWN else [])

@@ -181,6 +181,9 @@ def test_classes_told_by_the_corner_are_flagged_and_by_the_object_are_not() -> N
     assert [one.index for one in found.flagged] == [0, 1]
     assert found.keeps.count == 60
     assert len(found.photos) == 60
+    assert f"    {found.photos[0].name} (its class leads by" in found.summary()
+    assert "    and 50 more" in found.summary()
+    assert "shortcut: where the object is" in found.summary()
     assert [photo.amount for photo in found.photos] == sorted((one.amount for one in found.photos), reverse=True)
     found = find_shortcuts(looking_at(CENTRE), photos(60), progress=False)
     assert found.flagged == ()

@@ -108,9 +108,11 @@ class Certificate:
             causes = ["the mask" if count == 1 else f"{broken} of {count} masks"] if broken else []
             causes += ["the model"] if self.model.held is False else []
             return f"The result does not hold, because of {' and '.join(causes)}."
+        unknown = any(one.held is None for row in self.rows for one in row.checks)
+        limit = ", as far as can be checked" if unknown else ""
         masks = "the mask does" if count == 1 else f"all {count} masks do"
         same = "the model is the same" if self.model.held else "the model may be another"
-        return f"The result holds: {same}, and {masks} as the result says."
+        return f"The result holds: {same}, and {masks} as the result says{limit}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON; numbers that are not finite become None."""

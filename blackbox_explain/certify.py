@@ -19,7 +19,7 @@ from blackbox_explain.masks import make_upsampling
 from blackbox_explain.perturbations import Perturbation
 from blackbox_explain.presets import make_perturbation
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.recipe import NUMBERS, Recipe, check_arrays, target_of
+from blackbox_explain.recipe import LACKS, NUMBERS, Recipe, check_arrays, target_of
 from blackbox_explain.targets import resolve
 
 __all__ = ["TOLERANCE", "certify"]
@@ -32,8 +32,6 @@ NEITHER = (float("nan"), float("nan"))
 
 PIXEL = 1e-3
 """How far a pixel or a mask value may be, as a share of its range."""
-
-LACKS = "the result does not hold what stood in for deleted pixels"
 
 
 def certify(

@@ -17,7 +17,7 @@ from blackbox_explain.presets import PERTURBATIONS, PresetName, Settings, settin
 from blackbox_explain.regularizers import Game, Regularizer
 from blackbox_explain.targets import Difference, Labels, Target
 
-__all__ = ["NUMBERS", "Recipe", "check_arrays", "target_of"]
+__all__ = ["LACKS", "NUMBERS", "Recipe", "check_arrays", "target_of"]
 
 NUMBERS = {
     "score_original": "the score of the image",
@@ -29,6 +29,8 @@ NUMBERS = {
 }
 """Of an `Explanation`, with what they are called."""
 
+LACKS = "the result does not hold what stood in for deleted pixels"
+"""Why something cannot be recomputed."""
 
 SHIFTS = 16
 """Most shifts that the masked image is asked about under."""

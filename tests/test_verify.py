@@ -141,6 +141,7 @@ def test_a_result_of_reference_images_is_checked_as_far_as_it_can_be() -> None:
     reference = bx.Reference(np.full((1, 1, 32, 32), 0.5))
     found = certify(bx.explain(box, box.image(), 0, perturbation=reference, progress=False), box, progress=False)
     assert found.holds
+    assert found.sentence.endswith("the mask does as the result says, as far as can be checked.")
     unknown = {one.claim for one in found.rows[0].checks if one.held is None}
     assert "the score of the fully perturbed image is as stated" in unknown
     assert "mask, saliency and masked image belong together" in unknown
@@ -292,6 +293,15 @@ def test_the_command_line_verifies_a_file(path: Path) -> None:
     assert whole["model"]["held"]
     assert whole["result"] == str(path)
     assert whole["rows"][0]["found"]["score_original"] == pytest.approx(1.0)
+
+
+def test_seeds_that_cannot_be_tried_are_named(tmp_path: Path) -> None:
+    box = known()
+    reference = bx.Reference(np.full((1, 1, 32, 32), 0.5))
+    made = bx.explain(box, box.image(), 0, perturbation=reference, progress=False, steps=3)
+    done = run(made.save(tmp_path / "result.npz"), "--model", "tests.test_verify:known", "--seeds", 1)
+    assert done.exit_code == 0, done.output
+    assert "no mask was learned with other seeds" in done.output
 
 
 @pytest.mark.parametrize("model", ["named_otherwise", "elsewhere"])

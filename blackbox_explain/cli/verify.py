@@ -32,6 +32,7 @@ from blackbox_explain.cli.model_options import (
 )
 from blackbox_explain.errors import AlreadyDescribedError
 from blackbox_explain.explanation import Explanation
+from blackbox_explain.recipe import LACKS
 from blackbox_explain.registry import DEFAULT_MODEL
 
 __all__ = ["verify_command"]
@@ -91,6 +92,8 @@ def verify_command(
             typer.echo(json.dumps({"result": str(result), "model": model, **found.to_dict()}, indent=2))
         else:
             _show(found, box)
+            if seeds and not any(row.seeds for row in found.rows):
+                stderr.print(f"[yellow]note:[/] no mask was learned with other seeds: {LACKS}", soft_wrap=True)
         if not found.holds:
             raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from blackbox_explain import __version__
 from blackbox_explain.cli.compare import compare_command
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.models import models_app
+from blackbox_explain.cli.rules import rules_command
 from blackbox_explain.cli.verify import verify_command
 
 __all__ = ["app", "main"]
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("explain")(explain_command)
 app.command("compare")(compare_command)
+app.command("rules")(rules_command)
 app.command("verify")(verify_command)
 app.add_typer(models_app, name="models")
 

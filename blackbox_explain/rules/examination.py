@@ -137,7 +137,7 @@ def examine(
             **response,
         )
     if samples.regions is not None:
-        shortcuts = find_shortcuts(box, samples, progress=begin("shortcuts", 4 * len(samples)), **options)
+        shortcuts = find_shortcuts(box, samples, progress=begin("shortcuts", 10 * len(samples)), **options)
     asked = questions.queries - queries
     asked += sum(one.queries for one in (classes, region, shortcuts) if one is not None)
     fingerprint: Callable[[], str] | None = getattr(box, "fingerprint", None)

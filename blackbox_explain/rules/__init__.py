@@ -1,4 +1,4 @@
-"""Rules that predict a black box: stated in one sentence, learned, and with a measured error (section 3 of the paper)."""
+"""Rules that predict a black box: stated in one sentence, learned, with a measured error (section 3 of the paper)."""
 
 from blackbox_explain.rules.classification import Classification, class_rules, recall_and_precision
 from blackbox_explain.rules.deletion import Deletion

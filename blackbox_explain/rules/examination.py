@@ -10,7 +10,7 @@ from typing import Any
 from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance
 from blackbox_explain.rules.classification import ClassReport, recall_and_precision
-from blackbox_explain.rules.joint import JointRegion, joint_region, steps_at_most
+from blackbox_explain.rules.joint import JointRegion, joint_region, looks_at_most
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.search import MostInformative, search_relation, visits
@@ -132,7 +132,7 @@ def examine(
             samples,
             max_error=max_error,
             seed=questions.seed,
-            progress=begin(name, steps_at_most() * len(samples)),
+            progress=begin(name, looks_at_most(*joint) * len(samples)),
             **options,
             **response,
         )

@@ -15,11 +15,12 @@ from blackbox_explain.rules.invariance import Invariance
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.search import bisected, visits
 
-__all__ = ["JointRegion", "joint_region", "steps_at_most"]
+__all__ = ["JointRegion", "joint_region", "looks_at_most"]
 
-LEVELS = 8
-"""Of either relation."""
+STEPS = 8
+"""Of the staircase, in either direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def joint_region(
     box: BlackBox,
     samples: Samples,
     *,
-    levels: int = LEVELS,
+    steps: int = STEPS,
     max_error: float = 0.05,
     confidence: float = 0.95,
     batch_size: int = BATCH,
@@ -78,56 +79,64 @@ def joint_region(
 ) -> JointRegion:
     """Find how much of two relations at once leaves the response as it is, such as rotation and scale.
 
-    The outline is walked like a staircase, from the largest θ of the first relation and none of the second: up where
-    the rule holds, left where it does not.
+    First the largest θ of either alone is looked for.  Between these the outline is walked like a staircase, from the
+    largest θ of the first relation and none of the second: up where the rule holds, left where it does not.
 
     Parameters
     ----------
     first, second
         Two relations; the first is done first.
-    levels
-        Of either relation, evenly spaced; the walk takes at most twice as many steps.
+    steps
+        Steps of the staircase in either direction, at most.
     box, samples, max_error, confidence, batch_size, seed, progress, **response
-        As in `most_informative`; intervals are widened for the number of pairs.
+        As in `most_informative`; intervals are widened for the number of pairs of levels, 0 among them.
     """
-    grids = [_thinned(relation, levels) for relation in (first, second)]
-    pairs = (len(grids[0]) + 1) * (len(grids[1]) + 1) - 1
-    questions = Questions(box, samples, seed, batch_size)
-    search = Family(questions, pairs, confidence, max_error)
-    outline: list[tuple[float, float]] = []
-    looked: list[tuple[tuple[float, float], Faithfulness]] = []
-    with progress_bar(
-        steps_at_most(levels) * len(samples), f"{first.name} × {second.name}", None if callable(progress) else progress
-    ) as bar:
-        questions.advance = progress if callable(progress) else bar
-        i, j = len(grids[0]), 0
-        while i >= 0 and j <= len(grids[1]):
-            parts = [
-                (one, float(grid[k - 1])) for one, grid, k in zip((first, second), grids, (i, j), strict=True) if k
-            ]
-            corner = (float(grids[0][i - 1]) if i else 0.0, float(grids[1][j - 1]) if j else 0.0)
-            if parts:
-                found = search.error(Invariance(*parts[0], also=tuple(parts[1:]), **response))
-                looked.append((corner, found))
-                if found.high > max_error:
-                    i -= 1
-                    continue
-            outline = [one for one in outline if one[0] != corner[0]] + [corner]
-            j += 1
-    corners = np.asarray(sorted(outline), dtype=np.float64).reshape(-1, 2)
-    thetas, rules = zip(*looked, strict=True)
+    both = (first, second)
+    sizes = [len(relation.levels) for relation in both]
+    pairs = (sizes[0] + 1) * (sizes[1] + 1) - 1
+    looked: dict[tuple[int, int], Faithfulness] = {}
+    total = looks_at_most(first, second, steps) * len(samples)
+    with progress_bar(total, f"{first.name} × {second.name}", None if callable(progress) else progress) as bar:
+        questions = Questions(box, samples, seed, batch_size, advance=progress if callable(progress) else bar)
+        family = Family(questions, pairs, confidence, max_error)
+
+        def holds(i: int, j: int) -> bool:
+            parts = [(one, float(one.levels[k - 1])) for one, k in zip(both, (i, j), strict=True) if k]
+            if parts and (i, j) not in looked:
+                looked[i, j] = family.error(Invariance(*parts[0], also=tuple(parts[1:]), **response))
+            return not parts or looked[i, j].high <= max_error
+
+        alone = bisected(lambda i: holds(i, 0), sizes[0]), bisected(lambda j: holds(0, j), sizes[1])
+        across, up = (_thinned(largest, steps) for largest in alone)
+        outline: dict[int, int] = {}
+        i, j = len(across) - 1, 0
+        while i >= 0 and j < len(up):
+            if holds(across[i], up[j]):
+                outline[across[i]] = up[j]
+                j += 1
+            else:
+                i -= 1
+
+    def thetas(pair: tuple[int, int]) -> tuple[float, float]:
+        one, two = (float(relation.levels[k - 1]) if k else 0.0 for relation, k in zip(both, pair, strict=True))
+        return one, two
+
     return JointRegion(
-        (first, second), corners, thetas, rules, max_error, questions.queries, (pairs + 1) * len(samples)
+        both,
+        np.asarray([thetas(pair) for pair in sorted(outline.items()) if any(pair)], dtype=np.float64).reshape(-1, 2),
+        tuple(thetas(pair) for pair in looked),
+        tuple(looked.values()),
+        max_error,
+        questions.queries,
+        (pairs + 1) * len(samples),
     )
 
 
-def steps_at_most(levels: int = LEVELS) -> int:
-    """Return how many rules a walk looks at, at most, and one look at the untouched images."""
-    return 2 * levels + 2
+def looks_at_most(first: Relation, second: Relation, steps: int = STEPS) -> int:
+    """Return how many rules, and looks at all the untouched images, a search takes at most."""
+    return visits(first) + visits(second) + 2 * steps
 
 
-def _thinned(relation: Relation, most: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return at most so many levels, evenly spaced, the largest among them."""
-    count = len(relation.levels)
-    chosen = sorted({round(count * (one + 1) / most) for one in range(most)} - {0})
-    return relation.levels[[one - 1 for one in chosen]]
+def _thinned(largest: int, steps: int) -> list[int]:
+    """Return 0 to the largest in at most so many even steps."""
+    return sorted({round(largest * one / steps) for one in range(steps + 1)})

@@ -46,7 +46,7 @@ def curve_figure(found: MostInformative) -> Figure:
     unit = f" in {found.relation.unit.strip()}" if found.relation.unit else ""
     axes.set(xlabel=f"{found.relation.name}: θ{unit}", ylabel="% of images", xlim=(0, None), ylim=(0, None))
     axes.set_title("\n".join(textwrap.wrap(found.sentence, 84)), fontsize=9, parse_math=False)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8)
     return drawing
 
 

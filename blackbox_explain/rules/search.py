@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from blackbox_explain.rules.samples import Samples
 
 __all__ = [
     "MostInformative",
+    "bisected",
     "most_informative",
     "search_relation",
     "visits",
@@ -150,6 +152,15 @@ def visits(relation: Relation) -> int:
     return math.ceil(math.log2(len(relation.levels) + 1)) + 2
 
 
+def bisected(holds: Callable[[int], bool], count: int) -> int:
+    """Return the largest number up to `count` that holds, 0 if none does, where all below one that holds hold too."""
+    accepted, refused = 0, count + 1
+    while refused - accepted > 1:
+        middle = count if refused > count else (accepted + refused) // 2
+        accepted, refused = (middle, refused) if holds(middle) else (accepted, middle)
+    return accepted
+
+
 def search_relation(
     relation: Relation, questions: Questions, *, max_error: float, whole_curve: bool, confidence: float, **response: Any
 ) -> MostInformative:
@@ -160,13 +171,14 @@ def search_relation(
     def at(count: int) -> Faithfulness:
         return search.error(Invariance(relation, float(levels[count - 1]), **response))
 
-    accepted, refused = 0, len(levels) + 1
     looked = {count: at(count) for count in range(1, len(levels))} if whole_curve else {}
-    while refused - accepted > 1:
-        middle = len(levels) if refused > len(levels) else (accepted + refused) // 2
-        if middle not in looked:
-            looked[middle] = at(middle)
-        accepted, refused = (middle, refused) if looked[middle].high <= max_error else (accepted, middle)
+
+    def holds(count: int) -> bool:
+        if count not in looked:
+            looked[count] = at(count)
+        return looked[count].high <= max_error
+
+    accepted = bisected(holds, len(levels))
     return MostInformative(
         relation,
         float(levels[accepted - 1]) if accepted else 0.0,

@@ -190,7 +190,7 @@ def test_levels_are_drawn_evenly_and_kept_when_theta_shrinks() -> None:
 
 def test_a_joint_region_is_outlined() -> None:
     box = Breaks(20, 30)
-    found = joint_region(Brighter(), Brighter(1), box, dark(400), levels=9, progress=False)
+    found = joint_region(Brighter(), Brighter(1), box, dark(400), steps=9, progress=False)
     assert found.outline.tolist() == [[20.0, 30.0]]
     assert found.queries == box.asked <= 0.5 * found.dense_queries
 

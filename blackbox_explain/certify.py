@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_explain.agreement import correlation, equal_area_iou
+from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_images
 from blackbox_explain.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.errors import InputError, ResultError
@@ -16,7 +17,7 @@ from blackbox_explain.explanation import Explanation, Floats, target_scores
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.jitter import canvas
 from blackbox_explain.masks import make_upsampling
-from blackbox_explain.perturbations import Perturbation
+from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import make_perturbation
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.recipe import LACKS, NUMBERS, Recipe, check_arrays, target_of
@@ -80,7 +81,7 @@ def certify(
         got, expected = f"tolerance={tolerance}, seeds={seeds}", "both at least 0"
         raise InputError("This cannot be certified", got=got, expected=expected)
     check_arrays(result)
-    how = Recipe.of(result.settings)
+    how = Recipe.of(result)
     good = [row for row, status in enumerate(result.status) if not status.startswith("failed")]
     if not good:
         raise ResultError("There is nothing to verify", got="a result whose rows all failed")
@@ -125,7 +126,7 @@ class _Work:
         found |= {"score_original": before, "score_masked": after}
         rebuilt, jitter, shifts = None, None, how.offsets(len(spatial))
         if how.perturbation is not None:
-            levels = how.perturbation.levels(image, box.spec, how.seed)
+            levels = how.perturbation.take(slice(row, row + 1)).levels(image, box.spec, how.seed)
             resting = LevelStack(levels, spatial)
             rebuilt = resting.mixed(mask)[0]
             region = resting.mixed((mask >= 0.5).astype(mask.dtype))[0]
@@ -154,6 +155,8 @@ class _Work:
         """Learn the masks of rows again with further seeds, and return how alike they are."""
         result, how = self.result, self.how
         targets = [target_of(result.target_weights[row]) for row in rows]
+        if isinstance(perturbation, Reference):
+            perturbation = Reference(to_numpy(perturbation.images)[rows])
         alike: list[list[tuple[float, float]]] = [[] for _ in rows]
         for seed in range(how.seed + 1, how.seed + 1 + count):
             other = explain(

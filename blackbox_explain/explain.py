@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import Job, Learned, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images
 from blackbox_explain.errors import BlackBoxExplainError, InputError
@@ -124,7 +124,8 @@ def explain(
         "versions": _versions(),
     }
     fingerprint = getattr(box, "fingerprint", None)
-    return _assemble(learned, host, record, str(fingerprint()) if fingerprint else "")
+    reference = np.broadcast_to(to_numpy(made.images), host.shape) if isinstance(made, Reference) else None
+    return _assemble(learned, host, record, str(fingerprint()) if fingerprint else "", reference)
 
 
 def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
@@ -142,7 +143,13 @@ def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
         raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
 
-def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], fingerprint: str) -> Explanation:
+def _assemble(
+    learned: Learned,
+    host: np.ndarray[Any, Any],
+    record: dict[str, Any],
+    fingerprint: str,
+    reference: np.ndarray[Any, Any] | None,
+) -> Explanation:
     rows = learned.rows
     template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
     blank: Row = {
@@ -169,6 +176,7 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
         settings=record,
         model_fingerprint=fingerprint,
         images=host,
+        reference=reference,
     )
 
 

@@ -70,6 +70,8 @@ class Explanation:
         Changes with the model; "" if the black box has none.
     images, masked_images
         (N, *shape) the images and what the mask makes of them, in pixel space.
+    reference
+        (N, *shape) what stood in for deleted pixels, where it was given as images; None where the settings tell it.
     """
 
     mask: Floats
@@ -90,6 +92,7 @@ class Explanation:
     model_fingerprint: str
     images: Floats
     masked_images: Floats
+    reference: Floats | None = None
 
     def __repr__(self) -> str:
         """Return the summary: the arrays would fill pages."""
@@ -108,9 +111,10 @@ class Explanation:
             if not -len(self) <= place < len(self):
                 raise IndexError(f"row {place} of {len(self)}")
             rows = slice(place, place + 1 or None)
-        parts = {name: getattr(self, name) for name in self._fields()}
-        shared = ("settings", "model_fingerprint")
-        return Explanation(**{name: part if name in shared else part[rows] for name, part in parts.items()})
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
+        own = {name: part for name, part in parts.items() if name not in ("settings", "model_fingerprint")}
+        parts |= {name: part[rows] for name, part in own.items() if part is not None}
+        return Explanation(**parts)
 
     @property
     def scores(self) -> Floats:
@@ -180,7 +184,8 @@ class Explanation:
         """
         path = Path(path)
         path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
+        arrays = {name: part for name, part in parts.items() if part is not None}
         meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
         partial = path.with_name(f".{path.name}.partial")
         text = json.dumps({"format": FORMAT, **meta})

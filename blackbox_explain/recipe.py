@@ -12,7 +12,7 @@ import numpy as np
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation, Floats
 from blackbox_explain.jitter import offset_at
-from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation
+from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation, Reference
 from blackbox_explain.presets import PERTURBATIONS, PresetName, Settings, settings_for
 from blackbox_explain.regularizers import Game, Regularizer
 from blackbox_explain.targets import Difference, Labels, Target
@@ -50,7 +50,7 @@ class Recipe:
     settings, preset, game, seed
         As in `explain`.
     perturbation
-        None where the result does not hold what it needs: reference images, or a perturbation of the user's own.
+        None where the result does not hold what it needs: a perturbation of the user's own.
     """
 
     settings: Settings
@@ -60,14 +60,15 @@ class Recipe:
     seed: int
 
     @classmethod
-    def of(cls, settings: dict[str, Any]) -> Recipe:
-        """Read the settings of a result.
+    def of(cls, result: Explanation) -> Recipe:
+        """Read how a result was made.
 
         Raises
         ------
         ResultError
             If they are none.
         """
+        settings = result.settings
         try:
             names = {one.name for one in dataclasses.fields(Settings)}
             own = {name: _tuples(value) for name, value in settings.items() if name in names}
@@ -77,6 +78,8 @@ class Recipe:
             kind, made = KINDS.get(settings["perturbation"]), None
             if kind is not None:
                 made = kind(**{name: _tuples(value) for name, value in settings["perturbation_settings"].items()})
+            elif result.reference is not None:
+                made = Reference(result.reference)
             return cls(kept, preset, game, made, seed)
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
@@ -106,6 +109,8 @@ def check_arrays(result: Explanation) -> None:
     expected: dict[str, tuple[int, ...]] = dict.fromkeys((*NUMBERS, "objective"), (count,))
     expected |= {"images": (count, *images.shape[1:]), "masked_images": images.shape}
     expected |= {"saliency": (count, *images.shape[2:]), "mask": (count, *result.mask.shape[1:])}
+    if result.reference is not None:
+        expected["reference"] = images.shape
     expected |= {"target_weights": (count, *result.target_weights.shape[1:])}
     for name, shape in expected.items():
         array = getattr(result, name)

@@ -79,6 +79,8 @@ class Faithfulness:
         Images in one call.
     model_fingerprint, samples_fingerprint
         Of the model (empty if it has none) and of the images.
+    unit
+        What one sample is called: "image" or "trial".
     """
 
     rule: Rule
@@ -95,6 +97,7 @@ class Faithfulness:
     batch_size: int
     model_fingerprint: str
     samples_fingerprint: str
+    unit: str = "image"
 
     @property
     def error(self) -> float:
@@ -110,8 +113,8 @@ class Faithfulness:
     def verdict(self) -> str:
         """The error in words."""
         if not self.n:
-            return "it speaks of none of these images"
-        images = "image" if self.n == 1 else "images"
+            return f"it speaks of none of these {self.unit}s"
+        images = self.unit + "s" * (self.n != 1)
         interval = f"{percent(self.confidence)} % interval {percent(self.low)}–{percent(self.high)} %"
         return f"wrong for {percent(self.error)} % of {self.n:,} {images} ({interval})"
 
@@ -167,7 +170,7 @@ class Faithfulness:
 
 _PLAIN = (
     *("errors", "n", "low", "high", "confidence", "bound", "looked_for", "queries", "seed", "batch_size"),
-    *("model_fingerprint", "samples_fingerprint"),
+    *("model_fingerprint", "samples_fingerprint", "unit"),
 )
 
 
@@ -298,6 +301,7 @@ def measured(
         questions.batch_size,
         str(fingerprint()) if fingerprint else "",
         questions.samples.fingerprint,
+        questions.samples.unit,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,9 @@ class Samples:
     labels: np.ndarray[Any, np.dtype[np.int64]] | None = None
     regions: np.ndarray[Any, np.dtype[np.bool_]] | None = None
     names: tuple[str, ...] = field(default=())
+
+    unit: ClassVar[str] = "image"
+    """What one of them is called."""
 
     @classmethod
     def of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Trials(Samples):
     """
 
     times: int = 1
+    unit: ClassVar[str] = "trial"
 
     @classmethod
     def repeat(cls, samples: Samples, times: int) -> Trials:

@@ -44,7 +44,7 @@ RECENT = 3
 """Calls that asked, whose queries tell the level of the score."""
 
 LEAST_ODDS = 1e-6
-"""Probabilities are kept this far from 0 and 1."""
+"""Probabilities are kept this far from 0 and 1, those in steps by half a step, what is nearer together is the same."""
 
 RESERVE = 2
 """Queries for the scores of the result: masked image and region."""
@@ -144,6 +144,7 @@ class SlopeModel:
         self._matrices = tuple(gaussian_matrix(n, max(1, int(n * shrink + ROUNDING)), BUMP) for n in cells)
         unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
         self._odds = odds
+        self._least_odds, self._steps = 0.5, np.asarray([0.0, 1.0])
         self._kept = 0.5 ** (1 / half_life)
         self._weight, self._value = 0.0, 0.0
         self._mean = np.zeros(unknowns)
@@ -166,6 +167,11 @@ class SlopeModel:
             self._odds, self._recent, self._weight, self._value = False, [], 0.0, 0.0
             for total in (self._products, self._answers, self._mean):
                 total[...] = 0
+        if self._odds and self._least_odds > LEAST_ODDS:
+            # An answer of 0, in steps of 1/256, says that the score is below 1/512 and no more.
+            self._steps = np.unique(np.concatenate([self._steps, np.clip(scores, 0.0, 1.0)]))
+            gaps = np.diff(self._steps)
+            self._least_odds = max(LEAST_ODDS, 0.5 * gaps[gaps > LEAST_ODDS].min())
         places, values = self._places(masks), self._forward(scores)
         with one_thread():
             self._products += places.T @ places
@@ -195,7 +201,7 @@ class SlopeModel:
     def _forward(self, scores: Floats) -> Floats:
         if not self._odds:
             return scores
-        inside = np.clip(scores, LEAST_ODDS, 1 - LEAST_ODDS)
+        inside = np.clip(scores, self._least_odds, 1 - self._least_odds)
         return np.log(inside / (1 - inside))
 
     def _backward(self, value: float) -> tuple[float, float]:

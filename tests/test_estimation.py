@@ -68,6 +68,21 @@ def test_probabilities_are_fitted_where_they_are_flat(level: float) -> None:
     assert np.sum(found * expected) / np.sum(expected**2) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize("level", [-3.0, -4.5, -6.0])
+def test_the_slope_of_scores_in_steps_of_a_byte_is_found_near_zero(level: float) -> None:
+    plan, mask = QueryPlan(budget=2000, calls=20, seed=0), np.full(CELLS, 0.5)
+    slope = 3 * smooth_slope(np.random.default_rng(1))
+    found = []
+    for steps in (256, 1e9):
+        model = SlopeModel(CELLS, odds=True, half_life=20)
+        for call in range(20):
+            masks = mask + plan.probes(call, 20, CELLS)
+            odds = np.tensordot(masks - mask, slope, 2) + level
+            model.learn(masks, np.rint(steps / (1 + np.exp(-odds))) / steps)
+        found.append(model.at(mask)[1])
+    assert np.corrcoef(found[0].ravel(), found[1].ravel())[0, 1] > 0.95
+
+
 def test_scores_that_are_no_probabilities_are_fitted_as_they_are() -> None:
     model = SlopeModel(CELLS, odds=True, half_life=20)
     masks = np.clip(0.5 + QueryPlan(1000, 10, 0).probes(0, 101, CELLS), 0, 1)

@@ -170,10 +170,16 @@ class ClassReport:
         """Classes of which there are not enough images to know the recall."""
         return tuple(one for one in self.classes if not one.recall.enough)
 
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Return class, recall and precision in words, the lowest recall first."""
+    def rows(self, *, known: bool = False) -> list[tuple[str, str, str]]:
+        """Return class, recall and precision in words, the lowest recall first.
+
+        Parameters
+        ----------
+        known
+            Leave out classes that no image is of: they are only said of images of other classes.
+        """
         order = sorted(self.classes, key=lambda one: (not one.recall.n, one.recall.value if one.recall.n else 0.0))
-        return [(one.name, one.recall.text, one.precision.text) for one in order]
+        return [(one.name, one.recall.text, one.precision.text) for one in order if one.recall.n or not known]
 
     def summary(self) -> str:
         """Return a table for people."""

@@ -122,6 +122,14 @@ def test_a_class_that_is_never_said_has_no_precision() -> None:
     assert flute.sentence == "flute: recall 0 % of 1 (0–97.5 %, not enough images), precision no images"
 
 
+def test_rows_are_the_worst_recalled_first_and_may_leave_out_classes_that_no_image_is_of() -> None:
+    box, samples, _ = told(np.eye(3)[[0, 0, 2, 1]], [0, 0, 1, 1])
+    found = recall_and_precision(box, samples)
+    assert [row[0] for row in found.rows()] == ["goldfish", "tabby", "flute"]
+    assert [row[0] for row in found.rows(known=True)] == ["goldfish", "tabby"]
+    assert found.rows(known=True)[0][1].startswith("50 % of 2")
+
+
 def test_intervals_that_hold_together_are_wider() -> None:
     box, samples, _ = told(np.eye(3)[[0, 1] * 20], [0, 1] * 20)
     alone, together = (recall_and_precision(box, samples, together=one).classes[0].recall for one in (False, True))

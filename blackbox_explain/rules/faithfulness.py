@@ -11,16 +11,20 @@ from typing import Any, Literal
 
 import numpy as np
 
+from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explain import check_call
+from blackbox_explain.explanation import finite
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson
 from blackbox_explain.rules.questions import BATCH, Questions
+from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome, Rule
-from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.samples import Samples, as_samples
 from blackbox_explain.rules.saved import from_dict
 
-__all__ = ["Faithfulness", "Violation", "check", "faithfulness", "measured", "percent"]
+__all__ = ["Faithfulness", "Violation", "check", "check_options", "check_rule", "faithfulness", "measured", "percent"]
 
 AT_A_TIME = 8
 """Batches that a rule is given at once."""
@@ -42,7 +46,7 @@ class Violation:
     name
         Of the image.
     amount
-        How far from coming true, in the rule's own measure.
+        How far from coming true, in the rule's own measure; NaN of a saved one whose amount was not finite.
     """
 
     row: int
@@ -81,6 +85,10 @@ class Faithfulness:
         Of the model (empty if it has none) and of the images.
     unit
         What one sample is called: "image" or "trial".
+    precision
+        Width of the interval at which sampling was to stop; None if all images were asked about anyway.
+    rows
+        Of the samples, those that the rule was measured on; None if that was not limited to some (see `learn`).
     """
 
     rule: Rule
@@ -98,6 +106,13 @@ class Faithfulness:
     model_fingerprint: str
     samples_fingerprint: str
     unit: str = "image"
+    precision: float | None = None
+    rows: tuple[int, ...] | None = None
+
+    @property
+    def precise(self) -> bool:
+        """Whether the interval is as narrow as was asked for."""
+        return self.precision is None or self.high - self.low <= self.precision
 
     @property
     def error(self) -> float:
@@ -116,17 +131,21 @@ class Faithfulness:
             return f"it speaks of none of these {self.unit}s"
         images = self.unit + "s" * (self.n != 1)
         interval = f"{percent(self.confidence)} % interval {percent(self.low)}–{percent(self.high)} %"
+        if self.precision is not None and not self.precise:
+            interval += f", wider than the {percent(self.precision)} % asked for: there are no more {self.unit}s"
         return f"wrong for {percent(self.error)} % of {self.n:,} {images} ({interval})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
-        return {
-            "sentence": self.sentence,
-            "rule": self.rule.to_dict(),
-            "error": self.error if self.n else None,
-            **{name: getattr(self, name) for name in _PLAIN},
-            "violations": [vars(one) for one in self.violations],
-        }
+        """Return everything, for JSON; numbers that are not finite become None."""
+        return finite(
+            {
+                "sentence": self.sentence,
+                "rule": self.rule.to_dict(),
+                "error": self.error,
+                **{name: getattr(self, name) for name in (*_PLAIN, *_LATER)},
+                "violations": [vars(one) for one in self.violations],
+            }
+        )
 
     def save(self, path: str | Path) -> None:
         """Write everything that is needed to check the rule again, as JSON.
@@ -134,9 +153,12 @@ class Faithfulness:
         Raises
         ------
         ResultError
-            If it cannot be written.
+            If it cannot be written, or the rule has a setting that is not finite, for which JSON has no word.
         """
-        text = json.dumps({"format": FORMAT, **self.to_dict()}, indent=2, ensure_ascii=False)
+        saved = self.to_dict()
+        if saved["rule"] != self.rule.to_dict():
+            raise ResultError("A rule is saved with finite settings only", got=repr(self.rule))
+        text = json.dumps({"format": FORMAT, **saved}, indent=2, ensure_ascii=False, allow_nan=False)
         try:
             Path(path).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
@@ -155,17 +177,33 @@ class Faithfulness:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             if saved.get("format") != FORMAT:
                 raise ResultError("This holds no rule", got=str(path), expected=f'"format": "{FORMAT}"')
-            violations = tuple(Violation(**one) for one in saved["violations"])
-            return cls(from_dict(saved["rule"]), violations=violations, **{name: saved[name] for name in _PLAIN})
+            plain = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
+            plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
+            violations = tuple(
+                Violation(one["row"], one["name"], math.nan if one["amount"] is None else one["amount"])
+                for one in saved["violations"]
+            )
+            return cls(from_dict(saved["rule"]), violations=violations, **plain)
         except OSError as error:
             raise ResultError("The rule cannot be read", got=f"{path}: {error.strerror}") from error
         except (ValueError, AttributeError, KeyError, TypeError, InputError) as error:
             raise ResultError("This holds no rule", got=f"{path}: {error}") from error
 
-    def again(self, box: BlackBox, samples: Samples) -> Faithfulness:
-        """Measure the same rule again with the same draws, on any box and samples: all of the images."""
-        options: dict[str, Any] = {"confidence": self.confidence, "seed": self.seed, "batch_size": self.batch_size}
-        return faithfulness(self.rule, box, samples, looked_for=self.looked_for, **options)
+    def again(self, box: BlackBox, samples: Samples | Array) -> Faithfulness:
+        """Measure the same rule again with the same draws, on any box and samples.
+
+        All of the images are asked about.  Of the very samples that it was measured on, only `rows` are: the others
+        may be those that the rule was chosen by.
+        """
+        known = as_samples(samples, box.spec)
+        if self.rows is None or known.fingerprint != self.samples_fingerprint:
+            options: dict[str, Any] = {"confidence": self.confidence, "seed": self.seed, "batch_size": self.batch_size}
+            return faithfulness(self.rule, box, known, looked_for=self.looked_for, **options)
+        questions = Questions(box, known, self.seed, self.batch_size)
+        rows = np.asarray(self.rows, dtype=np.int64)
+        return replace(
+            check(self.rule, questions, rows, self.confidence, self.looked_for, lambda _images: None), rows=self.rows
+        )
 
 
 _PLAIN = (
@@ -173,11 +211,14 @@ _PLAIN = (
     *("model_fingerprint", "samples_fingerprint", "unit"),
 )
 
+_LATER = ("precision", "rows")
+"""None in files that lack them."""
+
 
 def faithfulness(
     rule: Rule,
     box: BlackBox,
-    samples: Samples,
+    samples: Samples | Array,
     *,
     confidence: float = 0.95,
     precision: float | None = None,
@@ -195,13 +236,14 @@ def faithfulness(
     box
         From `wrap`.
     samples
-        Images x_i ~ p(x); the interval holds for the images that these were drawn from at random.
+        Images x_i ~ p(x); the interval holds for the images that these were drawn from at random.  An array of images
+        (N, *shape) will do where nothing else need be known of them.
     confidence
         Of the interval.
     precision
         Width of the interval at which sampling stops, such as 0.05; images are then taken in random order, and the
         interval is one that holds although one looked after each batch.  None asks about all images and takes the exact
-        binomial interval, which is narrower.
+        binomial interval, which is narrower.  Where there are too few images, the result says that it is not `precise`.
     looked_for
         Rules among which this one was picked by the same images; the interval is widened accordingly (Bonferroni).
     batch_size
@@ -223,13 +265,15 @@ def faithfulness(
     ModelError
         If the model fails.
     """
+    check_rule(rule)
+    check_call(box, batch_size, seed)
+    check_options(confidence, looked_for, seed)
     if precision is not None and not 0 < precision < 1:
         raise InputError("A precision is the width of an interval", got=f"{precision}", expected="between 0 and 1")
-    if looked_for < 1:
-        raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for}")
-    with progress_bar(len(samples), "checking", None if callable(progress) else progress) as bar:
-        questions = Questions(box, samples, seed, batch_size)
-        every = np.arange(len(samples))
+    known = as_samples(samples, box.spec)
+    with progress_bar(len(known), "checking", None if callable(progress) else progress) as bar:
+        questions = Questions(box, known, seed, batch_size)
+        every = np.arange(len(known))
         if precision is None:
             return check(rule, questions, every, confidence, looked_for, progress if callable(progress) else bar)
         every = np.random.default_rng([seed, 0x6F72646572]).permutation(every)
@@ -241,7 +285,37 @@ def faithfulness(
 
         result = check(rule, questions, every, confidence, looked_for, progress if callable(progress) else bar, precise)
     low, high = sequence.interval
-    return replace(result, low=low, high=high, bound="sequence")
+    return replace(result, low=low, high=high, bound="sequence", precision=precision)
+
+
+def check_rule(rule: object) -> None:
+    """Raise `InputError` unless this is a rule, with what it may have been meant to be."""
+    if isinstance(rule, Rule):
+        return
+    name = type(rule).__name__
+    hint = ""
+    if isinstance(rule, Relation):
+        made, theta = f"{name}()", f"{rule.levels[len(rule.levels) // 2]:g}"
+        hint = f"Invariance({made}, {theta}), or most_informative({made}, box, samples) to find how much of it"
+    raise InputError(
+        "This is a relation, of which a rule says something" if hint else "This is no rule",
+        got=f"a {name}",
+        expected="a rule, such as Classification()",
+        hint=hint,
+    )
+
+
+def check_options(confidence: float, looked_for: int = 1, seed: int = 0) -> None:
+    """Raise `InputError` unless an interval can have this confidence and number of rules, and draws this seed."""
+    if not 0 < confidence < 1:
+        hint = f"confidence={confidence / 100:g}" if 1 < confidence < 100 else ""
+        raise InputError(
+            "A confidence is between 0 and 1", got=f"confidence={confidence}", expected="such as 0.95", hint=hint
+        )
+    if looked_for < 1:
+        raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for}")
+    if not 0 <= seed < np.inf or seed != int(seed):
+        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
 
 def check(

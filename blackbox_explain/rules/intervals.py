@@ -53,6 +53,10 @@ class ConfidenceSequence:
     errors so far, averaged over all rates by Jeffreys' prior Beta(½, ½), over that of p.  Its expectation under p is
     one, and by Ville's inequality it ever exceeds c with probability at most 1 / c.
 
+    The interval is what all moments agree on, so that it never grows.  Should a moment have nothing in common with
+    those before, one of them has missed the true rate (or the trials were not alike), and the interval stays as it was.
+    That is as valid: a sequence that has missed counts among the misses that the confidence allows, however it goes on.
+
     Attributes
     ----------
     confidence
@@ -73,21 +77,27 @@ class ConfidenceSequence:
     def __post_init__(self) -> None:
         _check(self.errors, self.n, self.confidence)
         self._low, self._high = 0.0, 1.0
+        self._narrow()
 
     def add(self, errors: int, n: int) -> tuple[float, float]:
         """Add trials and return the interval, which never grows."""
         _check(errors, n, self.confidence)
         self.errors, self.n = self.errors + errors, self.n + n
-        if n:
-            found = self.errors / self.n
-            self._low = max(self._low, self._edge(found, 0.0))
-            self._high = min(self._high, self._edge(found, 1.0))
+        self._narrow()
         return self.interval
 
     @property
     def interval(self) -> tuple[float, float]:
         """Lower and upper end."""
         return self._low, self._high
+
+    def _narrow(self) -> None:
+        """Take away from the interval what has been bet against successfully."""
+        if self.n:
+            found = self.errors / self.n
+            low, high = max(self._low, self._edge(found, 0.0)), min(self._high, self._edge(found, 1.0))
+            if low <= high:
+                self._low, self._high = low, high
 
     def _edge(self, found: float, end: float) -> float:
         """Return where between the rate found and an end the bet wins; to the safe side by bisection."""

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.blackbox import InputSpec, check_images
 from blackbox_explain.errors import InputError
 
-__all__ = ["Samples"]
+__all__ = ["Samples", "as_samples"]
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -66,7 +66,8 @@ class Samples:
         Raises
         ------
         InputError
-            If the images do not fit the spec, there are none, or labels, regions or names are not one for each.
+            If the images do not fit the spec, there are none, labels, regions or names are not one for each, or a
+            region is neither True nor False somewhere.
         """
         is_bytes = isinstance(images, np.ndarray) and images.dtype == np.uint8
         host = images if is_bytes else check_images(images, spec)
@@ -75,7 +76,7 @@ class Samples:
         if host.shape[1:] != spec.shape:
             raise InputError("The images do not fit", got=f"{host.shape}", expected=f"(N, {spec.shape})")
         known = None if labels is None else _whole_numbers(labels)
-        where = None if regions is None else np.asarray(regions, dtype=bool)
+        where = None if regions is None else _true_or_false(regions)
         for what, found, shape in (
             ("labels", known, (len(host),)),
             ("regions", where, (len(host), *spec.spatial)),
@@ -106,6 +107,10 @@ class Samples:
             tuple(self.names[row] for row in rows),
         )
 
+    def rows_of(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the rows that are of some of the different images, which are counted from 0."""
+        return images
+
     def require_labels(self, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the labels, or raise `InputError` that says what needs them."""
         if self.labels is None:
@@ -122,10 +127,22 @@ class Samples:
     def fingerprint(self) -> str:
         """SHA-256 of the images and labels, 16 digits."""
         digest = hashlib.sha256(str((self.images.shape, self.images.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(self.images).tobytes())
-        digest.update(b"" if self.labels is None else self.labels.tobytes())
-        digest.update(b"" if self.regions is None else self.regions.tobytes())
+        for array in (self.images, self.labels, self.regions):
+            # In pieces where the memory is not in order, so that no more than one image is copied.
+            for part in () if array is None else (array,) if array.flags.c_contiguous else array:
+                digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()[:16]
+
+
+def as_samples(samples: Samples | Array, spec: InputSpec) -> Samples:
+    """Return samples as they are, and images (N, *shape) of which nothing else is known as samples.
+
+    Raises
+    ------
+    InputError
+        If the images do not fit the spec.
+    """
+    return samples if isinstance(samples, Samples) else Samples.of(samples, spec)
 
 
 def _whole_numbers(labels: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -133,3 +150,14 @@ def _whole_numbers(labels: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int64]]
     if found.dtype.kind not in "iu":
         raise InputError("Labels are class indices", got=f"{found.dtype}", expected="whole numbers")
     return found.astype(np.int64)
+
+
+def _true_or_false(regions: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    found = to_numpy(regions) if hasattr(regions, "shape") else np.asarray(regions)
+    if found.dtype.kind not in "biuf" or not ((found == 0) | (found == 1)).all():
+        known = found.dtype.kind in "biuf" and found.size
+        got = f"values from {found.min():g} to {found.max():g}" if known else f"{found.dtype}"
+        raise InputError(
+            "Regions are True on the object and False elsewhere", got=got, expected="bool, or 0 and 1", hint="map > 0.5"
+        )
+    return found.astype(bool, copy=False)

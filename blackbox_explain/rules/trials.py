@@ -73,6 +73,10 @@ class Trials(Samples):
             tuple(self.names[row] for row in rows),
         )
 
+    def rows_of(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the rows that are trials of some of the images, which are counted from 0."""
+        return (images[:, None] * self.times + np.arange(self.times)).reshape(-1)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the images, labels and number of trials, 16 digits."""

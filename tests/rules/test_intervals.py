@@ -67,6 +67,30 @@ def test_a_sequence_narrows_to_the_rate() -> None:
     assert high - low < 0.025
 
 
+def test_a_sequence_may_begin_with_what_is_known_already() -> None:
+    begun, added = ConfidenceSequence(errors=5, n=100), ConfidenceSequence()
+    assert begun.interval == added.add(5, 100)
+    assert 0 < begun.interval[0] < 0.05 < begun.interval[1] < 0.2
+    assert begun.add(5, 100) == added.add(5, 100)
+
+
+def test_a_sequence_that_contradicts_itself_keeps_the_last_interval_and_goes_on() -> None:
+    sequence = ConfidenceSequence()
+    first = sequence.add(1000, 1000)
+    assert first[0] > 0.98
+    # 1000 right ones after 1000 wrong ones: no rate is in both intervals.
+    assert sequence.add(0, 1000) == first
+    low, high = sequence.add(10**6, 10**6)
+    assert first[0] <= low < high <= first[1]
+    generator = np.random.default_rng(3)
+    for confidence in (0.1, 0.5, 0.95):
+        sequence = ConfidenceSequence(confidence)
+        for rate in (0.9, 0.1, 0.5) * 20:
+            before = sequence.interval
+            low, high = sequence.add(int(generator.binomial(30, rate)), 30)
+            assert before[0] <= low <= high <= before[1]
+
+
 @pytest.mark.parametrize(("errors", "n", "confidence"), [(-1, 3, 0.9), (4, 3, 0.9), (1, 3, 1.0), (1, 3, 0.0)])
 def test_what_makes_no_sense_is_said(errors: int, n: int, confidence: float) -> None:
     with pytest.raises(InputError):

@@ -77,7 +77,7 @@ class ObjectDecides(Rule):
         Raises
         ------
         InputError
-            If there are no regions.
+            If there are no regions, or the model has one output only.
         """
         applies = self.speaks_of(questions, rows)
         held, amount = np.ones(len(rows), bool), np.zeros(len(rows))
@@ -99,8 +99,21 @@ class ObjectDecides(Rule):
         return possible
 
     def answers(self, questions: Questions, rows: Rows) -> Answers:
-        """Ask about rows that the rule speaks of, once for each way."""
-        top = questions.top(rows)
+        """Ask about rows that the rule speaks of, once for each way.
+
+        Raises
+        ------
+        InputError
+            If the model has one output only, which is always the top one.
+        """
+        if not len(rows):
+            return Answers(np.zeros(0, np.int64), np.zeros((0, len(self.ways)), np.int64), np.zeros(0))
+        before = questions.original(rows)
+        if before.shape[1] < 2:
+            raise InputError(
+                "The top class of one is always the same", got="a model with 1 output", expected="at least 2 classes"
+            )
+        top = before.argmax(axis=1)
         each, said, leads = np.arange(len(rows)), [], []
         for way in self.ways:
             scores = questions.ask(rows, lambda some, way=way: self._deleted(questions, some, way))

@@ -9,120 +9,26 @@ import numpy as np
 
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError
+from blackbox_explain.explanation import finite
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.classification import short_name
-from blackbox_explain.rules.deletion import WORDS, Substitute
-from blackbox_explain.rules.faithfulness import Violation, percent
+from blackbox_explain.rules.deletion import Substitute
+from blackbox_explain.rules.faithfulness import Violation, check_options, percent
 from blackbox_explain.rules.objects import MARGIN, WAYS, Answers, ObjectDecides, Part
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.share import Share
+from blackbox_explain.rules.told import OTHERS, Shortcut, Told
 
-__all__ = ["Shortcut", "Shortcuts", "Told", "find_shortcuts"]
+__all__ = ["Shortcut", "Shortcuts", "Told", "find_shortcuts", "looks", "shortcuts_of"]
+
+LEAST = 5
+"""Photos of a class, at least, for it to be looked at."""
 
 SHOWN = 10
 """Photos of each list that the summary names."""
 
-OTHERS = 20
-"""Photos without a shortcut of their own that are enough to know what is said of photos without an object."""
-
 PARTS: tuple[Part, ...] = ("outside", "object", "elsewhere")
-
-
-@dataclass(frozen=True)
-class Told:
-    """How often a class is said without an object, in one way to delete it.
-
-    Attributes
-    ----------
-    way
-        What stood in for the object.
-    keeps
-        Share of the photos of this class that stay of it.
-    becomes
-        Share of the photos of other classes that are said to be of it; of those that do not keep their own class in all
-        ways, if there are at least `OTHERS`.
-    """
-
-    way: Substitute
-    keeps: Share
-    becomes: Share
-
-    @property
-    def strength(self) -> float:
-        """How much more often the class is said where the object was of it; 0 if there are no photos to compare."""
-        return self.keeps.value - self.becomes.value if self.keeps.n and self.becomes.n else 0.0
-
-    @property
-    def low(self) -> float:
-        """Lower end of the interval of the strength."""
-        return self.keeps.low - self.becomes.high
-
-    @property
-    def high(self) -> float:
-        """Upper end of the interval of the strength."""
-        return self.keeps.high - self.becomes.low
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
-        ends = {name: getattr(self, name) for name in ("way", "strength", "low", "high")}
-        return {**ends, "keeps": self.keeps.to_dict(), "becomes": self.becomes.to_dict()}
-
-
-@dataclass(frozen=True)
-class Shortcut:
-    """How far one class is told without its object; see `find_shortcuts` for what is flagged, and why.
-
-    Attributes
-    ----------
-    index, name
-        The class.
-    told
-        One for each way to delete the object.
-    object_alone
-        Share of the photos of this class that stay of it when everything but the object is deleted, in all ways.
-    elsewhere
-        Share of the photos of this class that stay of it when an equal area outside of the object is deleted, in all
-        ways.
-    photos
-        Those that stay of this class without their object, in all ways, by how far its score then leads, the farthest
-        first.
-    """
-
-    index: int
-    name: str
-    told: tuple[Told, ...]
-    object_alone: Share
-    elsewhere: Share
-    photos: tuple[Violation, ...]
-
-    @property
-    def weakest(self) -> Told:
-        """The way in which the least is certain."""
-        return min(self.told, key=lambda one: one.low)
-
-    @property
-    def flagged(self) -> bool:
-        """Whether the strength is certainly above 0 in all ways: the class is told by something beside its object."""
-        return self.weakest.low > 0
-
-    @property
-    def sentence(self) -> str:
-        """The finding in English, without a full stop."""
-        least = self.weakest
-        others = f"other photos become {self.name} without theirs in {least.becomes.text}"
-        gone = f"where the object is {WORDS[least.way]}, {self.name} stays {self.name} in {least.keeps.text}"
-        return f"{gone}; {others}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
-        return {
-            "class": self.index,
-            **{name: getattr(self, name) for name in ("name", "sentence", "flagged")},
-            "ways": [one.to_dict() for one in self.told],
-            **{name: getattr(self, name).to_dict() for name in ("object_alone", "elsewhere")},
-            "photos": [vars(one) for one in self.photos],
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +82,23 @@ class Shortcuts:
         """The findings that are flagged, the strongest first."""
         return tuple(one for one in self.findings if one.flagged)
 
+    @property
+    def compared(self) -> tuple[Shortcut, ...]:
+        """The findings that could have been flagged: those of classes with photos of others to compare with."""
+        return tuple(one for one in self.findings if all(told.becomes.n for told in one.told))
+
+    @property
+    def verdict(self) -> str:
+        """How many shortcuts were found in how many classes, or why none could be, without a full stop."""
+        if self.compared:
+            count = len(self.flagged)
+            found = "no shortcut" if not count else "1 shortcut" if count == 1 else f"{count} shortcuts"
+            return f"{found} found in {_classes(len(self.compared))}"
+        if self.findings:
+            return "nothing to compare with: photos of at least two classes are needed"
+        photos = "photo" if self.least == 1 else "photos"
+        return f"nothing to compare: a class of at least {self.least} {photos} is needed, and photos of others"
+
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return for each finding, in words: class, "shortcut" or nothing, keeps, becomes, and object alone.
 
@@ -199,27 +122,31 @@ class Shortcuts:
             lines.append(f"shortcut: {one.sentence}")
             lines += _named(one.photos)
         if not self.flagged:
-            lines.append(f"no shortcut found in {len(self.findings)} classes")
+            lines.append(self.verdict)
         if self.not_enough:
-            classes = "class" if len(self.not_enough) == 1 else "classes"
-            lines.append(f"not enough photos of {len(self.not_enough)} {classes} (fewer than {self.least})")
+            lines.append(f"not enough photos of {_classes(len(self.not_enough))} (fewer than {self.least})")
         if self.left_out:
-            lines.append(f"left out: {self.left_out} photos without a region, filled by it, or not told rightly")
+            photos = "1 photo" if self.left_out == 1 else f"{self.left_out} photos"
+            lines.append(f"left out: {photos} without a region, filled by it, or not told rightly")
         lines.append(f"{percent(self.confidence)} % intervals, those of the classes corrected for their number")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """Return everything, for JSON; numbers that are not finite become None."""
         plain = ("left_out", "margin", "least", "confidence", "queries", "seed")
-        return {
-            "findings": [one.to_dict() for one in self.findings],
-            **{name: getattr(self, name).to_dict() for name in ("object_alone", "keeps", "elsewhere")},
-            "photos": [vars(one) for one in self.photos],
-            "not_enough": list(self.not_enough),
-            "ways": list(self.ways),
-            **{name: getattr(self, name) for name in plain},
-            **{name: getattr(self, name) for name in ("model_fingerprint", "samples_fingerprint")},
-        }
+        return finite(
+            {
+                "verdict": self.verdict,
+                "compared": len(self.compared),
+                "findings": [one.to_dict() for one in self.findings],
+                **{name: getattr(self, name).to_dict() for name in ("object_alone", "keeps", "elsewhere")},
+                "photos": [vars(one) for one in self.photos],
+                "not_enough": list(self.not_enough),
+                "ways": list(self.ways),
+                **{name: getattr(self, name) for name in plain},
+                **{name: getattr(self, name) for name in ("model_fingerprint", "samples_fingerprint")},
+            }
+        )
 
 
 def find_shortcuts(
@@ -228,7 +155,7 @@ def find_shortcuts(
     *,
     ways: tuple[Substitute, ...] = WAYS,
     margin: float = MARGIN,
-    least: int = 5,
+    least: int = LEAST,
     confidence: float = 0.95,
     batch_size: int = BATCH,
     seed: int = 0,
@@ -286,39 +213,56 @@ def find_shortcuts(
     Raises
     ------
     InputError
-        If there are no regions, or no photo is left that can be asked about.
+        If there are no regions, no photo is left that can be asked about, the model has one output only, or a setting
+        is out of range.
     ModelError
         If the model fails.
     """
+    total = len(samples) * looks(ways)
+    with progress_bar(total, "deleting objects", None if callable(progress) else progress) as bar:
+        questions = Questions(box, samples, seed, batch_size, advance=progress if callable(progress) else bar)
+        found = shortcuts_of(questions, ways=ways, margin=margin, least=least, confidence=confidence)
+        questions.advance(total - questions.queries)
+    return found
+
+
+def looks(ways: tuple[Substitute, ...] = WAYS) -> int:
+    """Return how often each image is asked about at most."""
+    return 1 + len(PARTS) * len(ways)
+
+
+def shortcuts_of(
+    questions: Questions,
+    *,
+    ways: tuple[Substitute, ...] = WAYS,
+    margin: float = MARGIN,
+    least: int = LEAST,
+    confidence: float,
+) -> Shortcuts:
+    """Do the work of `find_shortcuts` with questions that others may share."""
+    samples, before = questions.samples, questions.queries
     samples.require_regions("A shortcut")
     if least < 1:
         raise InputError("A class that is looked at has photos", got=f"least={least}", expected="at least 1")
+    check_options(confidence)
     rules: dict[Part, ObjectDecides] = {part: ObjectDecides(part, ways, margin) for part in PARTS}
-    total = len(samples) * (1 + len(PARTS) * len(ways))
-    with progress_bar(total, "deleting objects", None if callable(progress) else progress) as bar:
-        advance = progress if callable(progress) else bar
-        questions = Questions(box, samples, seed, batch_size, advance=advance)
-        rows = np.arange(len(samples))
-        right = samples.labels is None or questions.top(rows) == samples.labels
-        rows = rows[rules["object"].speaks_of(questions, rows) & right]
-        if not len(rows):
-            expected = (
-                "photos of which the model tells the class, with a part that is the object and a part that is not"
-            )
-            raise InputError("No photo can be asked about its object", got=f"{len(samples)} photos", expected=expected)
-        found: dict[Part, tuple[Rows, Answers]] = {}
-        for part in PARTS:
-            rule = rules[part]
-            asked = rows[rule.speaks_of(questions, rows)]
-            found[part] = asked, rule.answers(questions, asked)
-        advance(total - questions.queries)
+    rows = np.arange(len(samples))
+    right = samples.labels is None or questions.top(rows) == samples.labels
+    rows = rows[rules["object"].speaks_of(questions, rows) & right]
+    if not len(rows):
+        expected = "photos of which the model tells the class, with a part that is the object and a part that is not"
+        raise InputError("No photo can be asked about its object", got=f"{len(samples)} photos", expected=expected)
+    found: dict[Part, tuple[Rows, Answers]] = {}
+    for part in PARTS:
+        rule = rules[part]
+        asked = rows[rule.speaks_of(questions, rows)]
+        found[part] = asked, rule.answers(questions, asked)
     top = found["object"][1].top
     classes, counts = np.unique(top, return_counts=True)
     enough = classes[counts >= least].tolist()
     level = 1 - (1 - confidence) / (2 * len(ways) * max(1, len(enough)))
     findings = [_finding(index, found, samples, ways, level) for index in enough]
-    names = tuple(short_name(index, box.spec.class_names) for index in classes[counts < least].tolist())
-    fingerprint = getattr(box, "fingerprint", None)
+    names = tuple(short_name(index, samples.spec.class_names) for index in classes[counts < least].tolist())
     shares = {part: Share.of(answers.survives, confidence) for part, (_, answers) in found.items()}
     return Shortcuts(
         tuple(sorted(findings, key=lambda one: (-one.weakest.low, -one.weakest.strength))),
@@ -332,9 +276,9 @@ def find_shortcuts(
         margin,
         least,
         confidence,
-        questions.queries,
-        seed,
-        str(fingerprint()) if fingerprint else "",
+        questions.queries - before,
+        questions.seed,
+        questions.model_fingerprint,
         samples.fingerprint,
     )
 
@@ -364,6 +308,10 @@ def _survivors(rows: Rows, answers: Answers, samples: Samples) -> tuple[Violatio
     places = np.flatnonzero(answers.survives)
     order = places[np.argsort(-answers.lead[places], kind="stable")]
     return tuple(Violation(int(rows[one]), samples.names[rows[one]], float(answers.lead[one])) for one in order)
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count} classes"
 
 
 def _named(photos: tuple[Violation, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -154,6 +155,8 @@ def test_each_part_is_one_sentence_and_a_saved_rule_is_the_same_rule() -> None:
         (lambda: ObjectDecides(ways=()), "Nothing deletes like that"),
         (lambda: ObjectDecides(margin=2), "margin=2"),
         (lambda: find_shortcuts(looking_at(CENTRE), photos(), least=0), "least=0"),
+        (lambda: find_shortcuts(looking_at(CENTRE), photos(), confidence=95), "confidence=95"),
+        (lambda: find_shortcuts(looking_at(CENTRE), photos(), seed=-1), "seed=-1"),
     ],
 )
 def test_what_makes_no_sense_is_an_error(make: Any, match: str) -> None:
@@ -208,6 +211,67 @@ def test_a_class_without_others_to_compare_is_not_flagged() -> None:
     assert "no images" in found.findings[0].sentence
 
 
+def test_where_there_is_nothing_to_compare_with_that_is_said_and_not_that_nothing_was_found() -> None:
+    bright = photos(60, place=CORNER).take(np.arange(0, 60, 2))
+    found = find_shortcuts(looking_at(CORNER), bright, progress=False)
+    needed = "nothing to compare with: photos of at least two classes are needed"
+    assert found.compared == ()
+    assert needed in found.summary().splitlines()
+    assert "no shortcut found" not in found.summary()
+    saved = found.to_dict()
+    assert (saved["verdict"], saved["compared"]) == (needed, 0)
+    found = find_shortcuts(looking_at(CENTRE), photos(12), least=7, progress=False)
+    assert found.findings == ()
+    assert "nothing to compare: a class of at least 7 photos is needed, and photos of others" in found.summary()
+    assert "not enough photos of 2 classes (fewer than 7)" in found.summary()
+    found = find_shortcuts(looking_at(CENTRE), photos(13), least=7, progress=False)
+    assert found.verdict == "no shortcut found in 1 class"
+    assert find_shortcuts(looking_at(CENTRE), photos(12), progress=False).verdict == "no shortcut found in 2 classes"
+    assert find_shortcuts(looking_at(CORNER), photos(60, place=CORNER), progress=False).verdict == (
+        "2 shortcuts found in 2 classes"
+    )
+
+
+def test_where_every_object_covers_more_than_half_there_is_no_control_and_the_rest_is_found() -> None:
+    large = np.repeat(box_region((SIZE, SIZE), (0, 3), (SIZE, SIZE))[None], 60, axis=0)
+    samples = photos(60, large, place=CENTRE)
+    found = find_shortcuts(looking_at(CENTRE), samples, progress=False)
+    assert (found.elsewhere.n, found.keeps.n, found.object_alone.count) == (0, 60, 60)
+    assert all(one.elsewhere.n == 0 for one in found.findings)
+    assert "the class survives without an equal area elsewhere: no images" in found.summary()
+    json.dumps(found.to_dict(), allow_nan=False)
+    control = faithfulness(ObjectDecides("elsewhere"), looking_at(CENTRE), samples, progress=False)
+    assert control.sentence.endswith("it speaks of none of these images")
+    questions = Questions(looking_at(CENTRE), samples)
+    answers = ObjectDecides("elsewhere").answers(questions, np.arange(0))
+    assert answers.said.shape == (0, 3)
+    assert answers.survives.shape == answers.top.shape == (0,)
+    assert questions.queries == 0
+
+
+def test_a_model_with_one_output_has_no_top_class() -> None:
+    box = Scores(lambda images: images[:, 0, :1, 0], (1, SIZE, SIZE))
+    samples = photos(6)
+    unlabelled = Samples.of(samples.images, samples.spec, regions=samples.regions)
+    for ask in (
+        lambda: faithfulness(ObjectDecides(), box, samples, progress=False),
+        lambda: find_shortcuts(box, unlabelled, progress=False),
+    ):
+        with pytest.raises(InputError, match="The top class of one is always the same"):
+            ask()
+
+
+def test_scores_without_end_are_no_number_in_json() -> None:
+    def scores(images: Array) -> Array:
+        bright = images[:, 0, CORNER].mean(axis=1) > 0.5
+        return np.where(np.stack([bright, ~bright], axis=1), 0, -np.inf)
+
+    found = find_shortcuts(Scores(scores, (1, SIZE, SIZE)), photos(60, place=CORNER), progress=False)
+    assert found.photos[0].amount == np.inf
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["photos"][0]["amount"] is None
+    json.dumps([one.to_dict() for one in found.findings], allow_nan=False)
+
+
 def test_the_result_says_what_was_left_out_and_what_it_took() -> None:
     regions = np.repeat(CENTRE[None], 14, axis=0)
     regions[[0, 1, 3]] = False
@@ -225,6 +289,7 @@ def test_the_result_says_what_was_left_out_and_what_it_took() -> None:
     saved = json.loads(json.dumps(found.to_dict()))
     assert saved["findings"][0]["ways"][2]["way"] == "noise"
     assert "left out: 4 photos" in found.summary()
+    assert "left out: 1 photo without" in dataclasses.replace(found, left_out=1).summary()
     assert "not enough photos of 1 class (fewer than 6)" in found.summary()
 
 

@@ -18,17 +18,19 @@ from benchmarks.common import RESULTS, data_folder, machine, store
 from blackbox_explain import BlackBox, Preprocessing, wrap
 from blackbox_explain.images import load_image
 from blackbox_explain.rules.annotations import labels_of, regions_of
-from blackbox_explain.rules.classification import recall_and_precision
+from blackbox_explain.rules.classification import classes_of
 from blackbox_explain.rules.faithfulness import percent
-from blackbox_explain.rules.joint import joint_region
+from blackbox_explain.rules.joint import search_region
 from blackbox_explain.rules.plots import counterexamples_figure, curve_figure, region_figure
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Rotation, Scale, relations_for
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.search import search_relation
-from blackbox_explain.rules.shortcut import find_shortcuts
+from blackbox_explain.rules.shortcut import shortcuts_of
 
 MAX_ERROR = 0.05
+
+CONFIDENCE = 0.95
 
 MODELS = ("efficientnet-lite0", "googlenet")
 
@@ -99,7 +101,7 @@ def measure(name: str, limit: int | None, out: Path) -> dict[str, Any]:
     for relation in relations_for(box.spec):
         before = bare_throughput(box, samples, best)
         started = time.perf_counter()
-        found = search_relation(relation, questions, max_error=MAX_ERROR, whole_curve=False, confidence=0.95)
+        found = search_relation(relation, questions, max_error=MAX_ERROR, whole_curve=False, confidence=CONFIDENCE)
         seconds = time.perf_counter() - started
         bare = (before + bare_throughput(box, samples, best)) / 2
         rows.append(
@@ -109,17 +111,18 @@ def measure(name: str, limit: int | None, out: Path) -> dict[str, Any]:
                 "seconds": seconds,
                 "images_per_second": found.queries / seconds,
                 "of_bare": found.queries / seconds / bare,
-                "of_dense": found.queries / found.dense_queries,
+                # The untouched images were asked before, for all searches.
+                "of_dense": (found.queries + len(samples)) / found.dense_queries,
             }
         )
         console.print(f"  {found.sentence} ({found.queries / seconds / bare:.2f} of bare)", soft_wrap=True)
         curve_figure(found).savefig(out / f"{name}-{relation.name}.png", dpi=110)
         if found.nearest:
             counterexamples_figure(found, questions).savefig(out / f"{name}-{relation.name}-nearest.png", dpi=110)
-    region = joint_region(Rotation(), Scale(), box, samples, batch_size=best, max_error=MAX_ERROR, progress=False)
+    region = search_region(Rotation(), Scale(), questions, max_error=MAX_ERROR, confidence=CONFIDENCE)
     region_figure(region).savefig(out / f"{name}-rotation-and-scale.png", dpi=110)
-    classes = recall_and_precision(box, samples, batch_size=best, progress=False)
-    shortcuts = find_shortcuts(box, samples, batch_size=best, progress=False)
+    classes = classes_of(questions, k=1, confidence=CONFIDENCE, together=True)
+    shortcuts = shortcuts_of(questions, confidence=CONFIDENCE)
     console.print(f"  the top class is the true class: {classes.correct.text}")
     console.print(shortcuts.summary(), soft_wrap=True)
     return {
@@ -167,11 +170,12 @@ def main(
             one["of_dense"] <= MOST_QUERIES for one in searched
         ),
         **{
-            f"{name}: median throughput at least {LEAST_THROUGHPUT} of the bare model": float(
-                np.median([one["of_bare"] for one in result["relations"]])
+            f"{name}: {of} throughput at least {LEAST_THROUGHPUT} of the bare model": float(
+                take([one["of_bare"] for one in result["relations"]])
             )
             >= LEAST_THROUGHPUT
             for name, result in results.items()
+            for of, take in (("the median", np.median), ("every relation's", np.min))
         },
     }
     for what, reached in verdicts.items():

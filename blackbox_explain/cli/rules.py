@@ -27,14 +27,15 @@ from blackbox_explain.cli.model_options import (
     Std,
     wrapped,
 )
-from blackbox_explain.cli.rules_shown import show_examination, write_pictures
+from blackbox_explain.cli.rules_shown import show_examination, write_pictures, write_report
 from blackbox_explain.cli.run import prepare_folder
-from blackbox_explain.errors import ImageError, InputError, ResultError
+from blackbox_explain.errors import ImageError, InputError
+from blackbox_explain.explanation import finite
 from blackbox_explain.images import Fit, find_photos, load_image
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
 from blackbox_explain.rules.annotations import labels_of, regions_of
-from blackbox_explain.rules.examination import examine
+from blackbox_explain.rules.examination import Examination, examine
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations import relations_for, relations_named
 from blackbox_explain.rules.relations.relation import Relation
@@ -91,6 +92,8 @@ def rules_command(
     precision. With boxes: the photos whose class does not come from the object. Writes rules.json and pictures. Photos
     that cannot be read are named and left out, and the exit status is then 2.
 
+    The error of a rule is a mean over strengths up to the one that it names, drawn evenly.
+
     [bold]Examples[/]
 
       blackbox-explain rules photos
@@ -117,7 +120,7 @@ def rules_command(
         chosen = _chosen(relations, box)
         pair = _pair(joint)
         show = False if quiet or as_json else None
-        paths, pixels, failed = _loaded(find_photos(images), box, fit, limit, seed, show)
+        paths, pixels, unread = _loaded(_outside(find_photos(images), out), box, fit, limit, seed, show)
         names = [str(path.relative_to(images)) for path in paths]
         samples = Samples.of(
             pixels,
@@ -127,6 +130,14 @@ def rules_command(
             names=names,
         )
         questions = Questions(box, samples, seed, batch_size)
+        asked = {"model": model, "fit": fit, "limit": limit, "response": response, "tolerance": tolerance}
+        asked |= {"batch_size": batch_size, "assumptions": list(getattr(box, "assumptions", ()))}
+        report: dict[str, Any] = {}
+
+        def save(so_far: Examination) -> None:
+            report.update(asked, photos=names, left_out=unread, **so_far.to_dict())
+            write_report(report, out)
+
         with _Bars(show) as bars:
             found = examine(
                 questions,
@@ -136,24 +147,21 @@ def rules_command(
                 whole_curve=curve,
                 confidence=confidence,
                 begin=bars,
+                finished=save,
                 response=response,
                 tolerance=tolerance,
             )
-        whole = {"model": model, "photos": names, "left_out": failed, **found.to_dict()}
-        text = json.dumps(whole, indent=2, ensure_ascii=False)
-        try:
-            (out / "rules.json").write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ResultError("The report cannot be written", got=f"{out}: {error.strerror}") from error
         written = write_pictures(found, questions, out)
         if as_json:
-            typer.echo(text)
+            typer.echo(json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False))
         elif not quiet:
             show_examination(found)
             for sentence in getattr(box, "assumptions", ()):
                 stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
             stdout.print(f"rules.json and {written} pictures in {escape(str(out))}/")
-        if failed:
+        for part, error in found.failed:
+            show_error(f"{part}: {error}")
+        if unread or found.failed:
             raise typer.Exit(2)
 
 
@@ -181,14 +189,27 @@ class _Bars:
 def _chosen(given: list[str] | None, box: BlackBox) -> tuple[Relation, ...]:
     if not given:
         return relations_for(box.spec)
-    names = [name for one in given for name in one.split(",") if name]
-    return () if names == ["none"] else relations_named(names)
+    names = [name.strip() for one in given for name in one.split(",") if name.strip()]
+    if not names:
+        raise InputError(
+            "--relations names none", got=repr(", ".join(given)), expected="such as rotation,scale, or none"
+        )
+    # Once each, in the order in which they were named.
+    return () if names == ["none"] else relations_named(list(dict.fromkeys(names)))
+
+
+def _outside(paths: list[Path], out: Path) -> list[Path]:
+    """Leave out the pictures that an earlier run wrote."""
+    found = [path for path in paths if out.resolve() not in path.resolve().parents]
+    if not found:
+        raise ImageError("There are no photos but those in --out", got=str(out))
+    return found
 
 
 def _pair(joint: str | None) -> tuple[Relation, Relation] | None:
     if joint is None:
         return None
-    found = relations_named(joint.split(","))
+    found = relations_named([name.strip() for name in joint.split(",")])
     if len(found) != 2:
         raise InputError("--joint takes two relations", got=repr(joint), expected="such as rotation,scale")
     return found[0], found[1]
@@ -202,14 +223,14 @@ def _loaded(
         drawn = np.random.default_rng([seed, 0x6C696D6974]).choice(len(paths), size=limit, replace=False)
         paths = [paths[row] for row in sorted(drawn)]
     read: list[Path] = []
-    pixels: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
+    pixels = np.empty((len(paths), *box.spec.shape), np.uint8)
     failed: list[dict[str, str]] = []
     low, high = box.spec.bounds
     with progress_bar(len(paths), "reading photos", show) as advance:
         for path in paths:
             try:
                 image = load_image(path, box.spec, fit=fit)
-                pixels.append(np.rint((image - low) * (255 / (high - low))).astype(np.uint8))
+                pixels[len(read)] = np.rint((image - low) * (255 / (high - low)))
                 read.append(path)
             except ImageError as error:
                 show_error(str(error))
@@ -217,4 +238,4 @@ def _loaded(
             advance(1)
     if not read:
         raise ImageError("None of the photos can be read", got=f"{len(paths)} files")
-    return read, np.stack(pixels), failed
+    return read, pixels[: len(read)], failed

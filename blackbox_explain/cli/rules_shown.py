@@ -1,15 +1,17 @@
-"""What the command ``rules`` shows and draws."""
+"""What the command ``rules`` shows, writes and draws."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.cli.console import stdout
 from blackbox_explain.errors import ResultError
+from blackbox_explain.explanation import finite
 from blackbox_explain.rules.classification import ClassReport
 from blackbox_explain.rules.examination import Examination
 from blackbox_explain.rules.faithfulness import percent
@@ -19,7 +21,7 @@ from blackbox_explain.rules.questions import Questions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["show_examination", "write_pictures"]
+__all__ = ["show_examination", "write_pictures", "write_report"]
 
 WORST_CLASSES = 5
 
@@ -34,7 +36,7 @@ def show_examination(found: Examination) -> None:
             table.add_column(head, justify="right", no_wrap=True)
         for one in found.relations:
             rule = one.chosen
-            text = "" if one.theta else f"[yellow]no {one.relation.name} is small enough:[/] "
+            text = "" if one.theta else f"[yellow]{one.refusal}:[/] "
             text += escape(rule.rule.sentence)
             table.add_row(text, f"{percent(rule.error)} %", f"{percent(rule.low)}–{percent(rule.high)} %")
         stdout.print(table)
@@ -50,6 +52,23 @@ def show_examination(found: Examination) -> None:
     if found.shortcuts is not None:
         stdout.print(escape(found.shortcuts.summary()))
     stdout.print(f"{found.queries:,} images asked about in {found.seconds:.0f} s")
+
+
+def write_report(report: dict[str, Any], out: Path) -> None:
+    """Write rules.json, whole or not at all.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    path, partial = out / "rules.json", out / ".rules.json.partial"
+    text = json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise ResultError("The report cannot be written", got=f"{path}: {error.strerror}") from error
 
 
 def write_pictures(found: Examination, questions: Questions, out: Path) -> int:
@@ -82,12 +101,13 @@ def write_pictures(found: Examination, questions: Questions, out: Path) -> int:
 
 def _show_classes(found: ClassReport) -> None:
     stdout.print(f"the top class is the true class: {found.correct.text}")
-    rows = [row for row, one in zip(found.rows(), found.classes, strict=True) if one.recall.n][:WORST_CLASSES]
-    table = Table("lowest recall", title_justify="left")
+    rows = found.rows(known=True)[:WORST_CLASSES]
+    table = Table("lowest recall")
     for head in ("recall", "precision"):
         table.add_column(head, justify="right")
     for row in rows:
         table.add_row(*(escape(text) for text in row))
     stdout.print(table)
+    stdout.print(f"[dim]{percent(found.confidence)} % intervals, corrected for the number of classes[/]")
     if few := len(found.not_enough):
         stdout.print(f"[dim]not enough photos to know the recall of {few} of {len(found.classes)} classes[/]")

@@ -237,11 +237,16 @@ def recall_and_precision(
     ModelError
         If the model fails.
     """
-    labels = samples.require_labels("Recall and precision")
     with progress_bar(len(samples), "asking for classes", None if callable(progress) else progress) as bar:
-        advance = progress if callable(progress) else bar
-        questions = Questions(box, samples, batch_size=batch_size, advance=advance)
-        scores = questions.original(np.arange(len(samples)))
+        questions = Questions(box, samples, batch_size=batch_size, advance=progress if callable(progress) else bar)
+        return classes_of(questions, k=k, confidence=confidence, together=together)
+
+
+def classes_of(questions: Questions, *, k: int, confidence: float, together: bool) -> ClassReport:
+    """Do the work of `recall_and_precision` with questions that others may share."""
+    samples, before = questions.samples, questions.queries
+    labels = samples.require_labels("Recall and precision")
+    scores = questions.original(np.arange(len(samples)))
     _check_labels(labels, scores, k)
     said = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     classes = np.union1d(labels, said)
@@ -250,9 +255,9 @@ def recall_and_precision(
     for index in classes.tolist():
         is_said, is_true = (said == index).any(axis=1), labels == index
         recall, precision = Share.of(is_said[is_true], level), Share.of(is_true[is_said], level)
-        found.append(Recognised(index, short_name(index, box.spec.class_names), recall, precision))
+        found.append(Recognised(index, short_name(index, samples.spec.class_names), recall, precision))
     correct = Share.of((said == labels[:, None]).any(axis=1), level)
-    return ClassReport(correct, tuple(found), k, confidence, together, questions.queries)
+    return ClassReport(correct, tuple(found), k, confidence, together, questions.queries - before)
 
 
 def short_name(index: int, class_names: Sequence[str] | None) -> str:

@@ -14,7 +14,7 @@ from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.presets import PresetName
-from blackbox_explain.rules.invariance import apply, level_drawn, levels_up_to, signs
+from blackbox_explain.rules.invariance import apply, generators_for, level_drawn, levels_up_to, signs
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.geometry import HorizontalFlip, Rotation, Scale, Translation
 from blackbox_explain.rules.relations.relation import Relation
@@ -152,7 +152,7 @@ def seen_in_both(
 
 def _moved(relation: Relation, maps: Floats, amount: float, questions: Questions, row: int) -> Floats:
     """Transform maps (C, *spatial) with values in [0, 1] by what is drawn for a row of the samples."""
-    generator = questions.generator(row, relation.name)
+    generators = generators_for(questions, np.asarray([row]), relation)
     spec = InputSpec(maps.shape)
-    found = relation.transform(maps[None].astype(np.float32), np.asarray([amount]), spec, [generator])
+    found = relation.transform(maps[None].astype(np.float32), np.asarray([amount]), spec, generators)
     return found[0].astype(np.float64)

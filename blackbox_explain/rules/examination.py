@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.progress import Advance
-from blackbox_explain.rules.classification import ClassReport, recall_and_precision
-from blackbox_explain.rules.joint import JointRegion, joint_region, looks_at_most
+from blackbox_explain.rules.classification import ClassReport, classes_of
+from blackbox_explain.rules.family import check_enough
+from blackbox_explain.rules.joint import JointRegion, looks_at_most, search_region
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.search import MostInformative, search_relation, visits
-from blackbox_explain.rules.shortcut import Shortcuts, find_shortcuts
+from blackbox_explain.rules.shortcut import Shortcuts, looks, shortcuts_of
 
 __all__ = ["Examination", "examine"]
 
@@ -46,6 +47,8 @@ class Examination:
         Of all random draws.
     model_fingerprint, samples_fingerprint
         Of the model (empty if it has none) and of the images.
+    failed
+        Parts that could not be examined, and why.
     """
 
     relations: tuple[MostInformative, ...]
@@ -59,6 +62,7 @@ class Examination:
     seed: int
     model_fingerprint: str
     samples_fingerprint: str
+    failed: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON."""
@@ -70,6 +74,7 @@ class Examination:
             **{name: getattr(self, name) for name in ("images", "confidence", "queries", "seconds", "seed")},
             "model_fingerprint": self.model_fingerprint,
             "samples_fingerprint": self.samples_fingerprint,
+            "failed": [{"part": part, "error": error} for part, error in self.failed],
         }
 
 
@@ -82,6 +87,7 @@ def examine(
     whole_curve: bool = False,
     confidence: float = 0.95,
     begin: Begin = lambda _what, _most: lambda _images: None,
+    finished: Callable[[Examination], None] = lambda _so_far: None,
     **response: Any,
 ) -> Examination:
     """Learn every rule that the samples allow.
@@ -98,59 +104,88 @@ def examine(
         As in `most_informative`.
     begin
         Called when each part begins; for progress.
+    finished
+        Called after each part with all that was found so far; for saving it.
 
     Raises
     ------
     InputError
-        If a relation does not fit the images, there is nothing to do, or a setting is out of range.
+        If a relation does not fit the images, there is nothing to do, there are too few images for `max_error`, or a
+        setting is out of range.
     ModelError
-        If the model fails.
+        If the model fails in all parts; a part that fails alone is in `failed`.
     """
-    box, samples = questions.box, questions.samples
+    samples = questions.samples
     for relation in [*relations, *(joint or ())]:
         relation.check_spec(samples.spec)
     if not relations and joint is None and samples.labels is None and samples.regions is None:
         raise InputError("There is nothing to examine", hint="name relations, or give labels or boxes")
+    if relations:
+        check_enough(len(samples), max(len(one.levels) for one in relations), confidence, max_error)
     started, queries = time.perf_counter(), questions.queries
-    options: dict[str, Any] = {"confidence": confidence, "batch_size": questions.batch_size}
-    classes, shortcuts, region = None, None, None
-    if samples.labels is not None:
-        classes = recall_and_precision(box, samples, progress=begin("classes", len(samples)), **options)
-    found: list[MostInformative] = []
-    for relation in relations:
-        questions.advance = begin(relation.name, visits(relation) * len(samples))
-        found.append(
-            search_relation(
-                relation, questions, max_error=max_error, whole_curve=whole_curve, confidence=confidence, **response
-            )
-        )
-    if joint is not None:
-        name = " × ".join(one.name for one in joint)
-        region = joint_region(
-            *joint,
-            box,
-            samples,
-            max_error=max_error,
-            seed=questions.seed,
-            progress=begin(name, looks_at_most(*joint) * len(samples)),
-            **options,
-            **response,
-        )
-    if samples.regions is not None:
-        shortcuts = find_shortcuts(box, samples, progress=begin("shortcuts", 10 * len(samples)), **options)
-    asked = questions.queries - queries
-    asked += sum(one.queries for one in (classes, region, shortcuts) if one is not None)
-    fingerprint: Callable[[], str] | None = getattr(box, "fingerprint", None)
-    return Examination(
-        tuple(found),
-        region,
-        classes,
-        shortcuts,
+    found = Examination(
+        (),
+        None,
+        None,
+        None,
         len(samples),
         confidence,
-        asked,
-        time.perf_counter() - started,
+        0,
+        0.0,
         questions.seed,
-        str(fingerprint()) if fingerprint else "",
+        questions.model_fingerprint,
         samples.fingerprint,
     )
+    errors: list[BlackBoxExplainError] = []
+    for part in _parts(questions, relations, joint, max_error, whole_curve, confidence, response):
+        questions.advance = begin(part.name, part.most * len(samples))
+        try:
+            found = replace(found, **part.add(found))
+        except BlackBoxExplainError as error:
+            errors.append(error)
+            found = replace(found, failed=(*found.failed, (part.name, str(error))))
+        found = replace(found, queries=questions.queries - queries, seconds=time.perf_counter() - started)
+        finished(found)
+    if not (found.relations or found.joint or found.classes or found.shortcuts):
+        raise errors[0]
+    return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One thing to find out: its name, the most looks at all images that it takes, and what adds it to a report."""
+
+    name: str
+    most: int
+    add: Callable[[Examination], dict[str, Any]]
+
+
+def _parts(
+    questions: Questions,
+    relations: Sequence[Relation],
+    joint: tuple[Relation, Relation] | None,
+    max_error: float,
+    whole_curve: bool,
+    confidence: float,
+    response: dict[str, Any],
+) -> Iterator[_Part]:
+    samples = questions.samples
+    options: dict[str, Any] = {"max_error": max_error, "confidence": confidence, **response}
+    if samples.labels is not None:
+        # Together, because the worst classes are picked from them.
+        yield _Part(
+            "classes", 1, lambda _: {"classes": classes_of(questions, k=1, confidence=confidence, together=True)}
+        )
+
+    def search(relation: Relation) -> Callable[[Examination], dict[str, Any]]:
+        return lambda so_far: {
+            "relations": (*so_far.relations, search_relation(relation, questions, whole_curve=whole_curve, **options))
+        }
+
+    for relation in relations:
+        yield _Part(relation.name, visits(relation, whole_curve), search(relation))
+    if joint is not None:
+        name, most = " × ".join(one.name for one in joint), looks_at_most(*joint)
+        yield _Part(name, most, lambda _: {"joint": search_region(*joint, questions, **options)})
+    if samples.regions is not None:
+        yield _Part("shortcuts", looks(), lambda _: {"shortcuts": shortcuts_of(questions, confidence=confidence)})

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.faithfulness import Faithfulness, measured
+from blackbox_explain.rules.faithfulness import AT_A_TIME, Faithfulness, measured, percent
 from blackbox_explain.rules.invariance import Invariance, level_drawn, levels_up_to, signs
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome
 
-__all__ = ["Counterexample", "Family"]
+__all__ = ["Counterexample", "Family", "check_enough"]
 
 NEAREST = 10
 """Counterexamples that are kept."""
@@ -39,12 +40,32 @@ class Counterexample:
     amount: float
 
 
+def check_enough(n: int, looked_for: int, confidence: float, max_error: float) -> None:
+    """Raise `InputError` unless so many images could show that a rule is wrong for at most `max_error`.
+
+    With no error among n images the exact interval ends at 1 − t^(1/n), where t is the probability of missing above.
+    """
+    if not 0 < max_error < 1:
+        raise InputError("An error is a share", got=f"max_error={max_error}", expected="between 0 and 1")
+    if not 0 < confidence < 1:
+        raise InputError("A confidence is between 0 and 1", got=f"{confidence}", expected="such as 0.95")
+    tail = (1 - confidence) / (2 * looked_for)
+    least = math.ceil(math.log(tail) / math.log1p(-max_error))
+    if n < least:
+        feasible = math.ceil(1000 * (1 - tail ** (1 / n))) / 1000
+        raise InputError(
+            f"So few images cannot show that a rule is wrong for at most {percent(max_error)} % of all",
+            got=f"{n}",
+            expected=f"at least {least}" + (f", to tell {looked_for} rules apart" if looked_for > 1 else ""),
+            hint=f"a max_error of {feasible:g}" if feasible < 1 else "",
+        )
+
+
 class Family:
     """Rules of one family on the same images; an image that is transformed as before is not asked about again."""
 
     def __init__(self, questions: Questions, looked_for: int, confidence: float, max_error: float) -> None:
-        if not 0 < max_error < 1:
-            raise InputError("An error is a share", got=f"max_error={max_error}", expected="between 0 and 1")
+        check_enough(len(questions.samples), looked_for, confidence, max_error)
         self._questions = questions
         self._looked_for, self._confidence = looked_for, confidence
         self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
@@ -56,9 +77,11 @@ class Family:
         keys = [self._key(rule, int(row)) for row in rows]
         missing = np.asarray([row for row in rows if keys[row] not in self._known], dtype=np.int64)
         questions.advance(len(rows) - len(missing))
-        if len(missing):
-            found = rule.check(questions, missing)
-            for row, held, amount in zip(missing, found.held, found.amount, strict=True):
+        step = AT_A_TIME * questions.batch_size
+        for first in range(0, len(missing), step):
+            part = missing[first : first + step]
+            found = rule.check(questions, part)
+            for row, held, amount in zip(part, found.held, found.amount, strict=True):
                 self._known[keys[row]] = bool(held), float(amount)
         held, amount = (np.asarray(one) for one in zip(*(self._known[key] for key in keys), strict=True))
         whole = Outcome.always(held, amount)
@@ -79,7 +102,7 @@ class Family:
 
     def _key(self, rule: Invariance, row: int) -> tuple[Any, ...]:
         drawn = [
-            (relation, level_drawn(self._questions, row, relation, levels_up_to(relation, theta)))
-            for relation, theta in rule.parts
+            (relation, level_drawn(self._questions, row, relation, levels_up_to(relation, theta), place))
+            for place, (relation, theta) in enumerate(rule.parts)
         ]
-        return (row, rule.response, *drawn)
+        return (row, (rule.response, rule.tolerance), *drawn)

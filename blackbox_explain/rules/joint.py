@@ -17,7 +17,7 @@ from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.search import bisected, visits
 
-__all__ = ["JointRegion", "joint_region", "looks_at_most"]
+__all__ = ["JointRegion", "joint_region", "looks_at_most", "search_region"]
 
 STEPS = 8
 """Of the staircase, in either direction."""
@@ -91,31 +91,46 @@ def joint_region(
     box, samples, max_error, confidence, batch_size, seed, progress, **response
         As in `most_informative`; intervals are widened for the number of pairs of levels, 0 among them.
     """
-    both = (first, second)
-    sizes = [len(relation.levels) for relation in both]
-    pairs = (sizes[0] + 1) * (sizes[1] + 1) - 1
-    looked: dict[tuple[int, int], Faithfulness] = {}
     total = looks_at_most(first, second, steps) * len(samples)
     with progress_bar(total, f"{first.name} × {second.name}", None if callable(progress) else progress) as bar:
         questions = Questions(box, samples, seed, batch_size, advance=progress if callable(progress) else bar)
-        family = Family(questions, pairs, confidence, max_error)
+        options: dict[str, Any] = {"steps": steps, "max_error": max_error, "confidence": confidence}
+        return search_region(first, second, questions, **options, **response)
 
-        def holds(i: int, j: int) -> bool:
-            parts = [(one, float(one.levels[k - 1])) for one, k in zip(both, (i, j), strict=True) if k]
-            if parts and (i, j) not in looked:
-                looked[i, j] = family.error(Invariance(*parts[0], also=tuple(parts[1:]), **response))
-            return not parts or looked[i, j].high <= max_error
 
-        alone = bisected(lambda i: holds(i, 0), sizes[0]), bisected(lambda j: holds(0, j), sizes[1])
-        across, up = (_thinned(largest, steps) for largest in alone)
-        outline: dict[int, int] = {}
-        i, j = len(across) - 1, 0
-        while i >= 0 and j < len(up):
-            if holds(across[i], up[j]):
-                outline[across[i]] = up[j]
-                j += 1
-            else:
-                i -= 1
+def search_region(
+    first: Relation,
+    second: Relation,
+    questions: Questions,
+    *,
+    steps: int = STEPS,
+    max_error: float,
+    confidence: float,
+    **response: Any,
+) -> JointRegion:
+    """Do the work of `joint_region` with questions that several searches may share."""
+    both, before = (first, second), questions.queries
+    sizes = [len(relation.levels) for relation in both]
+    pairs = (sizes[0] + 1) * (sizes[1] + 1) - 1
+    looked: dict[tuple[int, int], Faithfulness] = {}
+    family = Family(questions, pairs, confidence, max_error)
+
+    def holds(i: int, j: int) -> bool:
+        parts = [(one, float(one.levels[k - 1])) for one, k in zip(both, (i, j), strict=True) if k]
+        if parts and (i, j) not in looked:
+            looked[i, j] = family.error(Invariance(*parts[0], also=tuple(parts[1:]), **response))
+        return not parts or looked[i, j].high <= max_error
+
+    alone = bisected(lambda i: holds(i, 0), sizes[0]), bisected(lambda j: holds(0, j), sizes[1])
+    across, up = (_thinned(largest, steps) for largest in alone)
+    outline: dict[int, int] = {}
+    i, j = len(across) - 1, 0
+    while i >= 0 and j < len(up):
+        if holds(across[i], up[j]):
+            outline[across[i]] = up[j]
+            j += 1
+        else:
+            i -= 1
 
     def thetas(pair: tuple[int, int]) -> tuple[float, float]:
         one, two = (float(relation.levels[k - 1]) if k else 0.0 for relation, k in zip(both, pair, strict=True))
@@ -127,8 +142,8 @@ def joint_region(
         tuple(thetas(pair) for pair in looked),
         tuple(looked.values()),
         max_error,
-        questions.queries,
-        (pairs + 1) * len(samples),
+        questions.queries - before,
+        (pairs + 1) * len(questions.samples),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.errors import InputError
 from blackbox_explain.gradients import ask
+from blackbox_explain.rules.faithfulness import percent
 from blackbox_explain.rules.family import Counterexample
 from blackbox_explain.rules.invariance import apply
 from blackbox_explain.rules.joint import JointRegion
@@ -27,7 +28,7 @@ SHOWN = 6
 
 
 def curve_figure(found: MostInformative) -> Figure:
-    """Draw the error of a rule against its θ, with the band that holds at every θ at once."""
+    """Draw the error of a rule against its θ, with a band that holds at every θ at once if the error grows with θ."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(6.4, 3.8), layout="constrained", facecolor="white")
@@ -36,10 +37,14 @@ def curve_figure(found: MostInformative) -> Figure:
     low, error, high = (
         100 * np.asarray([0.0, *(getattr(one, name) for _, one in found.curve)]) for name in ("low", "error", "high")
     )
-    axes.fill_between(theta, low, high, color="C0", alpha=0.2, linewidth=0, label="interval")
+    # Between two levels the error is that of neither: not below the lower one's, nor above the upper one's.
+    steps = np.repeat(theta, 2)[1:-1]
+    axes.fill_between(
+        steps, np.repeat(low[:-1], 2), np.repeat(high[1:], 2), color="C0", alpha=0.2, linewidth=0, label="interval"
+    )
     axes.plot(theta[1:], error[1:], "o-", color="C0", markersize=4, label="wrong")
     axes.axhline(
-        100 * found.max_error, color="0.4", linestyle="--", linewidth=1, label=f"allowed, {found.max_error:.0%}"
+        100 * found.max_error, color="0.4", linestyle="--", linewidth=1, label=f"allowed, {percent(found.max_error)} %"
     )
     if found.theta:
         axes.axvline(found.theta, color="C3", linewidth=1, label=f"θ = {found.theta:g}{found.relation.unit}")
@@ -66,7 +71,7 @@ def region_figure(found: JointRegion) -> Figure:
         across.append(across[-1])
         up.append(0.0)
         axes.fill([*across, 0.0], [*up, 0.0], color="C0", alpha=0.2, linewidth=0)
-        axes.plot(across, up, color="C0", label=f"wrong for at most {found.max_error:.0%}")
+        axes.plot(across, up, color="C0", label=f"wrong for at most {percent(found.max_error)} %")
     for one, pair in zip(found.looked_at, found.pairs, strict=True):
         good = one.high <= found.max_error
         axes.plot(*pair, "o" if good else "x", color="C0" if good else "C3", markersize=5, clip_on=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class Questions:
     _drawn: dict[tuple[int, str, int], Rows] = field(default_factory=dict[tuple[int, str, int], Rows])
 
     def __post_init__(self) -> None:
+        if self.seed != int(self.seed) or self.seed < 0:
+            raise InputError("This is no seed", got=f"seed={self.seed}", expected="a whole number of at least 0")
         if self.batch_size < 1:
             raise InputError("A batch holds at least one image", got=f"batch_size={self.batch_size}")
         if self.samples.spec.shape != self.box.spec.shape or self.samples.spec.bounds != self.box.spec.bounds:
@@ -64,6 +67,12 @@ class Questions:
                 got=f"{self.samples.spec.shape} in {self.samples.spec.bounds}",
                 expected=f"{self.box.spec.shape} in {self.box.spec.bounds}",
             )
+
+    @cached_property
+    def model_fingerprint(self) -> str:
+        """Of the model, asked once; empty if it has none."""
+        fingerprint: Callable[[], str] | None = getattr(self.box, "fingerprint", None)
+        return str(fingerprint()) if fingerprint else ""
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """Return the random numbers of one image for one purpose, the same at every call."""
@@ -78,6 +87,8 @@ class Questions:
 
     def original(self, rows: Rows) -> Scores:
         """Return the scores (n, K) of untouched images, asked once."""
+        if not len(rows):
+            return np.zeros((0, len(next(iter(self._scores.values()), ()))))
         missing = np.asarray([row for row in rows if int(row) not in self._scores], dtype=np.int64)
         if len(missing):
             found = self.ask(missing, self.samples.batch)
@@ -86,7 +97,7 @@ class Questions:
 
     def top(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the top class (n,) of untouched images."""
-        return self.original(rows).argmax(axis=1)
+        return self.original(rows).argmax(axis=1) if len(rows) else np.zeros(0, dtype=np.int64)
 
     def ask(self, rows: Rows, images_of: Callable[[Rows], np.ndarray[Any, Any]]) -> Scores:
         """Return the scores (n, K) of the images that a function makes of rows.

@@ -60,16 +60,17 @@ class MostInformative:
     dense_queries: int
 
     @property
-    def informativeness(self) -> float:
-        """−R(Q) = θ; larger says more."""
-        return self.theta
-
-    @property
     def sentence(self) -> str:
         """The result in one English sentence, without a full stop."""
         if self.theta:
             return self.chosen.sentence
-        return f"no {self.relation.name} is small enough: {self.chosen.sentence}"
+        return f"{self.refusal}: {self.chosen.sentence}"
+
+    @property
+    def refusal(self) -> str:
+        """What to say where no θ is small enough."""
+        name = self.relation.name.replace("-", " ")
+        return f"no {name} is small enough" if len(self.relation.levels) > 1 else f"{name} is too much"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON."""
@@ -105,8 +106,9 @@ def most_informative(
 ) -> MostInformative:
     """Find the largest θ whose rule stays below a level of error: Q3 with R = −θ (section 3.1).
 
-    The error grows with θ, so the levels are halved until two neighbours are left.  An image keeps the transformation
-    drawn for it as long as θ allows it, and is then not asked about again.
+    The error is taken to grow with θ, so the levels are halved until two neighbours are left; where it does not (hues
+    that turn all the way round), the rule found is still a valid one, but a larger θ may be too.  An image keeps the
+    transformation drawn for it as long as θ allows it, and is then not asked about again.
 
     Parameters
     ----------
@@ -139,7 +141,8 @@ def most_informative(
     InputError
         If the samples do not fit, or no number of errors among so few images could stay below `max_error`.
     """
-    with progress_bar(visits(relation) * len(samples), relation.name, None if callable(progress) else progress) as bar:
+    most = visits(relation, whole_curve) * len(samples)
+    with progress_bar(most, relation.name, None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
         questions = Questions(box, samples, seed, batch_size, advance=advance)
         return search_relation(
@@ -147,9 +150,10 @@ def most_informative(
         )
 
 
-def visits(relation: Relation) -> int:
+def visits(relation: Relation, whole_curve: bool = False) -> int:
     """Return how many rules, and looks at all the untouched images, a search takes at most."""
-    return math.ceil(math.log2(len(relation.levels) + 1)) + 2
+    levels = len(relation.levels)
+    return levels + 1 if whole_curve else math.ceil(math.log2(levels + 1)) + 2
 
 
 def bisected(holds: Callable[[int], bool], count: int) -> int:

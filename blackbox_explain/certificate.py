@@ -39,8 +39,8 @@ class RowCertificate:
         As in the result.
     stated, found
         Name to number: what the result says, and what is found now.  The names are ``score_original``,
-        ``score_perturbed``, ``score_masked``, ``score_region``, ``area`` and ``suppression``, as in `Explanation`; NaN
-        where the number cannot be recomputed.
+        ``score_perturbed``, ``score_masked``, ``score_region``, ``suppression``, ``area`` and ``objective``, as in
+        `Explanation`; NaN where the number cannot be recomputed.
     elsewhere
         Suppression under perturbations that the mask was not learned with, by name.
     jitter

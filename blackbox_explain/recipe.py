@@ -26,6 +26,7 @@ NUMBERS = {
     "score_perturbed": "the score of the fully perturbed image",
     "suppression": "the suppression",
     "area": "the area",
+    "objective": "the objective",
 }
 """Of an `Explanation`, with what they are called."""
 
@@ -49,6 +50,8 @@ class Recipe:
     ----------
     settings, preset, game, seed
         As in `explain`.
+    regularizer
+        What made the masks small and smooth.
     perturbation
         None where the result does not hold what it needs: a perturbation of the user's own.
     """
@@ -56,6 +59,7 @@ class Recipe:
     settings: Settings
     preset: PresetName
     game: Game
+    regularizer: Regularizer
     perturbation: Perturbation | None
     seed: int
 
@@ -74,13 +78,13 @@ class Recipe:
             own = {name: _tuples(value) for name, value in settings.items() if name in names}
             preset, game, seed = settings["preset"], settings["game"], int(settings["seed"])
             kept = settings_for(preset, own)
-            Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, game)
+            regularizer = Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, game)
             kind, made = KINDS.get(settings["perturbation"]), None
             if kind is not None:
                 made = kind(**{name: _tuples(value) for name, value in settings["perturbation_settings"].items()})
             elif result.reference is not None:
                 made = Reference(result.reference)
-            return cls(kept, preset, game, made, seed)
+            return cls(kept, preset, game, regularizer, made, seed)
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
             raise ResultError("The settings of this result cannot be read", got=got.removesuffix(".")) from error
@@ -106,7 +110,7 @@ class Recipe:
 def check_arrays(result: Explanation) -> None:
     """Raise `ResultError` unless the arrays of a result fit each other."""
     count, images = len(result.target), result.images
-    expected: dict[str, tuple[int, ...]] = dict.fromkeys((*NUMBERS, "objective"), (count,))
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(NUMBERS, (count,))
     expected |= {"images": (count, *images.shape[1:]), "masked_images": images.shape}
     expected |= {"saliency": (count, *images.shape[2:]), "mask": (count, *result.mask.shape[1:])}
     if result.reference is not None:

@@ -110,6 +110,36 @@ def test_what_is_measured_is_what_it_is_called(result: bx.Explanation) -> None:
     assert row.elsewhere["constant"] == pytest.approx((before - after) / (before - fully), abs=1e-6)
 
 
+@pytest.mark.parametrize("game", ["deletion", "preservation"])
+@pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
+def test_the_objective_is_that_of_mask_and_masked_score(game: Any, preset: Any) -> None:
+    box = known()
+    made = bx.explain(box, box.image(), 0, game=game, preset=preset, steps=5, area_weight=0.02, progress=False)
+    how = Recipe.of(made)
+    sign = 1 if game == "deletion" else -1
+    expected = float(how.regularizer(made.mask)[0][0]) + sign * made.score_masked[0]
+    assert how.regularizer.area_weight == 0.02
+    row = certify(made, box, progress=False).rows[0]
+    assert row.found["objective"] == pytest.approx(expected, abs=1e-6)
+    assert row.found["objective"] == pytest.approx(made.objective[0], abs=1e-5)
+    # The weights that the mask was learned with are a part of what is claimed.
+    lighter = dataclasses.replace(made, settings={**made.settings, "area_weight": 0.01})
+    assert broken(certify(lighter, box, progress=False)) == ["the objective is as stated"]
+
+
+def test_a_suppression_of_a_score_that_hardly_falls_cannot_be_known() -> None:
+    flat = Scores(lambda images: np.stack([0.5 + 1e-5 * images[:, 0, 0, 0], 0 * images[:, 0, 0, 0]], 1))
+    image = np.random.default_rng(0).random((1, 1, 16, 16))
+    made = bx.explain(flat, image, 0, perturbation=bx.Constant(), progress=False, queries=150)
+    claim = "the suppression is as stated"
+    for stated in (made.suppression, made.suppression + 0.9, made.suppression * np.nan):
+        found = certify(dataclasses.replace(made, suppression=stated), flat, progress=False)
+        check = next(one for one in found.rows[0].checks if one.claim == claim)
+        assert (check.held, check.reason[:19]) == (None, "the score falls by ")
+    exact = certify(dataclasses.replace(made, suppression=made.suppression + 0.9), flat, tolerance=0.0, progress=False)
+    assert claim in broken(exact)
+
+
 def test_masks_of_other_seeds_are_alike(result: bx.Explanation) -> None:
     done = []
     found = certify(result, known(), seeds=2, progress=done.append)
@@ -213,6 +243,7 @@ def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
         ("score_perturbed", "the score of the fully perturbed image is as stated"),
         ("suppression", "the suppression is as stated"),
         ("area", "the area is as stated"),
+        ("objective", "the objective is as stated"),
     ],
 )
 @pytest.mark.parametrize("wrong", [0.01, np.nan])

@@ -23,12 +23,10 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain.testing import CHECKS, Case, check_black_box
+from blackbox_explain.testing import CHECKS, SCORE_CHECKS, Case, check_black_box
 from tests.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, case_of
 
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
-
-OF_GRADIENTS = ("check_gradient_form", "check_gradient_linear", "check_gradient_differences")
 
 
 def backend(name: str) -> Any:
@@ -140,7 +138,7 @@ def test_models_with_gradients(name: str, check: Callable[[Case], None]) -> None
     check(case_named("gradient", name))
 
 
-@pytest.mark.parametrize("check", [one for one in CHECKS if one.__name__ not in OF_GRADIENTS])
+@pytest.mark.parametrize("check", SCORE_CHECKS)
 @pytest.mark.parametrize("name", SCORES_ONLY)
 def test_models_with_scores_only(name: str, check: Callable[[Case], None]) -> None:
     check(case_named("scores", name))

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import BlackBox, InputSpec
-from blackbox_explain.errors import ImageError, InputError, ModelError, OutOfMemoryError, ResultError
+from blackbox_explain.errors import (
+    ImageError,
+    InputError,
+    ModelError,
+    OutOfMemoryError,
+    ResultError,
+    UnreachableError,
+)
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.images import Fit, load_image
@@ -95,6 +102,10 @@ class Photos:
         images = np.stack([image for _, image in loaded])
         try:
             result = explain(self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options)
+        except UnreachableError as error:
+            # Not about any photo: it is not asked again for each.
+            yield from (PhotoResult(path, error=str(error)) for path, _ in loaded)
+            return
         except (ModelError, OutOfMemoryError) as error:
             if len(loaded) == 1:
                 yield PhotoResult(loaded[0][0], error=str(error))

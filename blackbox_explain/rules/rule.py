@@ -84,8 +84,8 @@ class All(Rule):
 
     @property
     def sentence(self) -> str:
-        """The statements, joined."""
-        return ", and ".join(rule.sentence for rule in self.rules)
+        """The statements, joined; those that are made of others stand in brackets."""
+        return ", and ".join(_one(rule) for rule in self.rules)
 
     def check(self, questions: Questions, rows: Rows) -> Outcome:
         """Held where all that apply have held; the amount is the largest."""
@@ -104,8 +104,8 @@ class Some(Rule):
 
     @property
     def sentence(self) -> str:
-        """The statements, joined."""
-        return ", or ".join(rule.sentence for rule in self.rules)
+        """The statements, joined; those that are made of others stand in brackets."""
+        return ", or ".join(_one(rule) for rule in self.rules)
 
     def check(self, questions: Questions, rows: Rows) -> Outcome:
         """Held where one that applies has held; the amount is the smallest."""
@@ -114,6 +114,11 @@ class Some(Rule):
         held = np.stack([one.held for one in each]) & applies
         amount = np.where(applies, np.stack([one.amount for one in each]), np.inf)
         return Outcome(np.asarray(held.any(axis=0)), amount.min(axis=0), np.asarray(applies.any(axis=0)))
+
+
+def _one(rule: Rule) -> str:
+    """Return the statement of a rule so that it can be told where it ends."""
+    return f"({rule.sentence})" if isinstance(rule, (All, Some, Restricted)) else rule.sentence
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class Restricted(Rule):
 
     @property
     def sentence(self) -> str:
-        """The statement, with what it is about."""
+        """The statement, with what all of it is about."""
         words = "of true class" if self.subset.by == "label" else "with the top class"
         name = self.subset.name or f"images {words} " + ", ".join(str(one) for one in self.subset.classes)
         return f"for {name}: {self.rule.sentence}"

@@ -12,13 +12,34 @@ from blackbox_explain.errors import InputError
 __all__ = ["Saved", "from_dict"]
 
 
+PACKAGE = __name__.partition(".")[0]
+
+
 class Saved:
-    """A frozen dataclass that is saved by its name and fields."""
+    """A frozen dataclass that is saved by its name and fields.
+
+    A class of one's own may be called like another of one's own, of which the later counts, as when a notebook's cell
+    is run again.
+
+    Raises
+    ------
+    InputError
+        When a class is defined that has the name of one of this package's: what was saved by that name could no longer
+        be told from it.
+    """
 
     kinds: ClassVar[dict[str, type[Any]]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        known = Saved.kinds.get(cls.__name__)
+        # A class that is made twice, as a reload or slots=True does, has the same place.
+        if known is not None and known.__module__.partition(".")[0] == PACKAGE and _place(known) != _place(cls):
+            raise InputError(
+                "A rule or relation is saved by the name of its class, and this one is taken",
+                got=f"class {cls.__name__} in {cls.__module__}",
+                expected=f"another name than that of {known.__module__}.{known.__qualname__}",
+            )
         Saved.kinds[cls.__name__] = cls
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,6 +61,10 @@ def from_dict(saved: dict[str, Any]) -> Any:
         return kind(**{name: _restored(value) for name, value in saved.items() if name != "kind"})
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError("This describes no rule", got=f"{str(saved)[:80]}: {error}") from error
+
+
+def _place(kind: type[Any]) -> tuple[str, str]:
+    return kind.__module__, kind.__qualname__
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.equivariance import Equivariance, moved_mask, seen_in_both
 from blackbox_explain.rules.faithfulness import faithfulness
+from blackbox_explain.rules.invariance import apply
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, HorizontalFlip, Rotation, Scale, Translation
 from blackbox_explain.rules.samples import Samples
@@ -133,8 +134,7 @@ def test_a_mask_moves_exactly_as_its_image_does() -> None:
     images = np.random.default_rng(1).random((3, 1, SIZE, SIZE)).astype(np.float32)
     questions = Questions(box, Samples.of(images, box.spec))
     for relation, amount in ((Translation(), 20), (Rotation(), -30), (HorizontalFlip(), 1)):
-        generators = [questions.generator(row, relation.name) for row in range(3)]
-        moved = relation.transform(images, np.full(3, float(amount)), box.spec, generators)
+        moved = apply(relation, images, [amount] * 3, questions, np.arange(3))
         for row in range(3):
             mask = moved_mask(relation, images[row, 0], amount, questions, row)
             assert np.allclose(mask, moved[row, 0], atol=1e-6)

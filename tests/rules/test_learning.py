@@ -26,6 +26,7 @@ from blackbox_explain.rules.relations import Rotation
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome, Rule, Subset
 from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.saved import Saved
 from blackbox_explain.rules.search import most_informative, visits
 from blackbox_explain.rules.trials import Trials
 from tests.toys import Scores
@@ -261,6 +262,41 @@ def test_rules_compose() -> None:
     assert none.n == 0
     assert np.isnan(none.error)
     assert none.sentence.endswith("it speaks of none of these images")
+
+
+def test_sentences_of_rules_made_of_rules_tell_what_belongs_together() -> None:
+    a, b, c = FirstPixel(0.5), FirstPixel(0.8), Tossed(1)
+    cats = Subset((1,), name="cats")
+    made = {
+        (a.where(cats) & b).sentence: "(for cats: the first pixel is below 0.5), and the first pixel is below 0.8",
+        (a & b).where(cats).sentence: "for cats: the first pixel is below 0.5, and the first pixel is below 0.8",
+        (
+            (a | b) & c
+        ).sentence: "(the first pixel is below 0.5, or the first pixel is below 0.8), and coin 1 shows heads",
+        (
+            a | (b & c)
+        ).sentence: "the first pixel is below 0.5, or (the first pixel is below 0.8, and coin 1 shows heads)",
+    }
+    assert len(made) == 4
+    for said, expected in made.items():
+        assert said == expected
+    assert (a | b.where(cats)).sentence != (a | b).where(cats).sentence
+
+
+def test_a_class_of_ones_own_never_takes_the_name_of_one_of_the_package() -> None:
+    before = dict(Saved.kinds)
+    with pytest.raises(InputError, match=r"class Rotation in tests\.rules\.test_learning; expected another name"):
+
+        class Rotation(Relation):  # pyright: ignore[reportUnusedClass]
+            name: ClassVar[str] = "other"
+
+    assert Saved.kinds == before
+    try:
+        first = type("Mine", (Tossed,), {"__module__": __name__})
+        again = type("Mine", (Tossed,), {"__module__": __name__})
+        assert Saved.kinds["Mine"] is again is not first
+    finally:
+        Saved.kinds.pop("Mine", None)
 
 
 def test_a_saved_rule_is_checked_again(tmp_path: Path) -> None:

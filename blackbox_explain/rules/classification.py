@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance, progress_bar
+from blackbox_explain.rules.faithfulness import check_options
 from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.rule import Booleans, Floats, Outcome, Rule
 from blackbox_explain.rules.samples import Samples
@@ -233,7 +236,7 @@ def recall_and_precision(
     Raises
     ------
     InputError
-        If there are no labels, or labels or k do not fit the scores.
+        If there are no labels, labels or k do not fit the scores, or the confidence is out of range.
     ModelError
         If the model fails.
     """
@@ -244,6 +247,7 @@ def recall_and_precision(
 
 def classes_of(questions: Questions, *, k: int, confidence: float, together: bool) -> ClassReport:
     """Do the work of `recall_and_precision` with questions that others may share."""
+    check_options(confidence)
     samples, before = questions.samples, questions.queries
     labels = samples.require_labels("Recall and precision")
     scores = questions.original(np.arange(len(samples)))
@@ -261,8 +265,21 @@ def classes_of(questions: Questions, *, k: int, confidence: float, together: boo
 
 
 def short_name(index: int, class_names: Sequence[str] | None) -> str:
-    """Return the first of the names of a class, or its number where it has none."""
-    return class_names[index].split(",")[0] if class_names and index < len(class_names) else f"class {index}"
+    """Return the first of the names of a class, with its number where another class shares it or it has none."""
+    if not class_names or index >= len(class_names):
+        return f"class {index}"
+    name = _first(class_names[index])
+    return f"{name} ({index})" if name in _shared(tuple(class_names)) else name
+
+
+def _first(names: str) -> str:
+    return names.split(",")[0].strip()
+
+
+@lru_cache(maxsize=4)
+def _shared(class_names: tuple[str, ...]) -> frozenset[str]:
+    """Return the first names that several classes have."""
+    return frozenset(name for name, count in Counter(map(_first, class_names)).items() if count > 1)
 
 
 def _check_labels(labels: Rows, scores: Scores, k: int) -> None:

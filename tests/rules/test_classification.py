@@ -9,7 +9,13 @@ import pytest
 
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, TargetError
-from blackbox_explain.rules.classification import Classification, class_rules, recall_and_precision
+from blackbox_explain.rules.classification import (
+    Classification,
+    class_rules,
+    classes_of,
+    recall_and_precision,
+    short_name,
+)
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.rule import Outcome, Rule
 from blackbox_explain.rules.samples import Samples
@@ -120,6 +126,26 @@ def test_a_class_that_is_never_said_has_no_precision() -> None:
     assert flute.precision.to_dict()["share"] is None
     assert flute.precision.text == "no images"
     assert flute.sentence == "flute: recall 0 % of 1 (0–97.5 %, not enough images), precision no images"
+
+
+def test_two_classes_of_one_name_are_told_apart_by_their_numbers() -> None:
+    names = ("crane", "flute, transverse flute", "crane, lifting gear")
+    assert [short_name(index, names) for index in range(4)] == ["crane (0)", "flute", "crane (2)", "class 3"]
+    samples = told(SCORES, LABELS, names)[1]
+    assert (
+        class_rules(samples)[0].sentence == "the top class is crane (0) for every image of crane (0) and for no other"
+    )
+    box, samples, _ = told(SCORES, LABELS, names)
+    assert {row[0] for row in recall_and_precision(box, samples).rows()} == {"crane (0)", "flute", "crane (2)"}
+
+
+def test_a_confidence_is_checked_before_the_model_is_asked() -> None:
+    box, samples, questions = told(SCORES, LABELS)
+    with pytest.raises(InputError, match="confidence=95"):
+        recall_and_precision(box, samples, confidence=95)
+    with pytest.raises(InputError, match="confidence=-1"):
+        classes_of(questions, k=1, confidence=-1, together=True)
+    assert questions.queries == 0
 
 
 def test_rows_are_the_worst_recalled_first_and_may_leave_out_classes_that_no_image_is_of() -> None:

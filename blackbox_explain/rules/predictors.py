@@ -11,11 +11,12 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_images
 from blackbox_explain.errors import InputError
-from blackbox_explain.explain import explain
+from blackbox_explain.explain import check_call, explain
+from blackbox_explain.explanation import finite
 from blackbox_explain.methods import gradient
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.deletion import Booleans, Substitute, deleted, largest, smooth_field
-from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.faithfulness import Faithfulness, check_options, faithfulness
 from blackbox_explain.rules.intervals import clopper_pearson
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.region import RegionDecides
@@ -42,7 +43,11 @@ class Predictor:
     low, high
         Clopper–Pearson interval of the error.
     correlation
-        Rank correlation of what it says and what the score loses, the mean over the images; NaN for a constant map.
+        Rank correlation of what it says and what the score loses, the mean over the images of which there is one; NaN
+        if there is none.
+    uncorrelated
+        Images that `correlation` leaves out: what the map says of all deletions, or what the score loses by them, is
+        the same.
     region
         How often its own region does not decide; None if that was not asked.
     """
@@ -53,6 +58,7 @@ class Predictor:
     low: float
     high: float
     correlation: float
+    uncorrelated: int = 0
     region: Faithfulness | None = None
 
     @property
@@ -94,7 +100,11 @@ class Predictors:
         ]
         for one in self.rows:
             interval = f"{one.low:.1%} to {one.high:.1%}"
-            lines.append(f"{one.name[:19]:<20}{one.error:7.1%}{interval:>18}{one.correlation:11.2f}")
+            rank = "–" if np.isnan(one.correlation) else f"{one.correlation:.2f}"
+            lines.append(f"{one.name[:19]:<20}{one.error:7.1%}{interval:>18}{rank:>11}")
+        for one in self.rows:
+            if 0 < one.uncorrelated < self.images:
+                lines.append(f"rank corr. of {one.name[:19]} without {one.uncorrelated} of {images}: nothing varies")
         asked = [(one.name, one.region) for one in self.rows if one.region is not None and one.region.n]
         if asked:
             lines += [
@@ -106,20 +116,13 @@ class Predictors:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
+        """Return everything, for JSON; numbers that are not finite become None."""
         rows = [
-            {
-                **vars(one),
-                "error": one.error,
-                "correlation": None if np.isnan(one.correlation) else one.correlation,
-                "region": None if one.region is None else one.region.to_dict(),
-            }
+            {**vars(one), "error": one.error, "region": None if one.region is None else one.region.to_dict()}
             for one in self.rows
         ]
-        return {
-            "rows": rows,
-            **{name: getattr(self, name) for name in ("images", "by", "area", "margin", "confidence")},
-        }
+        shared = {name: getattr(self, name) for name in ("images", "by", "area", "margin", "confidence")}
+        return finite({"rows": rows, **shared})
 
 
 def compare_predictors(
@@ -179,6 +182,8 @@ def compare_predictors(
     InputError
         If maps or settings do not fit.
     """
+    check_call(box, batch_size, seed)
+    check_options(confidence)
     host = check_images(images, box.spec)
     check_choice("substitute for deleted pixels", by, get_args(Substitute))
     size = round(area * int(np.prod(box.spec.spatial)))
@@ -273,7 +278,9 @@ def _predictor(name: str, said: Floats, lost: Floats, coins: Booleans, margin: f
     """Compare what was said and what was lost, (N · 2 · pairs,) each, the deletions of a pair side by side."""
     images, pairs = coins.shape
     shape = (images, pairs, 2)
-    by_map, true = (np.diff(one.reshape(shape))[..., 0] for one in (said, lost))
+    # Scores may be infinite; pairs that both are do not differ.
+    with np.errstate(invalid="ignore"):
+        by_map, true = (np.diff(one.reshape(shape))[..., 0] for one in (said, lost))
     first = np.where(by_map == 0, coins, by_map > 0)
     tells = (true != 0) & (np.abs(true) >= margin)
     errors, n = int((first != (true > 0))[tells].sum()), int(tells.sum())
@@ -282,12 +289,14 @@ def _predictor(name: str, said: Floats, lost: Floats, coins: Booleans, margin: f
             "No pair of deletions differs in what it does to the score", got=f"{images * pairs} pairs within {margin:g}"
         )
     ranks = [_rank_correlation(a, b) for a, b in zip(said.reshape(images, -1), lost.reshape(images, -1), strict=True)]
-    return Predictor(name, errors, n, *clopper_pearson(errors, n, confidence), float(np.mean(ranks)))
+    known = [rank for rank in ranks if not np.isnan(rank)]
+    mean = float(np.mean(known)) if known else float("nan")
+    return Predictor(name, errors, n, *clopper_pearson(errors, n, confidence), mean, images - len(known))
 
 
 def _rank_correlation(first: Floats, second: Floats) -> float:
     """Return Spearman's rank correlation, equal values sharing their mean rank; NaN if either is constant."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    if any(one.min() == one.max() for one in (first, second)):
         return float("nan")
     return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 

@@ -49,7 +49,41 @@ def test_gradient_times_input_is_never_wrong_about_a_linear_model_and_deletion_t
     assert guess.name == "constant"
     assert guess.low < 0.5 < guess.high
     assert np.isnan(guess.correlation)
+    assert (best.uncorrelated, guess.uncorrelated) == (0, 2)
+    assert next(line for line in found.summary().splitlines() if line.startswith("constant ")).endswith(" –")
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["rows"][1]["correlation"] is None
+
+
+def test_one_image_whose_map_says_nothing_leaves_the_correlation_of_the_others() -> None:
+    box, images = linear()
+    good = gradient_times_input(box, images, 0).sum(axis=1)
+    good[1] = 1
+    options = {"by": "zero", "area": 0.3, "pairs": 50, "margin": 0.0, "times": 0, "progress": False}
+    found = compare_predictors(box, images, 0, {"S2": good}, **options)  # type: ignore[arg-type]
+    assert found.rows[0].correlation == pytest.approx(1.0)
+    assert found.rows[0].uncorrelated == 1
+    assert "rank corr. of S2 without 1 of 2 images: nothing varies" in found.summary()
+
+
+def test_scores_without_end_are_compared_and_no_number_in_json() -> None:
+    def scores(images: np.ndarray) -> np.ndarray:
+        value = images.mean(axis=(1, 2, 3))
+        return np.stack([np.where(value > 0.3, value, -np.inf), 0 * value], axis=1)
+
+    images = np.random.default_rng(1).random((2, *SHAPE)).astype(np.float32)
+    maps = {"mass": images.sum(axis=1)}
+    box = Scores(scores, SHAPE)
+    options = {"by": "zero", "area": 0.4, "pairs": 30, "margin": 0.0, "times": 0, "progress": False}
+    found = compare_predictors(box, images, 0, maps, **options)  # type: ignore[arg-type]
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.rows[0].correlation > 0.5
+
+
+@pytest.mark.parametrize("options", [{"confidence": 95}, {"seed": -1}, {"batch_size": 0}])
+def test_settings_are_checked_before_the_model_is_asked(options: dict[str, int]) -> None:
+    box, images = linear()
+    with pytest.raises(InputError, match=f"{next(iter(options))}="):
+        compare_predictors(box, images, 0, progress=False, **options)  # type: ignore[arg-type]
 
 
 def test_where_a_model_saturates_the_learned_mask_tells_more_than_the_gradient() -> None:

@@ -9,7 +9,7 @@ from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson
 from blackbox_explain.rules.invariance import Invariance
 from blackbox_explain.rules.joint import JointRegion, joint_region
 from blackbox_explain.rules.learning import Learned, learn
-from blackbox_explain.rules.local import Taylor
+from blackbox_explain.rules.local import Taylor, taylor_maps
 from blackbox_explain.rules.objects import ObjectDecides
 from blackbox_explain.rules.predictors import Predictors, compare_predictors
 from blackbox_explain.rules.questions import Questions
@@ -89,4 +89,5 @@ __all__ = [
     "mask_trials",
     "most_informative",
     "recall_and_precision",
+    "taylor_maps",
 ]

@@ -7,16 +7,19 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError
+from blackbox_explain.explain import check_call
 from blackbox_explain.gradients import ask_gradient, require_gradient
 from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.questions import Questions, Rows, Scores
+from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome, Rule
+from blackbox_explain.rules.samples import Samples, as_samples
 from blackbox_explain.rules.trials import distinct
 
-__all__ = ["Explained", "Taylor", "explained_classes", "explained_words"]
+__all__ = ["Explained", "Taylor", "explained_classes", "explained_words", "taylor_maps"]
 
 Explained = Literal["top", "label"]
 """Whose score a local rule speaks of: each image's top class, or the one that the samples are labelled with."""
@@ -30,7 +33,7 @@ class Taylor(Rule):
 
     "Near" is stated: x ~θ x0 is any relation of at most θ, drawn as for `Invariance`, of which this is the next better
     rule (with S1 = 0 they are the same).  With ``Deletion(by="zero")`` the neighbours are x0 ⊙ m, and the rule is that
-    of S2 = ∇f(x0) ⊙ x0: f(x0 ⊙ m) = f(x0) − ⟨S2, 1 − m⟩.
+    of S2 = ∇f(x0) ⊙ x0: f(x0 ⊙ m) = f(x0) − ⟨S2, 1 − m⟩.  `taylor_maps` returns both.
 
     Each row of the samples is one x0 with one neighbour; `Trials` gives an image many.  The black box is asked for one
     gradient for each different image of a batch.
@@ -81,7 +84,7 @@ class Taylor(Rule):
         images = questions.samples.batch(rows)
         moved = Invariance(self.relation, self.theta).transformed(questions, rows)
         first, which = distinct(images, rows)
-        slopes, before, classes = self._gradients(questions, first)
+        slopes, before, classes = _gradients(self.explained, questions, first)
         axes = tuple(range(1, images.ndim))
         # Differences in double precision: what is summed up is small and of either sign.
         change = moved.astype(np.float64) - images
@@ -89,18 +92,63 @@ class Taylor(Rule):
         after = questions.ask(np.arange(len(moved)), lambda some: moved[some])
         return said, after[np.arange(len(rows)), classes[which]]
 
-    def _gradients(
-        self, questions: Questions, rows: Rows
-    ) -> tuple[Floats, Floats, np.ndarray[Any, np.dtype[np.int64]]]:
-        """Return S1 (m, *shape), f(x0) (m,) and the classes explained (m,) of some images."""
-        box = require_gradient(questions.box)
-        classes = explained_classes(self.explained, questions, rows)
-        before = questions.original(rows)
-        weights = np.eye(before.shape[1], dtype=np.float32)[classes]
-        native = getattr(box, "native", np.asarray)
-        _, slopes = ask_gradient(box, native(questions.samples.batch(rows)), native(weights))
-        questions.queries += len(rows)
-        return to_numpy(slopes).astype(np.float64), before[np.arange(len(rows)), classes], classes
+
+def taylor_maps(
+    box: BlackBox, samples: Samples | Array, explained: Explained = "top", *, batch_size: int = BATCH
+) -> tuple[Floats, Floats]:
+    """Return S1(x0) = ∇f(x0) and S2(x0) = ∇f(x0) ⊙ x0 of eq. 2, the maps whose rule `Taylor` measures.
+
+    S1 says what any small change does, f(x) ≈ f(x0) + ⟨S1, x − x0⟩; S2 what deletion to zero does,
+    f(x0 ⊙ m) ≈ f(x0) − ⟨S2, 1 − m⟩.
+
+    Parameters
+    ----------
+    box
+        From `wrap`.
+    samples
+        Images x0, (N, *shape), or samples.
+    explained
+        ``"top"`` or ``"label"``: whose score f is.
+    batch_size
+        Images in one call of the model.
+
+    Returns
+    -------
+    s1, s2
+        (N, *shape) each: in units of the score per unit of the pixels, and of the score.
+
+    Raises
+    ------
+    NoGradientError
+        If the black box gives scores only.
+    InputError
+        If the images do not fit, or labels are asked for and lacking.
+    """
+    check_call(box, batch_size, 0)
+    explained_words(explained)
+    known = as_samples(samples, box.spec)
+    questions = Questions(box, known, 0, batch_size)
+    slopes: list[Floats] = []
+    images: list[Floats] = []
+    for rows in questions.batches(np.arange(len(known))):
+        images.append(known.batch(rows).astype(np.float64))
+        slopes.append(_gradients(explained, questions, rows)[0])
+    s1 = np.concatenate(slopes)
+    return s1, s1 * np.concatenate(images)
+
+
+def _gradients(
+    explained: Explained, questions: Questions, rows: Rows
+) -> tuple[Floats, Floats, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Return S1 (m, *shape), f(x0) (m,) and the classes explained (m,) of some images."""
+    box = require_gradient(questions.box)
+    classes = explained_classes(explained, questions, rows)
+    before = questions.original(rows)
+    weights = np.eye(before.shape[1], dtype=np.float32)[classes]
+    native = getattr(box, "native", np.asarray)
+    _, slopes = ask_gradient(box, native(questions.samples.batch(rows)), native(weights))
+    questions.queries += len(rows)
+    return to_numpy(slopes).astype(np.float64), before[np.arange(len(rows)), classes], classes
 
 
 def explained_classes(explained: Explained, questions: Questions, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:

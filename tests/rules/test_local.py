@@ -14,7 +14,7 @@ from blackbox_explain.methods import gradient, gradient_times_input
 from blackbox_explain.rules.deletion import Deletion, deleted, largest, smooth_field, square_field
 from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
 from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.local import Taylor
+from blackbox_explain.rules.local import Taylor, taylor_maps
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.region import RegionDecides, mask_trials
 from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
@@ -73,6 +73,36 @@ def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
     before = box.scores(images).max(axis=1)
     np.testing.assert_allclose(said, before - (saliency.sum(axis=1) * kept).sum(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(said, true, rtol=1e-5)
+
+
+def test_the_maps_of_the_linear_rule_are_those_of_eq_2() -> None:
+    w, images = weights(), some(5)
+    box = Linear(w, 0.3)
+    signs = np.where(box.scores(images).argmax(axis=1) == 0, 1, -1)[:, None, None, None]
+    for samples in (images, Samples.of(images.astype(np.float32), SPEC)):
+        s1, s2 = taylor_maps(box, samples, batch_size=2)
+        np.testing.assert_array_equal(s1, signs * w)
+        np.testing.assert_array_equal(s2, signs * w * images.astype(np.float32))
+    s1, s2 = taylor_maps(box, Samples.of(images, SPEC, labels=[0, 1, 0, 1, 0]), "label")
+    np.testing.assert_array_equal(s1, np.asarray([1, -1, 1, -1, 1])[:, None, None, None] * w)
+    # f(x0 ⊙ m) = f(x0) − ⟨S2, 1 − m⟩, exactly so for a linear f.
+    mask = np.random.default_rng(2).random(SHAPE)
+    fall = (box.scores(images)[:, 0] - box.scores(images * mask)[:, 0]) * np.asarray([1, -1, 1, -1, 1])
+    np.testing.assert_allclose((s2 * (1 - mask)).sum(axis=(1, 2, 3)), fall, atol=1e-6)
+    curved = Squared(w)
+    s1, _ = taylor_maps(curved, Samples.of(images, SPEC, labels=[0] * 5), "label")
+    np.testing.assert_allclose(s1[:, 0, 0, 0], 2 * w[0, 0, 0] * (images * w).sum(axis=(1, 2, 3)), rtol=1e-4)
+
+
+def test_maps_that_cannot_be_had() -> None:
+    with pytest.raises(NoGradientError):
+        taylor_maps(Scores(lambda images: images.reshape(len(images), -1)[:, :2], SHAPE), some())
+    with pytest.raises(InputError, match="true class"):
+        taylor_maps(Linear(weights()), some(), "label")
+    with pytest.raises(InputError, match="one class"):
+        taylor_maps(Linear(weights()), some(), "third")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="batch_size=0"):
+        taylor_maps(Linear(weights()), some(), batch_size=0)
 
 
 def test_the_linear_rule_of_a_linear_model_is_the_same_everywhere_and_says_nothing_of_the_image() -> None:

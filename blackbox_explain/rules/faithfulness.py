@@ -359,7 +359,6 @@ def measured(
     low, high = clopper_pearson(errors, n, 1 - (1 - confidence) / looked_for)
     order = np.argsort(-whole.amount[wrong], kind="stable")[:WORST]
     worst = zip(rows[wrong][order].tolist(), whole.amount[wrong][order].tolist(), strict=True)
-    fingerprint: Callable[[], str] | None = getattr(questions.box, "fingerprint", None)
     return Faithfulness(
         rule,
         errors,
@@ -373,7 +372,7 @@ def measured(
         queries,
         questions.seed,
         questions.batch_size,
-        str(fingerprint()) if fingerprint else "",
+        questions.model_fingerprint,
         questions.samples.fingerprint,
         questions.samples.unit,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.faithfulness import AT_A_TIME, Faithfulness, measured, percent
+from blackbox_explain.rules.faithfulness import AT_A_TIME, Faithfulness, check_options, measured, percent
 from blackbox_explain.rules.invariance import Invariance, level_drawn, levels_up_to, signs
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
@@ -47,8 +47,7 @@ def check_enough(n: int, looked_for: int, confidence: float, max_error: float) -
     """
     if not 0 < max_error < 1:
         raise InputError("An error is a share", got=f"max_error={max_error}", expected="between 0 and 1")
-    if not 0 < confidence < 1:
-        raise InputError("A confidence is between 0 and 1", got=f"{confidence}", expected="such as 0.95")
+    check_options(confidence, looked_for)
     tail = (1 - confidence) / (2 * looked_for)
     least = math.ceil(math.log(tail) / math.log1p(-max_error))
     if n < least:

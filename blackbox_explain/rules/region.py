@@ -115,11 +115,12 @@ class RegionDecides(Rule):
         before = questions.original(first)[which][each, classes]
         fully = questions.ask(first, lambda some: self._deleted(questions, some, self._all(questions, some)))
         reach = before - fully[which][each, classes]
-        has_reach = reach > LEAST_REACH * np.abs(before)
+        has_reach = np.isfinite(reach) & (reach > LEAST_REACH * np.abs(before))
         shares: list[Floats] = []
         for regions_of in (self._inside, self._outside):
             after = questions.ask(rows, lambda some, of=regions_of: self._deleted(questions, some, of(questions, some)))
-            shares.append((before - after[each, classes]) / np.where(has_reach, reach, 1))
+            gone = np.where(has_reach, before - after[each, classes], 0)
+            shares.append(gone / np.where(has_reach, reach, 1))
         return shares[0], shares[1], has_reach
 
     def _deleted(self, questions: Questions, rows: Rows, regions: Booleans) -> np.ndarray[Any, Any]:

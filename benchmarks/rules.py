@@ -106,8 +106,8 @@ def measure(name: str, limit: int | None, out: Path) -> dict[str, Any]:
         bare = (before + bare_throughput(box, samples, best)) / 2
         rows.append(
             {
-                "relation": relation.name,
                 **found.to_dict(),
+                "relation": relation.name,
                 "seconds": seconds,
                 "images_per_second": found.queries / seconds,
                 "of_bare": found.queries / seconds / bare,

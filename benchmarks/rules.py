@@ -28,7 +28,7 @@ from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.search import search_relation
 from blackbox_explain.rules.shortcut import shortcuts_of
 
-MAX_ERROR = 0.05
+MAX_ERROR = 0.1
 
 CONFIDENCE = 0.95
 

@@ -76,7 +76,8 @@ def region_figure(found: JointRegion) -> Figure:
         good = one.high <= found.max_error
         axes.plot(*pair, "o" if good else "x", color="C0" if good else "C3", markersize=5, clip_on=False)
     axes.set(xlabel=_label(first), ylabel=_label(second), xlim=(0, None), ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8)
+    if len(found.outline):
+        axes.legend(frameon=False, fontsize=8)
     return drawing
 
 

@@ -95,7 +95,12 @@ class Samples:
         if chosen.dtype != np.uint8:
             return np.asarray(chosen, dtype=np.float32)
         low, high = self.spec.bounds
-        return (chosen * np.float32((high - low) / 255) + np.float32(low)).astype(np.float32)
+        # In place: fresh memory costs more here than the arithmetic.
+        made = chosen.astype(np.float32)
+        made *= np.float32((high - low) / 255)
+        if low:
+            made += np.float32(low)
+        return made
 
     def take(self, rows: np.ndarray[Any, Any]) -> Samples:
         """Return some of the samples."""

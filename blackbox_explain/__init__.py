@@ -5,6 +5,7 @@ After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful
 
 from blackbox_explain import rules
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, InputSpec, Preprocessing
+from blackbox_explain.certify import certify
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation, verify
@@ -29,6 +30,7 @@ __all__ = [
     "Preprocessing",
     "Reference",
     "Top",
+    "certify",
     "explain",
     "load_images",
     "rules",

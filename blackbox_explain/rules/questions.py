@@ -16,7 +16,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.gradients import ask
 from blackbox_explain.rules.samples import Samples
 
-__all__ = ["Questions"]
+__all__ = ["Questions", "ahead"]
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -113,7 +113,7 @@ class Questions:
         """
         native = getattr(self.box, "native", np.asarray)
         found: list[Scores] = []
-        for images in _ahead(images_of, self.batches(rows)):
+        for images in ahead(images_of, self.batches(rows)):
             found.append(to_numpy(ask(self.box, native(images))).astype(np.float64))
             self.queries += len(images)
             self.advance(len(images))
@@ -124,7 +124,7 @@ class Questions:
         return [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
 
 
-def _ahead(make: Callable[[Rows], Any], batches: Iterable[Rows]) -> Iterator[Any]:
+def ahead(make: Callable[[Rows], Any], batches: Iterable[Rows]) -> Iterator[Any]:
     """Yield what is made of each batch, the next one being made meanwhile."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -208,8 +208,13 @@ class Explanation:
             If the file is missing, damaged or something else.
         """
         try:
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                parts: dict[str, Any] = {name: file[name] for name in file.files}
+            with Path(path).open("rb") as stream:
+                if not is_zipfile(stream):
+                    # NumPy would speak of pickles.
+                    raise BadZipFile("it is no archive, or not a whole one")
+                stream.seek(0)
+                with np.load(stream, allow_pickle=False) as file:
+                    parts: dict[str, Any] = {name: file[name] for name in file.files}
             meta = json.loads(str(parts.pop("meta")))
             if meta.pop("format") != FORMAT:
                 raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from blackbox_explain.rules.faithfulness import percent
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "matplotlib", "rich", "typer", "PIL", "scipy")
 
@@ -94,6 +96,10 @@ def test_readme_figures_are_those_measured() -> None:
             f"| {int(queries):,} | {row['objective']:.4f} | {ratio:.2f} | {enough} of 20 | {row['overhead']:.1%} |"
             in text
         )
+    rules = json.loads((ROOT / "benchmarks/results/rules-efficientnet-lite0.json").read_text(encoding="utf-8"))
+    for row in rules["relations"]:
+        largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
+        assert f"| {row['relation']} | {largest} | {percent(row['chosen']['error'])} % (" in text
 
 
 def test_no_file_is_long() -> None:

@@ -143,6 +143,7 @@ def seen_in_both(
         return np.ones(spatial, dtype=bool)
     frame = np.ones((1, *spatial))
     frame[(0, *(slice(1, -1) for _ in spatial))] = 0
+    # That `border` is a field was found above; a type checker cannot know.
     ones, means = (
         _moved(dataclasses.replace(relation, border=border), frame, amount, questions, row)[0]  # type: ignore[call-arg]
         for border in ("edge", "mean")

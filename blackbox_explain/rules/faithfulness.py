@@ -267,7 +267,7 @@ def faithfulness(
     """
     check_rule(rule)
     check_call(box, batch_size, seed)
-    check_options(confidence, looked_for, seed)
+    check_options(confidence, looked_for)
     if precision is not None and not 0 < precision < 1:
         raise InputError("A precision is the width of an interval", got=f"{precision}", expected="between 0 and 1")
     known = as_samples(samples, box.spec)
@@ -305,8 +305,8 @@ def check_rule(rule: object) -> None:
     )
 
 
-def check_options(confidence: float, looked_for: int = 1, seed: int = 0) -> None:
-    """Raise `InputError` unless an interval can have this confidence and number of rules, and draws this seed."""
+def check_options(confidence: float, looked_for: int = 1) -> None:
+    """Raise `InputError` unless an interval can have this confidence and number of rules."""
     if not 0 < confidence < 1:
         hint = f"confidence={confidence / 100:g}" if 1 < confidence < 100 else ""
         raise InputError(
@@ -314,8 +314,6 @@ def check_options(confidence: float, looked_for: int = 1, seed: int = 0) -> None
         )
     if looked_for < 1:
         raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for}")
-    if not 0 <= seed < np.inf or seed != int(seed):
-        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
 
 
 def check(

@@ -179,13 +179,7 @@ def apply(
     except Exception as error:
         got = f"{type(error).__name__}: {error}"
         raise InputError(f"The relation {relation.name} raised an error", got=got) from error
-    if made.shape != images.shape:
-        raise ModelError(
-            f"The relation {relation.name} changes the shape of the images",
-            got=f"{made.shape}",
-            expected=f"{images.shape}",
-            hint="a transformed image must be one that the model reads",
-        )
+    relation.check_shape(made, images)
     if not np.isfinite(made).all():
         raise ModelError(f"The relation {relation.name} makes values that are not finite")
     return made

@@ -91,7 +91,7 @@ def learn(
     """
     pool = _checked(pool)
     check_call(box, batch_size, seed)
-    check_options(confidence, len(pool), seed)
+    check_options(confidence, len(pool))
     known = as_samples(samples, box.spec)
     images = len(known.images)
     count = round(held_out * images) if 0 <= held_out < 1 else images

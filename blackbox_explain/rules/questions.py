@@ -13,6 +13,7 @@ import numpy as np
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError
+from blackbox_explain.explain import check_call
 from blackbox_explain.gradients import ask
 from blackbox_explain.rules.samples import Samples
 
@@ -57,10 +58,7 @@ class Questions:
     _drawn: dict[tuple[int, str, int], Rows] = field(default_factory=dict[tuple[int, str, int], Rows])
 
     def __post_init__(self) -> None:
-        if self.seed != int(self.seed) or self.seed < 0:
-            raise InputError("This is no seed", got=f"seed={self.seed}", expected="a whole number of at least 0")
-        if self.batch_size < 1:
-            raise InputError("A batch holds at least one image", got=f"batch_size={self.batch_size}")
+        check_call(self.box, self.batch_size, self.seed)
         if self.samples.spec.shape != self.box.spec.shape or self.samples.spec.bounds != self.box.spec.bounds:
             raise InputError(
                 "The samples were made for another model",

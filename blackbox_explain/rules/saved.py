@@ -44,6 +44,7 @@ class Saved:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` makes the same of, for JSON."""
+        # Every subclass is a dataclass, which a type checker cannot know of this one.
         fields = {one.name: _plain(getattr(self, one.name)) for one in dataclasses.fields(self)}  # type: ignore[arg-type]
         return {"kind": type(self).__name__, **fields}
 

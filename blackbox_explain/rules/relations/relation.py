@@ -140,15 +140,19 @@ class Relation(Saved, ABC):
         made = np.empty(images.shape, np.float32)
         for row, (image, amount, generator) in enumerate(zip(images, amounts, generators, strict=True)):
             found = self.transform_one(image, float(amount), spec, generator) if amount else image
-            if found.shape != image.shape:
-                raise ModelError(
-                    f"The relation {self.name} changes the shape of the images",
-                    got=f"{found.shape}",
-                    expected=f"{image.shape}",
-                    hint="a transformed image must be one that the model reads",
-                )
+            self.check_shape(found, image)
             made[row] = found
         return np.clip(made, *spec.bounds, out=made)
+
+    def check_shape(self, made: Images, given: Images) -> None:
+        """Raise `ModelError` if what was made has another shape than what was given."""
+        if made.shape != given.shape:
+            raise ModelError(
+                f"The relation {self.name} changes the shape of the images",
+                got=f"{made.shape}",
+                expected=f"{given.shape}",
+                hint="a transformed image must be one that the model reads",
+            )
 
     def fits(self, spec: InputSpec) -> bool:
         """Tell whether images of this shape can be transformed."""

@@ -41,6 +41,8 @@ MODELS = ("efficientnet-lite0", "googlenet")
 
 BATCHES = (8, 16, 32, 64)
 
+AS_QUICK = 0.97
+
 LEAST_THROUGHPUT = 0.9
 
 MOST_QUERIES = 0.5
@@ -98,7 +100,8 @@ def measure(name: str, limit: int | None, out: Path) -> dict[str, Any]:
     box = black_box(name)
     samples = samples_for(box, limit)
     by_size = {size: bare_throughput(box, samples, size) for size in BATCHES}
-    best = max(by_size, key=lambda size: by_size[size])
+    # The smallest that is as quick as any but for noise: images are made of images while they are still in the cache.
+    best = min(size for size in BATCHES if by_size[size] >= AS_QUICK * max(by_size.values()))
     questions = Questions(box, samples, batch_size=best)
     questions.original(np.arange(len(samples)))
     out.mkdir(parents=True, exist_ok=True)

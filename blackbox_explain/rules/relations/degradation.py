@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import along_axes, gaussian_matrix
+from blackbox_explain.arrays import gaussian_matrix
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation
-from blackbox_explain.rules.relations.sampling import resized
+from blackbox_explain.rules.relations.sampling import filtered, resized
 
 __all__ = ["GaussianBlur", "GaussianNoise", "Jpeg", "Resolution"]
 
@@ -39,14 +41,15 @@ class GaussianBlur(Relation):
         """Blur by a σ of the amount in pixels at a side of 224."""
         spatial = image.shape[1:]
         sigma = amount * min(spatial) / SIDE
-        return along_axes(tuple(gaussian_matrix(size, size, sigma).astype(np.float32) for size in spatial), image)
+        return filtered(image, [_blur(size, sigma) for size in spatial])
 
 
 @dataclass(frozen=True)
 class GaussianNoise(Relation):
     """x + (θ / 100)(high − low) n, clipped, with n drawn from a normal distribution for every value.
 
-    θ in % of the range of the bounds; images of any shape.
+    θ in % of the range of the bounds; images of any shape.  n takes 2^16 values, equally likely quantiles up to 4.3 σ:
+    drawn nine times as fast as any float, and many more than a photo has of its own.
     """
 
     largest: float = 50
@@ -61,7 +64,7 @@ class GaussianNoise(Relation):
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Add noise with a σ of the amount in % of the range."""
         low, high = spec.bounds
-        noise = generator.standard_normal(image.shape, dtype=np.float32)
+        noise = _quantiles().take(generator.integers(0, 2**16, image.shape, dtype=np.uint16))
         noise *= np.float32(amount / 100 * (high - low))
         noise += image
         return noise
@@ -93,12 +96,31 @@ class Jpeg(Relation):
 
         low, high = spec.bounds
         scale = np.float32((high - low) / 255)
-        bytes_ = np.clip(np.rint((image - np.float32(low)) / scale), 0, 255).astype(np.uint8)
-        photo = Pillow.fromarray(bytes_[0] if len(bytes_) == 1 else np.ascontiguousarray(np.moveaxis(bytes_, 0, -1)))
+        rounded = (image - np.float32(low)) / scale
+        np.rint(rounded, out=rounded)
+        planes = [Pillow.fromarray(plane) for plane in np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)]
         file = io.BytesIO()
+        photo = planes[0] if len(planes) == 1 else Pillow.merge("RGB", planes)
         photo.save(file, "JPEG", quality=round(100 - amount), subsampling="4:2:0")
-        read = np.moveaxis(np.atleast_3d(np.asarray(Pillow.open(file), dtype=np.float32)), -1, 0)
-        return read * scale + np.float32(low)
+        read = np.stack([np.asarray(plane, dtype=np.float32) for plane in Pillow.open(file).split()])
+        read *= scale
+        read += np.float32(low)
+        return read
+
+
+@cache
+def _quantiles() -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the quantiles of the normal distribution in the middle of 2^16 equal shares."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri((np.arange(2**16) + 0.5) / 2**16), dtype=np.float32)
+
+
+def _blur(size: int, sigma: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the blur of an axis without the weights that are lost in rounding, so that the matrix is narrow."""
+    matrix = gaussian_matrix(size, size, sigma).astype(np.float32)
+    matrix[matrix < np.finfo(np.float32).eps * matrix.max()] = 0
+    return matrix
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,8 @@ class Relation(Saved, ABC):
         for row, (image, amount, generator) in enumerate(zip(images, amounts, generators, strict=True)):
             found = self.transform_one(image, float(amount), spec, generator) if amount else image
             self.check_shape(found, image)
-            made[row] = found
-        return np.clip(made, *spec.bounds, out=made)
+            np.clip(found, *spec.bounds, out=made[row])
+        return made
 
     def check_shape(self, made: Images, given: Images) -> None:
         """Raise `ModelError` if what was made has another shape than what was given."""

@@ -1,19 +1,20 @@
-"""Images sampled elsewhere than at their pixels, in floats: rotated, resized, and continued beyond their edges."""
+"""Images sampled elsewhere than at their pixels, in floats: rotated, resized, and continued beyond their edges.
+
+A model waits for all of this, and small models do not take long themselves: hence products with narrow matrices.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from blackbox_explain.arrays import one_thread
 from blackbox_explain.rules.relations.relation import Floats, Image
 
-if TYPE_CHECKING:
-    from PIL import Image as Pillow
-
-__all__ = ["BORDERS", "Border", "padded", "resized", "rotated"]
+__all__ = ["BORDERS", "Border", "bicubic_matrix", "filtered", "padded", "resized", "rotated"]
 
 Border = Literal["reflect", "edge", "mean"]
 """What is taken to lie beyond the edges of an image.
@@ -25,6 +26,9 @@ streaks.  ``"mean"``, the mean colour of the image: for comparison.
 """
 
 BORDERS: tuple[Border, ...] = ("reflect", "edge", "mean")
+
+BLOCK = 28
+"""Rows of a matrix that are multiplied at once."""
 
 MARGIN = 16
 """Pixels between what a rotation shows and the ends of its lines, in which it fades to the mean colour."""
@@ -53,11 +57,56 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
         New height and width.
     window
         Left, top, right and bottom of what is resized, in pixels from the image's corner; pixel centres lie at halves.
+        Pixels outside are looked at where the filter reaches them.
     """
-    from PIL import Image as Pillow
+    height, width = image.shape[1:]
+    left, top, right, bottom = window or (0, 0, width, height)
+    return filtered(image, [bicubic_matrix(size[0], height, top, bottom), bicubic_matrix(size[1], width, left, right)])
 
-    height, width = size
-    return _stacked([one.resize((width, height), Pillow.Resampling.BICUBIC, box=window) for one in _planes(image)])
+
+def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> Image:
+    """Resize a part of an axis, between two places of it, by Keys' kernel with a = −1/2; (outputs, inputs).
+
+    Where pixels are to be fewer, the kernel is as much wider.  Rows sum to 1.
+
+    References
+    ----------
+    Keys, *Cubic convolution interpolation for digital image processing*, 1981.
+    """
+    shrinking = max((last - first) / outputs, 1)
+    centres = first + (np.arange(outputs) + 0.5) * (last - first) / outputs
+    reach = math.ceil(2 * shrinking)
+    place = np.floor(centres).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    away = np.abs(place + 0.5 - centres[:, None]) / shrinking
+    near, far = (1.5 * away - 2.5) * away**2 + 1, ((-0.5 * away + 2.5) * away - 4) * away + 2
+    weights = np.where(away < 1, near, np.where(away < 2, far, 0))
+    weights[(place < 0) | (place >= inputs)] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    matrix = np.zeros((outputs, inputs + 2 * reach + 1), np.float32)
+    np.put_along_axis(matrix, place + reach, weights, axis=1)
+    return matrix[:, reach : reach + inputs]
+
+
+def filtered(image: Image, matrices: Sequence[np.ndarray[Any, Any]]) -> Image:
+    """Apply one matrix (out, in) to each spatial axis of an image (C, *spatial).
+
+    A filter's matrix is a narrow band along its diagonal: only what lies in the band of `BLOCK` rows is multiplied.
+    """
+    with one_thread():
+        for axis, matrix in enumerate(matrices, start=1):
+            image = np.moveaxis(_rows_filtered(np.moveaxis(image, axis, -1), matrix), -1, axis)
+    return np.ascontiguousarray(image)
+
+
+def _rows_filtered(image: Image, matrix: np.ndarray[Any, Any]) -> Image:
+    """Apply a matrix to the last axis."""
+    made = np.empty((*image.shape[:-1], len(matrix)), np.float32)
+    for first in range(0, len(matrix), BLOCK):
+        block = matrix[first : first + BLOCK]
+        used = np.flatnonzero(block.any(axis=0))
+        band = slice(used[0], used[-1] + 1)
+        np.matmul(image[..., band], block[:, band].T, out=made[..., first : first + BLOCK])
+    return made
 
 
 def rotated(image: Image, degrees: float, border: Border) -> Image:
@@ -103,10 +152,10 @@ def rotated(image: Image, degrees: float, border: Border) -> Image:
 
 
 def _fast(size: int) -> int:
-    """Return the next size whose Fourier transform is quick."""
+    """Return the next size whose Fourier transform of real numbers is quick."""
     from scipy.fft import next_fast_len
 
-    return int(next_fast_len(size) or size)
+    return int(next_fast_len(size, real=True) or size)
 
 
 def _fading(size: int) -> Floats:
@@ -135,13 +184,3 @@ def _lines_moved(image: Image, places: Floats, *, axis: int) -> Image:
     series = np.asarray(fft.rfft(image, axis=axis))
     series *= turn
     return np.asarray(fft.irfft(series, n=size, axis=axis, overwrite_x=True), dtype=np.float32)
-
-
-def _planes(image: Image) -> list[Pillow.Image]:
-    from PIL import Image as Pillow
-
-    return [Pillow.fromarray(plane) for plane in np.ascontiguousarray(image, dtype=np.float32)]
-
-
-def _stacked(planes: list[Pillow.Image]) -> Image:
-    return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import gaussian_matrix
+from blackbox_explain.arrays import gaussian_matrix, one_thread
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation
-from blackbox_explain.rules.relations.sampling import filtered, resized
+from blackbox_explain.rules.relations.sampling import bicubic_matrix, filtered
 
 __all__ = ["GaussianBlur", "GaussianNoise", "Jpeg", "Resolution"]
 
@@ -116,11 +116,19 @@ def _quantiles() -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.asarray(ndtri((np.arange(2**16) + 0.5) / 2**16), dtype=np.float32)
 
 
+@lru_cache(maxsize=64)
 def _blur(size: int, sigma: float) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the blur of an axis without the weights that are lost in rounding, so that the matrix is narrow."""
     matrix = gaussian_matrix(size, size, sigma).astype(np.float32)
     matrix[matrix < np.finfo(np.float32).eps * matrix.max()] = 0
     return matrix
+
+
+@lru_cache(maxsize=64)
+def _lowered(size: int, small: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the matrix that shrinks an axis and enlarges it again."""
+    with one_thread():
+        return bicubic_matrix(size, small, 0, small) @ bicubic_matrix(small, size, 0, size)
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,4 @@ class Resolution(Relation):
 
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Halve the resolution as many times as the amount says."""
-        height, width = image.shape[1:]
-        small = (max(1, round(height / 2**amount)), max(1, round(width / 2**amount)))
-        return resized(resized(image, small), (height, width))
+        return filtered(image, [_lowered(size, max(1, round(size / 2**amount))) for size in image.shape[1:]])

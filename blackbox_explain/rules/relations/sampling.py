@@ -5,6 +5,7 @@ A model waits for all of this, and small models do not take long themselves: hen
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -64,6 +65,7 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
     return filtered(image, [bicubic_matrix(size[0], height, top, bottom), bicubic_matrix(size[1], width, left, right)])
 
 
+@functools.lru_cache(maxsize=64)
 def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> Image:
     """Resize a part of an axis, between two places of it, by Keys' kernel with a = −1/2; (outputs, inputs).
 

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
 from blackbox_explain_adapters._onnx.merge import merge_pads
-from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, read_by, refusal
+from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
 from blackbox_explain_adapters._onnx.prepare import choose_branches, inline_without_rule, inputs_of, opset_of, prepare
 from blackbox_explain_adapters._onnx.recurrent import unroll
@@ -129,6 +129,8 @@ def _sweep(
             raise refusal(node, "there is no gradient rule for this operator", custom)
         for name, gradient in zip(node.inputs, _by_inputs(rule, tape, node, gradients), strict=True):
             if gradient and name in tape.active:
+                if name in tape.tensors and tape.dtype(name) in FLOATS:  # bytes have gradients of another type
+                    tape.gradients[gradient] = name
                 waiting.setdefault(name, []).append(gradient)
             elif name in tape.active and proto.name not in by_node:
                 raise refusal(node, f"its input {name!r} depends on the image, and the rule does not follow it")
@@ -155,7 +157,7 @@ def _assembled(
         tensor: Tensor = tape.tensors[like]
         # A size that follows the batch without being it (windows, say) needs a name of its own.
         sizes = [
-            f"{like}_{i}" if size is None and i else "N" if size is None else size
+            size if size is not None else "N" if tensor.batched else f"{like}_{i}"
             for i, size in enumerate(tensor.shape)
         ]
         return helper.make_tensor_value_info(name, element_type(tensor.dtype), sizes)
@@ -173,9 +175,17 @@ def _assembled(
     outputs = [described(output, output), described(GRADIENT, source)]
     for name in asked:
         outputs += [described(name, name), described(gradient_of(name), name)]
-    graph = helper.make_graph(
-        everything, "gradient", [described(source, source), described(WEIGHTS, output)], outputs, stored
-    )
+    inputs = [described(source, source), described(WEIGHTS, output)]
+    # ONNX Runtime multiplies gradients by what they pass in the layout of its convolutions if it sees that the sizes
+    # are the same, and cannot find that out by itself behind a reshape.
+    likes = {name: name for node in kept for name in node.output if name in tape.tensors} | tape.gradients
+    told = {one.name for one in [*inputs, *outputs]}
+    known = [
+        described(name, like)
+        for name, like in likes.items()
+        if name not in told and (tape.tensors[like].batched or None not in tape.shape(like))
+    ]
+    graph = helper.make_graph(everything, "gradient", inputs, outputs, stored, value_info=known)
     return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
 
 

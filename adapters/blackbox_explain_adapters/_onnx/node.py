@@ -28,10 +28,13 @@ class Tensor:
         None for an axis whose size follows the batch.
     dtype
         Of the elements.
+    batched
+        Whether the first axis has one entry for each image, and no other follows the batch.
     """
 
     shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
+    batched: bool = False
 
 
 class Node:

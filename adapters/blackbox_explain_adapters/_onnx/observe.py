@@ -98,7 +98,8 @@ def observe(model: onnx.ModelProto) -> Observed:
         )
         if sizes[0] and name == source.name:
             shape = value.shape
-        tensors[name] = Tensor(shape, value.dtype)
+        batched = shape[:1] == (None,) and None not in shape[1:] and tuple(len(one) for one in seen) == BATCHES
+        tensors[name] = Tensor(shape, value.dtype, batched)
         if None not in shape and value.size < LARGEST_CONSTANT and all(np.array_equal(value, one) for one in seen[1:]):
             values[name] = value
     return Observed(tensors, values)

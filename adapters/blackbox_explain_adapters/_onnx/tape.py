@@ -40,6 +40,8 @@ class Tape:
         What the graph is written for.
     nodes
         The backward half, in order.
+    gradients
+        By their names, the tensors of the forward half whose gradients, or parts of them, they are.
     replaced
         First outputs of nodes of the forward half in whose place there are others among `nodes`.
     """
@@ -58,6 +60,7 @@ class Tape:
         self.opset = opset
         self.device: Device = device
         self.nodes: list[NodeProto] = []
+        self.gradients: dict[str, str] = {}
         self.replaced: set[str] = set()
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -171,17 +172,17 @@ elementwise(
 )
 def _clip(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # The slope is 0 at the bounds.
-    g = gradients[0]
+    inside: list[str] = []
     if low := node.input(1):
         bound = tape.constants.get(low)
-        g = tape.mul(
-            g, tape.step_from(node.y, bound) if bound is not None else tape.step(tape.op("Sub", node.y, low), node.y)
-        )
+        above = tape.op("Sub", node.y, low) if bound is None else ""
+        inside.append(tape.step_from(node.y, bound) if bound is not None else tape.step(above, node.y))
     if high := node.input(2):
         bound = tape.constants.get(high)
-        above = tape.op("Sub", high, node.y) if bound is None else ""
-        g = tape.mul(g, tape.step_to(node.y, bound) if bound is not None else tape.step(above, node.y))
-    return [g]
+        below = tape.op("Sub", high, node.y) if bound is None else ""
+        inside.append(tape.step_to(node.y, bound) if bound is not None else tape.step(below, node.y))
+    # The steps first: where the gradient lies in another layout, one tensor is brought to it and not two.
+    return [tape.mul(gradients[0], reduce(tape.mul, inside)) if inside else gradients[0]]
 
 
 @rule(

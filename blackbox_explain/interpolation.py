@@ -35,6 +35,7 @@ class LevelStack:
         self._spatial = spatial
         self._canvas: tuple[int, ...] = tuple(levels.shape[3:])
         self._steps = levels.shape[0] - 1
+        self._asked: np.ndarray[Any, Any] = np.empty(0)
 
     def __len__(self) -> int:
         """Return the number of images, N."""
@@ -67,11 +68,7 @@ class LevelStack:
         offset = offset or (0,) * len(self._spatial)
         if self._steps > 1:
             return self._mixed_by_image(mask, offset, reuse) if on_host(mask) else self._mixed_by_table(mask, offset)
-        window = (
-            slice(None),
-            slice(None),
-            *(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True)),
-        )
+        window = self._window(offset)
         slope = self._differences[window]
         return self._levels[0][window] + mask[:, None, ...] * slope, slope
 
@@ -92,16 +89,44 @@ class LevelStack:
         Returns
         -------
         Array
-            (Q, C, *spatial).
+            (Q, C, *spatial); on the host it is good until the next such call, as with `reuse` in `mixed`.
         """
-        xp = namespace(mask)
+        offset = offset or (0,) * len(self._spatial)
+        if on_host(mask):
+            return namespace(mask).asarray(self._images_by_query(to_numpy(mask), rows, offset))
         edges = [0, *(np.flatnonzero(np.diff(rows)) + 1), len(rows)]
         pieces: list[Array] = []
         for first, last in itertools.pairwise(edges):
             row = slice(int(rows[first]), int(rows[first]) + 1)
             one = LevelStack(self._levels[:, row, ...], self._spatial)
             pieces.append(one.mixed(mask[first:last, ...], offset)[0])
-        return pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+        return pieces[0] if len(pieces) == 1 else namespace(mask).concat(pieces, axis=0)
+
+    def _images_by_query(
+        self, masks: np.ndarray[Any, Any], rows: np.ndarray[Any, np.dtype[np.int64]], offset: tuple[int, ...]
+    ) -> np.ndarray[Any, Any]:
+        """Mix on the host, an image at a time, into memory that stays."""
+        if len(self._asked) < len(masks):
+            self._asked = self._new_room(len(masks))[0]
+        images = self._asked[: len(masks)]
+        if self._steps > 1:
+            first, slope = self._places(offset), np.empty_like(images[0])
+            for image, values, row in zip(images, masks, rows, strict=True):
+                self._mix(values, int(row), first, image, slope)
+            return images
+        window = self._window(offset)
+        below, difference = to_numpy(self._levels[0])[window], to_numpy(self._differences)[window]
+        for image, values, row in zip(images, masks, rows, strict=True):
+            np.multiply(difference[row], values, out=image)
+            image += below[row]
+        return images
+
+    def _window(self, offset: tuple[int, ...]) -> tuple[slice, ...]:
+        return (
+            slice(None),
+            slice(None),
+            *(slice(o, o + size) for o, size in zip(offset, self._spatial, strict=True)),
+        )
 
     @functools.cached_property
     def _flat(self) -> np.ndarray[Any, Any]:
@@ -117,30 +142,44 @@ class LevelStack:
 
     def _mixed_by_image(self, mask: Array, offset: tuple[int, ...], reuse: bool) -> tuple[Array, Array]:
         """Mix on the host, an image and a channel at a time, so that what is read and written stays in the cache."""
-        masks, channels = to_numpy(mask), self._levels.shape[2]
+        masks = to_numpy(mask)
         images, slopes = self._room if reuse else self._new_room(len(masks))
-        grid = np.meshgrid(*(np.arange(o, o + n) for o, n in zip(offset, self._spatial, strict=True)), indexing="ij")
-        first = np.ravel_multi_index(grid, self._canvas)
-        plane = math.prod(self._canvas)
-        level = len(self) * channels * plane
-        for row, values in enumerate(masks):
-            position = values * self._steps
-            step = np.clip(position.astype(np.int64), 0, self._steps - 1)
-            fraction = (position - step).astype(images.dtype)
-            below = first + step * level
-            for channel in range(channels):
-                image, slope = images[row, channel], slopes[row, channel]
-                # Neighbours mostly lie between the same two levels, each of which is read in its own order.  No place
-                # is outside; "clip" is the mode that does not look twice.
-                start = ((row if len(self) > 1 else 0) * channels + channel) * plane
-                low = self._flat[start:].take(below, mode="clip")
-                self._flat[start + level :].take(below, mode="clip", out=slope)
-                slope -= low
-                np.multiply(slope, fraction, out=image)
-                image += low
-                slope *= self._steps
+        first = self._places(offset)
+        for row, (image, slope, values) in enumerate(zip(images, slopes, masks, strict=True)):
+            self._mix(values, row if len(self) > 1 else 0, first, image, slope)
         xp = namespace(mask)
         return xp.asarray(images), xp.asarray(slopes)
+
+    def _places(self, offset: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return where on its canvas each pixel of a window is."""
+        grid = np.meshgrid(*(np.arange(o, o + n) for o, n in zip(offset, self._spatial, strict=True)), indexing="ij")
+        return np.ravel_multi_index(grid, self._canvas)
+
+    def _mix(
+        self,
+        values: np.ndarray[Any, Any],
+        row: int,
+        first: np.ndarray[Any, np.dtype[np.int64]],
+        image: np.ndarray[Any, Any],
+        slope: np.ndarray[Any, Any],
+    ) -> None:
+        """Write one image and its slope, a channel at a time."""
+        channels, plane = len(image), math.prod(self._canvas)
+        level = len(self) * channels * plane
+        position = values * self._steps
+        step = np.clip(position.astype(np.int64), 0, self._steps - 1)
+        fraction = (position - step).astype(image.dtype)
+        below = first + step * level
+        for channel in range(channels):
+            # Neighbours mostly lie between the same two levels, each of which is read in its own order.  No place is
+            # outside; "clip" is the mode that does not look twice.
+            start = (row * channels + channel) * plane
+            low = self._flat[start:].take(below, mode="clip")
+            self._flat[start + level :].take(below, mode="clip", out=slope[channel])
+            slope[channel] -= low
+            np.multiply(slope[channel], fraction, out=image[channel])
+            image[channel] += low
+            slope[channel] *= self._steps
 
     @functools.cached_property
     def _differences(self) -> Array:

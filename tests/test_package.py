@@ -96,10 +96,17 @@ def test_readme_figures_are_those_measured() -> None:
             f"| {int(queries):,} | {row['objective']:.4f} | {ratio:.2f} | {enough} of 20 | {row['overhead']:.1%} |"
             in text
         )
-    rules = json.loads((ROOT / "benchmarks/results/rules-efficientnet-lite0.json").read_text(encoding="utf-8"))
-    for row in rules["relations"]:
-        largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
-        assert f"| {row['relation']} | {largest} | {percent(row['chosen']['error'])} % (" in text
+    found = [
+        json.loads((ROOT / f"benchmarks/results/rules-{name}.json").read_text(encoding="utf-8"))["relations"]
+        for name in ("efficientnet-lite0", "googlenet")
+    ]
+    for rows in zip(*found, strict=True):
+        cells = [rows[0]["relation"]]
+        for row in rows:
+            error, low, high = (percent(row["chosen"][one]) for one in ("error", "low", "high"))
+            largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
+            cells += [largest, f"{error} % ({low}–{high} %)"]
+        assert f"| {' | '.join(cells)} |" in text
 
 
 def test_no_file_is_long() -> None:

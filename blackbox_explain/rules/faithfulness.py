@@ -177,17 +177,22 @@ class Faithfulness:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             if saved.get("format") != FORMAT:
                 raise ResultError("This holds no rule", got=str(path), expected=f'"format": "{FORMAT}"')
-            plain = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
-            plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
-            violations = tuple(
-                Violation(one["row"], one["name"], math.nan if one["amount"] is None else one["amount"])
-                for one in saved["violations"]
-            )
-            return cls(from_dict(saved["rule"]), violations=violations, **plain)
+            return cls.from_dict(saved)
         except OSError as error:
             raise ResultError("The rule cannot be read", got=f"{path}: {error.strerror}") from error
         except (ValueError, AttributeError, KeyError, TypeError, InputError) as error:
             raise ResultError("This holds no rule", got=f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Faithfulness:
+        """Return what `to_dict` described."""
+        plain = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
+        plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
+        violations = tuple(
+            Violation(one["row"], one["name"], math.nan if one["amount"] is None else one["amount"])
+            for one in saved["violations"]
+        )
+        return cls(from_dict(saved["rule"]), violations=violations, **plain)
 
     def again(self, box: BlackBox, samples: Samples | Array) -> Faithfulness:
         """Measure the same rule again with the same draws, on any box and samples.

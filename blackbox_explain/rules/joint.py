@@ -55,8 +55,7 @@ class JointRegion:
             "outline": self.outline.tolist(),
             "max_error": self.max_error,
             "looked_at": [
-                {"thetas": pair, "errors": one.errors, "n": one.n, "low": one.low, "high": one.high}
-                for pair, one in zip(self.pairs, self.looked_at, strict=True)
+                {"thetas": pair, **one.to_dict()} for pair, one in zip(self.pairs, self.looked_at, strict=True)
             ],
             "queries": self.queries,
             "dense_queries": self.dense_queries,

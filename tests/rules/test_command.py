@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from blackbox_explain.cli import app
+from blackbox_explain.rules.faithfulness import Faithfulness
 from blackbox_explain.rules.relations import CATALOGUE
 from blackbox_explain.samples import CAT, COFFEE
 
@@ -99,6 +100,11 @@ def test_relations_are_chosen_and_json_is_all_that_is_printed(folder: Path) -> N
     assert [one["kind"] for one in report["joint"]["relations"]] == ["Rotation", "Scale"]
     assert Path("rules/rotation-and-scale.png").exists()
     assert report["classes"] is None
+    # Every rule of the report can be checked again.
+    rules = [*(one["chosen"] for one in report["relations"]), *report["joint"]["looked_at"]]
+    for one in rules:
+        one.pop("thetas", None)
+        assert Faithfulness.from_dict(one).to_dict() == one
 
 
 def test_the_same_seed_gives_the_same_report_whatever_the_batch(folder: Path) -> None:

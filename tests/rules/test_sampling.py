@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_explain.rules.relations.sampling import BLOCK, bicubic_matrix, filtered, resized
+from blackbox_explain.rules.relations.sampling import BLOCK, Filter, bicubic_matrix, filtered, resized
 from tests.rules.pictures import noise
 
 
@@ -24,5 +24,5 @@ def test_what_is_left_out_is_zero(outputs: int) -> None:
     image = noise((3, 50, 61, 40)).astype(np.float32)
     matrices = [bicubic_matrix(outputs, size, 3, size - 4.5) for size in image.shape[1:]]
     whole = np.einsum("caij,xa,yi,zj->cxyz", image.astype(np.float64), *matrices, optimize=True)
-    assert np.abs(filtered(image, matrices) - whole).max() < 1e-5
+    assert np.abs(filtered(image, [Filter(one) for one in matrices]) - whole).max() < 1e-5
     assert np.allclose(np.sum(matrices[0], axis=1), 1)

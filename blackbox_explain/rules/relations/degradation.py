@@ -12,7 +12,7 @@ import numpy as np
 from blackbox_explain.arrays import gaussian_matrix, one_thread
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation
-from blackbox_explain.rules.relations.sampling import bicubic_matrix, filtered
+from blackbox_explain.rules.relations.sampling import Filter, bicubic_matrix, filtered
 
 __all__ = ["GaussianBlur", "GaussianNoise", "Jpeg", "Resolution"]
 
@@ -117,18 +117,18 @@ def _quantiles() -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 @lru_cache(maxsize=64)
-def _blur(size: int, sigma: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the blur of an axis without the weights that are lost in rounding, so that the matrix is narrow."""
+def _blur(size: int, sigma: float) -> Filter:
+    """Return the blur of an axis without the weights that are lost in rounding, so that the band is narrow."""
     matrix = gaussian_matrix(size, size, sigma).astype(np.float32)
     matrix[matrix < np.finfo(np.float32).eps * matrix.max()] = 0
-    return matrix
+    return Filter(matrix)
 
 
 @lru_cache(maxsize=64)
-def _lowered(size: int, small: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the matrix that shrinks an axis and enlarges it again."""
+def _lowered(size: int, small: int) -> Filter:
+    """Return what shrinks an axis and enlarges it again."""
     with one_thread():
-        return bicubic_matrix(size, small, 0, small) @ bicubic_matrix(small, size, 0, size)
+        return Filter(bicubic_matrix(size, small, 0, small) @ bicubic_matrix(small, size, 0, size))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from blackbox_explain.arrays import one_thread
 from blackbox_explain.rules.relations.relation import Floats, Image
 
-__all__ = ["BORDERS", "Border", "bicubic_matrix", "filtered", "padded", "resized", "rotated"]
+__all__ = ["BORDERS", "Border", "Filter", "bicubic_matrix", "filtered", "padded", "resized", "rotated"]
 
 Border = Literal["reflect", "edge", "mean"]
 """What is taken to lie beyond the edges of an image.
@@ -62,10 +62,14 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
     """
     height, width = image.shape[1:]
     left, top, right, bottom = window or (0, 0, width, height)
-    return filtered(image, [bicubic_matrix(size[0], height, top, bottom), bicubic_matrix(size[1], width, left, right)])
+    return filtered(image, [_bicubic(size[0], height, top, bottom), _bicubic(size[1], width, left, right)])
 
 
 @functools.lru_cache(maxsize=64)
+def _bicubic(outputs: int, inputs: int, first: float, last: float) -> Filter:
+    return Filter(bicubic_matrix(outputs, inputs, first, last))
+
+
 def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> Image:
     """Resize a part of an axis, between two places of it, by Keys' kernel with a = −1/2; (outputs, inputs).
 
@@ -89,26 +93,39 @@ def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> Imag
     return matrix[:, reach : reach + inputs]
 
 
-def filtered(image: Image, matrices: Sequence[np.ndarray[Any, Any]]) -> Image:
-    """Apply one matrix (out, in) to each spatial axis of an image (C, *spatial).
+class Filter:
+    """A matrix (out, in) that is a narrow band along its diagonal, as those of filters are: what lies in the band.
 
-    A filter's matrix is a narrow band along its diagonal: only what lies in the band of `BLOCK` rows is multiplied.
+    Parameters
+    ----------
+    matrix
+        The whole, which has something in every row.
     """
+
+    def __init__(self, matrix: np.ndarray[Any, Any]) -> None:
+        self.outputs = len(matrix)
+        self.blocks: list[tuple[slice, slice, np.ndarray[Any, Any]]] = []
+        for first in range(0, len(matrix), BLOCK):
+            rows = slice(first, first + BLOCK)
+            used = np.flatnonzero(matrix[rows].any(axis=0))
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            self.blocks.append((rows, columns, np.ascontiguousarray(matrix[rows, columns].T, dtype=np.float32)))
+
+    def along(self, image: Image, axis: int) -> Image:
+        """Multiply an axis of an image."""
+        lines = image.swapaxes(axis, -1)
+        made = np.empty((*lines.shape[:-1], self.outputs), np.float32)
+        for rows, columns, block in self.blocks:
+            np.matmul(lines[..., columns], block, out=made[..., rows])
+        return made.swapaxes(axis, -1)
+
+
+def filtered(image: Image, filters: Sequence[Filter]) -> Image:
+    """Apply one filter to each spatial axis of an image (C, *spatial)."""
     with one_thread():
-        for axis, matrix in enumerate(matrices, start=1):
-            image = np.moveaxis(_rows_filtered(np.moveaxis(image, axis, -1), matrix), -1, axis)
+        for axis, one in enumerate(filters, start=1):
+            image = one.along(image, axis)
     return np.ascontiguousarray(image)
-
-
-def _rows_filtered(image: Image, matrix: np.ndarray[Any, Any]) -> Image:
-    """Apply a matrix to the last axis."""
-    made = np.empty((*image.shape[:-1], len(matrix)), np.float32)
-    for first in range(0, len(matrix), BLOCK):
-        block = matrix[first : first + BLOCK]
-        used = np.flatnonzero(block.any(axis=0))
-        band = slice(used[0], used[-1] + 1)
-        np.matmul(image[..., band], block[:, band].T, out=made[..., first : first + BLOCK])
-    return made
 
 
 def rotated(image: Image, degrees: float, border: Border) -> Image:

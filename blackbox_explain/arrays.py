@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -94,9 +95,32 @@ def along_axes(matrices: Matrices, array: Array, *, transpose: bool = False) -> 
     return array
 
 
-def one_thread() -> AbstractContextManager[Any]:
+class _OneThread:
+    """The limit belongs to the process: the first who enters sets it, and the last who leaves takes it away."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _blas_libraries().limit(limits=1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+_ONE_THREAD = _OneThread()
+
+
+def one_thread() -> AbstractContextManager[None]:
     """Let NumPy's products use one thread: its others would go on spinning, and take cores from the model behind."""
-    return _blas_libraries().limit(limits=1)
+    return _ONE_THREAD
 
 
 @functools.cache

@@ -145,7 +145,10 @@ class BlackBox(Protocol):
         ...
 
     def scores(self, images: Array) -> Array:
-        """Map images ``(N, *shape)`` in pixel space to scores (N, K), in the same array library."""
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K), in the same array library.
+
+        The images are good until the next call: their memory is used again, and what is to be kept of them is copied.
+        """
         ...
 
 

@@ -106,11 +106,13 @@ class LevelStack:
         self, masks: np.ndarray[Any, Any], rows: np.ndarray[Any, np.dtype[np.int64]], offset: tuple[int, ...]
     ) -> np.ndarray[Any, Any]:
         """Mix on the host, an image at a time, into memory that stays."""
-        if len(self._asked) < len(masks):
-            self._asked = self._new_room(len(masks))[0]
+        # No more than twice what is needed: where memory ran out, fewer images are asked about from then on.
+        if not len(masks) <= len(self._asked) < 2 * len(masks):
+            dtype = to_numpy(self._levels[:1, :1, ...]).dtype
+            self._asked = np.empty((len(masks), self._levels.shape[2], *self._spatial), dtype)
         images = self._asked[: len(masks)]
         if self._steps > 1:
-            first, slope = self._places(offset), np.empty_like(images[0])
+            first, slope = self._places(offset), np.empty(images.shape[1:], images.dtype)
             for image, values, row in zip(images, masks, rows, strict=True):
                 self._mix(values, int(row), first, image, slope)
             return images

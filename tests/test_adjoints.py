@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
+from threadpoolctl import ThreadpoolController
 
 import blackbox_explain as bx
 from blackbox_explain.activations import ACTIVATIONS, activate, activation_adjoint
-from blackbox_explain.arrays import gaussian_matrix
+from blackbox_explain.arrays import gaussian_matrix, one_thread
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.jitter import canvas, offset_at
@@ -223,3 +224,17 @@ def test_full_stack_of_a_constant_mask_is_exact_at_its_levels(sample_images: np.
 
 def _cell_starts(size: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(size) * cells // size, np.arange(cells)
+
+
+def test_products_have_their_threads_back_however_their_users_overlap() -> None:
+    def threads() -> list[int]:
+        return [one["num_threads"] for one in ThreadpoolController().select(internal_api="openblas").info()]
+
+    before = threads()
+    first, second = one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(threads()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before

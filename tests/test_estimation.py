@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import blackbox_explain as bx
 from blackbox_explain.arrays import gaussian_matrix
@@ -130,15 +131,20 @@ def test_a_plan_spends_its_budget_and_no_more(budget: int, calls: int) -> None:
     assert used == budget - RESERVE
 
 
+@pytest.mark.parametrize("array", [np.asarray, torch.from_numpy])
 @pytest.mark.parametrize("levels", [2, 5])
-def test_several_masks_of_each_image_are_those_of_each_alone(levels: int) -> None:
+def test_several_masks_of_each_image_are_those_of_each_alone(levels: int, array: Any) -> None:
     rng = np.random.default_rng(0)
-    stack = LevelStack(rng.random((levels, 3, 2, 10, 12)), (8, 9))
-    masks, rows = rng.random((7, 8, 9)), np.asarray([0, 0, 0, 1, 2, 2, 2])
-    found = stack.images(masks, rows, (1, 2))
-    for mask, row, image in zip(masks, rows, found, strict=True):
-        alone = stack.take(np.asarray([row])).mixed(mask[None], (1, 2))[0]
-        np.testing.assert_allclose(image, alone[0], atol=1e-12)
+    values = rng.random((levels, 3, 2, 10, 12))
+    stack, alone = LevelStack(array(values), (8, 9)), LevelStack(values, (8, 9))
+    # Memory is used again, whether fewer or more are asked for.
+    for rows in ([0, 0, 0, 1, 2, 2, 2], [1, 1], [], [0] * 5 + [2] * 9):
+        masks = rng.random((len(rows), 8, 9))
+        found = stack.images(array(masks), np.asarray(rows, dtype=np.int64), (1, 2))
+        assert found.shape == (len(rows), 2, 8, 9)
+        for mask, row, image in zip(masks, rows, found, strict=True):
+            expected = alone.take(np.asarray([row])).mixed(mask[None], (1, 2))[0]
+            np.testing.assert_allclose(np.asarray(image), expected[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("preset", ["fast", "paper", "authors"])

@@ -32,7 +32,7 @@ AT_A_TIME = 8
 WORST = 10
 """Violations that are kept."""
 
-FORMAT = "blackbox_explain rule, 1"
+FORMAT = "blackbox_explain rule, 2"  # another number when draws come from the seed in another way
 
 
 @dataclass(frozen=True)
@@ -175,24 +175,32 @@ class Faithfulness:
         """
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
-            if saved.get("format") != FORMAT:
-                raise ResultError("This holds no rule", got=str(path), expected=f'"format": "{FORMAT}"')
-            return cls.from_dict(saved)
         except OSError as error:
             raise ResultError("The rule cannot be read", got=f"{path}: {error.strerror}") from error
-        except (ValueError, AttributeError, KeyError, TypeError, InputError) as error:
+        except ValueError as error:
             raise ResultError("This holds no rule", got=f"{path}: {error}") from error
+        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+            raise ResultError("This holds no rule", got=str(path), expected=f'"format": "{FORMAT}"')
+        return cls.from_dict(saved)
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Faithfulness:
-        """Return what `to_dict` described."""
-        plain = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
-        plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
-        violations = tuple(
-            Violation(one["row"], one["name"], math.nan if one["amount"] is None else one["amount"])
-            for one in saved["violations"]
-        )
-        return cls(from_dict(saved["rule"]), violations=violations, **plain)
+        """Return what `to_dict` described: any of the rules in a report, too.
+
+        Raises
+        ------
+        ResultError
+            If it describes no measured rule.
+        """
+        try:
+            plain: dict[str, Any] = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
+            plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
+            worst = [
+                {**one, "amount": math.nan if one["amount"] is None else one["amount"]} for one in saved["violations"]
+            ]
+            return cls(from_dict(saved["rule"]), violations=tuple(Violation(**one) for one in worst), **plain)
+        except (ValueError, AttributeError, KeyError, TypeError, InputError) as error:
+            raise ResultError("This describes no measured rule", got=f"{str(saved)[:80]}: {error}") from error
 
     def again(self, box: BlackBox, samples: Samples | Array) -> Faithfulness:
         """Measure the same rule again with the same draws, on any box and samples.

@@ -180,7 +180,9 @@ def apply(
         got = f"{type(error).__name__}: {error}"
         raise InputError(f"The relation {relation.name} raised an error", got=got) from error
     relation.check_shape(made, images)
-    # The sum is quick, and says most of it; only very large values of a relation of one's own overflow in it.
-    if not np.isfinite(made.sum()) and not np.isfinite(made).all():
+    # The sum is quick, and says enough unless it overflows itself.
+    with np.errstate(over="ignore", invalid="ignore"):
+        doubtful = not np.isfinite(made.sum())
+    if doubtful and not np.isfinite(made).all():
         raise ModelError(f"The relation {relation.name} makes values that are not finite")
     return made

@@ -75,7 +75,7 @@ class Questions:
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """Return the random numbers of one image for one purpose, the same at every call."""
-        # A digest is a seed of one word: NumPy takes three times as long to mix a list of numbers.
+        # NumPy takes three times as long to mix a list of numbers.
         digest = hashlib.blake2b(f"{self.seed} {int(row)} {purpose}".encode(), digest_size=16).digest()
         return np.random.default_rng(int.from_bytes(digest, "big"))
 

@@ -81,10 +81,7 @@ class MostInformative:
             "max_error": self.max_error,
             "sentence": self.sentence,
             "chosen": self.chosen.to_dict(),
-            "curve": [
-                {"theta": theta, "errors": one.errors, "n": one.n, "low": one.low, "high": one.high}
-                for theta, one in self.curve
-            ],
+            "curve": [{"theta": theta, **one.to_dict()} for theta, one in self.curve],
             "nearest": [vars(one) for one in self.nearest],
             "queries": self.queries,
             "dense_queries": self.dense_queries,

@@ -18,11 +18,13 @@ EVERY = [(op, case) for op, cases in CASES.items() for case in cases]
 def check(case: Case, tolerance: float = 2e-5) -> None:
     """Hold the gradient of a case against differences along three directions."""
     model, images = build(case), image_of(case)
-    graph, for_cuda = (differentiate(model, device=one).SerializeToString() for one in ("cpu", "cuda"))
+    written, for_cuda = (differentiate(model, device=one) for one in ("cpu", "cuda"))
+    check_shapes(model, written, images)
+    graph = written.SerializeToString()
     rng = np.random.default_rng(3)
     sessions = [
         onnxruntime.InferenceSession(one, session_options(optimise=optimise), providers=["CPUExecutionProvider"])
-        for one, optimise in ((graph, True), (graph, False), (for_cuda, False))
+        for one, optimise in ((graph, True), (graph, False), (for_cuda.SerializeToString(), False))
     ]
     shape = sessions[0].run(None, {"x": images, WEIGHTS: np.zeros(_shape(model, images), np.float32)})[0].shape
     weights = rng.standard_normal(shape).astype(np.float32)
@@ -39,6 +41,24 @@ def check(case: Case, tolerance: float = 2e-5) -> None:
         assert abs(found - expected) <= tolerance * scale, f"{found} against {expected} in {case}"
 
 
+def check_shapes(model: onnx.ModelProto, graph: onnx.ModelProto, images: np.ndarray) -> None:
+    """Compare the shapes that the graph states for its inner tensors with those that they have."""
+    stated = {one.name: [size.dim_value for size in one.type.tensor_type.shape.dim] for one in graph.graph.value_info}
+    if not stated:
+        return
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(graph)
+    del exposed.graph.value_info[:], exposed.graph.output[1:]
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in stated)
+    several = np.concatenate([images, images, images])
+    session = onnxruntime.InferenceSession(exposed.SerializeToString(), session_options(optimise=False))
+    weights = np.zeros(_shape(model, several), np.float32)
+    found = session.run(None, {"x": several, WEIGHTS: weights})[1:]
+    # A size of 0 is that of the batch.
+    wanted = [[size or len(several) for size in sizes] for sizes in stated.values()]
+    assert [list(one.shape) for one in found] == wanted
+
+
 def _shape(model: onnx.ModelProto, images: np.ndarray) -> tuple[int, ...]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"x": images})[0].shape
@@ -53,3 +73,23 @@ def test_a_rule_gives_the_gradient_of_its_cases(operator: str, case: Case) -> No
 def test_every_rule_has_a_case() -> None:
     assert len(RULES) >= 70
     assert not [op for op in RULES if not CASES[op]]
+
+
+def test_sizes_made_of_values_are_not_stated() -> None:
+    text = """<ir_version: 9, opset_import: ["": 18]>
+        g (float[N, 3, 4, 4] x) => (float[N, 3] y) <float t = {0.5}, int64[1] one = {1}, int64[2] ax = {2, 3}> {
+        f = Constant<value_floats = [0.1, 0.9, 0.7, 0.2]>()
+        big = Greater(f, t)
+        z = NonZero(big)
+        i = Flatten<axis = 0>(z)
+        s = Squeeze(i)
+        c = Relu(x)
+        k = Gather<axis = 3>(c, s)
+        y = ReduceSum<keepdims = 0>(k, ax)
+    }"""
+    model = onnx.parser.parse_model(text)
+    kept = differentiate(model)
+    assert [one.name for one in kept.graph.value_info]  # the places do not depend on the image and are folded
+    model.graph.node[0].CopyFrom(onnx.helper.make_node("ReduceMax", ["x", "fl"], ["f"], keepdims=0))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 1, 2]), "fl"))
+    assert not differentiate(model).graph.value_info

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import blackbox_explain as bx
 from blackbox_explain.cli import app
+from blackbox_explain.errors import ResultError
 from blackbox_explain.rules.faithfulness import Faithfulness
 from blackbox_explain.rules.relations import CATALOGUE
 from blackbox_explain.samples import CAT, COFFEE
@@ -101,10 +103,18 @@ def test_relations_are_chosen_and_json_is_all_that_is_printed(folder: Path) -> N
     assert Path("rules/rotation-and-scale.png").exists()
     assert report["classes"] is None
     # Every rule of the report can be checked again.
-    rules = [*(one["chosen"] for one in report["relations"]), *report["joint"]["looked_at"]]
-    for one in rules:
-        one.pop("thetas", None)
-        assert Faithfulness.from_dict(one).to_dict() == one
+    box = bx.wrap("bright:model")
+    names = report["photos"]
+    samples = bx.rules.Samples.of(bx.load_images([folder / one for one in names], box.spec, fit="stretch"), box.spec)
+    searched = [rule for one in report["relations"] for rule in (one["chosen"], *one["curve"])]
+    for one in (*searched, *report["joint"]["looked_at"]):
+        again = Faithfulness.from_dict(one).again(box, samples)
+        assert (again.sentence, again.errors) == (one["sentence"], one["errors"])
+
+
+def test_what_is_no_rule_is_not_read() -> None:
+    with pytest.raises(ResultError, match="describes no measured rule"):
+        Faithfulness.from_dict({"theta": 3})
 
 
 def test_the_same_seed_gives_the_same_report_whatever_the_batch(folder: Path) -> None:
@@ -114,7 +124,8 @@ def test_the_same_seed_gives_the_same_report_whatever_the_batch(folder: Path) ->
         report = json.loads(result.stdout)
         report.pop("seconds"), report.pop("batch_size")
         for one in report["relations"]:
-            one["chosen"].pop("batch_size")
+            for rule in (one["chosen"], *one["curve"]):
+                rule.pop("batch_size")
         reports.append(report)
     assert reports[0] == reports[1]
 

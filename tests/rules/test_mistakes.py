@@ -123,7 +123,16 @@ def test_a_fingerprint_takes_no_copy_of_the_images_and_is_the_same_in_any_order_
     assert samples.fingerprint == hashlib.sha256(whole).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "blackbox_explain rule, 1", "rule": {"kind": "os"}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"format": "blackbox_explain rule, 1"}',
+        '{"format": "blackbox_explain rule, 2", "rule": {"kind": "os"}}',
+    ],
+)
 def test_files_that_hold_no_rule(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rule.json"
     path.write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 import onnx
@@ -25,6 +25,13 @@ WEIGHTS = "blackbox_explain/weights"
 
 GRADIENT = "blackbox_explain/gradient"
 """Output of the gradient graph, in the shape of the images."""
+
+
+SIZED_BY_VALUES = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
+"""What makes sizes of values: those that were seen in a run say nothing about another."""
+
+BLOCKED_RANK = 4
+"""Axes of the tensors whose layout ONNX Runtime changes: images of two dimensions."""
 
 
 def gradient_of(tensor: str) -> str:
@@ -129,8 +136,7 @@ def _sweep(
             raise refusal(node, "there is no gradient rule for this operator", custom)
         for name, gradient in zip(node.inputs, _by_inputs(rule, tape, node, gradients), strict=True):
             if gradient and name in tape.active:
-                if name in tape.tensors and tape.dtype(name) in FLOATS:  # bytes have gradients of another type
-                    tape.gradients[gradient] = name
+                tape.gradients[gradient] = name
                 waiting.setdefault(name, []).append(gradient)
             elif name in tape.active and proto.name not in by_node:
                 raise refusal(node, f"its input {name!r} depends on the image, and the rule does not follow it")
@@ -176,17 +182,31 @@ def _assembled(
     for name in asked:
         outputs += [described(name, name), described(gradient_of(name), name)]
     inputs = [described(source, source), described(WEIGHTS, output)]
-    # ONNX Runtime multiplies gradients by what they pass in the layout of its convolutions if it sees that the sizes
-    # are the same, and cannot find that out by itself behind a reshape.
-    likes = {name: name for node in kept for name in node.output if name in tape.tensors} | tape.gradients
-    told = {one.name for one in [*inputs, *outputs]}
     known = [
-        described(name, like)
-        for name, like in likes.items()
-        if name not in told and (tape.tensors[like].batched or None not in tape.shape(like))
+        described(name, like) for name, like in _told(kept, tape, {one.name for one in [*inputs, *outputs]}).items()
     ]
     graph = helper.make_graph(everything, "gradient", inputs, outputs, stored, value_info=known)
     return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+
+
+def _told(kept: Sequence[onnx.NodeProto], tape: Tape, besides: Set[str]) -> dict[str, str]:
+    """Return which tensors to state the shapes of, with the tensor of the forward half that has the same.
+
+    ONNX Runtime multiplies gradients by what they pass in the layout of its convolutions if it sees that the sizes are
+    the same, and cannot find that out by itself behind a reshape.  A fixed batch it follows without help.
+    """
+    if any(node.op_type in SIZED_BY_VALUES for node in kept):
+        return {}
+    likes = {name: name for node in kept for name in node.output} | tape.gradients
+    return {
+        name: like
+        for name, like in likes.items()
+        if name not in besides
+        and like in tape.tensors
+        and tape.tensors[like].batched
+        and tape.rank(like) == BLOCKED_RANK
+        and tape.dtype(like) in FLOATS
+    }
 
 
 def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:

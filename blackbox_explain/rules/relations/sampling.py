@@ -58,22 +58,37 @@ def resized(image: Image, size: tuple[int, int], window: tuple[float, float, flo
         New height and width.
     window
         Left, top, right and bottom of what is resized, in pixels from the image's corner; pixel centres lie at halves.
-        Pixels outside are looked at where the filter reaches them.
+        It lies within the image; pixels outside of it are looked at where the filter reaches them.
+
+    Returns
+    -------
+    ndarray
+        (C, *size) float32.
     """
     height, width = image.shape[1:]
     left, top, right, bottom = window or (0, 0, width, height)
     return filtered(image, [_bicubic(size[0], height, top, bottom), _bicubic(size[1], width, left, right)])
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _bicubic(outputs: int, inputs: int, first: float, last: float) -> Filter:
     return Filter(bicubic_matrix(outputs, inputs, first, last))
 
 
-def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> Image:
-    """Resize a part of an axis, between two places of it, by Keys' kernel with a = −1/2; (outputs, inputs).
+def bicubic_matrix(outputs: int, inputs: int, first: float, last: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Resize a part of an axis by Keys' kernel with a = −1/2, as much wider as pixels are to be fewer.
 
-    Where pixels are to be fewer, the kernel is as much wider.  Rows sum to 1.
+    Parameters
+    ----------
+    outputs, inputs
+        Number of pixels after and before.
+    first, last
+        The part, 0 ≤ first < last ≤ inputs; pixel centres lie at halves.
+
+    Returns
+    -------
+    ndarray
+        (outputs, inputs) float32, whose rows sum to 1.
 
     References
     ----------
@@ -112,7 +127,7 @@ class Filter:
             self.blocks.append((rows, columns, np.ascontiguousarray(matrix[rows, columns].T, dtype=np.float32)))
 
     def along(self, image: Image, axis: int) -> Image:
-        """Multiply an axis of an image."""
+        """Multiply an axis of an image (C, *spatial), counted from 0; it then has `outputs` pixels."""
         lines = image.swapaxes(axis, -1)
         made = np.empty((*lines.shape[:-1], self.outputs), np.float32)
         for rows, columns, block in self.blocks:
@@ -121,7 +136,7 @@ class Filter:
 
 
 def filtered(image: Image, filters: Sequence[Filter]) -> Image:
-    """Apply one filter to each spatial axis of an image (C, *spatial)."""
+    """Apply one filter to each spatial axis of an image (C, *spatial): (C, *outputs)."""
     with one_thread():
         for axis, one in enumerate(filters, start=1):
             image = one.along(image, axis)

@@ -195,10 +195,9 @@ class Faithfulness:
         try:
             plain: dict[str, Any] = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
             plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
-            worst = [
-                {**one, "amount": math.nan if one["amount"] is None else one["amount"]} for one in saved["violations"]
-            ]
-            return cls(from_dict(saved["rule"]), violations=tuple(Violation(**one) for one in worst), **plain)
+            worst = ((one["row"], one["name"], one["amount"]) for one in saved["violations"])
+            violations = tuple(Violation(row, name, math.nan if it is None else it) for row, name, it in worst)
+            return cls(from_dict(saved["rule"]), violations=violations, **plain)
         except (ValueError, AttributeError, KeyError, TypeError, InputError) as error:
             raise ResultError("This describes no measured rule", got=f"{str(saved)[:80]}: {error}") from error
 

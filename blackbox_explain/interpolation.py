@@ -169,9 +169,10 @@ class LevelStack:
         channels, plane = len(image), math.prod(self._canvas)
         level = len(self) * channels * plane
         position = values * self._steps
-        step = np.clip(position.astype(np.int64), 0, self._steps - 1)
-        fraction = (position - step).astype(image.dtype)
-        below = first + step * level
+        step = np.minimum(position.astype(np.int32), self._steps - 1)
+        fraction = (position - step.astype(position.dtype)).astype(image.dtype, copy=False)
+        below = np.multiply(step, level, dtype=np.int64)
+        below += first
         for channel in range(channels):
             # Neighbours mostly lie between the same two levels, each of which is read in its own order.  No place is
             # outside; "clip" is the mode that does not look twice.

@@ -41,30 +41,31 @@ class Pair:
     onnx: DifferentiableBlackBox
 
 
-def pairs() -> dict[str, Pair]:
-    """Return the networks that are compared."""
+def pairs(device: str) -> dict[str, Pair]:
+    """Return the networks that are compared, on one device."""
     spec = InputSpec((3, 224, 224))
     torch.manual_seed(0)
     residual, mobile = (made().eval().requires_grad_(False) for made in (ResNet18, MobileNetV3))
-    own: Any = wrap("efficientnet-lite0", cache=False)
-    found = {
-        "efficientnet-lite0": Pair(_torch(efficientnet(), own.spec, "softmax"), own),
-        "mobilenet-v3": Pair(_torch(mobile, spec, "softmax"), _onnx(exported(mobile, spec.shape), spec, "softmax")),
-        "resnet-18": Pair(_torch(residual, spec, "softmax"), _onnx(exported(residual, spec.shape), spec, "softmax")),
-    }
+    own: Any = wrap("efficientnet-lite0", cache=False, device=device)
+    found = {"efficientnet-lite0": Pair(_torch(efficientnet(), own.spec, "softmax", device), own)}
+    for name, made in (("mobilenet-v3", mobile), ("resnet-18", residual)):
+        model = exported(made, spec.shape)
+        found[name] = Pair(_torch(made, spec, "softmax", device), _onnx(model, spec, "softmax", device))
     path = data_folder() / "googlenet" / "googlenet_bvlc.onnx"
     if path.is_file():
-        found["googlenet"] = Pair(_torch(googlenet(path), spec, "none"), _onnx(onnx.load(path), spec, "none"))
+        found["googlenet"] = Pair(
+            _torch(googlenet(path), spec, "none", device), _onnx(onnx.load(path), spec, "none", device)
+        )
     return found
 
 
-def _torch(model: torch.nn.Module, spec: InputSpec, activation: Any) -> DifferentiableBlackBox:
-    box: Any = wrap(model, spec=spec, activation=activation, channels_last=True)
+def _torch(model: torch.nn.Module, spec: InputSpec, activation: Any, device: str) -> DifferentiableBlackBox:
+    box: Any = wrap(model.to(device), spec=spec, activation=activation, channels_last=True, device=device)
     return box
 
 
-def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any) -> DifferentiableBlackBox:
-    box: Any = wrap(model, spec=spec, activation=activation, cache=False)
+def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any, device: str) -> DifferentiableBlackBox:
+    box: Any = wrap(model, spec=spec, activation=activation, cache=False, device=device)
     return box
 
 
@@ -77,19 +78,28 @@ def paired(first: Callable[[], Any], second: Callable[[], Any], repeats: int) ->
     for _ in range(repeats):
         for call, times in zip((first, second), seconds, strict=True):
             call()
+            _finish()
             started = time.perf_counter()
             call()
+            _finish()
             times.append(time.perf_counter() - started)
     return seconds
 
 
-def compare(pair: Pair, batch: int, repeats: int) -> dict[str, float]:
-    """Return times and ratios at one batch size."""
+def _finish() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def compare(pair: Pair, batch: int, repeats: int, device: str) -> dict[str, float]:
+    """Return times and ratios at one batch size, images and weights lying on the device."""
     rng = np.random.default_rng(0)
     images = rng.random((batch, *pair.onnx.spec.shape), dtype=np.float32)
     weights = np.zeros((batch, 1000), np.float32)
     weights[:, 5] = 1
-    leaf, chosen = torch.tensor(images, requires_grad=True), torch.tensor(weights)
+    leaf, chosen = torch.tensor(images, requires_grad=True, device=device), torch.tensor(weights, device=device)
+    given: tuple[Any, Any] = (images, weights) if device == "cpu" else (leaf.detach(), chosen)
 
     def bare(layout: torch.memory_format) -> Callable[[], Any]:
         network: Any = pair.torch
@@ -104,12 +114,12 @@ def compare(pair: Pair, batch: int, repeats: int) -> dict[str, float]:
         return call
 
     def gradient() -> Any:
-        return pair.onnx.scores_and_gradient(images, weights)
+        return pair.onnx.scores_and_gradient(*given)
 
     others = {
         "torch": bare(torch.contiguous_format),
         "channels_last": bare(torch.channels_last),
-        "forward": lambda: pair.onnx.scores(images),
+        "forward": lambda: pair.onnx.scores(given[0]),
     }
     row: dict[str, float] = {}
     for name, other in others.items():
@@ -158,6 +168,7 @@ def main(
     batches: Annotated[list[int] | None, typer.Option(help="Batch sizes.")] = None,
     repeats: Annotated[int, typer.Option(help="Rounds.")] = 9,
     only: Annotated[str | None, typer.Option(help="One network; the result is not stored.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda: its results have a file of their own.")] = "cpu",
     profiled: Annotated[bool, typer.Option("--profile", help="Print where the time goes instead.")] = False,
 ) -> None:
     """Compare the speed of gradients."""
@@ -166,14 +177,14 @@ def main(
     heads = ("gradient", "torch, NCHW", "torch, NHWC", "forward")
     over = (f"over torch (≤ {TO_TORCH})", "over torch NHWC", f"over forward (≤ {TO_FORWARD})")
     table = Table("network", "batch", *heads, *over)
-    for name, pair in pairs().items():
+    for name, pair in pairs(device).items():
         if only and name != only:
             continue
         if profiled:
             profile(pair.onnx, 8)
             continue
         for batch in batches or [1, 8]:
-            row = compare(pair, batch, repeats)
+            row = compare(pair, batch, repeats, device)
             results.setdefault(name, {})[str(batch)] = row
             times = (
                 f"{row[f'{one}_ms_per_image']:.1f} ms" for one in ("gradient", "torch", "channels_last", "forward")
@@ -184,7 +195,9 @@ def main(
         return
     console.print(table)
     if not only:
-        console.print(f"stored in {store('onnx-gradient', {'networks': results}).name}")
+        gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
+        stored = store("onnx-gradient" if device == "cpu" else "onnx-gradient-cuda", {**gpu, "networks": results})
+        console.print(f"stored in {stored.name}")
 
 
 if __name__ == "__main__":

@@ -298,7 +298,7 @@ class EstimatedScore(MaskedScore):
                 images = stack.images(self.upsampling.up(constant_like(masks, like)), of_row, offset)
                 return to_numpy(self.targets(ask(self.box, images), self.weights[rows, ...]))
         except Exception as error:
-            # What the failed attempt held is free again once this is left.
+            # What the failed attempt held is free again once this is left, and room for its images when fewer are made.
             if not is_out_of_memory(error) or len(masks) == 1:
                 raise
             return None

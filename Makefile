@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint figures
+.PHONY: help setup demo test lint placement figures
 
 help:
 	@echo 'make demo      explain a sample photo with the embedded classifier'
 	@echo 'make test      every check'
+	@echo 'make placement does ONNX Runtime for CUDA have a kernel for all that a gradient needs? no GPU is needed'
 	@echo 'make setup     the environment alone, in .venv'
 
 setup: $(VENV)/.ready
@@ -34,6 +35,18 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# ONNX Runtime for CUDA beside that for CPUs, with stand-ins for CUDA's own libraries: it places graphs and runs none.
+GPU := .placement
+
+$(GPU)/.ready: constraints.txt tests/onnx/cuda_stand_in.py
+	rm -rf $(GPU)
+	$(PIP) install --constraint constraints.txt --no-deps --target $(GPU)/site onnxruntime-gpu
+	$(BIN)/python -m tests.onnx.cuda_stand_in $(GPU)/site/onnxruntime/capi/libonnxruntime_providers_cuda.so $(GPU)/stand-ins
+	@touch $@
+
+placement: setup $(GPU)/.ready
+	REQUIRE_CUDA=1 PYTHONPATH=$(GPU)/site LD_LIBRARY_PATH=$(GPU)/stand-ins $(BIN)/pytest tests/onnx/test_cuda_placement.py
 
 # The pictures of the README.
 figures: setup

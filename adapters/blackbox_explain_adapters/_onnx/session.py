@@ -22,6 +22,12 @@ CUDA = "CUDAExecutionProvider"
 
 MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
 
+SIZES = frozenset(
+    "Add Cast Concat ConstantOfShape Div Equal Expand Flatten Gather Greater Identity Less Mod Mul Neg Not Range ReduceMax "
+    "ReduceMin ReduceProd ReduceSum Reshape Shape Size Slice Split Squeeze Sub Tile Transpose Unsqueeze Where".split()
+)
+"""ONNX Runtime computes sizes and places on the host by design; on images all of these run on CUDA."""
+
 
 def providers_for(device: str | None, tf32: bool = False) -> list[Provider]:
     """Return execution providers: those that ONNX Runtime has, in its order, or those of one device.
@@ -56,17 +62,37 @@ def providers_for(device: str | None, tf32: bool = False) -> list[Provider]:
 
 
 class Session:
-    """A session, made once and run many times."""
+    """A session, made once and run many times.
+
+    Attributes
+    ----------
+    outputs
+        Their names.
+    providers
+        Those that ONNX Runtime could start, the first one preferred.
+    device_id
+        Of the CUDA device.
+    on_host
+        Operators that a session on CUDA leaves to the CPU for want of a kernel; arithmetic on sizes is not counted.
+    """
 
     def __init__(self, model: bytes, providers: Sequence[Provider], threads: int | None = None) -> None:
+        chosen = session_options(threads)
+        chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         try:
-            self._session = onnxruntime.InferenceSession(model, session_options(threads), providers=list(providers))
+            self._session = onnxruntime.InferenceSession(model, chosen, providers=list(providers))
         except Exception as error:
             raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
         self.outputs = [one.name for one in self._session.get_outputs()]
         self.providers: Sequence[str] = self._session.get_providers()
         options: Mapping[str, Mapping[str, str]] = self._session.get_provider_options()
         self.device_id = int(options.get(CUDA, {}).get("device_id", 0))
+        self.on_host = self._left_to_the_host() if self.providers[0] == CUDA else ()
+
+    def _left_to_the_host(self) -> tuple[str, ...]:
+        parts = self._session.get_provider_graph_assignment_info()
+        nodes = [node for part in parts if part.ep_name != CUDA for node in part.get_nodes()]
+        return tuple(sorted({node.op_type for node in nodes} - SIZES))
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Return all outputs, in the library and on the device of the first input.
@@ -156,18 +182,23 @@ def device_arrays(session: Session) -> tuple[str | None, tuple[str, ...]]:
     device
         Such as ``"cuda:0"``.
     notes
-        What the user should know: a session on CUDA without PyTorch is fed from the host.
+        What the user should know: what CUDA leaves to the CPU; a session on CUDA without PyTorch is fed from the host.
     """
     if session.providers[0] != CUDA:
         return None, ()
+    left = ", ".join(session.on_host)
+    notes = (f"the CPU runs what ONNX Runtime has no CUDA kernel for: {left}",) if left else ()
     try:
         # Not by its name in an import statement: nothing but CUDA wants it.
         torch = importlib.import_module("torch")
     except ImportError:
         torch = None
     if torch is not None and torch.cuda.is_available():
-        return f"cuda:{session.device_id}", ()
-    return None, ("images go to the GPU and back at every step: a PyTorch with CUDA would keep them there",)
+        return f"cuda:{session.device_id}", notes
+    return None, (
+        *notes,
+        "images go to the GPU and back at every step: a PyTorch with CUDA would keep them there",
+    )
 
 
 def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -22,10 +22,13 @@ CUDA = "CUDAExecutionProvider"
 
 MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
 
-SIZES = frozenset(
-    "Add Cast Concat ConstantOfShape Div Equal Expand Flatten Gather Greater Identity Less Mod Mul Neg Not Range ReduceMax "
-    "ReduceMin ReduceProd ReduceSum Reshape Shape Size Slice Split Squeeze Sub Tile Transpose Unsqueeze Where".split()
-)
+# fmt: off
+SIZES = {
+    "Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Expand", "Flatten", "Gather", "Greater", "Identity", "Less",
+    "Mod", "Mul", "Neg", "Not", "Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Shape", "Size",
+    "Slice", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+}
+# fmt: on
 """ONNX Runtime computes sizes and places on the host by design; on images all of these run on CUDA."""
 
 

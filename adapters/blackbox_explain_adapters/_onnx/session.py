@@ -25,8 +25,8 @@ MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available 
 # fmt: off
 SIZES = {
     "Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Expand", "Flatten", "Gather", "Greater", "Identity",
-    "Less", "Mod", "Mul", "Not", "Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Shape", "Size",
-    "Slice", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+    "Less", "Mod", "Mul", "Not", "Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Shape",
+    "Size", "Slice", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
 }
 # fmt: on
 """ONNX Runtime computes sizes and places on the host by design; on images all of these run on CUDA."""

@@ -88,6 +88,10 @@ def test_readme_figures_are_those_measured() -> None:
         row = rows["8"]
         ratios = (row["over_torch"], row["over_channels_last"], row["over_forward"])
         assert f"| {name} | {row['gradient_ms_per_image']:.1f} | " + " | ".join(f"{one:.2f}" for one in ratios) in text
+    exports = json.loads((ROOT / "benchmarks/results/exports.json").read_text(encoding="utf-8"))
+    for name, row in exports["pairs"].items():
+        figures = f"{row['score_difference']:.4f} | {row['correlation']:.3f} | {row['correlation_least']:.3f}"
+        assert f"| {name} | {figures} |" in text
     alone = json.loads((ROOT / "benchmarks/results/score-only.json").read_text(encoding="utf-8"))
     for queries, row in alone["by_queries"].items():
         ratio = row["objective"] / alone["exact"]["objective"]

@@ -30,11 +30,14 @@ class Tensor:
         Of the elements.
     batched
         Whether the first axis has one entry for each image, and no other follows the batch.
+    has_nan
+        Whether an element was not a number.
     """
 
     shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
     batched: bool = False
+    has_nan: bool = False
 
 
 class Node:

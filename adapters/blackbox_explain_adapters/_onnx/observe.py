@@ -11,7 +11,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
+from blackbox_explain_adapters._onnx.node import FLOATS, Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
@@ -99,7 +99,8 @@ def observe(model: onnx.ModelProto) -> Observed:
         if sizes[0] and name == source.name:
             shape = value.shape
         batched = shape[:1] == (None,) and None not in shape[1:] and tuple(len(one) for one in seen) == BATCHES
-        tensors[name] = Tensor(shape, value.dtype, batched)
+        has_nan = value.dtype in FLOATS and any(bool(np.isnan(one).any()) for one in seen)
+        tensors[name] = Tensor(shape, value.dtype, batched, has_nan)
         if None not in shape and value.size < LARGEST_CONSTANT and all(np.array_equal(value, one) for one in seen[1:]):
             values[name] = value
     return Observed(tensors, values)

@@ -209,10 +209,20 @@ def _prelu(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         Case(f"y = {op}{axis}(x)", (2, 4, 3, 5))
         for op in ("Softmax", "LogSoftmax")
         for axis in ("", "<axis=1>", "<axis=-2>")
+    ]
+    + [
+        Case(
+            "m = Add(x, mask)\ns = Softmax(m)\nn = IsNaN(s)\ny = Where(n, zero, s)",
+            (2, 3, 4),
+            {"mask": np.float32([[0, 0, 0, -np.inf], [-np.inf] * 4, [0] * 4]), "zero": np.float32(0)},
+        )
     ],
 )
 def _softmax(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    g, axes = gradients[0], [node.get("axis", -1)]
+    g, y, axes = gradients[0], node.y, [node.get("axis", -1)]
     if node.op == "Softmax":
-        return [tape.mul(node.y, tape.op("Sub", g, tape.total(tape.mul(g, node.y), axes)))]
+        if tape.tensors[y].has_nan:
+            # Rows of attention that are masked as a whole: something behind them takes other numbers instead.
+            y = tape.where(tape.op("IsNaN", y), tape.number(0, y), y)
+        return [tape.mul(y, tape.op("Sub", g, tape.total(tape.mul(g, y), axes)))]
     return [tape.op("Sub", g, tape.mul(tape.op("Exp", node.y), tape.total(g, axes)))]

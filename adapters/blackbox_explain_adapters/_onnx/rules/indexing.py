@@ -21,19 +21,24 @@ __all__: list[str] = []
         Case("y = Gather<axis=-2>(x, i)", (2, 3, 5, 2), {"i": np.array([[0, 3], [3, 1], [4, 0]])}),
         Case("y = Gather(x, i)", (4, 3), {"i": np.array([1, 1, 3])}, dynamic=False),
         Case("m = ArgMax<axis=0, keepdims=0>(w)\ny = Gather<axis=1>(x, m)", (2, 5, 3), {"w": (5, 2)}),
+        Case(
+            "f = Reshape(x, all)\nn = Size(x)\ni = Range(z, n, two)\nk = Reshape(i, sh)\ny = Gather(f, k)",
+            (2, 3, 4),
+            {"all": np.array([-1]), "z": np.int64(0), "two": np.int64(2), "sh": np.array([-1, 6])},
+        ),
     ],
 )
 def _gather(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     x, index = node.inputs
     g, shape = gradients[0], list(tape.shape(x))
     axis = node.get("axis", 0) % len(shape)
-    if index not in tape.constants and None in tape.shape(index):
-        raise refusal(node, "its indices depend on the image")
-    places = tape.shape(index)
+    places, others = tape.shape(index), shape[:axis] + shape[axis + 1 :]
+    if None in places and None in others:
+        raise refusal(node, "takes as many entries of each image as there are images")
     if not places:
         g = tape.op("Unsqueeze", g, tape.ints([axis]))
     elif len(places) > 1:
-        count = int(np.prod([size or 0 for size in places]))
+        count = None if None in places else int(np.prod([size or 0 for size in places]))
         g = tape.reshape(g, [*shape[:axis], count, *shape[axis + 1 :]])
     flat = tape.constants[index].reshape(-1) if index in tape.constants else tape.op("Reshape", index, tape.ints([-1]))
     return [tape.place(g, x, axis, flat), ""]

@@ -44,6 +44,28 @@ def _cases() -> list[Case]:
     return cases
 
 
+def _grids() -> list[Case]:
+    return [
+        Case(f"y = AffineGrid<align_corners={corners}>(x, s)", shape, {"s": np.array(sizes)}, opset=20, dynamic=False)
+        for corners in (0, 1)
+        for shape, sizes in (((2, 2, 3), [2, 1, 4, 5]), ((2, 3, 4), [2, 1, 3, 2, 4]))
+    ]
+
+
+@rule("AffineGrid", cases=_grids())
+def _grid(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    # Each place is the transform times where it is without one: sums over places of gradient times place.
+    n = tape.rank(node.y) - 2
+    sizes = tape.sizes(node, node.y, range(1, 1 + n))
+    reach = [1.0 if node.get("align_corners", 0) else 1 - 1 / size for size in sizes]
+    lines = [np.linspace(-one, one, size) if size > 1 else np.zeros(1) for one, size in zip(reach, sizes, strict=True)]
+    # The last axis comes first, as in every grid.
+    places = [line.reshape(-1) for line in np.meshgrid(*lines, indexing="ij")][::-1]
+    base = np.stack([*places, np.ones_like(places[0])], axis=1).astype(tape.dtype(node.x))
+    g = tape.transpose(tape.reshape(gradients[0], [None, len(base), n]), [0, 2, 1])
+    return [tape.op("MatMul", g, base)]
+
+
 @rule("GridSample", cases=_cases())
 def _sample(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # A sample is a sum of weight times pixel over taps: the pixels get the weights, the grid gets the weights' slopes.

@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
+from blackbox_explain_adapters._onnx.fused import unfuse
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
@@ -78,6 +79,7 @@ def differentiate(
     nodes, constants = fold(model, observed)
     while (
         choose_branches(model, constants)
+        or unfuse(model, observed.tensors, constants, set(rules or {}))
         or unroll(model, observed.tensors, constants, set(rules or {}))
         or inline_without_rule(model, observed.tensors, set(rules or {}))
     ):

@@ -15,6 +15,7 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
+from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import nodes_of, read_by
 from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.rules import RULES
@@ -101,6 +102,8 @@ def _standing(name: str, model: onnx.ModelProto, fixed: set[str]) -> str:
         return "not needed: does not read pixels"
     if name in RULES:
         return "yes"
+    if name in (f"{DOMAIN}.{one}" for one in FUSED):
+        return "by what was fused into it"
     if any(name == f"{one.domain}.{one.name}" for one in model.functions):
         return "by its definition in the file"
     return "by its definition in the standard" if has_definition(name, opset_of(model)) else "no"

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
-from blackbox_explain_adapters._onnx.node import Node, Tensor, refusal
+from blackbox_explain_adapters._onnx.node import Tensor, refusal
+from blackbox_explain_adapters._onnx.rewriting import Rewrite, Writer, rewrite
 
 __all__ = ["unroll"]
 
@@ -21,30 +22,6 @@ KNOWN = ("Affine", "Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softpl
 
 MOST_STEPS = 1024
 """Of all directions together: each is a dozen nodes, which ONNX Runtime plans and optimises one by one."""
-
-
-class _Steps:
-    """Collects the nodes in place of one."""
-
-    def __init__(self, node: Node, dtype: np.dtype[Any]) -> None:
-        self.node, self.dtype = node, dtype
-        self.protos: list[onnx.NodeProto] = []
-        self.stored: list[onnx.TensorProto] = []
-        self._place = f"blackbox_explain/unrolled/{node.proto.name or next(name for name in node.outputs if name)}"
-
-    def op(self, kind: str, *inputs: Any, outputs: int = 1, to: str = "", **attributes: Any) -> Any:
-        """Write an operator; arrays stand for constants.  Return the name of its output, or a list of several."""
-        number = len(self.protos)
-        read = [one if isinstance(one, str) else self.constant(np.asarray(one)) for one in inputs]
-        names = [to] if to else [f"{self._place}/{kind}_{number}_{k}" for k in range(outputs)]
-        self.protos.append(helper.make_node(kind, read, names, name=f"{self._place}/{kind}_{number}", **attributes))
-        return names[0] if outputs == 1 else names
-
-    def constant(self, value: np.ndarray[Any, Any]) -> str:
-        """Store a constant."""
-        name = f"{self._place}/constant_{len(self.stored)}"
-        self.stored.append(numpy_helper.from_array(value, name))
-        return name
 
 
 def unroll(
@@ -71,34 +48,21 @@ def unroll(
     UnsupportedModelError
         If a node has an unknown number of steps, or too many, or something that is not followed.
     """
-    tensors = {**tensors, **{name: Tensor(value.shape, value.dtype) for name, value in constants.items()}}
-    nodes: list[onnx.NodeProto] = []
-    stored: list[onnx.TensorProto] = []
-    for proto in model.graph.node:
-        # What does not depend on the image is a constant already.
-        fixed = all(name in constants for name in proto.output if name)
-        if proto.op_type in GATES and proto.op_type not in known and proto.domain in ("", "ai.onnx") and not fixed:
-            steps = _Steps(Node(proto), tensors[proto.input[0]].dtype)
-            _unrolled(steps, tensors, constants)
-            nodes += steps.protos
-            stored += steps.stored
-        else:
-            nodes.append(proto)
-    if len(nodes) == len(model.graph.node) and not stored:
-        return False
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
-    model.graph.initializer.extend(stored)
-    return True
+
+    def choose(proto: onnx.NodeProto) -> Rewrite | None:
+        if proto.op_type not in GATES or proto.op_type in known or proto.domain not in ("", "ai.onnx"):
+            return None
+        return lambda write: _unrolled(write, constants)
+
+    return rewrite(model, tensors, constants, choose)
 
 
-def _unrolled(write: _Steps, tensors: Mapping[str, Tensor], constants: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def _unrolled(write: Writer, constants: Mapping[str, np.ndarray[Any, Any]]) -> None:
     node = write.node
     ways = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[node.get("direction", "forward")]
     hidden = int(node.get("hidden_size"))
     batch_first = bool(node.get("layout", 0))
-    length = tensors[node.x].shape[1 if batch_first else 0]
+    length = write.tensors[node.x].shape[1 if batch_first else 0]
     if length is None or length * len(ways) > MOST_STEPS:
         raise refusal(node, f"takes {'an unknown number of' if length is None else length * len(ways)} steps")
     lengths = constants.get(node.input(4)) if node.input(4) else np.full(1, length)
@@ -128,7 +92,7 @@ def _unrolled(write: _Steps, tensors: Mapping[str, Tensor], constants: Mapping[s
 
 
 def _direction(
-    write: _Steps,
+    write: Writer,
     x: str,
     index: int,
     length: int,
@@ -167,7 +131,7 @@ def _direction(
     return places, [write.op("Unsqueeze", state, [1 if batch_first else 0]) for state in states]
 
 
-def _initial(write: _Steps, place: int, like: str, one: np.ndarray[Any, Any], hidden: int, batch_first: bool) -> str:
+def _initial(write: Writer, place: int, like: str, one: np.ndarray[Any, Any], hidden: int, batch_first: bool) -> str:
     """Return an initial state (N, hidden), zeros where none is given."""
     name = write.node.input(place)
     axis = [1 if batch_first else 0]
@@ -181,7 +145,7 @@ def _initial(write: _Steps, place: int, like: str, one: np.ndarray[Any, Any], hi
 _Step = Callable[[str, list[str]], list[str]]
 
 
-def _functions(write: _Steps, index: int) -> list[Callable[[str], str]]:
+def _functions(write: Writer, index: int) -> list[Callable[[str], str]]:
     """Return this direction's activation functions."""
     node = write.node
     count = len(DEFAULTS[node.op])
@@ -198,13 +162,13 @@ def _functions(write: _Steps, index: int) -> list[Callable[[str], str]]:
     return [apply(name) for name in names]
 
 
-def _plain(write: _Steps, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _plain(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del hidden, peepholes, bias
     (f,) = _functions(write, index)
     return lambda gates, states: [f(write.op("Add", gates, write.op("MatMul", states[0], by_state)))]
 
 
-def _lstm(write: _Steps, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _lstm(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del hidden, bias
     f, g, h = _functions(write, index)
     coupled = bool(write.node.get("input_forget", 0))
@@ -225,7 +189,7 @@ def _lstm(write: _Steps, index: int, hidden: int, by_state: str, peepholes: str,
     return step
 
 
-def _gru(write: _Steps, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _gru(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del peepholes
     f, g = _functions(write, index)
     inner = bool(write.node.get("linear_before_reset", 0))

@@ -214,7 +214,7 @@ def _prelu(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         Case(
             "m = Add(x, mask)\ns = Softmax(m)\nn = IsNaN(s)\ny = Where(n, zero, s)",
             (2, 3, 4),
-            {"mask": np.float32([[0, 0, 0, -np.inf], [-np.inf] * 4, [0] * 4]), "zero": np.float32(0)},
+            {"mask": np.array([[0, 0, 0, -np.inf], [-np.inf] * 4, [0] * 4], np.float32), "zero": np.float32(0)},
         )
     ],
 )

@@ -1,0 +1,103 @@
+"""Write other nodes in the place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from blackbox_explain_adapters._onnx.node import Node, Tensor
+
+__all__ = ["Rewrite", "Writer", "rewrite"]
+
+
+class Writer:
+    """Collects the nodes in place of one.
+
+    Attributes
+    ----------
+    node
+        The one.
+    tensors
+        What is known of those that it reads and makes.
+    protos, stored
+        What was written: nodes, and constants.
+    """
+
+    def __init__(self, node: Node, tensors: Mapping[str, Tensor]) -> None:
+        self.node, self.tensors = node, tensors
+        self.protos: list[onnx.NodeProto] = []
+        self.stored: list[onnx.TensorProto] = []
+        self._place = f"blackbox_explain/in_place_of/{node.proto.name or next(name for name in node.outputs if name)}"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the node's first input."""
+        return self.tensors[self.node.x].dtype
+
+    def op(self, kind: str, *inputs: Any, outputs: int = 1, to: str = "", **attributes: Any) -> Any:
+        """Write an operator; arrays stand for constants.  Return the name of its output, or a list of several."""
+        number = len(self.protos)
+        read = [one if isinstance(one, str) else self.constant(np.asarray(one)) for one in inputs]
+        names = [to] if to else [f"{self._place}/{kind}_{number}_{k}" for k in range(outputs)]
+        self.protos.append(helper.make_node(kind, read, names, name=f"{self._place}/{kind}_{number}", **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: np.ndarray[Any, Any]) -> str:
+        """Store a constant."""
+        name = f"{self._place}/constant_{len(self.stored)}"
+        self.stored.append(numpy_helper.from_array(value, name))
+        return name
+
+    def number(self, value: float) -> np.ndarray[Any, Any]:
+        """Return a constant of that type."""
+        return np.asarray(value, self.dtype)
+
+
+Rewrite: TypeAlias = Callable[[Writer], None]
+"""Writes the nodes; the outputs that are read must be among theirs."""
+
+
+def rewrite(
+    model: onnx.ModelProto,
+    tensors: Mapping[str, Tensor],
+    constants: Mapping[str, np.ndarray[Any, Any]],
+    choose: Callable[[onnx.NodeProto], Rewrite | None],
+) -> bool:
+    """Replace the nodes that are chosen; say whether there were any.
+
+    Parameters
+    ----------
+    model
+        Changed in place.
+    tensors
+        What was seen in a run.
+    constants
+        Tensors whose value is known: nodes that make them are never asked about.
+    choose
+        Returns what to write in place of a node, or None to keep it.
+    """
+    every = {**tensors, **{name: Tensor(value.shape, value.dtype) for name, value in constants.items()}}
+    nodes: list[onnx.NodeProto] = []
+    stored: list[onnx.TensorProto] = []
+    found = False
+    for proto in model.graph.node:
+        fixed = all(name in constants for name in proto.output if name)
+        write = None if fixed else choose(proto)
+        if write is None:
+            nodes.append(proto)
+            continue
+        made, found = Writer(Node(proto), every), True
+        write(made)
+        nodes += made.protos
+        stored += made.stored
+    if not found:
+        return False
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(stored)
+    return True

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from blackbox_explain_adapters._onnx.rules import Case
-from tests.onnx.reference_operators import OWN, OldSoftmax
+from tests.onnx.reference_operators import operators
 
 __all__ = ["build", "double", "evaluate", "image_of", "slope"]
 
@@ -57,7 +57,7 @@ def double(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def evaluate(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     """Run a model of `double` on float64 images."""
-    own = [*OWN, OldSoftmax] if model.opset_import[0].version < 13 else OWN
+    own = operators(model.opset_import[0].version)
     return ReferenceEvaluator(model, new_ops=own).run(None, {model.graph.input[0].name: images})[0]
 
 

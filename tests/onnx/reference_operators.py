@@ -10,7 +10,7 @@ import torch
 from onnx.reference.op_run import OpRun
 from scipy.special import erf
 
-__all__ = ["OWN", "OldSoftmax"]
+__all__ = ["operators"]
 
 
 class Erf(OpRun):
@@ -315,7 +315,6 @@ class Softmax(OpRun):
 
 OWN = [
     AffineGrid,
-    Softmax,
     GridSample,
     Slice,
     MaxPool,
@@ -330,3 +329,8 @@ OWN = [
     Pad,
     ConvTranspose,
 ]
+
+
+def operators(opset: int) -> list[type[OpRun]]:
+    """Return them for one version of the standard."""
+    return [*OWN, Softmax if opset >= 13 else OldSoftmax]

@@ -175,11 +175,6 @@ def _assembled(
     if tape.replaced:
         everything = _sorted(everything)
     used = {name for node in everything for name in read_by(node)} | {output}
-    stored = [
-        numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
-        for name, value in tape.constants.items()
-        if name in used
-    ]
     outputs = [described(output, output), described(GRADIENT, source)]
     for name in asked:
         outputs += [described(name, name), described(gradient_of(name), name)]
@@ -187,8 +182,14 @@ def _assembled(
     known = [
         described(name, like) for name, like in _told(kept, tape, {one.name for one in [*inputs, *outputs]}).items()
     ]
-    graph = helper.make_graph(everything, "gradient", inputs, outputs, stored, value_info=known)
-    return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    graph = helper.make_graph(everything, "gradient", inputs, outputs, value_info=known)
+    made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    for name, value in tape.constants.items():
+        # One by one into their place: the helpers copy whatever they are given.
+        if name in used:
+            array = np.ascontiguousarray(value) if value.ndim else value
+            made.graph.initializer.append(numpy_helper.from_array(array, name))
+    return made
 
 
 def _told(kept: Sequence[onnx.NodeProto], tape: Tape, besides: Set[str]) -> dict[str, str]:

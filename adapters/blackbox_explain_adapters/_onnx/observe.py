@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,24 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import FLOATS, Tensor, element_type, read_by
+from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
 
 LARGEST_CONSTANT = 1 << 24
 """Elements; nothing larger is folded, since it would only swell the file."""
+
+READ_SHAPE_ALONE = ("Shape", "Size")
+
+SHAPE, NAN, WHOLE, NOT_A_NUMBER = (f"blackbox_explain/{one}/" for one in ("shape", "nan", "whole", "not_a_number"))
+"""Beginnings of the names of what is asked of a tensor."""
+
+TYPES = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)} | {
+    f"tensor({name})": np.dtype(name)
+    for name in ("float16", "bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+}
+"""By ONNX Runtime's names."""
 
 BATCHES = (1, 2, 5)
 """What is the same for all of them is taken to be the same for every batch."""
@@ -70,40 +82,81 @@ def observe(model: onnx.ModelProto) -> Observed:
             got=f"{source.name}: {sizes}",
             hint="wrap(model, shape=(3, 224, 224))",
         )
-    names = [name for node in exposed.graph.node for name in node.output if name]
-    del exposed.graph.output[:]
-    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     dtype = helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type)
+    batches = BATCHES if not sizes[0] else (sizes[0],)
     try:
-        session = onnxruntime.InferenceSession(
-            exposed.SerializeToString(), session_options(optimise=False), providers=["CPUExecutionProvider"]
-        )
+        types = _types(exposed)
+        plain = _without_image(exposed, source.name) & types.keys()
+        _expose(exposed, plain, types)
+        session, wanted = _session(exposed), [one.name for one in exposed.graph.output]
         runs: list[dict[str, Any]] = []
-        for batch in BATCHES if not sizes[0] else (sizes[0],):
+        for batch in batches:
             noise = np.random.default_rng(batch).random((batch, *(size or 1 for size in sizes[1:])))
-            image = noise.astype(dtype)
-            runs.append({source.name: image, **dict(zip(names, session.run(None, {source.name: image}), strict=True))})
+            runs.append(dict(zip(wanted, session.run(None, {source.name: noise.astype(dtype)}), strict=True)))
     except Exception as error:
         raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error
-    first = runs[0]
+    seen = {name: [run[name].shape if name in plain else tuple(run[SHAPE + name]) for run in runs] for name in types}
+    seen[source.name] = [(batch, *(size or 1 for size in sizes[1:])) for batch in batches]
+    types[source.name] = np.dtype(dtype)
     tensors: dict[str, Tensor] = {}
     values: dict[str, np.ndarray[Any, Any]] = {}
-    for name, value in first.items():
-        seen = [run[name] for run in runs]
-        if not all(isinstance(one, np.ndarray) and one.ndim == value.ndim for one in seen):
+    for name, shapes in seen.items():
+        if len({len(one) for one in shapes}) > 1:
             continue
-        shape = tuple(
-            sizes_of[0] if len(set(sizes_of)) == 1 else None
-            for sizes_of in zip(*(one.shape for one in seen), strict=True)
-        )
-        if sizes[0] and name == source.name:
-            shape = value.shape
-        batched = shape[:1] == (None,) and None not in shape[1:] and tuple(len(one) for one in seen) == BATCHES
-        has_nan = value.dtype in FLOATS and any(bool(np.isnan(one).any()) for one in seen)
-        tensors[name] = Tensor(shape, value.dtype, batched, has_nan)
-        if None not in shape and value.size < LARGEST_CONSTANT and all(np.array_equal(value, one) for one in seen[1:]):
-            values[name] = value
+        shape = tuple(axis[0] if len(set(axis)) == 1 else None for axis in zip(*shapes, strict=True))
+        batched = shape[:1] == (None,) and None not in shape[1:] and tuple(one[0] for one in shapes) == BATCHES
+        has_nan = any(bool(run.get(NOT_A_NUMBER + name, False)) for run in runs)
+        tensors[name] = Tensor(tuple(None if one is None else int(one) for one in shape), types[name], batched, has_nan)
+        if name in plain and None not in shape:
+            value = runs[0][name]
+            if value.size < LARGEST_CONSTANT and all(np.array_equal(value, run[name]) for run in runs[1:]):
+                values[name] = value
     return Observed(tensors, values)
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    options = session_options(optimise=False)
+    # Shapes are taken as early as they can be, so that a tensor is freed after its last reader.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
+    """Return the types of the tensors that nodes make; sequences are left out, and what NumPy does not know."""
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    del told.graph.output[:]
+    told.graph.output.extend(onnx.ValueInfoProto(name=name) for node in told.graph.node for name in node.output if name)
+    return {one.name: TYPES[one.type] for one in _session(told).get_outputs() if one.type in TYPES}
+
+
+def _without_image(model: onnx.ModelProto, source: str) -> set[str]:
+    """Return the tensors that are made without pixels: from weights, and from shapes, which may follow the batch."""
+    depends, found = {source}, set[str]()
+    for node in model.graph.node:
+        pixels = depends.intersection(read_by(node)) and node.op_type not in READ_SHAPE_ALONE
+        (depends if pixels else found).update(name for name in node.output if name)
+    return found
+
+
+def _expose(model: onnx.ModelProto, plain: Set[str], types: Mapping[str, Any]) -> None:
+    """Let a model answer with what is made without pixels, and of all else with the shapes, which take no memory."""
+    names = list(plain)
+    for node in list(model.graph.node):
+        for name in node.output:
+            if name in plain or name not in types:
+                continue
+            model.graph.node.append(helper.make_node("Shape", [name], [SHAPE + name]))
+            names.append(SHAPE + name)
+            if node.op_type == "Softmax":
+                nan, whole, found = (f"{one}{name}" for one in (NAN, WHOLE, NOT_A_NUMBER))
+                model.graph.node.append(helper.make_node("IsNaN", [name], [nan]))
+                model.graph.node.append(helper.make_node("Cast", [nan], [whole], to=onnx.TensorProto.INT32))
+                model.graph.node.append(helper.make_node("ReduceMax", [whole], [found], keepdims=0))
+                names.append(found)
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
 
 
 def fold(model: onnx.ModelProto, observed: Observed) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray[Any, Any]]]:
@@ -124,8 +177,9 @@ def fold(model: onnx.ModelProto, observed: Observed) -> tuple[list[onnx.NodeProt
         if node.op_type == "CastLike" and node.output[0] in observed.tensors:
             to = element_type(observed.tensors[node.output[0]].dtype)
             node = helper.make_node("Cast", [node.input[0]], list(node.output), name=node.name, to=to)
-        reads_shape_alone = node.op_type in ("Shape", "Size")
-        if (not reads_shape_alone and depends.intersection(read_by(node))) or node.op_type.startswith("Random"):
+        if (node.op_type not in READ_SHAPE_ALONE and depends.intersection(read_by(node))) or node.op_type.startswith(
+            "Random"
+        ):
             depends.update(node.output)
         outputs = [name for name in node.output if name]
         if not depends.intersection(outputs) and all(name in observed.values for name in outputs):

@@ -19,7 +19,7 @@ from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
-from blackbox_explain_adapters._onnx.files import check_weights, model_of
+from blackbox_explain_adapters._onnx.files import check_weights, model_of, with_constants
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
 from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.recipe import Recipe
@@ -48,6 +48,7 @@ def wrap_onnx(
     providers: Iterable[Provider] | None = None,
     threads: int | None = None,
     output: str | None = None,
+    constants: Mapping[str, Any] | None = None,
     straight_through: bool = False,
     tf32: bool = False,
     rules: Mapping[str, Rule] | None = None,
@@ -69,6 +70,8 @@ def wrap_onnx(
         For one operator; None leaves it to ONNX Runtime.
     output
         Tensor that holds the scores, where there are several, or an inner one.
+    constants
+        Values of further inputs by their names, such as ``{"is_training": False}``.
     straight_through
         Give quantised models a surrogate gradient, as if nothing were rounded; it is not exact, and the result says so.
     tf32
@@ -88,12 +91,14 @@ def wrap_onnx(
     ------
     UnsupportedModelError
         If the model reads anything but one array of images, or answers with no class scores.
+    InputError
+        If a constant does not fit an input.
     ModelError
         If ONNX Runtime does not take it, or its weights hold NaN.
     BackendMissingError
         If it does not compute on the device.
     """
-    proto = model_of(model)
+    proto = model_of(model) if not constants else with_constants(model_of(model), constants)
     check_weights(proto)
     signature = read_signature(proto, output)
     spec, assumptions = _spec(proto, signature, described)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
-from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import nodes_of
+from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["check_weights", "model_of", "read_model"]
+__all__ = ["check_weights", "model_of", "read_model", "with_constants"]
 
 
 def read_model(source: Path | bytes) -> onnx.ModelProto:
@@ -120,3 +121,38 @@ def _check_location(tensor: onnx.TensorProto, folder: Path | None, origin: str) 
         )
     if not there:
         raise UnsupportedModelError("The weights beside the model are missing", got=str(path))
+
+
+def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx.ModelProto:
+    """Return a model some of whose inputs are constants; the given one stays.
+
+    Parameters
+    ----------
+    model
+        With more inputs than the images.
+    constants
+        Values by name of input; a number is repeated over the input's shape.
+
+    Raises
+    ------
+    InputError
+        If there is no such input, or the value does not fit it.
+    """
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    inputs = {one.name: one for one in inputs_of(model.graph)}
+    for name, value in constants.items():
+        if name not in inputs:
+            raise InputError("The model has no such input", got=repr(name), expected=" or ".join(map(repr, inputs)))
+        told = inputs[name].type.tensor_type
+        known = all(one.HasField("dim_value") for one in told.shape.dim)
+        try:
+            array = np.asarray(value, helper.tensor_dtype_to_np_dtype(told.elem_type))
+            array = np.broadcast_to(array, [one.dim_value for one in told.shape.dim]) if known else array
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"The constant for input {name!r} does not fit", got=str(error)) from error
+        changed.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+    kept = [one for one in changed.graph.input if one.name not in constants]
+    del changed.graph.input[:]
+    changed.graph.input.extend(kept)
+    return changed

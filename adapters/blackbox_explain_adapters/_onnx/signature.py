@@ -114,7 +114,7 @@ def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signatu
             "The model does not read one array of images",
             got=f"inputs {', '.join(repr(one.name) for one in inputs) or 'none'}",
             expected="one input",
-            hint="fix the others to constants in the file",
+            hint="wrap(model, constants={'is_training': False}), with a value for each input but the images",
         )
     source = inputs[0]
     kind = source.type.tensor_type.elem_type if source.type.HasField("tensor_type") else 0

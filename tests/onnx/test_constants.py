@@ -1,0 +1,60 @@
+"""Models with more inputs than the images, the others held constant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+import blackbox_explain as bx
+from blackbox_explain import samples
+from blackbox_explain.cli import app
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from tests.onnx.test_box import small
+
+ENDS = {"shift": np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1) / 10, "scale": 2.0, "training": False}
+
+
+def model() -> onnx.ModelProto:
+    return small(
+        "float[N,3,12,12] x, float[1,3,1,1] shift, float[1,3,1,1] scale, bool training",
+        "m = Sub(x, shift)\ns = Mul(m, scale)\nk = Not(training)\nt = Cast<to=1>(k)\na = Mul(s, t)",
+    )
+
+
+def test_constants_take_the_place_of_inputs() -> None:
+    given = model()
+    box = bx.wrap(given, constants=ENDS, cache=False)
+    plain = bx.wrap(small(), cache=False)
+    rng = np.random.default_rng(0)
+    images, weights = rng.random((3, 3, 12, 12), dtype=np.float32), rng.standard_normal((3, 5)).astype(np.float32)
+    scores, gradient = plain.scores_and_gradient((images - ENDS["shift"]) * 2, weights)
+    found_scores, found = box.scores_and_gradient(images, weights)
+    np.testing.assert_allclose(found_scores, scores, atol=1e-6)
+    np.testing.assert_allclose(found, gradient * 2, atol=1e-6)
+    assert len(given.graph.input) == 4  # the given model stays as it was
+    assert box.fingerprint() != bx.wrap(given, constants={**ENDS, "scale": 3.0}, cache=False).fingerprint()
+
+
+def test_mistakes() -> None:
+    with pytest.raises(UnsupportedModelError, match="constants="):
+        bx.wrap(model())
+    with pytest.raises(UnsupportedModelError, match="'training'"):
+        bx.wrap(model(), constants={"shift": 0.0, "scale": 1.0})
+    with pytest.raises(InputError, match=r"no such input.*'speed'"):
+        bx.wrap(model(), constants={"speed": 1})
+    with pytest.raises(InputError, match="'shift' does not fit"):
+        bx.wrap(model(), constants={**ENDS, "shift": np.zeros(7)})
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    onnx.save(model(), tmp_path / "several.onnx")
+    values = json.dumps({"shift": 0.1, "scale": 2, "training": False})
+    call = ["explain", str(samples.CAT), "--model", str(tmp_path / "several.onnx"), "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, [*call, "--option", f"constants={values}"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "cat.png").is_file()

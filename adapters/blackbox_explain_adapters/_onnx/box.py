@@ -100,7 +100,7 @@ def wrap_onnx(
     """
     proto = model_of(model) if not constants else with_constants(model_of(model), constants)
     check_weights(proto)
-    signature = read_signature(proto, output)
+    signature = read_signature(proto, output, described.shape)
     spec, assumptions = _spec(proto, signature, described)
     chosen = list(providers) if providers is not None else providers_for(device, tf32)
     seen = probe(proto, signature, spec, chosen, threads)

@@ -51,7 +51,7 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     fixed = _without_image(model)
     table = [(name, count, _standing(name, model, fixed)) for name, count in sorted(operators.items())]
     try:
-        signature = read_signature(model)
+        signature = read_signature(model, shape=shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
         if signature.head:
             facts.append(("ends in", signature.head.activation))

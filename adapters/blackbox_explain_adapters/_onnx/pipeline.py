@@ -86,8 +86,8 @@ def pixels_to_scores(
     if activation != "none" and signature.head is not None:
         output = signature.head.logits
     at_logits = activation != "none" and signature.head is not None
-    if at_logits or (output_shape is not None and len(output_shape) != 2):
-        output = behind.op("Flatten", output, axis=1)
+    if at_logits or signature.without_axis or (output_shape is not None and len(output_shape) != 2):
+        output = behind.op("Flatten", output, axis=0 if signature.batch == 1 else 1)
     if activation in ("softmax", "log_softmax"):
         output = behind.op("Softmax" if activation == "softmax" else "LogSoftmax", output, axis=1)
     elif activation == "sigmoid":
@@ -119,6 +119,8 @@ def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
         x = write.op("Gather", x, np.arange(spec.shape[0] - 1, -1, -1), axis=1)
     if rules.layout == "channels_last":
         x = write.op("Transpose", x, perm=[0, *range(2, rank + 1), 1])
+    if signature.reshaped:
+        x = write.op("Reshape", x, np.array([signature.batch or -1, *signature.reshaped]))
     if signature.dtype == np.uint8:
         # Casting cuts off, so that half is added first.
         x = write.op("Add", x, np.float32(0.5).reshape(1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +40,9 @@ PASSING = (
     "QuantizeLinear",
     "DequantizeLinear",
 )
+
+SMALLEST_SIDE = 8
+"""Pixels; what has two axes of at least as many could be an image as well as a signal."""
 
 RANGES = {
     "Normalized_0_1": (0.0, 1.0),
@@ -86,6 +91,11 @@ class Signature:
         The activation inside the graph, if it ends in one.
     notes
         What had to be guessed.
+    reshaped
+        Sizes that images are reshaped to, where the model has fewer axes for them than they have: rows of pixels, or
+        images without channels.
+    without_axis
+        Whether the scores have but one axis: of images, or, for one image at a time, of classes.
     """
 
     source: str
@@ -96,10 +106,21 @@ class Signature:
     output: str
     head: Head | None
     notes: tuple[str, ...] = ()
+    reshaped: tuple[int, ...] = ()
+    without_axis: bool = False
 
 
-def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signature:
+def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Sequence[int] | None = None) -> Signature:
     """Read the signature of a classifier.
+
+    Parameters
+    ----------
+    model
+        Of one input.
+    output
+        Tensor that holds the scores, None to find it.
+    shape
+        Of one image as the caller has it, None to read it off the model.
 
     Raises
     ------
@@ -130,17 +151,40 @@ def read_signature(model: onnx.ModelProto, output: str | None = None) -> Signatu
     else:
         dims = source.type.tensor_type.shape.dim
         sizes = [one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None for one in dims]
-    if len(sizes) < 3:
+    reshaped = _reshaped(sizes[1:], shape)
+    if len(sizes) < 3 and not reshaped:
         raise UnsupportedModelError(
-            "The model does not read images", got=f"{source.name!r} with {len(sizes)} axes", expected="(N, C, ...)"
+            "The model does not read images",
+            got=f"{source.name!r} with {len(sizes)} axes",
+            expected="(N, C, ...)",
+            hint="if its rows are images, say of what shape: wrap(model, shape=(1, 28, 28)), or --shape 1,28,28",
         )
-    image, layout = layout_of(sizes[1:])
-    chosen, notes = _scores(model, output)
+    image, layout = layout_of(sizes[1:]) if not reshaped else (tuple(shape or ()), "channels_first")
+    chosen, notes = _scores(model, output, sizes[0])
+    if reshaped:
+        notes = (*notes, f"each image {image} is reshaped to {reshaped}, as the model reads it")
+    elif len(image) == 2 and None not in image and min(one or 0 for one in image) >= SMALLEST_SIDE:
+        notes = (*notes, f"the model is taken to read signals; images without channels: shape={(1, *image)}")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
-    return Signature(source.name, dtype, sizes[0], image, layout, chosen, head_of(model.graph, chosen), notes)
+    head = head_of(model.graph, chosen)
+    flat = any(one.name == chosen and _axes(one) == 1 for one in model.graph.output)
+    return Signature(source.name, dtype, sizes[0], image, layout, chosen, head, notes, reshaped, flat)
 
 
-def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str, ...]]:
+def _reshaped(sizes: Sequence[int | None], shape: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the sizes that a model reads if they hold an image of more axes, else nothing."""
+    known = tuple(one for one in sizes if one is not None)
+    if shape is None or len(known) < len(sizes) or len(shape) <= len(known) or math.prod(shape) != math.prod(known):
+        return ()
+    return known
+
+
+def _axes(one: onnx.ValueInfoProto) -> int | None:
+    kind = one.type.tensor_type
+    return len(kind.shape.dim) if kind.HasField("shape") else None
+
+
+def _scores(model: onnx.ModelProto, wanted: str | None, batch: int | None) -> tuple[str, tuple[str, ...]]:
     """Choose the output that holds the scores."""
     outputs = list(model.graph.output)
     if wanted is not None:
@@ -150,7 +194,7 @@ def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str,
                 "There is no such tensor", got=f"output={wanted!r}", expected=" or ".join(repr(o.name) for o in outputs)
             )
         return wanted, ()
-    usable = [one for one in outputs if _may_hold_scores(one)]
+    usable = [one for one in outputs if _may_hold_scores(one, batch)]
     if not usable:
         raise UnsupportedModelError(
             "The model does not answer with class scores",
@@ -168,7 +212,7 @@ def _scores(model: onnx.ModelProto, wanted: str | None) -> tuple[str, tuple[str,
     return pick, (f"of {len(outputs)} outputs, {pick!r} is taken for the class scores",)
 
 
-def _may_hold_scores(one: onnx.ValueInfoProto) -> bool:
+def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
     kind = one.type.tensor_type
     if not one.type.HasField("tensor_type") or kind.elem_type not in (
         TensorProto.FLOAT,
@@ -179,6 +223,8 @@ def _may_hold_scores(one: onnx.ValueInfoProto) -> bool:
     if not kind.HasField("shape"):
         return True
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+    if len(sizes) == 1:  # (N,), or, of one image at a time, (K,)
+        return batch == 1 or sizes[0] in (None, batch)
     # Scores are (N, K), perhaps with axes of size 1 behind or before the classes.
     return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
 

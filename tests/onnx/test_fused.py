@@ -104,3 +104,12 @@ def refusal(text: str, shape: tuple[int, ...] = WORDS, **constants: Any) -> str:
 def test_what_serves_texts_is_refused() -> None:
     causal = "a = com.microsoft.Attention<num_heads=2, unidirectional=1>(x, w, b)"
     assert "com.microsoft.Attention" in refusal(causal, w=(8, 24), b=(24,))
+
+
+def test_rules_of_the_caller_apply_to_the_parts() -> None:
+    def nothing(tape: Any, node: Any, gradients: Any) -> Any:
+        return [tape.scale(gradients[0], 0, node.x)]
+
+    case = Case('a = com.microsoft.FusedConv<activation="Relu">(x, w)\nc = Flatten(a)\ny = MatMul(c, m)', *CONV[:1], {"w": (4, 3, 3, 3), "m": (64, 3)})  # fmt: skip
+    box = bx.wrap(fused(case), rules={"Relu": nothing}, cache=False)
+    assert not box.scores_and_gradient(image_of(case), np.ones((2, 3), np.float32))[1].any()

@@ -79,7 +79,7 @@ def differentiate(
     nodes, constants = fold(model, observed)
     while (
         choose_branches(model, constants)
-        or unfuse(model, observed.tensors, constants, set(rules or {}))
+        or unfuse(model, observed.tensors, constants)
         or unroll(model, observed.tensors, constants, set(rules or {}))
         or inline_without_rule(model, observed.tensors, set(rules or {}))
     ):

@@ -21,12 +21,9 @@ DOMAIN = "com.microsoft"
 
 
 def unfuse(
-    model: onnx.ModelProto,
-    tensors: Mapping[str, Tensor],
-    constants: Mapping[str, np.ndarray[Any, Any]],
-    known: Set[str] = frozenset(),
+    model: onnx.ModelProto, tensors: Mapping[str, Tensor], constants: Mapping[str, np.ndarray[Any, Any]]
 ) -> bool:
-    """Replace each fused node by its parts; say whether there were any.
+    """Replace each fused node by its parts, to which a caller's own rules apply; say whether there were any.
 
     Parameters
     ----------
@@ -36,13 +33,11 @@ def unfuse(
         What was seen in a run.
     constants
         Tensors whose value is known.
-    known
-        Operators that have a rule of the caller's, and stay.
     """
     read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
 
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
-        if proto.domain != DOMAIN or proto.op_type in known or not _is_plain(Node(proto), read):
+        if proto.domain != DOMAIN or not _is_plain(Node(proto), read):
             return None
         return FUSED.get(proto.op_type)
 

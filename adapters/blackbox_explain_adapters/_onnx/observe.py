@@ -177,9 +177,8 @@ def fold(model: onnx.ModelProto, observed: Observed) -> tuple[list[onnx.NodeProt
         if node.op_type == "CastLike" and node.output[0] in observed.tensors:
             to = element_type(observed.tensors[node.output[0]].dtype)
             node = helper.make_node("Cast", [node.input[0]], list(node.output), name=node.name, to=to)
-        if (node.op_type not in READ_SHAPE_ALONE and depends.intersection(read_by(node))) or node.op_type.startswith(
-            "Random"
-        ):
+        reads_pixels = node.op_type not in READ_SHAPE_ALONE and depends.intersection(read_by(node))
+        if reads_pixels or node.op_type.startswith("Random"):
             depends.update(node.output)
         outputs = [name for name in node.output if name]
         if not depends.intersection(outputs) and all(name in observed.values for name in outputs):

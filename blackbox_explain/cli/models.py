@@ -102,5 +102,8 @@ def inspect_model(
             for name, count, how in found.operators:
                 table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
             stdout.print(table)
-            verdict = "[green]differentiable: exact gradients[/]" if found.differentiable else "[red]scores only[/]"
-            stdout.print(verdict if found.differentiable else f"{verdict}: {escape(found.why_not)}", soft_wrap=True)
+            verdict = "[red]scores only[/]" if found.usable else "[red]cannot be explained as it is[/]"
+            verdict = f"{verdict}: {escape(found.why_not)}"
+            if found.differentiable:
+                verdict = "[green]differentiable: exact gradients[/]"
+            stdout.print(verdict, soft_wrap=True)

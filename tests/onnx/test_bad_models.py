@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import EncodeError
 from onnx import helper, numpy_helper, parser
 from typer.testing import CliRunner
 
@@ -17,6 +18,7 @@ import blackbox_explain as bx
 from blackbox_explain import samples
 from blackbox_explain.cli import app
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx import files, recipe
 from tests.onnx.test_box import small
 
 
@@ -179,6 +181,22 @@ def test_control_flow_that_depends_on_the_image() -> None:
     assert re.search("control flow that depends on the image", refusal(box))
 
 
+def test_weights_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST", 10)
+    with pytest.raises(UnsupportedModelError, match=r"too large.*half precision"):
+        bx.wrap(model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Exp(x)\n{HEAD} }}"))
+
+
+def test_a_gradient_graph_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        def SerializeToString(self) -> bytes:  # noqa: N802 (a message has it)
+            raise EncodeError("Failed to serialize proto")
+
+    monkeypatch.setattr(recipe, "differentiate", lambda *_args, **_kwargs: Endless())
+    box = bx.wrap(model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Exp(x)\n{HEAD} }}"), cache=False)
+    assert "more than 2 GB" in refusal(box)
+
+
 def test_custom_operators() -> None:
     known = model(
         f"m ({IMAGE}) => (float[N,3] y) {{ a = com.microsoft.Inverse(x)\n{HEAD} }}", domains=("com.microsoft",)
@@ -228,6 +246,12 @@ def test_inspection(tmp_path: Path) -> None:
     onnx.save(model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Round(x)\n{HEAD} }}"), tmp_path / "cut.onnx")
     done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "cut.onnx"), "--json"])
     assert '"differentiable": false' in done.output
+    assert '"usable": true' in done.output
     assert "Round" in done.output
+    two = model(f"m ({IMAGE}, float[1] z) => (float[N,3] y) {{ a = Mul(x, z)\n{HEAD} }}")
+    onnx.save(two, tmp_path / "two.onnx")
+    done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "two.onnx")])
+    assert "cannot be explained as it is" in done.output
+    assert "constants=" in done.output
     done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "none.onnx")])
     assert done.exit_code == 2

@@ -16,6 +16,9 @@ from blackbox_explain_adapters._onnx.prepare import inputs_of
 
 __all__ = ["check_weights", "model_of", "read_model", "with_constants"]
 
+LARGEST = 2**31 - 2**24
+"""Bytes of weights, so that a whole message stays below 2 GiB."""
+
 
 def read_model(source: Path | bytes) -> onnx.ModelProto:
     """Read a model from a file, with the weights that lie beside it, or from bytes.
@@ -60,15 +63,26 @@ def model_of(model: Any) -> onnx.ModelProto:
 
 
 def check_weights(model: onnx.ModelProto) -> None:
-    """Refuse weights that are not numbers.
+    """Refuse weights that are not numbers, or too many.
 
     Raises
     ------
     ModelError
-        With the name of the first such tensor.
+        With the name of the first tensor that holds NaN.
+    UnsupportedModelError
+        If they take more than `LARGEST` bytes.
     """
+    size = 0
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
+        size += array.nbytes
+        if size > LARGEST:
+            raise UnsupportedModelError(
+                "The model is too large",
+                got=f"weights of more than {LARGEST / 1e9:.1f} GB",
+                expected="less, which is what one ONNX message holds",
+                hint="store the weights in half precision, or wrap the model in the framework that it comes from",
+            )
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError("The weights of the model hold NaN", got=repr(tensor.name), expected="numbers")
 

@@ -56,10 +56,10 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
         if signature.head:
             facts.append(("ends in", signature.head.activation))
         box = wrap_onnx(model, Described(shape=None if shape is None else tuple(shape)))
-        why = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else ""
+        why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
     except BlackBoxExplainError as error:
-        why = str(error)
-    return Inspection(tuple(facts), tuple(table), not why, why)
+        why, usable = str(error), False
+    return Inspection(tuple(facts), tuple(table), not why, why, usable)
 
 
 def _value(one: onnx.ValueInfoProto) -> str:

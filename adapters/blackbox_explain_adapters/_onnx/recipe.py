@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
+from google.protobuf.message import EncodeError
 
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.differentiate import differentiate
 from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
 from blackbox_explain_adapters._onnx.rules import Rule
@@ -41,10 +42,23 @@ class Recipe:
     device: Device
 
     def __call__(self, tensors: Sequence[str] = ()) -> bytes:
-        """Write the graph, with inner tensors and their gradients as outputs if there are any."""
+        """Write the graph, with inner tensors and their gradients as outputs if there are any.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If an operator has no rule, or the graph is too large.
+        """
         by_node = through_quantisation(self.model) if self.surrogate else {ROUNDING_NODE: behind_bytes}
         made = differentiate(self.model, rules=self.rules, node_rules=by_node, tensors=tensors, device=self.device)
-        return made.SerializeToString()
+        try:
+            return made.SerializeToString()
+        except (EncodeError, ValueError) as error:
+            raise UnsupportedModelError(
+                "The model cannot be differentiated",
+                got="a gradient graph of more than 2 GB",
+                hint="store the weights in half precision",
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         try:

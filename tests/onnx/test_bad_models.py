@@ -182,9 +182,9 @@ def test_control_flow_that_depends_on_the_image() -> None:
 
 
 def test_weights_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LARGEST", 10)
+    monkeypatch.setattr(files, "LARGEST", 100)
     with pytest.raises(UnsupportedModelError, match=r"too large.*half precision"):
-        bx.wrap(model(f"m ({IMAGE}) => (float[N,3] y) {{ a = Exp(x)\n{HEAD} }}"))
+        bx.wrap(small())
 
 
 def test_a_gradient_graph_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,10 +124,17 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 def _types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
     """Return the types of the tensors that nodes make; sequences are left out, and what NumPy does not know."""
+    # Fused operators may leave out what nobody reads, though it has a name.
+    read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
     told = onnx.ModelProto()
     told.CopyFrom(model)
     del told.graph.output[:]
-    told.graph.output.extend(onnx.ValueInfoProto(name=name) for node in told.graph.node for name in node.output if name)
+    told.graph.output.extend(
+        onnx.ValueInfoProto(name=name)
+        for node in told.graph.node
+        for name in node.output
+        if name and (name in read or not node.domain)
+    )
     return {one.name: TYPES[one.type] for one in _session(told).get_outputs() if one.type in TYPES}
 
 

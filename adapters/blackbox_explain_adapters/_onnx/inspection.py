@@ -16,8 +16,8 @@ from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
-from blackbox_explain_adapters._onnx.node import nodes_of, read_by
-from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of
+from blackbox_explain_adapters._onnx.node import nodes_of
+from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of, without_pixels
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature
 
@@ -88,12 +88,8 @@ def _parameters(model: onnx.ModelProto) -> int:
 
 def _without_image(model: onnx.ModelProto) -> set[str]:
     """Return the operators of which every node is computed without the image's pixels."""
-    depends = {one.name for one in inputs_of(model.graph)}
-    touched: set[str] = set()
-    for node in model.graph.node:
-        if depends.intersection(read_by(node)) and node.op_type not in ("Shape", "Size"):
-            depends.update(node.output)
-            touched.add(node.op_type)
+    plain = without_pixels(model)
+    touched = {node.op_type for node in model.graph.node if not plain.issuperset(name for name in node.output if name)}
     return {node.op_type for node in model.graph.node} - touched
 
 

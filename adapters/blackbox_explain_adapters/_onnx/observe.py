@@ -13,14 +13,12 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
-from blackbox_explain_adapters._onnx.prepare import inputs_of
+from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, inputs_of, without_pixels
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
 
 LARGEST_CONSTANT = 1 << 24
 """Elements; nothing larger is folded, since it would only swell the file."""
-
-READ_SHAPE_ALONE = ("Shape", "Size")
 
 SHAPE, NAN, WHOLE, NOT_A_NUMBER = (f"blackbox_explain/{one}/" for one in ("shape", "nan", "whole", "not_a_number"))
 """Beginnings of the names of what is asked of a tensor."""
@@ -86,7 +84,7 @@ def observe(model: onnx.ModelProto) -> Observed:
     batches = BATCHES if not sizes[0] else (sizes[0],)
     try:
         types = _types(exposed)
-        plain = _without_image(exposed, source.name) & types.keys()
+        plain = without_pixels(exposed) & types.keys()
         _expose(exposed, plain, types)
         session, wanted = _session(exposed), [one.name for one in exposed.graph.output]
         runs: list[dict[str, Any]] = []
@@ -136,15 +134,6 @@ def _types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
         if name and (name in read or not node.domain)
     )
     return {one.name: TYPES[one.type] for one in _session(told).get_outputs() if one.type in TYPES}
-
-
-def _without_image(model: onnx.ModelProto, source: str) -> set[str]:
-    """Return the tensors that are made without pixels: from weights, and from shapes, which may follow the batch."""
-    depends, found = {source}, set[str]()
-    for node in model.graph.node:
-        pixels = depends.intersection(read_by(node)) and node.op_type not in READ_SHAPE_ALONE
-        (depends if pixels else found).update(name for name in node.output if name)
-    return found
 
 
 def _expose(model: onnx.ModelProto, plain: Set[str], types: Mapping[str, Any]) -> None:

@@ -20,11 +20,13 @@ __all__ = [
     "LEAST_IR",
     "LEAST_OPSET",
     "MOST_OPSET",
+    "READ_SHAPE_ALONE",
     "choose_branches",
     "inline_without_rule",
     "inputs_of",
     "opset_of",
     "prepare",
+    "without_pixels",
 ]
 
 LEAST_OPSET = 18
@@ -37,6 +39,9 @@ LEAST_IR = 8
 """Of what is written: initializers need not be inputs, and all types and functions are known."""
 
 
+READ_SHAPE_ALONE = ("Shape", "Size")
+
+
 def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """Return the inputs that are not initializers."""
     stored = {one.name for one in graph.initializer} | {one.values.name for one in graph.sparse_initializer}
@@ -46,6 +51,15 @@ def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the version of the standard operators."""
     return next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+
+
+def without_pixels(model: onnx.ModelProto) -> set[str]:
+    """Return the tensors that are made without pixels: from weights, and from shapes, which may follow the batch."""
+    depends, found = {one.name for one in inputs_of(model.graph)}, set[str]()
+    for node in model.graph.node:
+        pixels = depends.intersection(read_by(node)) and node.op_type not in READ_SHAPE_ALONE
+        (depends if pixels else found).update(name for name in node.output if name)
+    return found
 
 
 def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -132,10 +146,12 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
     known
         Operators with a rule besides `RULES`.
     """
-    version = opset_of(model)
+    version, plain = opset_of(model), without_pixels(model)
     wanted: set[str] = set()
     for node in model.graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type in RULES or node.op_type in known:
+            continue
+        if plain.issuperset(name for name in node.output if name):  # such as the range of a batch
             continue
         if "Quantize" in node.op_type:  # its definition would only hide what it is
             continue

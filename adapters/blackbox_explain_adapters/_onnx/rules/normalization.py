@@ -159,6 +159,10 @@ def _lp(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     return [tape.op("Div", tape.op("Sub", g, along), whole)]
 
 
+USUAL_BETA = 0.75
+"""Of local response normalisation: its power is made of square roots, in less than a third of the time."""
+
+
 @rule(
     "LRN",
     cases=[
@@ -177,7 +181,11 @@ def _local_response(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequenc
     band = (apart >= -((size - 1) // 2)) & (apart <= size // 2)
     kernel = np.expand_dims(band * (alpha / size), tuple(range(2, tape.rank(x)))).astype(tape.dtype(x))
     base = tape.op("Conv", tape.mul(x, x), kernel, np.full(channels, bias, tape.dtype(x)))
-    power = tape.op("Pow", base, tape.number(-beta, x))
+    if beta == USUAL_BETA:
+        root = tape.op("Sqrt", base)
+        power = tape.op("Reciprocal", tape.mul(root, tape.op("Sqrt", root)))
+    else:
+        power = tape.op("Pow", base, tape.number(-beta, x))
     tape.instead(node, "Mul", x, power)
     spread = tape.op("Conv", tape.mul(tape.mul(g, node.y), tape.op("Reciprocal", base)), np.swapaxes(kernel, 0, 1))
     return [tape.op("Sub", tape.mul(g, power), tape.mul(tape.scale(x, 2 * beta, x), spread))]

@@ -1,4 +1,4 @@
-"""Exports of one model, compared: EfficientNet-Lite0 in PyTorch, ONNX and Keras, GoogLeNet and its quantised copy.
+"""Exports of one model, compared: EfficientNet-Lite0 in PyTorch, ONNX and Keras, GoogLeNet in PyTorch, ONNX and bytes.
 
 The shipped ONNX file has its weights in half precision; an export in single precision shows what rounding alone does to
 the masks of each preset.
@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import networks
 from benchmarks.common import confident_photos, data_folder, machine, store
 from benchmarks.efficientnet_lite0 import network, pytorch_box
 from benchmarks.efficientnet_lite0_keras import keras_box
-from benchmarks.networks import exported
 from blackbox_explain import BlackBox, InputSpec, Preprocessing, wrap
 from blackbox_explain.compare import Comparison, Tolerances, compare
 from blackbox_explain.presets import PRESETS
@@ -38,23 +38,28 @@ def onnx_box() -> BlackBox:
 def onnx_box_in_single_precision() -> BlackBox:
     """Return a fresh export of the same network."""
     spec = onnx_box().spec
-    return wrap(exported(network(), spec.shape), spec=spec, activation="softmax")
+    return wrap(networks.exported(network(), spec.shape), spec=spec, activation="softmax")
 
 
-def googlenet(quantised: bool) -> BlackBox:
-    """Return the paper's network, or its copy in bytes with a straight-through gradient."""
-    name = "quantised/googlenet_bvlc_qdq.onnx" if quantised else "googlenet/googlenet_bvlc.onnx"
+def googlenet(file: str, module: bool = False, **options: Any) -> BlackBox:
+    """Return the paper's network from an ONNX file, or the PyTorch module with the file's weights."""
     mean = tuple(one / 255 for one in (123, 117, 104))
-    options: dict[str, Any] = {"straight_through": True} if quantised else {}
-    preprocessing = Preprocessing(mean=mean, std=1 / 255, channels="BGR")
-    return wrap(str(data_folder() / name), spec=InputSpec((3, 224, 224), preprocessing=preprocessing), **options)
+    spec = InputSpec((3, 224, 224), preprocessing=Preprocessing(mean=mean, std=1 / 255, channels="BGR"))
+    path = data_folder() / file
+    return wrap(networks.googlenet(path), spec=spec, activation="none") if module else wrap(path, spec=spec, **options)
 
+
+BVLC, BVLC_IN_BYTES = "googlenet/googlenet_bvlc.onnx", "quantised/googlenet_bvlc_qdq.onnx"
 
 PAIRS: dict[str, tuple[Callable[[], BlackBox], Callable[[], BlackBox]]] = {
     "EfficientNet-Lite0: PyTorch, ONNX": (pytorch_box, onnx_box),
     "EfficientNet-Lite0: ONNX, Keras": (onnx_box, keras_box),
     "EfficientNet-Lite0: PyTorch, Keras": (pytorch_box, keras_box),
-    "GoogLeNet: ONNX, quantised": (lambda: googlenet(False), lambda: googlenet(True)),
+    "GoogLeNet: PyTorch, ONNX": (lambda: googlenet(BVLC, module=True), lambda: googlenet(BVLC)),
+    "GoogLeNet: ONNX, quantised": (
+        lambda: googlenet(BVLC),
+        lambda: googlenet(BVLC_IN_BYTES, straight_through=True),
+    ),
 }
 
 ROUNDED = "EfficientNet-Lite0: PyTorch, ONNX in float32, preset "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -255,3 +256,20 @@ def test_inspection(tmp_path: Path) -> None:
     assert "constants=" in done.output
     done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "none.onnx")])
     assert done.exit_code == 2
+
+
+def test_inspection_says_of_each_operator_why_it_is_no_obstacle(tmp_path: Path) -> None:
+    steps = model(
+        "m (float[N,3,H] x) => (float[N,4] y) { t = Transpose<perm=[2,0,1]>(x)\ns = Shape(x)\nz = ConstantOfShape(s)\n"
+        "q, h = LSTM<hidden_size=4>(t, w, r)\nl = Squeeze(h, a)\ne = Equal(l, l)\nn = Not(e)\nk = Cast<to=1>(n)\ny = Add(l, k) }",
+        w=np.ones((1, 16, 3), np.float32),
+        r=np.ones((1, 16, 4), np.float32),
+        a=np.array([0]),
+    )
+    onnx.save(steps, tmp_path / "steps.onnx")
+    done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "steps.onnx"), "--json"])
+    rows = {row["name"]: row["gradient"] for row in json.loads(done.output)["operators"]}
+    assert rows["LSTM"] == "step by step"
+    assert rows["Transpose"] == rows["Add"] == "yes"
+    assert rows["Equal"] == rows["Not"] == rows["Cast"] == "not needed: its slope is zero"
+    assert rows["ConstantOfShape"] == "not needed: does not read pixels"

@@ -26,7 +26,9 @@ def weights(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("source", ["float[N,72] x", "float[N,8,9] x", "float[1,72] x"])
+@pytest.mark.parametrize(
+    "source", ["float[N,72] x", "float[N,8,9] x", "float[1,72] x", "float[N,K] x", "float[N,H,W] x", "float[N,H,9] x"]
+)
 def test_images_are_reshaped_to_what_the_model_reads(source: str) -> None:
     w = weights(72, 4)
     rows = model(source, "f = Flatten(x)\nt = Tanh(f)\ny = MatMul(t, w)", "float[N,4] y", w=w)

@@ -9,7 +9,7 @@ import onnx
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by, refusal
 
-__all__ = ["active_tensors", "no_path"]
+__all__ = ["STEERING", "active_tensors", "no_path"]
 
 COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
 

@@ -17,6 +17,7 @@ from blackbox_explain.adapting import Described, check_batch, check_scores, in_b
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, with_constants
@@ -98,7 +99,7 @@ def wrap_onnx(
     BackendMissingError
         If it does not compute on the device.
     """
-    proto = model_of(model) if not constants else with_constants(model_of(model), constants)
+    proto = settle_branches(with_constants(model_of(model), constants) if constants else model_of(model))
     check_weights(proto)
     signature = read_signature(proto, output, described.shape)
     spec, assumptions = _spec(proto, signature, described)

@@ -10,11 +10,12 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
+from blackbox_explain_adapters._onnx.branches import choose_branches
 from blackbox_explain_adapters._onnx.fused import unfuse
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import fold, observe
-from blackbox_explain_adapters._onnx.prepare import choose_branches, inline_without_rule, inputs_of, opset_of, prepare
+from blackbox_explain_adapters._onnx.prepare import inline_without_rule, inputs_of, opset_of, prepare
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape

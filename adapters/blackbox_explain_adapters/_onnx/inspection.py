@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,15 @@ from onnx import TensorProto, numpy_helper
 from blackbox_explain.adapting import Described
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
+from blackbox_explain_adapters._onnx.activity import STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
-from blackbox_explain_adapters._onnx.node import nodes_of
+from blackbox_explain_adapters._onnx.node import nodes_of, read_by
 from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of, without_pixels
+from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
-from blackbox_explain_adapters._onnx.signature import read_signature
+from blackbox_explain_adapters._onnx.signature import described, read_signature
 
 __all__ = ["inspect_onnx"]
 
@@ -36,8 +38,8 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     """
     model = read_model(path)
     facts = [
-        ("inputs", "; ".join(_value(one) for one in inputs_of(model.graph))),
-        ("outputs", "; ".join(_value(one) for one in model.graph.output)),
+        ("inputs", _listed(inputs_of(model.graph))),
+        ("outputs", _listed(model.graph.output)),
         ("opset", ", ".join(f"{one.domain or 'ai.onnx'} {one.version}" for one in model.opset_import)),
         ("parameters", f"{_parameters(model):,}"),
         ("file", f"{path.stat().st_size / 1e6:.1f} MB"),
@@ -48,8 +50,8 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
         f"{node.domain + '.' if node.domain not in ('', 'ai.onnx') else ''}{node.op_type}"
         for node in nodes_of(model.graph)
     )
-    fixed = _without_image(model)
-    table = [(name, count, _standing(name, model, fixed)) for name, count in sorted(operators.items())]
+    not_needed = _not_needed(model)
+    table = [(name, count, _standing(name, model, not_needed)) for name, count in sorted(operators.items())]
     try:
         signature = read_signature(model, shape=shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
@@ -62,14 +64,8 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     return Inspection(tuple(facts), tuple(table), not why, why, usable)
 
 
-def _value(one: onnx.ValueInfoProto) -> str:
-    if not one.type.HasField("tensor_type"):
-        return f"{one.name}: {one.type.WhichOneof('value')}"
-    sizes = [
-        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
-        for dim in one.type.tensor_type.shape.dim
-    ]
-    return f"{one.name}: {TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()} {' × '.join(sizes)}"
+def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:
+    return "; ".join(f"{one.name}: {described(one)}" for one in values)
 
 
 def _parameters(model: onnx.ModelProto) -> int:
@@ -86,18 +82,28 @@ def _parameters(model: onnx.ModelProto) -> int:
     return stored
 
 
-def _without_image(model: onnx.ModelProto) -> set[str]:
-    """Return the operators of which every node is computed without the image's pixels."""
-    plain = without_pixels(model)
-    touched = {node.op_type for node in model.graph.node if not plain.issuperset(name for name in node.output if name)}
-    return {node.op_type for node in model.graph.node} - touched
+def _not_needed(model: onnx.ModelProto) -> dict[str, str]:
+    """Return why operators need no rule, where no node of theirs does."""
+    plain, sloped = without_pixels(model), {one.name for one in inputs_of(model.graph)}
+    touched, followed = set[str](), set[str]()
+    for node in model.graph.node:
+        if not plain.issuperset(name for name in node.output if name):
+            touched.add(node.op_type)
+        if sloped.intersection(read_by(node)) and node.op_type not in STEERING:
+            followed.add(node.op_type)
+            sloped.update(name for name in node.output if name)
+    every = {node.op_type for node in model.graph.node}
+    flat = dict.fromkeys(every - followed, "not needed: its slope is zero")
+    return flat | dict.fromkeys(every - touched, "not needed: does not read pixels")
 
 
-def _standing(name: str, model: onnx.ModelProto, fixed: set[str]) -> str:
-    if name in fixed:
-        return "not needed: does not read pixels"
+def _standing(name: str, model: onnx.ModelProto, not_needed: Mapping[str, str]) -> str:
+    if name in not_needed:
+        return not_needed[name]
     if name in RULES:
         return "yes"
+    if name in GATES:
+        return "step by step"
     if name in (f"{DOMAIN}.{one}" for one in FUSED):
         return "by what was fused into it"
     if any(name == f"{one.domain}.{one.name}" for one in model.functions):

@@ -12,7 +12,7 @@ from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["FLOATS", "Node", "Tensor", "element_type", "nodes_of", "read_by", "refusal"]
+__all__ = ["FLOATS", "Node", "Tensor", "bodies_of", "element_type", "nodes_of", "read_by", "refusal"]
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 """Types that a gradient can have."""
@@ -92,7 +92,7 @@ def refusal(node: Node, why: str, hint: str = "") -> UnsupportedModelError:
 def read_by(proto: onnx.NodeProto) -> list[str]:
     """Return the tensors that a node reads, those that the bodies of If, Loop and Scan capture too."""
     names = [name for name in proto.input if name]
-    for body in _bodies(proto):
+    for body in bodies_of(proto):
         names += [name for inner in body.node for name in read_by(inner)]
     return names
 
@@ -101,7 +101,7 @@ def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Walk through all nodes, those in the bodies of If, Loop and Scan too."""
     for node in graph.node:
         yield node
-        for body in _bodies(node):
+        for body in bodies_of(node):
             yield from nodes_of(body)
 
 
@@ -110,7 +110,8 @@ def element_type(dtype: np.dtype[Any]) -> int:
     return int(helper.np_dtype_to_tensor_dtype(dtype))
 
 
-def _bodies(proto: onnx.NodeProto) -> list[onnx.GraphProto]:
+def bodies_of(proto: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the bodies of If, Loop and Scan."""
     return [body for one in proto.attribute for body in ([one.g] if one.HasField("g") else list(one.graphs))]
 
 

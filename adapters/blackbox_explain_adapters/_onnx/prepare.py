@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx.inliner
 import onnx.version_converter
@@ -21,11 +18,11 @@ __all__ = [
     "LEAST_OPSET",
     "MOST_OPSET",
     "READ_SHAPE_ALONE",
-    "choose_branches",
     "inline_without_rule",
     "inputs_of",
     "opset_of",
     "prepare",
+    "prune",
     "without_pixels",
 ]
 
@@ -77,7 +74,7 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         model = _converted(model, version)
     pruned = onnx.ModelProto()
     pruned.CopyFrom(model)
-    _prune(pruned.graph)
+    prune(pruned.graph)
     pruned.ir_version = (
         max(LEAST_IR, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
     )
@@ -105,7 +102,7 @@ def _converted(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
         ) from error
 
 
-def _prune(graph: onnx.GraphProto) -> None:
+def prune(graph: onnx.GraphProto) -> None:
     """Drop nodes and initializers that do not lead to an output."""
     needed = {one.name for one in graph.output}
     nodes: list[onnx.NodeProto] = []
@@ -190,31 +187,3 @@ def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], know
         ) from error
     model.CopyFrom(inlined)
     return True
-
-
-def choose_branches(model: onnx.ModelProto, constants: Mapping[str, np.ndarray[Any, Any]]) -> bool:
-    """Replace each If whose condition is known by the branch that it takes; say whether there were any.
-
-    Exporters write such an If where a shape decides, which for one model it always does the same way.
-    """
-    graph, found = model.graph, False
-    nodes: list[onnx.NodeProto] = []
-    for node in graph.node:
-        if node.op_type != "If" or node.domain or node.input[0] not in constants:
-            nodes.append(node)
-            continue
-        taken = "then_branch" if bool(constants[node.input[0]].all()) else "else_branch"
-        body = next(one.g for one in node.attribute if one.name == taken)
-        nodes += body.node
-        nodes += [
-            helper.make_node("Identity", [inner.name], [outer], name=f"{node.name}/{outer}")
-            for inner, outer in zip(body.output, node.output, strict=True)
-        ]
-        graph.initializer.extend(body.initializer)
-        found = True
-    if found:
-        kept = [copy.deepcopy(node) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(kept)
-        _prune(graph)
-    return found

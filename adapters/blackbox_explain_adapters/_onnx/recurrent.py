@@ -12,9 +12,10 @@ from onnx import numpy_helper
 from blackbox_explain_adapters._onnx.node import Tensor, refusal
 from blackbox_explain_adapters._onnx.rewriting import Rewrite, Writer, rewrite
 
-__all__ = ["unroll"]
+__all__ = ["GATES", "unroll"]
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
+"""By operator, how many matrices of weights lie in one."""
 
 DEFAULTS = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 

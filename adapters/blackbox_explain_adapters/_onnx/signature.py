@@ -18,7 +18,7 @@ from blackbox_explain.blackbox import Preprocessing
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["Head", "Signature", "class_names_of", "head_of", "preprocessing_of", "read_signature"]
+__all__ = ["Head", "Signature", "class_names_of", "described", "head_of", "preprocessing_of", "read_signature"]
 
 READABLE = {
     TensorProto.FLOAT: "float32",
@@ -43,6 +43,9 @@ PASSING = (
 
 SMALLEST_SIDE = 8
 """Pixels; what has two axes of at least as many could be an image as well as a signal."""
+
+LONGEST_NAME = 24
+"""Characters in the name of a size, where it is shown."""
 
 RANGES = {
     "Normalized_0_1": (0.0, 1.0),
@@ -173,10 +176,14 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
 
 def _reshaped(sizes: Sequence[int | None], shape: Sequence[int] | None) -> tuple[int, ...]:
     """Return the sizes that a model reads if they hold an image of more axes, else nothing."""
-    known = tuple(one for one in sizes if one is not None)
-    if shape is None or len(known) < len(sizes) or len(shape) <= len(known) or math.prod(shape) != math.prod(known):
+    if shape is None or len(shape) <= len(sizes):
         return ()
-    return known
+    lead = len(shape) - len(sizes)
+    read = tuple(shape[lead:]) if math.prod(shape[:lead]) == 1 else (math.prod(shape),) * (len(sizes) == 1)
+    if len(read) == len(sizes) and all(a in (None, b) for a, b in zip(sizes, read, strict=True)):
+        return read  # without channels, or in rows, whatever is left free
+    known = tuple(one for one in sizes if one is not None)
+    return known if len(known) == len(sizes) and math.prod(shape) == math.prod(known) else ()
 
 
 def _axes(one: onnx.ValueInfoProto) -> int | None:
@@ -198,7 +205,7 @@ def _scores(model: onnx.ModelProto, wanted: str | None, batch: int | None) -> tu
     if not usable:
         raise UnsupportedModelError(
             "The model does not answer with class scores",
-            got=", ".join(f"{one.name!r} ({_described(one)})" for one in outputs),
+            got=", ".join(f"{one.name!r} ({described(one)})" for one in outputs),
             expected="one tensor of floats, (N, K)",
             hint="export it without post-processing (for scikit-learn: options={'zipmap': False}), or pass output=...",
         )
@@ -229,14 +236,16 @@ def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
     return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
 
 
-def _described(one: onnx.ValueInfoProto) -> str:
+def described(one: onnx.ValueInfoProto) -> str:
+    """Return type and sizes of an input or output, in words."""
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")
     kind = TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()
-    sizes = [
-        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
-        for dim in one.type.tensor_type.shape.dim
-    ]
+    sizes: list[str] = []
+    for dim in one.type.tensor_type.shape.dim:
+        # Some exporters name a size by a formula of several lines.
+        name = dim.dim_param if len(dim.dim_param) <= LONGEST_NAME else ""
+        sizes.append(str(dim.dim_value) if dim.HasField("dim_value") else name or "?")
     return f"{kind} {' × '.join(sizes)}"
 
 

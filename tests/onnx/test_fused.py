@@ -14,7 +14,7 @@ import blackbox_explain as bx
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED, unfuse
 from blackbox_explain_adapters._onnx.observe import fold, observe, session_options
-from blackbox_explain_adapters._onnx.prepare import prepare
+from blackbox_explain_adapters._onnx.prepare import converted, flat
 from blackbox_explain_adapters._onnx.rules import Case
 from tests.onnx.architectures import NETWORKS
 from tests.onnx.oracle import build, image_of, slope
@@ -65,7 +65,7 @@ def test_parts_give_what_the_fused_operator_gives(case: Case) -> None:
     session = onnxruntime.InferenceSession(differentiate(model).SerializeToString(), session_options())
     scores, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=2e-6)
-    apart = prepare(model)
+    apart = converted(flat(model))
     observed = observe(apart)
     assert unfuse(apart, observed.tensors, fold(apart, observed)[1])
     way = np.random.default_rng(4).standard_normal(images.shape)

@@ -77,23 +77,52 @@ def test_keras_models(make: Callable[[], list[Any]], opset: int) -> None:
             layer.set_weights(
                 [np.random.default_rng(k).uniform(0.5, 1.5, w.shape) for k, w in enumerate(layer.get_weights())]
             )
-    signature = [tf.TensorSpec((None, 32, 32, 3), tf.float32, name="images")]
+    agrees(model, opset, (32, 32, 3))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.LSTM(6),
+        lambda: layers.Bidirectional(layers.LSTM(6)),
+        lambda: layers.GRU(6),
+        lambda: layers.GRU(6, reset_after=False, go_backwards=True),
+        lambda: layers.SimpleRNN(6),
+    ],
+    ids=["lstm", "both ways", "gru", "gru backwards", "rnn"],
+)
+def test_recurrent_layers(layer: Callable[[], Any]) -> None:
+    # GRU and SimpleRNN are exported as loops.
+    tf.keras.utils.set_random_seed(0)
+    agrees(tf.keras.Sequential([tf.keras.Input((9, 8)), layer(), layers.Dense(10, activation="softmax")]), 17, (9, 8))
+
+
+def test_recurrent_convolutions() -> None:
+    tf.keras.utils.set_random_seed(0)
+    parts = [layers.ConvLSTM2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(10, activation="softmax")]
+    agrees(tf.keras.Sequential([tf.keras.Input((5, 16, 16, 3)), *parts]), 17, (5, 16, 16, 3))
+
+
+def agrees(model: Any, opset: int, shape: tuple[int, ...]) -> None:
+    """Hold scores and gradients by ONNX against GradientTape's, for images (channels last) or rows of a signal."""
+    signature = [tf.TensorSpec((None, *shape), tf.float32, name="images")]
     exported, _ = tf2onnx.convert.from_function(
         tf.function(lambda images: model(images, training=False), input_signature=signature), signature, opset=opset
     )
-    box = bx.wrap(exported, cache=False)
-    assert box.spec.shape == (3, 32, 32)
+    rows = len(shape) == 2  # nothing tells a signal's channels from its samples
+    box = bx.wrap(exported, cache=False, shape=shape if rows else (shape[-1], *shape[:-1]))
     assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
     rng = np.random.default_rng(1)
-    images = rng.random((6, 3, 32, 32), dtype=np.float32)
+    images = rng.random((6, *box.spec.shape), dtype=np.float32)
     weights = rng.standard_normal((6, 10)).astype(np.float32)
-    leaf = tf.constant(np.moveaxis(images, 1, -1))
+    leaf = tf.constant(images if rows else np.moveaxis(images, 1, -1))
     with tf.GradientTape() as tape:
         tape.watch(leaf)
         scores = model(leaf, training=False)
         total = tf.reduce_sum(scores * weights)
-    expected = np.moveaxis(tape.gradient(total, leaf).numpy(), -1, 1)
+    expected = tape.gradient(total, leaf).numpy()
     found_scores, found = box.scores_and_gradient(images, weights)
     np.testing.assert_allclose(found_scores, scores.numpy(), atol=1e-5)
     # Both are in single precision, in which a unit may flip.
-    assert np.median(error(found.astype(np.float64), expected.astype(np.float64))) <= 2e-5
+    wanted = expected if rows else np.moveaxis(expected, -1, 1)
+    assert np.median(error(found.astype(np.float64), wanted.astype(np.float64))) <= 2e-5

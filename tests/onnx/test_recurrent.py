@@ -12,7 +12,7 @@ import pytest
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.observe import observe
-from blackbox_explain_adapters._onnx.prepare import prepare
+from blackbox_explain_adapters._onnx.prepare import converted, flat
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import Case
 from tests.onnx.oracle import build, slope
@@ -76,7 +76,7 @@ def test_steps_are_the_operator_and_have_its_gradient(case: Case) -> None:
     session = onnxruntime.InferenceSession(differentiate(model).SerializeToString(), providers=["CPUExecutionProvider"])
     found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    steps = prepare(model)
+    steps = converted(flat(model))
     assert unroll(
         steps, observe(steps).tensors, {one.name: onnx.numpy_helper.to_array(one) for one in steps.graph.initializer}
     )

@@ -9,7 +9,7 @@ import onnx
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by, refusal
 
-__all__ = ["STEERING", "active_tensors", "no_path"]
+__all__ = ["CONTROL", "STEERING", "active_tensors", "no_path"]
 
 COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
 
@@ -18,6 +18,8 @@ STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING
 
 PLACED = frozenset(("TopK", "MaxPool"))
 """What tells the places of what it takes, besides: those choose, too."""
+
+CONTROL = frozenset(("If", "Loop", "Scan"))
 
 ROUNDING = frozenset(("Floor", "Ceil", "Round"))
 
@@ -62,7 +64,7 @@ def active_tensors(
         if node.op in MOVING and node.x in active and tensors[node.x].dtype not in FLOATS:
             active.add(node.y)
             continue
-        if node.op in ("If", "Loop", "Scan"):
+        if node.op in CONTROL:
             raise refusal(node, "control flow that depends on the image", "export the model without control flow")
         cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
         if cut and (node.domain or node.op not in PLACED):

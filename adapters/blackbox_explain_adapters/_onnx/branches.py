@@ -11,7 +11,7 @@ import onnxruntime
 from onnx import helper
 
 from blackbox_explain.errors import ModelError
-from blackbox_explain_adapters._onnx.node import bodies_of, read_by
+from blackbox_explain_adapters._onnx.node import read_by, rename
 from blackbox_explain_adapters._onnx.observe import session_options
 from blackbox_explain_adapters._onnx.prepare import LEAST_IR, inputs_of, prune
 
@@ -42,7 +42,7 @@ def choose_branches(model: onnx.ModelProto, constants: Mapping[str, np.ndarray[A
         body.CopyFrom(next(one.g for one in node.attribute if one.name == wanted))
         # Bodies may use the same names as their neighbours; what they capture keeps its own.
         made = {name for inner in body.node for name in inner.output} | {one.name for one in body.initializer}
-        _rename(body, {name: f"{name}/{len(nodes)}/of/{node.output[0]}" for name in made & taken if name})
+        rename(body, {name: f"{name}/{len(nodes)}/of/{node.output[0]}" for name in made & taken if name})
         taken |= {name for inner in body.node for name in inner.output} | {one.name for one in body.initializer}
         nodes += body.node
         nodes += [
@@ -100,13 +100,3 @@ def _decided(graph: onnx.GraphProto) -> Iterator[str]:
             depends.update(node.output)
         if node.op_type == "If" and node.domain in ("", "ai.onnx") and node.input[0] not in depends:
             yield node.input[0]
-
-
-def _rename(body: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    for one in [*body.initializer, *body.output]:
-        one.name = names.get(one.name, one.name)
-    for node in body.node:
-        for field in (node.input, node.output):
-            field[:] = [names.get(name, name) for name in field]
-        for inner in bodies_of(node):
-            _rename(inner, names)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.activity import active_tensors, no_path
+from blackbox_explain_adapters._onnx.activity import CONTROL, active_tensors, no_path
 from blackbox_explain_adapters._onnx.branches import choose_branches
 from blackbox_explain_adapters._onnx.fused import unfuse
+from blackbox_explain_adapters._onnx.loops import count_steps, unroll_loops
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
-from blackbox_explain_adapters._onnx.observe import fold, observe
-from blackbox_explain_adapters._onnx.prepare import inline_without_rule, inputs_of, opset_of, prepare
+from blackbox_explain_adapters._onnx.observe import Observed, fold, observe
+from blackbox_explain_adapters._onnx.prepare import converted, flat, inline_without_rule, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
@@ -31,6 +33,8 @@ GRADIENT = "blackbox_explain/gradient"
 
 SIZED_BY_VALUES = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
 """What makes sizes of values: those that were seen in a run say nothing about another."""
+
+Constant: TypeAlias = np.ndarray[Any, Any]
 
 BLOCKED_RANK = 4
 """Axes of the tensors whose layout ONNX Runtime changes: images of two dimensions."""
@@ -75,17 +79,15 @@ def differentiate(
         If an operator has no rule, or the path from images to scores is cut; the message names the node.
     """
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
-    model = prepare(model)
-    observed = observe(model)
-    nodes, constants = fold(model, observed)
+    model = converted(_straight(flat(model)))
+    observed, nodes, constants = _looked_at(model)
     while (
-        choose_branches(model, constants)
+        _straighten(model, observed, constants)
         or unfuse(model, observed.tensors, constants)
         or unroll(model, observed.tensors, constants, set(rules or {}))
         or inline_without_rule(model, observed.tensors, set(rules or {}))
     ):
-        observed = observe(model)
-        nodes, constants = fold(model, observed)
+        observed, nodes, constants = _looked_at(model)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
     nodes = merge_pads(nodes, constants, {output, *tensors})
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
@@ -103,6 +105,25 @@ def differentiate(
             )
         tape.nodes.append(helper.make_node("Identity", [found[name]], [gradient_of(name)]))
     return _assembled(model, nodes, tape, source, output, tensors)
+
+
+def _looked_at(model: onnx.ModelProto) -> tuple[Observed, list[onnx.NodeProto], dict[str, Constant]]:
+    count_steps(model)
+    observed = observe(model)
+    return observed, *fold(model, observed)
+
+
+def _straighten(model: onnx.ModelProto, observed: Observed, constants: Mapping[str, Constant]) -> bool:
+    return choose_branches(model, constants) or unroll_loops(model, observed.tensors, constants)
+
+
+def _straight(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take control flow out of a model, in place, in the opset that it comes in."""
+    while any(node.op_type in CONTROL for node in model.graph.node):
+        observed, _, constants = _looked_at(model)
+        if not _straighten(model, observed, constants):
+            break
+    return model
 
 
 def _sweep(

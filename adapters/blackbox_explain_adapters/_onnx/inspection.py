@@ -13,11 +13,11 @@ from onnx import TensorProto, numpy_helper
 from blackbox_explain.adapting import Described
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
-from blackbox_explain_adapters._onnx.activity import STEERING
+from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
-from blackbox_explain_adapters._onnx.node import nodes_of, read_by
+from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
 from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of, without_pixels
 from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
@@ -87,12 +87,13 @@ def _not_needed(model: onnx.ModelProto) -> dict[str, str]:
     plain, sloped = without_pixels(model), {one.name for one in inputs_of(model.graph)}
     touched, followed = set[str](), set[str]()
     for node in model.graph.node:
+        inside = {one.op_type for body in bodies_of(node) for one in nodes_of(body)}
         if not plain.issuperset(name for name in node.output if name):
-            touched.add(node.op_type)
+            touched.update({node.op_type}, inside)
         if sloped.intersection(read_by(node)) and node.op_type not in STEERING:
-            followed.add(node.op_type)
+            followed.update({node.op_type}, inside - STEERING)
             sloped.update(name for name in node.output if name)
-    every = {node.op_type for node in model.graph.node}
+    every = {node.op_type for node in nodes_of(model.graph)}
     flat = dict.fromkeys(every - followed, "not needed: its slope is zero")
     return flat | dict.fromkeys(every - touched, "not needed: does not read pixels")
 
@@ -104,6 +105,8 @@ def _standing(name: str, model: onnx.ModelProto, not_needed: Mapping[str, str]) 
         return "yes"
     if name in GATES:
         return "step by step"
+    if name in CONTROL:
+        return f"{'the branch taken' if name == 'If' else 'step by step'}, unless the image decides"
     if name in (f"{DOMAIN}.{one}" for one in FUSED):
         return "by what was fused into it"
     if any(name == f"{one.domain}.{one.name}" for one in model.functions):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["FLOATS", "Node", "Tensor", "bodies_of", "element_type", "nodes_of", "read_by", "refusal"]
+__all__ = ["FLOATS", "Node", "Tensor", "bodies_of", "element_type", "nodes_of", "read_by", "refusal", "rename"]
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 """Types that a gradient can have."""
@@ -113,6 +113,17 @@ def element_type(dtype: np.dtype[Any]) -> int:
 def bodies_of(proto: onnx.NodeProto) -> list[onnx.GraphProto]:
     """Return the bodies of If, Loop and Scan."""
     return [body for one in proto.attribute for body in ([one.g] if one.HasField("g") else list(one.graphs))]
+
+
+def rename(body: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give tensors of a body other names, in place, also where bodies inside of it read them."""
+    for one in [*body.initializer, *body.output]:
+        one.name = names.get(one.name, one.name)
+    for node in body.node:
+        for field in (node.input, node.output):
+            field[:] = [names.get(name, name) for name in field]
+        for inner in bodies_of(node):
+            rename(inner, names)
 
 
 def _plain(value: Any) -> Any:

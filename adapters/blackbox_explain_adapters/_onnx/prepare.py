@@ -18,10 +18,11 @@ __all__ = [
     "LEAST_OPSET",
     "MOST_OPSET",
     "READ_SHAPE_ALONE",
+    "converted",
+    "flat",
     "inline_without_rule",
     "inputs_of",
     "opset_of",
-    "prepare",
     "prune",
     "without_pixels",
 ]
@@ -59,47 +60,43 @@ def without_pixels(model: onnx.ModelProto) -> set[str]:
     return found
 
 
-def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model with its functions inlined, its opset converted, and dead nodes dropped; the given one stays.
+def flat(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with its functions inlined and dead nodes dropped; the given one stays."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    # Before IR version 4 every initializer was an input, too.
+    plain.ir_version = max(LEAST_IR, plain.ir_version)
+    prune(plain.graph)
+    return plain
+
+
+def converted(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model in an opset that rules are written for.
+
+    Bodies of control flow are left as they are by ONNX's converter, so that there should be none.
 
     Raises
     ------
     UnsupportedModelError
         If the opset cannot be converted.
     """
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
     version = opset_of(model)
     if version < LEAST_OPSET or version > MOST_OPSET:
-        model = _converted(model, version)
-    pruned = onnx.ModelProto()
-    pruned.CopyFrom(model)
-    prune(pruned.graph)
-    pruned.ir_version = (
-        max(LEAST_IR, min(pruned.ir_version, IR_VERSION)) if opset_of(pruned) <= MOST_OPSET else pruned.ir_version
-    )
-    return pruned
-
-
-def _converted(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
-    if model.ir_version < LEAST_IR:
-        # Before it every initializer was an input, too, and the converter insists on that.
-        newer = onnx.ModelProto()
-        newer.CopyFrom(model)
-        newer.ir_version = LEAST_IR
-        model = newer
-    try:
-        return onnx.version_converter.convert_version(model, wanted)
-    except Exception as error:
-        if version > MOST_OPSET:
-            return model  # what is newer than the converter can lower says the same
-        raise UnsupportedModelError(
-            "The model cannot be differentiated",
-            got=f"opset {version}, which cannot be converted: {str(error).strip().splitlines()[-1]}",
-            expected=f"opset {LEAST_OPSET} to {MOST_OPSET}, or one that converts to it",
-            hint="export the model again with a newer opset",
-        ) from error
+        wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
+        try:
+            model = onnx.version_converter.convert_version(model, wanted)
+        except Exception as error:
+            if version > MOST_OPSET:
+                return model  # what is newer than the converter can lower says the same
+            raise UnsupportedModelError(
+                "The model cannot be differentiated",
+                got=f"opset {version}, which cannot be converted: {str(error).strip().splitlines()[-1]}",
+                expected=f"opset {LEAST_OPSET} to {MOST_OPSET}, or one that converts to it",
+                hint="export the model again with a newer opset",
+            ) from error
+        prune(model.graph)
+    model.ir_version = min(model.ir_version, IR_VERSION)
+    return model
 
 
 def prune(graph: onnx.GraphProto) -> None:

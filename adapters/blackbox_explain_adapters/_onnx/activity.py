@@ -13,7 +13,9 @@ __all__ = ["CONTROL", "STEERING", "active_tensors", "no_path"]
 
 COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
 
-STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING))
+COMBINING = ("And", "Or", "Xor", "Not")
+
+STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING, *COMBINING))
 """What may choose between branches or places of the forward half, and whose slope is 0 wherever there is one."""
 
 PLACED = frozenset(("TopK", "MaxPool"))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from onnx.reference.op_run import OpRun
+from scipy.ndimage import map_coordinates
 from scipy.special import erf
 
 __all__ = ["operators"]
@@ -242,12 +243,14 @@ class MaxPool(OpRun):
         strides: Any = None,
     ) -> Any:
         sizes, cells = _windows(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
-        found = np.empty((*x.shape[:2], *sizes))
+        found, where = (np.empty((*x.shape[:2], *sizes), kind) for kind in (np.float64, np.int64))
+        every = np.arange(x.size).reshape(x.shape)
         for place, inside, _ in cells:
-            found[(slice(None), slice(None), *place)] = (
-                x[(slice(None), slice(None), *inside)].reshape(*x.shape[:2], -1).max(axis=2)
-            )
-        return (found,) if len(self.onnx_node.output) == 1 else (found, np.zeros(found.shape, np.int64))
+            window, places = (one[(slice(None), slice(None), *inside)].reshape(*x.shape[:2], -1) for one in (x, every))
+            best = window.argmax(axis=2)[:, :, None]
+            found[(slice(None), slice(None), *place)] = np.take_along_axis(window, best, 2)[:, :, 0]
+            where[(slice(None), slice(None), *place)] = np.take_along_axis(places, best, 2)[:, :, 0]
+        return (found, where)[: len(self.onnx_node.output)]
 
 
 class AveragePool(OpRun):
@@ -304,6 +307,28 @@ class AffineGrid(OpRun):
         return (torch.nn.functional.affine_grid(given, size.tolist(), bool(align_corners)).numpy(),)
 
 
+class DeformConv(OpRun):
+    """Convolution of displaced samples: the reference's places are float32."""
+
+    op_domain = ""
+
+    def _run(self, x: Any, w: Any, offset: Any, b: Any = None, mask: Any = None, **given: Any) -> Any:
+        (strides, dilations), groups = ([given[one] or [1, 1] for one in ("strides", "dilations")], given["group"] or 1)
+        pads, apart = given["pads"] or [0] * 4, given["offset_group"] or 1
+        y = np.zeros((len(x), len(w), *offset.shape[2:]))
+        place = np.indices(offset.shape[2:]) * np.reshape(strides, (2, 1, 1)) - np.reshape(pads[:2], (2, 1, 1))
+        taps = list(np.ndindex(w.shape[2:]))
+        for image, c, (k, tap) in itertools.product(range(len(x)), range(x.shape[1]), enumerate(taps)):
+            row = c // (x.shape[1] // apart) * len(taps) + k
+            at = place + np.reshape(np.multiply(tap, dilations), (2, 1, 1)) + offset[image, 2 * row : 2 * row + 2]
+            sample = map_coordinates(x[image, c], at, order=1, mode="grid-constant")
+            sample *= 1 if mask is None else mask[image, row]
+            group, inner = divmod(c, x.shape[1] // groups)
+            outputs = np.arange(len(w)).reshape(groups, -1)[group]
+            y[image, outputs] += w[outputs, inner, *tap].reshape(-1, 1, 1) * sample
+        return (y if b is None else y + b.reshape(-1, 1, 1),)
+
+
 class Softmax(OpRun):
     """Shares of exponentials; not a number where all are masked."""
 
@@ -315,6 +340,7 @@ class Softmax(OpRun):
 
 OWN = [
     AffineGrid,
+    DeformConv,
     GridSample,
     Slice,
     MaxPool,

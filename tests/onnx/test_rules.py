@@ -93,3 +93,27 @@ def test_sizes_made_of_values_are_not_stated() -> None:
     model.graph.node[0].CopyFrom(onnx.helper.make_node("ReduceMax", ["x", "fl"], ["f"], keepdims=0))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 1, 2]), "fl"))
     assert not differentiate(model).graph.value_info
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("sizes", ["x, r, , s", "x, r, k"])
+@pytest.mark.parametrize("region", [(0.2, 0.1, 0.8, 0.7), (-0.1, 0.0, 1.2, 1.0), (0.9, 0.5, 0.1, 0.5)])
+def test_crops_of_regions(mode: str, sizes: str, region: tuple[float, ...]) -> None:
+    # The reference crops otherwise than the standard says, so that ONNX Runtime's own answers are compared: cropping is
+    # linear but for what it puts outside of the image.
+    how = f'mode="{mode}", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=2.5'
+    top, left, bottom, right = region
+    corners = np.array([0, 0, top, left, 1, 1, bottom, right], np.float32)
+    values = {"r": corners, "s": np.array([2, 3, 5, 7]), "k": np.array([1, 1, 1, 1.5], np.float32)}
+    case = Case(f"y = Resize<{how}>({sizes})", (2, 3, 5, 6), values, dynamic=False)
+    model, images = build(case), image_of(case)
+    forward, gradient = (
+        onnxruntime.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"])
+        for one in (model, differentiate(model))
+    )
+    rng = np.random.default_rng(0)
+    way = rng.standard_normal(images.shape).astype(np.float32)
+    ahead, here = (forward.run(None, {"x": one})[0].astype(np.float64) for one in (images + way, images))
+    weights = rng.standard_normal(here.shape).astype(np.float32)
+    found = gradient.run(None, {"x": images, WEIGHTS: weights})[1]
+    assert np.sum(found * way) == pytest.approx(np.sum((ahead - here) * weights), abs=1e-4)

@@ -74,6 +74,20 @@ def test_transposed_convolutions(data: st.DataObject, axes: int, channels: tuple
 
 
 @varied
+@given(windows(2, largest=3), st.sampled_from([(1, 1), (2, 1), (1, 2), (2, 4), (4, 2)]), st.booleans())
+def test_deformable_convolutions(one: dict[str, Any], groups: tuple[int, int], masked: bool) -> None:
+    group, apart = groups
+    taps = apart * int(np.prod(one["kernel"]))
+    window = f"strides={listed(one['strides'])}, dilations={listed(one['dilations'])}, pads={listed(one['pads'])}"
+    text = (
+        f"t = Conv<{window}>(x, v)\no = Sin(t)\nm = Conv<{window}>(x, u)\n"
+        f"y = DeformConv<{window}, group={group}, offset_group={apart}>(x, w, o{', , m' if masked else ''})"
+    )
+    filters = {"w": (4, 4 // group, *one["kernel"]), "v": (2 * taps, 4, *one["kernel"]), "u": (taps, 4, *one["kernel"])}
+    check(Case(text, (2, 4, *one["sizes"]), filters, opset=19))
+
+
+@varied
 @given(st.data(), st.integers(1, 3), st.sampled_from([0, 1]))
 def test_max_pooling(data: st.DataObject, axes: int, ceil: int) -> None:
     one = data.draw(windows(axes))

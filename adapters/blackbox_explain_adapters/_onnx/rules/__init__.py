@@ -5,6 +5,7 @@ from __future__ import annotations
 from blackbox_explain_adapters._onnx.rules import (
     activations,
     convolution,
+    deformable,
     elementwise,
     indexing,
     linear,
@@ -26,6 +27,7 @@ __all__ = [
     "Rule",
     "activations",
     "convolution",
+    "deformable",
     "elementwise",
     "indexing",
     "linear",

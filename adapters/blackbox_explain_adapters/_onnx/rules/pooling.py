@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from blackbox_explain_adapters._onnx.node import Node
+from blackbox_explain_adapters._onnx.node import Node, refusal
 from blackbox_explain_adapters._onnx.rules.lines import line_matrix
 from blackbox_explain_adapters._onnx.rules.registry import Case, rule
 from blackbox_explain_adapters._onnx.tape import Tape
@@ -45,6 +45,24 @@ def _max(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     flat = [tape.op("Reshape", one_of, one) for one_of in (places, gradients[0])]
     added = tape.op("ScatterElements", zeros, *flat, axis=0, reduction="add")
     return [tape.reshape_like(added, node.x)]
+
+
+@rule(
+    "MaxUnpool",
+    cases=[
+        Case(f"p, i = MaxPool<{window}>(x)\ns = Mul(p, p)\ny = MaxUnpool<{window}>(s, i)", shape)
+        for window, shape in (
+            ("kernel_shape=[2,2], strides=[2,2]", (2, 3, 6, 8)),
+            ("kernel_shape=[3], strides=[3]", (2, 3, 9)),
+            ("kernel_shape=[2,2,1], strides=[2,3,1]", (2, 2, 4, 5, 3)),
+        )
+    ],
+)
+def _unpool(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    kernel = node.get("kernel_shape")
+    if any(size > stride for size, stride in zip(kernel, node.get("strides") or [1] * len(kernel), strict=True)):
+        raise refusal(node, "its windows overlap, so that values may be written over one another")
+    return [tape.op("Gather", tape.op("Reshape", gradients[0], tape.ints([-1])), node.inputs[1], axis=0)]
 
 
 @rule(

@@ -40,8 +40,6 @@ def _cases() -> list[Case]:
 
 @rule("Resize", cases=_cases())
 def _resize(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    if node.get("coordinate_transformation_mode") == "tf_crop_and_resize":
-        raise refusal(node, "crops by a region of interest")
     if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise refusal(node, "keeps the proportions by itself")
     g, old, new = gradients[0], tape.shape(node.x), tape.shape(node.y)
@@ -51,14 +49,22 @@ def _resize(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     shared = {
         name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")
     }
+    cropped = node.get("coordinate_transformation_mode") == "tf_crop_and_resize"
+    region = tape.known(node, node.inputs[1], "region").reshape(2, -1) if cropped else np.zeros((2, 0))
+    if cropped:
+        shared["extrapolation_value"] = 0.0  # what lies outside of the image has no slope
     for axis in range(rank):
-        if old[axis] == new[axis] and not (scales.size and axis in axes and scales[axes.index(axis)] != 1):
+        place = axes.index(axis) if axis in axes else None
+        scaled = scales.size and place is not None and scales[place] != 1
+        crop = region[:, place] if cropped and place is not None else np.array([0, 1])
+        if old[axis] == new[axis] and not scaled and np.array_equal(crop, [0, 1]):
             continue
         before, after = tape.sizes(node, node.x, [axis])[0], tape.sizes(node, node.y, [axis])[0]
+        roi = np.array([0, 0, 0, crop[0], 1, 1, 1, crop[1]], np.float32) if cropped else None
         if scales.size:
-            inputs = [None, np.array([1, 1, 1, scales[axes.index(axis)]], np.float32)]
+            inputs = [roi, np.array([1, 1, 1, scales[place or 0]], np.float32)]
         else:
-            inputs = [None, None, np.array([before, 1, 1, after], np.int64)]
+            inputs = [roi, None, np.array([before, 1, 1, after], np.int64)]
         matrix = line_matrix("Resize", (before, 1, 1, before), tape.opset, inputs, **shared)
         g = tape.along(g, rank, axis, matrix.astype(tape.dtype(node.x)))
     return [g]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from blackbox_explain_adapters._onnx.node import Node, element_type
 from blackbox_explain_adapters._onnx.rules.registry import Case, rule
 from blackbox_explain_adapters._onnx.tape import Tape
 
-__all__: list[str] = []
+__all__ = ["Sampled", "Tap", "inside", "interpolated"]
 
 INTEGERS = np.dtype(np.int64)
 
@@ -68,66 +69,136 @@ def _grid(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 
 @rule("GridSample", cases=_cases())
 def _sample(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    # A sample is a sum of weight times pixel over taps: the pixels get the weights, the grid gets the weights' slopes.
     x, grid = node.inputs
     n = tape.rank(x) - 2
     channels, *sizes = tape.sizes(node, x, range(1, 2 + n))
     samples = int(np.prod(tape.sizes(node, node.y, range(2, 2 + n)), dtype=int))
     g = tape.reshape(gradients[0], [None, channels, samples])
     pixels = tape.reshape(x, [None, channels, int(np.prod(sizes))])
-    lines = [_taps(tape, node, axis, size) for axis, size in enumerate(sizes)]
-    everywhere, second = tape.zeros_as(g, INTEGERS), tape.ints([1])
-    places: list[str] = []
-    given: list[str] = []
-    slopes: list[list[str]] = [[] for _ in range(n)]
-    for taps in product(*lines):
-        place = taps[0][0]
-        for (index, _, _), size in zip(taps[1:], sizes[1:], strict=True):
-            place = tape.op("Add", tape.op("Mul", place, np.array(size)), index)
-        places.append(tape.op("Add", everywhere, tape.op("Unsqueeze", place, second)))
-        if x in tape.active:
-            weight = reduce(tape.mul, [one for _, one, _ in taps])
-            given.append(tape.mul(g, tape.op("Unsqueeze", weight, second)))
-        if grid in tape.active and taps[0][2]:
-            values = tape.op("GatherElements", pixels, places[-1], axis=2)
-            by_weight = tape.total(tape.mul(g, values), [1], keep=False)
-            for axis in range(n):
-                slope = reduce(tape.mul, [own if k == axis else one for k, (_, one, own) in enumerate(taps)])
-                slopes[axis].append(tape.mul(by_weight, slope))
+    lines = [_along(tape, node, axis, size) for axis, size in enumerate(sizes)]
+    taken = Sampled(tape, pixels, tape.dtype(x), sizes, lines)
     found = ["", ""]
     if x in tape.active:
-        zeros, where, what = (
-            tape.zeros_as(pixels, tape.dtype(x)),
-            *(tape.op("Concat", *one, axis=2) for one in (places, given)),
-        )
-        found[0] = tape.reshape_like(tape.op("ScatterElements", zeros, where, what, axis=2, reduction="add"), x)
+        found[0] = tape.reshape_like(taken.to_pixels(g), x)
     if grid in tape.active:
         # The grid names the last axis first.  The nearest pixel is the same nearby, so that it has no slope.
-        parts = [tape.op("Unsqueeze", tape.op("Sum", *one), tape.ints([2])) for one in reversed(slopes) if one]
+        parts = [tape.op("Unsqueeze", one, tape.ints([2])) for one in reversed(taken.to_places(g))]
         found[1] = tape.reshape_like(tape.op("Concat", *parts, axis=2), grid) if parts else tape.zeros_like(grid)
     return found
 
 
-def _taps(tape: Tape, node: Node, axis: int, size: int) -> list[Tap]:
-    """Return the taps along one axis."""
+class Sampled:
+    """Samples: sums of weight times pixel over taps, one of each line.
+
+    Parameters
+    ----------
+    tape
+        To write on.
+    pixels
+        (N, C, all pixels).
+    dtype
+        Theirs.
+    sizes
+        Of the image that they are.
+    lines
+        By axis, the taps along it.
+    """
+
+    def __init__(
+        self, tape: Tape, pixels: str, dtype: np.dtype[Any], sizes: Sequence[int], lines: Sequence[Sequence[Tap]]
+    ) -> None:
+        self._tape, self._pixels, self._dtype = tape, pixels, dtype
+        self._taps = list(product(*lines))
+        self._places: list[str] = []
+        for taps in self._taps:
+            place = taps[0][0]
+            for (index, _, _), size in zip(taps[1:], sizes[1:], strict=True):
+                place = tape.op("Add", tape.op("Mul", place, np.array(size)), index)
+            self._places.append(tape.op("Unsqueeze", place, tape.ints([1])))
+
+    def to_pixels(self, g: str) -> str:
+        """Return the gradient of the pixels from the samples' (N, C, samples): each pixel gets it by its weight."""
+        tape = self._tape
+        everywhere = tape.zeros_as(g, INTEGERS)
+        where = tape.op("Concat", *(tape.op("Add", everywhere, one) for one in self._places), axis=2)
+        weights = (tape.op("Unsqueeze", self._weight(taps), tape.ints([1])) for taps in self._taps)
+        what = tape.op("Concat", *(tape.mul(g, one) for one in weights), axis=2)
+        zeros = tape.zeros_as(self._pixels, self._dtype)
+        return tape.op("ScatterElements", zeros, where, what, axis=2, reduction="add")
+
+    def to_places(self, g: str) -> list[str]:
+        """Return by axis the gradient of where the samples lie, (N, samples), by the slopes of the weights."""
+        tape, slopes = self._tape, [list[str]() for _ in self._taps[0]]
+        for taps, place in zip(self._taps, self._places, strict=True):
+            if not taps[0][2]:
+                continue
+            by_weight = tape.total(tape.mul(g, self._values(g, place)), [1], keep=False)
+            for axis, own in enumerate(slopes):
+                factors = [tap[2] if k == axis else tap[1] for k, tap in enumerate(taps)]
+                own.append(tape.mul(by_weight, reduce(tape.mul, factors)))
+        return [tape.op("Sum", *one) for one in slopes if one]
+
+    def samples(self, like: str) -> str:
+        """Return the samples themselves, in the shape (N, C, samples) of `like`."""
+        tape, parts = self._tape, list[str]()
+        for taps, place in zip(self._taps, self._places, strict=True):
+            weight = tape.op("Unsqueeze", self._weight(taps), tape.ints([1]))
+            parts.append(tape.mul(self._values(like, place), weight))
+        return tape.op("Sum", *parts)
+
+    def _weight(self, taps: Sequence[Tap]) -> str:
+        return reduce(self._tape.mul, [one for _, one, _ in taps])
+
+    def _values(self, like: str, place: str) -> str:
+        everywhere = self._tape.op("Add", self._tape.zeros_as(like, INTEGERS), place)
+        return self._tape.op("GatherElements", self._pixels, everywhere, axis=2)
+
+
+def _along(tape: Tape, node: Node, axis: int, size: int) -> list[Tap]:
+    """Return the taps of GridSample along one axis."""
     grid, n, corners = node.inputs[1], tape.rank(node.x) - 2, bool(node.get("align_corners", 0))
-    mode = node.get("mode", "linear")
+    mode, padding = node.get("mode", "linear"), node.get("padding_mode", "zeros")
     samples = int(np.prod(tape.sizes(node, grid, range(1, 1 + n)), dtype=int))
     one = tape.reshape(tape.op("Gather", grid, np.array(n - 1 - axis), axis=n + 1), [None, samples])
     scale = (size - 1 if corners else size) / 2
     at = tape.op("Add", tape.scale(one, scale, grid), tape.number((size - 1) / 2, grid))
     if mode == "nearest":
         ones = tape.op("Add", tape.zeros_as(at, tape.dtype(grid)), tape.number(1, grid))
-        return [_padded(tape, node, (tape.op("Round", at), ones, ""), size)]
+        taps = [(tape.op("Round", at), ones, "")]
+    else:
+        taps = interpolated(tape, at, grid, CUBIC if mode in ("cubic", "bicubic") else LINEAR, scale)
+    if padding == "reflection":
+        taps = [(_mirrored(tape, place, grid, size, corners), one, slope) for place, one, slope in taps]
+    return [inside(tape, tap, grid, size, zeros=padding == "zeros") for tap in taps]
+
+
+def interpolated(
+    tape: Tape, at: str, like: str, weights: Sequence[Sequence[float]] = LINEAR, scale: float = 1
+) -> list[Tap]:
+    """Return the taps around places along one axis.
+
+    Parameters
+    ----------
+    tape
+        To write on.
+    at
+        Places in pixels, (N, samples).
+    like
+        Tensor of the forward half of the same type.
+    weights
+        Polynomials of the taps.
+    scale
+        Slope of the places by what they are made from.
+    """
     low = tape.op("Floor", at)
     part = tape.op("Sub", at, low)
-    weights, first = (CUBIC, -1) if mode in ("cubic", "bicubic") else (LINEAR, 0)
+    first = -1 if weights is CUBIC else 0
     taps: list[Tap] = []
     for k, weight in enumerate(weights):
         slope = [power * factor * scale for power, factor in enumerate(weight)][1:]
-        place = tape.op("Add", low, tape.number(first + k, grid))
-        taps.append((place, _polynomial(tape, weight, part, grid), _polynomial(tape, slope, part, grid)))
-    return [_padded(tape, node, tap, size) for tap in taps]
+        place = tape.op("Add", low, tape.number(first + k, like))
+        taps.append((place, _polynomial(tape, weight, part, like), _polynomial(tape, slope, part, like)))
+    return taps
 
 
 def _polynomial(tape: Tape, factors: Sequence[float], x: str, like: str) -> str:
@@ -137,20 +208,21 @@ def _polynomial(tape: Tape, factors: Sequence[float], x: str, like: str) -> str:
     return whole
 
 
-def _padded(tape: Tape, node: Node, tap: Tap, size: int) -> Tap:
-    """Bring a tap into the image as the padding says; where that is zeros, it has no weight outside."""
+def _mirrored(tape: Tape, place: str, like: str, size: int, corners: bool) -> str:
+    """Mirror places at the centres of the outer pixels, or at their edges: as often as it takes."""
+    period, shift = (max(2 * (size - 1), 1), 0.0) if corners else (2 * size, 0.5)
+    moved = tape.op("Abs", tape.op("Add", place, tape.number(shift, like)))
+    times = tape.op("Floor", tape.op("Div", moved, tape.number(period, like)))
+    rest = tape.op("Sub", moved, tape.scale(times, period, like))
+    mirrored = tape.op("Min", rest, tape.op("Sub", tape.number(period, like), rest))
+    return tape.op("Sub", mirrored, tape.number(shift, like))
+
+
+def inside(tape: Tape, tap: Tap, like: str, size: int, zeros: bool) -> Tap:
+    """Bring a tap into the image, as an index; with zeros around it, it has no weight outside."""
     place, weight, slope = tap
-    grid, padding = node.inputs[1], node.get("padding_mode", "zeros")
-    if padding == "reflection":
-        # Mirrors at the centres of the outer pixels, or at their edges: as often as it takes.
-        period, shift = (max(2 * (size - 1), 1), 0.0) if node.get("align_corners", 0) else (2 * size, 0.5)
-        moved = tape.op("Abs", tape.op("Add", place, tape.number(shift, grid)))
-        times = tape.op("Floor", tape.op("Div", moved, tape.number(period, grid)))
-        rest = tape.op("Sub", moved, tape.scale(times, period, grid))
-        mirrored = tape.op("Min", rest, tape.op("Sub", tape.number(period, grid), rest))
-        place = tape.op("Sub", mirrored, tape.number(shift, grid))
-    inside = tape.op("Min", tape.op("Max", place, tape.number(0, grid)), tape.number(size - 1, grid))
-    if padding == "zeros":
-        there = tape.op("Cast", tape.op("Equal", place, inside), to=element_type(tape.dtype(grid)))
+    within = tape.op("Min", tape.op("Max", place, tape.number(0, like)), tape.number(size - 1, like))
+    if zeros:
+        there = tape.op("Cast", tape.op("Equal", place, within), to=element_type(tape.dtype(like)))
         weight, slope = tape.mul(weight, there), tape.mul(slope, there) if slope else ""
-    return tape.op("Cast", inside, to=element_type(INTEGERS)), weight, slope
+    return tape.op("Cast", within, to=element_type(INTEGERS)), weight, slope

@@ -181,7 +181,7 @@ def named_models() -> dict[str, str]:
     return {one.name: one.dist.name if one.dist else "" for one in found}
 
 
-def inspect_file(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:
     """Say what a model file holds and whether it can be differentiated.
 
     Parameters
@@ -190,11 +190,15 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None) -> Inspection:
         Of the file.
     shape
         Of one image, channels first, where the model leaves it free.
+    **options
+        Of its adapter, as for `wrap`, which decide whether it can be differentiated.
 
     Raises
     ------
     UnsupportedModelError
         If there is no such file, or nothing can be said of its format.
+    InputError
+        If there is no such option.
     """
     inspectors = {one.name: one for one in entry_points(INSPECTORS)}
     suffix = path.suffix.lower().lstrip(".")
@@ -203,7 +207,7 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None) -> Inspection:
         raise UnsupportedModelError("Files of this format are not inspected", got=str(path), expected=known)
     if not path.is_file():
         raise UnsupportedModelError("There is no such model file", got=str(path))
-    return _load(inspectors[suffix])(path, shape)
+    return _with_options(_load(inspectors[suffix]), "The inspection of this model", (path, shape), options)
 
 
 def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
@@ -220,7 +224,7 @@ def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[s
     return _with_options(adapter, "The adapter of this model", (model, described), options)
 
 
-def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> BlackBox:
+def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     own, any_name = _options_of(function)
     unknown = [name for name in options if name not in own]
     if unknown and not any_name:

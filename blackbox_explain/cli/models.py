@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.cli.options import sizes
+from blackbox_explain.cli.model_options import Options, Output
+from blackbox_explain.cli.options import adapter_options, sizes
 from blackbox_explain.registry import (
     ADAPTERS,
     DEFAULT_MODEL,
@@ -79,6 +80,8 @@ def inspect_model(
     shape: Annotated[
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,
+    output: Output = None,
+    option: Options = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what a model file holds, and whether it can be differentiated.
@@ -88,9 +91,12 @@ def inspect_model(
       blackbox-explain models inspect classifier.onnx
 
       blackbox-explain models inspect classifier.onnx --shape 3,48,192 --json
+
+      blackbox-explain models inspect classifier.onnx --option 'constants={"is_training": false}'
     """
     with errors_as_messages():
-        found = inspect_file(model, None if shape is None else sizes(shape))
+        options = adapter_options(option or []) | ({} if output is None else {"output": output})
+        found = inspect_file(model, None if shape is None else sizes(shape), **options)
         if as_json:
             typer.echo(json.dumps(found.to_dict(), indent=2))
         else:

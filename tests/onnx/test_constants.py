@@ -40,6 +40,18 @@ def test_constants_take_the_place_of_inputs() -> None:
     assert box.fingerprint() != bx.wrap(given, constants={**ENDS, "scale": 3.0}, cache=False).fingerprint()
 
 
+def test_free_sizes_are_taken_from_the_value() -> None:
+    given = small(
+        "float[N,3,12,12] x, float[B,3,H,W] shift, float[B,3,H,W] scale", "m = Sub(x, shift)\na = Mul(m, scale)"
+    )
+    images = np.random.default_rng(0).random((2, 3, 12, 12), dtype=np.float32)
+    box = bx.wrap(given, constants={"shift": ENDS["shift"], "scale": 2}, cache=False)
+    expected = bx.wrap(small(), cache=False).scores((images - ENDS["shift"]) * 2)
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-6)
+    with pytest.raises(InputError, match="'shift' does not fit"):
+        bx.wrap(given, constants={"shift": np.zeros((1, 4, 1, 1)), "scale": 2})
+
+
 def test_mistakes() -> None:
     with pytest.raises(UnsupportedModelError, match="constants="):
         bx.wrap(model())
@@ -58,3 +70,10 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*call, "--option", f"constants={values}"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "cat.png").is_file()
+    look = ["models", "inspect", str(tmp_path / "several.onnx")]
+    assert "cannot be explained as it is" in CliRunner().invoke(app, look).output
+    done = CliRunner().invoke(app, [*look, "--option", f"constants={values}", "--output", "y"])
+    assert "differentiable: exact gradients" in done.output, done.output
+    done = CliRunner().invoke(app, [*look, "--option", "speed=3"])
+    assert done.exit_code == 2
+    assert "no such option" in done.output

@@ -145,7 +145,7 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
     model
         With more inputs than the images.
     constants
-        Values by name of input; a number is repeated over the input's shape.
+        Values by name of input; a number is repeated over the input's shape, whose free sizes are 1.
 
     Raises
     ------
@@ -159,10 +159,13 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
         if name not in inputs:
             raise InputError("The model has no such input", got=repr(name), expected=" or ".join(map(repr, inputs)))
         told = inputs[name].type.tensor_type
-        known = all(one.HasField("dim_value") for one in told.shape.dim)
         try:
             array = np.asarray(value, helper.tensor_dtype_to_np_dtype(told.elem_type))
-            array = np.broadcast_to(array, [one.dim_value for one in told.shape.dim]) if known else array
+            if told.HasField("shape"):
+                # A size of 0 is one that the model leaves free.
+                free = array.shape if array.ndim == len(told.shape.dim) else [1] * len(told.shape.dim)
+                sizes = [one.dim_value or size for one, size in zip(told.shape.dim, free, strict=True)]
+                array = np.broadcast_to(array, sizes)
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"The constant for input {name!r} does not fit", got=str(error)) from error
         changed.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))

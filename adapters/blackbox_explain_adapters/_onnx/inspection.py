@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,18 +16,25 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
-from blackbox_explain_adapters._onnx.files import read_model
+from blackbox_explain_adapters._onnx.files import read_model, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
 from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of, without_pixels
 from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
-from blackbox_explain_adapters._onnx.signature import described, read_signature
+from blackbox_explain_adapters._onnx.signature import read_signature, told
 
 __all__ = ["inspect_onnx"]
 
 
-def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+def inspect_onnx(
+    path: Path,
+    shape: Sequence[int] | None = None,
+    *,
+    output: str | None = None,
+    constants: Mapping[str, Any] | None = None,
+    straight_through: bool = False,
+) -> Inspection:
     """Read a file, and try whether it can be differentiated.
 
     Parameters
@@ -35,6 +43,12 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
         Of the model.
     shape
         Of one image, channels first, where the model leaves it free.
+    output
+        Tensor that holds the scores.
+    constants
+        Values of further inputs.
+    straight_through
+        Whether quantised models are to have a surrogate gradient.
     """
     model = read_model(path)
     facts = [
@@ -53,11 +67,13 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     not_needed = _not_needed(model)
     table = [(name, count, _standing(name, model, not_needed)) for name, count in sorted(operators.items())]
     try:
-        signature = read_signature(model, shape=shape)
+        model = with_constants(model, constants or {})
+        signature = read_signature(model, output, shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
         if signature.head:
             facts.append(("ends in", signature.head.activation))
-        box = wrap_onnx(model, Described(shape=None if shape is None else tuple(shape)))
+        described = Described(shape=None if shape is None else tuple(shape))
+        box = wrap_onnx(model, described, output=output, straight_through=straight_through)
         why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
     except BlackBoxExplainError as error:
         why, usable = str(error), False
@@ -65,7 +81,7 @@ def inspect_onnx(path: Path, shape: Sequence[int] | None = None) -> Inspection:
 
 
 def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:
-    return "; ".join(f"{one.name}: {described(one)}" for one in values)
+    return "; ".join(f"{one.name}: {told(one)}" for one in values)
 
 
 def _parameters(model: onnx.ModelProto) -> int:

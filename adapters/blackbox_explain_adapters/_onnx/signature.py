@@ -18,7 +18,7 @@ from blackbox_explain.blackbox import Preprocessing
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["Head", "Signature", "class_names_of", "described", "head_of", "preprocessing_of", "read_signature"]
+__all__ = ["Head", "Signature", "class_names_of", "head_of", "preprocessing_of", "read_signature", "told"]
 
 READABLE = {
     TensorProto.FLOAT: "float32",
@@ -138,7 +138,8 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
             "The model does not read one array of images",
             got=f"inputs {', '.join(repr(one.name) for one in inputs) or 'none'}",
             expected="one input",
-            hint="wrap(model, constants={'is_training': False}), with a value for each input but the images",
+            hint="wrap(model, constants={'is_training': False}), or --option 'constants={\"is_training\": false}', "
+            "with a value for each input but the images",
         )
     source = inputs[0]
     kind = source.type.tensor_type.elem_type if source.type.HasField("tensor_type") else 0
@@ -205,7 +206,7 @@ def _scores(model: onnx.ModelProto, wanted: str | None, batch: int | None) -> tu
     if not usable:
         raise UnsupportedModelError(
             "The model does not answer with class scores",
-            got=", ".join(f"{one.name!r} ({described(one)})" for one in outputs),
+            got=", ".join(f"{one.name!r} ({told(one)})" for one in outputs),
             expected="one tensor of floats, (N, K)",
             hint="export it without post-processing (for scikit-learn: options={'zipmap': False}), or pass output=...",
         )
@@ -236,7 +237,7 @@ def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
     return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
 
 
-def described(one: onnx.ValueInfoProto) -> str:
+def told(one: onnx.ValueInfoProto) -> str:
     """Return type and sizes of an input or output, in words."""
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")

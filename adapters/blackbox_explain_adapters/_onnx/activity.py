@@ -56,7 +56,7 @@ def active_tensors(
     used = {name for node in nodes for name in read_by(node)}
     for proto in nodes:
         node = Node(proto)
-        if not active.intersection(read_by(proto)) or (node.op in STEERING and not node.domain):
+        if not active.intersection(read_by(proto)) or _steers(node):
             continue
         outputs = [name for name in node.outputs if name in used or name in tensors]
         live = [name for name in outputs if name in tensors and tensors[name].dtype in FLOATS]
@@ -76,6 +76,11 @@ def active_tensors(
             raise refusal(node, "its output is a whole number or a step, which cuts the gradient", hint)
         active.update(live)
     return active
+
+
+def _steers(node: Node) -> bool:
+    whether = node.op == "Cast" and node.get("to") == onnx.TensorProto.BOOL  # whether it is other than 0
+    return not node.domain and (node.op in STEERING or whether)
 
 
 def no_path(source: str, output: str) -> UnsupportedModelError:

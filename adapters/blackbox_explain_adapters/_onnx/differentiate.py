@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import CONTROL, active_tensors, no_path
 from blackbox_explain_adapters._onnx.branches import choose_branches
-from blackbox_explain_adapters._onnx.fused import unfuse
+from blackbox_explain_adapters._onnx.classical import CLASSICAL_DOMAIN, spell_classical
+from blackbox_explain_adapters._onnx.fused import DOMAIN, unfuse
 from blackbox_explain_adapters._onnx.loops import count_steps, unroll_loops
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
@@ -33,6 +34,12 @@ GRADIENT = "blackbox_explain/gradient"
 
 SIZED_BY_VALUES = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
 """What makes sizes of values: those that were seen in a run say nothing about another."""
+
+OTHERWISE = {
+    DOMAIN: "use the model as it was exported, before an optimiser fused its nodes",
+    CLASSICAL_DOMAIN: "explain it from its scores alone, as one does trees, which have no slopes",
+}
+"""Hints by domain of a node that cannot be differentiated."""
 
 Constant: TypeAlias = np.ndarray[Any, Any]
 
@@ -84,6 +91,7 @@ def differentiate(
     while (
         _straighten(model, observed, constants)
         or unfuse(model, observed.tensors, constants)
+        or spell_classical(model, observed.tensors, constants)
         or unroll(model, observed.tensors, constants, set(rules or {}))
         or inline_without_rule(model, observed.tensors, set(rules or {}))
     ):
@@ -152,12 +160,11 @@ def _sweep(
         gradients = [collect(name) for name in node.outputs]
         if not any(gradients) or not tape.active.intersection(read_by(proto)):
             continue
-        if any(gradients[1:]) and node.op != "Split" and proto.name not in by_node:
-            raise refusal(node, "its second output leads to the scores")
         rule = by_node.get(proto.name) or (None if node.domain else by_operator.get(node.op))
         if rule is None:
-            custom = "use the model as it was exported, before an optimiser fused its nodes" if node.domain else ""
-            raise refusal(node, "there is no gradient rule for this operator", custom)
+            raise refusal(node, "there is no gradient rule for this operator", OTHERWISE.get(node.domain, ""))
+        if any(gradients[1:]) and node.op != "Split" and proto.name not in by_node:
+            raise refusal(node, "its second output leads to the scores")
         for name, gradient in zip(node.inputs, _by_inputs(rule, tape, node, gradients), strict=True):
             if gradient and name in tape.active:
                 tape.gradients[gradient] = name

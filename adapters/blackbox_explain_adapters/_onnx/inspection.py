@@ -16,6 +16,7 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
+from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN
 from blackbox_explain_adapters._onnx.files import read_model, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
@@ -123,6 +124,8 @@ def _standing(name: str, model: onnx.ModelProto, not_needed: Mapping[str, str]) 
         return "step by step"
     if name in CONTROL:
         return f"{'the branch taken' if name == 'If' else 'step by step'}, unless the image decides"
+    if name in (f"{CLASSICAL_DOMAIN}.{one}" for one in CLASSICAL):
+        return "by what it is made of"
     if name in (f"{DOMAIN}.{one}" for one in FUSED):
         return "by what was fused into it"
     if any(name == f"{one.domain}.{one.name}" for one in model.functions):

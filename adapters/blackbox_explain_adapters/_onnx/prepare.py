@@ -66,6 +66,10 @@ def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     plain.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
     # Before IR version 4 every initializer was an input, too.
     plain.ir_version = max(LEAST_IR, plain.ir_version)
+    # Some exporters name a domain twice; ONNX Runtime goes by the last.
+    versions = {"" if one.domain == "ai.onnx" else one.domain: one.version for one in plain.opset_import}
+    del plain.opset_import[:]
+    plain.opset_import.extend(helper.make_opsetid(*one) for one in ({"": LEAST_OPSET} | versions).items())
     prune(plain.graph)
     return plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from onnx import TensorProto, helper
 import blackbox_explain as bx
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 
-pytest.importorskip("sklearn")
+if os.environ.get("REQUIRE_BACKENDS") != "1":
+    pytest.importorskip("sklearn")
+    pytest.importorskip("skl2onnx")
+
+import skl2onnx
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -22,8 +27,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
-
-skl2onnx = pytest.importorskip("skl2onnx")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -58,6 +61,16 @@ def test_classifiers_of_digits(model: Any, classes: int) -> None:
         ahead, behind = (np.sum(model.predict_proba(rows + sign * 1e-5 * way) * weights) for sign in (1, -1))
         scale = np.sum(np.abs(gradient.reshape(6, 64) * way))
         assert np.sum(gradient.reshape(6, 64) * way) == pytest.approx((ahead - behind) / 2e-5, abs=1e-4 * scale)
+
+
+def test_labels_are_class_names() -> None:
+    names = np.asarray(["even", "odd"])[Y % 2]
+    box = bx.wrap(exported(LogisticRegression().fit(ROWS, names)), shape=(1, 8, 8), cache=False)
+    assert box.spec.class_names == ("even", "odd")
+    box = bx.wrap(exported(RandomForestClassifier(5).fit(ROWS, Y % 2 + 7)), shape=(1, 8, 8), cache=False)
+    assert box.spec.class_names == ("7", "8")
+    box = bx.wrap(exported(LogisticRegression().fit(ROWS, Y)), shape=(1, 8, 8), cache=False)
+    assert box.spec.class_names is None  # they are their places
 
 
 def test_trees_are_explained_from_scores() -> None:

@@ -275,14 +275,26 @@ def preprocessing_of(model: onnx.ModelProto) -> Preprocessing | None:
 
 
 def class_names_of(model: onnx.ModelProto) -> tuple[str, ...] | None:
-    """Read the class names that some exporters leave in the metadata, as a list or a mapping from indices."""
+    """Read the class names that some exporters leave: in the metadata, or in the node that scores the classes."""
     text = next((one.value for one in model.metadata_props if one.key in ("names", "classes", "class_names")), "")
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+        found = _labels(model.graph)
     if isinstance(found, dict) and set(found) == set(range(len(found))):
         found = [found[index] for index in range(len(found))]
     if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
         return tuple(found)
     return None
+
+
+def _labels(graph: onnx.GraphProto) -> list[str] | None:
+    """Return the labels of the one classifier of the domain ai.onnx.ml, unless they are their places."""
+    classifiers = [node for node in graph.node if node.domain == "ai.onnx.ml" and node.op_type.endswith("Classifier")]
+    if len(classifiers) != 1:
+        return None
+    given = {one.name: one for one in classifiers[0].attribute}
+    if "classlabels_strings" in given:
+        return [one.decode() for one in given["classlabels_strings"].strings]
+    whole = [one for name in ("classlabels_ints", "classlabels_int64s") if name in given for one in given[name].ints]
+    return None if whole == list(range(len(whole))) else [str(one) for one in whole]

@@ -223,6 +223,14 @@ def test_metadata_tells_range_order_and_names(images: np.ndarray) -> None:
     np.testing.assert_allclose(box.scores(images), expected.scores(images), atol=1e-6)
 
 
+def test_class_names_that_do_not_fit_are_left_out() -> None:
+    model = small()
+    model.metadata_props.add(key="names", value="{0: 'a', 1: 'b'}")
+    box = bx.wrap(model, cache=False)
+    assert box.spec.class_names is None
+    assert any("class names in the file" in sentence for sentence in box.assumptions)
+
+
 def test_an_inner_tensor_can_be_the_scores(images: np.ndarray) -> None:
     box = bx.wrap(small(), output="p", activation="none")
     assert box.scores(images).shape == (4, 8)

@@ -106,6 +106,9 @@ def wrap_onnx(
     chosen = list(providers) if providers is not None else providers_for(device, tf32)
     seen = probe(proto, signature, spec, chosen, threads)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
+    if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
+        spec = dataclasses.replace(spec, class_names=None)
+        assumptions = (*assumptions, "the class names in the file are left out: there are more or fewer scores")
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)

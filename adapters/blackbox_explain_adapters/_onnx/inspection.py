@@ -17,10 +17,11 @@ from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN
+from blackbox_explain_adapters._onnx.definitions import has_definition
 from blackbox_explain_adapters._onnx.files import read_model, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
-from blackbox_explain_adapters._onnx.prepare import has_definition, inputs_of, opset_of, without_pixels
+from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, without_pixels
 from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature, told

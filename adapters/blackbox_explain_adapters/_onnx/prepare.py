@@ -10,8 +10,7 @@ import onnx.version_converter
 from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
-from blackbox_explain_adapters._onnx.rules import RULES
+from blackbox_explain_adapters._onnx.node import read_by
 
 __all__ = [
     "LEAST_IR",
@@ -20,7 +19,6 @@ __all__ = [
     "READ_SHAPE_ALONE",
     "converted",
     "flat",
-    "inline_without_rule",
     "inputs_of",
     "opset_of",
     "prune",
@@ -122,69 +120,3 @@ def prune(graph: onnx.GraphProto) -> None:
     first = inputs_of(graph)
     del graph.input[:]
     graph.input.extend(first)
-
-
-def has_definition(operator: str, version: int) -> bool:
-    """Say whether the standard defines an operator by others."""
-    if not onnx.defs.has(operator, version, ""):
-        return False
-    schema: Any = onnx.defs.get_schema(operator, version, "")
-    return bool(schema.has_function or schema.has_context_dependent_function)
-
-
-def inline_without_rule(model: onnx.ModelProto, tensors: dict[str, Tensor], known: set[str]) -> bool:
-    """Replace operators that have no rule but a definition by other operators; say whether there were any.
-
-    Parameters
-    ----------
-    model
-        Changed in place.
-    tensors
-        What was seen in a run: the inliner wants types.
-    known
-        Operators with a rule besides `RULES`.
-    """
-    version, plain = opset_of(model), without_pixels(model)
-    wanted: set[str] = set()
-    for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx") or node.op_type in RULES or node.op_type in known:
-            continue
-        if plain.issuperset(name for name in node.output if name):  # such as the range of a batch
-            continue
-        if "Quantize" in node.op_type:  # its definition would only hide what it is
-            continue
-        if has_definition(node.op_type, version):
-            wanted.add(node.op_type)
-            # The inliner leaves attributes that are not set unresolved.
-            schema = onnx.defs.get_schema(node.op_type, version, "")
-            given = {one.name for one in node.attribute}
-            node.attribute.extend(
-                one.default_value
-                for name, one in schema.attributes.items()
-                if one.default_value.type and name not in given
-            )
-    if not wanted:
-        return False
-    del model.graph.value_info[:]
-    ends = {one.name for one in [*model.graph.input, *model.graph.output]}
-    model.graph.value_info.extend(
-        helper.make_tensor_value_info(name, element_type(one.dtype), list(one.shape))
-        for name, one in tensors.items()
-        if name not in ends
-    )
-    known_types = {one.name: one for one in model.graph.value_info}
-    model.graph.value_info.extend(
-        helper.make_tensor_value_info(one.name, one.data_type, list(one.dims))
-        for one in model.graph.initializer
-        if one.name not in known_types
-    )
-    try:
-        inlined = onnx.inliner.inline_selected_functions(
-            model, [("", name) for name in sorted(wanted)], inline_schema_functions=True
-        )
-    except Exception as error:
-        raise UnsupportedModelError(
-            "The model cannot be differentiated", got=f"{', '.join(sorted(wanted))}, whose definition fails: {error}"
-        ) from error
-    model.CopyFrom(inlined)
-    return True

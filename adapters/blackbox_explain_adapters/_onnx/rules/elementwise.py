@@ -124,11 +124,17 @@ def _by_base(tape: Tape, node: Node, g: str) -> str:
         slope = base if np.all(p == 2) else tape.op("Pow", base, np.where(p == 0, 1, p - 1).astype(p.dtype))
         return tape.mul(g, tape.mul(tape.constant(p), slope))
     power = tape.op("Cast", exponent, to=element_type(tape.dtype(base)))
-    return tape.mul(g, tape.mul(power, tape.op("Pow", base, tape.op("Sub", power, tape.number(1, base)))))
+    # Where the power is 0 the slope is 0, also that of 0 to the power of 0.
+    flat = tape.op("Equal", power, tape.number(0, base))
+    less = tape.op("Sub", tape.where(flat, tape.number(1, base), power), tape.number(1, base))
+    return tape.mul(g, tape.mul(power, tape.op("Pow", base, less)))
 
 
 def _by_exponent(tape: Tape, node: Node, g: str) -> str:
-    return tape.mul(g, tape.mul(node.y, tape.op("Log", node.inputs[0])))
+    base = node.inputs[0]
+    # Powers of 0 stay 0 as the exponent moves.
+    none = tape.op("Equal", base, tape.number(0, base))
+    return tape.mul(g, tape.mul(node.y, tape.op("Log", tape.where(none, tape.number(1, base), base))))
 
 
 _binary(
@@ -142,6 +148,12 @@ _binary(
         Case("a = Exp(x)\ny = Pow(a, w)", (2, 3, 4), {"w": np.float32(-1.7)}),
         Case("a = Exp(x)\ny = Pow(a, x)", (2, 3, 4)),
         Case("y = Pow(w, x)", (2, 3, 4), {"w": np.array([2.0, 0.3, 1.0, 1.5], np.float32)}),
+        Case("a = Exp(x)\ny = Pow(w, a)", (2, 3, 4), {"w": np.array([0.0, 0.3, 1.0, 0.0], np.float32)}),
+        Case(
+            "a = Mul(x, k)\nb = Abs(a)\ny = Pow(x, b)",
+            np.array([[0.0, 0.0, 2.0]]),
+            {"k": np.array([0, 0, 0.5], np.float32)},
+        ),
     ],
 )
 

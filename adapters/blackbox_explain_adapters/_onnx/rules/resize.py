@@ -50,7 +50,7 @@ def _resize(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")
     }
     cropped = node.get("coordinate_transformation_mode") == "tf_crop_and_resize"
-    region = tape.known(node, node.inputs[1], "region").reshape(2, -1) if cropped else np.zeros((2, 0))
+    region = tape.known(node, node.inputs[1], "corners").reshape(2, -1) if cropped else np.zeros((2, 0))
     if cropped:
         shared["extrapolation_value"] = 0.0  # what lies outside of the image has no slope
     for axis in range(rank):

@@ -38,10 +38,10 @@ def _transform(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str
     rank = tape.rank(node.x)
     axis = node.get("axis", 1) if tape.opset < 20 else -2
     if node.input(2):
-        axis = int(tape.known(node, node.inputs[2], "axes"))
+        axis = int(tape.known(node, node.inputs[2], "axes").item())
     axis %= rank
     (size,), (bins,) = tape.sizes(node, node.x, [axis]), tape.sizes(node, node.y, [axis])
-    points = int(tape.known(node, node.inputs[1], "lengths")) if node.input(1) else size
+    points = int(tape.known(node, node.inputs[1], "lengths").item()) if node.input(1) else size
     parts, shape = tape.shape(node.x)[-1], tape.shape(node.y)
     if points > LONGEST or shape[-1] != 2:
         raise refusal(node, f"transforms {points} points to {'real' if shape[-1] != 2 else 'complex'} numbers")
@@ -64,15 +64,16 @@ def _transform(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str
         Case("y = STFT(x, st, w)", (2, 20, 1), {"st": np.int64(4), "w": (8,)}),
         Case("y = STFT<onesided=0>(x, st, w, n)", (2, 21, 1), {"st": np.int64(3), "w": (6,), "n": np.int64(6)}),
         Case("y = STFT(x, st, , n)", (2, 17, 1), {"st": np.int64(5), "n": np.int64(7)}),
+        Case("y = STFT(x, st, w)", (1, 128, 1), {"st": np.int64(8), "w": (16,)}, opset=17),
     ],
 )
 def _windows(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # A convolution of the signal with windowed waves; its adjoint is a transposed one.
     if tape.rank(node.x) == 3 and tape.shape(node.x)[-1] != 1:
         raise refusal(node, "transforms complex signals")
-    step = int(tape.known(node, node.inputs[1], "steps"))
+    step = int(tape.known(node, node.inputs[1], "steps").item())
     window = tape.known(node, node.inputs[2], "windows").astype(np.float64) if node.input(2) else np.ones(())
-    points = int(tape.known(node, node.inputs[3], "lengths")) if node.input(3) else window.size
+    points = int(tape.known(node, node.inputs[3], "lengths").item()) if node.input(3) else window.size
     frames, bins = tape.sizes(node, node.y, [1, 2])
     (size,) = tape.sizes(node, node.x, [1])
     if points > LONGEST:

@@ -29,6 +29,11 @@ PAIRS: dict[str, tuple[int, str, dict[str, Any], str, dict[str, Any]]] = {
     "reduce 1": (9, "a = ReduceMean<axes=[2,3], keepdims=0>(x)\ny = Exp(a)", {}, "a = ReduceMean<keepdims=0>(x, ax)\ny = Exp(a)", {"ax": np.array([2, 3])}),
     "upsample 9": (9, 'y = Upsample<mode="nearest">(x, k)', {"k": np.array([1, 1, 2, 2], np.float32)}, 'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , k)', {"k": np.array([1, 1, 2, 2], np.float32)}),
     "resize 10": (10, 'y = Resize<mode="nearest">(x, k)', {"k": np.array([1, 1, 2, 2], np.float32)}, 'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , k)', {"k": np.array([1, 1, 2, 2], np.float32)}),
+    "upsample 7, linear": (7, 'y = Upsample<mode="linear", scales=[1.0,1.0,2.0,1.5]>(x)', {}, 'y = Resize<mode="linear", coordinate_transformation_mode="asymmetric">(x, , k)', {"k": np.array([1, 1, 2, 1.5], np.float32)}),
+    "upsample 9, linear": (9, 'y = Upsample<mode="linear">(x, k)', {"k": np.array([1, 1, 2, 2], np.float32)}, 'y = Resize<mode="linear", coordinate_transformation_mode="asymmetric">(x, , k)', {"k": np.array([1, 1, 2, 2], np.float32)}),
+    "resize 10, linear": (10, 'y = Resize<mode="linear">(x, k)', {"k": np.array([1, 1, 2.5, 0.5], np.float32)}, 'y = Resize<mode="linear", coordinate_transformation_mode="asymmetric">(x, , k)', {"k": np.array([1, 1, 2.5, 0.5], np.float32)}),
+    "resize 10, nearest, fewer": (10, 'y = Resize<mode="nearest">(x, k)', {"k": np.array([1, 1, 1.7, 0.6], np.float32)}, 'a = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , k)\ny = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="ceil">(a, , f)', {"k": np.array([1, 1, 1.7, 1], np.float32), "f": np.array([1, 1, 1, 0.6], np.float32)}),
+    "hardmax 11": (11, "h = Hardmax(x)\ny = Mul(x, h)", {}, "f = Flatten(x)\nh = Hardmax(f)\ny = Mul(f, h)", {}),
     "gemm 7": (7, "f = Flatten(x)\ny = Gemm<transB=1>(f, w, c)", {"w": (5, 144), "c": (5,)}, "f = Flatten(x)\ny = Gemm<transB=1>(f, w, c)", {"w": (5, 144), "c": (5,)}),
     "average pool 7": (7, "y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)", {}, "y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)", {}),
     "max pool 8": (8, "y = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)", {}, "y = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)", {}),
@@ -37,7 +42,9 @@ PAIRS: dict[str, tuple[int, str, dict[str, Any], str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def gradient(opset: int, text: str, constants: dict[str, Any], as_inputs: bool = False) -> np.ndarray:
+def scores_and_gradient(
+    opset: int, text: str, constants: dict[str, Any], as_inputs: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     model = build(Case(text, S, constants, opset=opset))
     if as_inputs:  # before IR 4 every initializer was an input, too
         model.ir_version = 3
@@ -47,15 +54,20 @@ def gradient(opset: int, text: str, constants: dict[str, Any], as_inputs: bool =
     session = onnxruntime.InferenceSession(differentiate(model).SerializeToString(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     images = rng.standard_normal(S).astype(np.float32)
-    shape = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": images})[0].shape
-    return session.run(None, {"x": images, WEIGHTS: rng.standard_normal(shape).astype(np.float32)})[1]
+    given = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": images})[0]
+    weights = rng.standard_normal(given.size).astype(np.float32).reshape(given.shape)
+    scores, gradient = session.run(None, {"x": images, WEIGHTS: weights})
+    np.testing.assert_allclose(scores, given, rtol=1e-5, atol=1e-6)
+    return scores, gradient
 
 
 @pytest.mark.parametrize("as_inputs", [False, True])
 @pytest.mark.parametrize("name", PAIRS)
 def test_old_operators_are_converted(name: str, as_inputs: bool) -> None:
     opset, old, old_constants, new, new_constants = PAIRS[name]
-    found, expected = gradient(opset, old, old_constants, as_inputs), gradient(18, new, new_constants)
+    scores, found = scores_and_gradient(opset, old, old_constants, as_inputs)
+    new_scores, expected = scores_and_gradient(18, new, new_constants)
+    np.testing.assert_allclose(scores.reshape(new_scores.shape), new_scores, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert np.abs(expected).max() > 0
 

@@ -13,13 +13,14 @@ from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.activity import CONTROL, active_tensors, no_path
 from blackbox_explain_adapters._onnx.branches import choose_branches
 from blackbox_explain_adapters._onnx.classical import CLASSICAL_DOMAIN, spell_classical
+from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.definitions import write_definitions
 from blackbox_explain_adapters._onnx.fused import DOMAIN, unfuse
 from blackbox_explain_adapters._onnx.loops import count_steps, unroll_loops
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import Observed, fold, observe
-from blackbox_explain_adapters._onnx.prepare import converted, flat, inputs_of, opset_of
+from blackbox_explain_adapters._onnx.prepare import flat, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape

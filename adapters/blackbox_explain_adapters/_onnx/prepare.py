@@ -1,4 +1,4 @@
-"""Bring a model into the form that rules are written for: flat, opset 18 or newer, only what leads to the scores."""
+"""Bring a model into a plain form: without functions, only what leads to the scores."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from typing import Any
 
 import onnx
 import onnx.inliner
-import onnx.version_converter
 from onnx import helper
 
-from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import read_by
 
 __all__ = [
     "LEAST_IR",
     "LEAST_OPSET",
-    "MOST_OPSET",
     "READ_SHAPE_ALONE",
-    "converted",
     "flat",
     "inputs_of",
     "opset_of",
@@ -26,10 +22,7 @@ __all__ = [
 ]
 
 LEAST_OPSET = 18
-MOST_OPSET = 21
-"""Newer opsets say the same about what is emitted, but have no CUDA kernels for all of it."""
-
-IR_VERSION = 10
+"""Of what rules are written for."""
 
 LEAST_IR = 8
 """Of what is written: initializers need not be inputs, and all types and functions are known."""
@@ -70,35 +63,6 @@ def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     plain.opset_import.extend(helper.make_opsetid(*one) for one in ({"": LEAST_OPSET} | versions).items())
     prune(plain.graph)
     return plain
-
-
-def converted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model in an opset that rules are written for.
-
-    Bodies of control flow are left as they are by ONNX's converter, so that there should be none.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If the opset cannot be converted.
-    """
-    version = opset_of(model)
-    if version < LEAST_OPSET or version > MOST_OPSET:
-        wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
-        try:
-            model = onnx.version_converter.convert_version(model, wanted)
-        except Exception as error:
-            if version > MOST_OPSET:
-                return model  # what is newer than the converter can lower says the same
-            raise UnsupportedModelError(
-                "The model cannot be differentiated",
-                got=f"opset {version}, which cannot be converted: {str(error).strip().splitlines()[-1]}",
-                expected=f"opset {LEAST_OPSET} to {MOST_OPSET}, or one that converts to it",
-                hint="export the model again with a newer opset",
-            ) from error
-        prune(model.graph)
-    model.ir_version = min(model.ir_version, IR_VERSION)
-    return model
 
 
 def prune(graph: onnx.GraphProto) -> None:

@@ -179,7 +179,7 @@ def test_control_flow_that_depends_on_the_image() -> None:
         f"a = If (c) <then_branch = {branch.format(bn='th', op='Exp')}, else_branch = {branch.format(bn='el', op='Neg')}>\n{HEAD} }}"
     )
     box = bx.wrap(model(text, t=np.float32(90)))
-    assert re.search("control flow that depends on the image", refusal(box))
+    assert re.search("control flow that the image, or the number of images, decides", refusal(box))
 
 
 def test_weights_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:

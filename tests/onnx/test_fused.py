@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 
 import blackbox_explain as bx
+from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED, unfuse
 from blackbox_explain_adapters._onnx.observe import fold, observe, session_options
-from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.prepare import flat
 from blackbox_explain_adapters._onnx.rules import Case
 from tests.onnx.architectures import NETWORKS

@@ -57,3 +57,23 @@ def test_shapes_types_and_constants() -> None:
     constants = fold(model, seen)[1]
     assert {"s", "gone", "to", "mask"} <= set(constants)
     assert not {"f", "one", "p"} & set(constants)
+
+
+def test_what_three_batches_do_not_tell_is_no_constant() -> None:
+    text = """<ir_version: 9, opset_import: ["": 18]>
+        g (float[N, 3, 4] x) => (float[N, 3, 4] y)
+        <int64 six = {6}, int64 zero = {0}, int64 minus = {-1}, float one = {1.0}, float two = {2.0}> {
+        s = Shape(x)
+        n = Gather(s, zero)
+        many = Greater(n, six)
+        tens = Div(n, six)
+        none = Greater(zero, n)
+        free = Equal(s, minus)
+        k = Where(many, two, one)
+        y = Mul(x, k)
+    }"""
+    seen = observe(onnx.parser.parse_model(text))
+    assert {"many", "k", "n", "s"}.isdisjoint(seen.values)
+    # Of what holds for every batch, both are known.
+    np.testing.assert_array_equal(seen.values["free"], [False] * 3)
+    assert not seen.values["none"]

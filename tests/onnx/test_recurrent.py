@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 
 from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.observe import observe
-from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.prepare import flat
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import Case

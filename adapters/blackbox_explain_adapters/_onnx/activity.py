@@ -67,7 +67,9 @@ def active_tensors(
             active.add(node.y)
             continue
         if node.op in CONTROL:
-            raise refusal(node, "control flow that depends on the image", "export the model without control flow")
+            raise refusal(
+                node, "control flow that the image, or the number of images, decides", "export it without control flow"
+            )
         cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
         if cut and (node.domain or node.op not in PLACED):
             hint = QUANTISED if "Quantize" in node.op else ""

@@ -34,6 +34,11 @@ from blackbox_explain_adapters._onnx.signature import (
 )
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
+from blackbox_explain_adapters._onnx.trial import try_out
+from blackbox_explain_adapters._onnx.widening import is_half
+
+SINGLE, HALF = 1e-2, 1e-1
+"""By how much scores may differ between a model and its gradient graph, of the largest: rounding, with room."""
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -130,20 +135,26 @@ def wrap_onnx(
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
     build = Recipe(whole, rules, surrogate, target)
+    ready: list[DifferentiableOnnx] = []
+
+    def tried() -> bytes:
+        ready.append(DifferentiableOnnx(parts, session if plain else None, build(), build))
+        try_out(ready[0], None if surrogate else HALF if is_half(proto) else SINGLE)
+        return ready[0].gradient_graph()
+
     try:
         if cache and not rules:
             described_by = repr((code(), VERSIONS, spec, activation, shape, signature, target, surrogate))
             key = hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
-            graph = cached(key, build)
+            graph = cached(key, tried)
         else:
-            graph = build()
+            graph = tried()
     except (UnsupportedModelError, ModelError) as refusal:
         return OnnxBlackBox(parts, session if plain else None, refusal)
+    box = ready[0] if ready else DifferentiableOnnx(parts, session if plain else None, graph, build)
     if surrogate:
-        parts = dataclasses.replace(
-            parts, assumptions=(*parts.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
-        )
-    return DifferentiableOnnx(parts, session if plain else None, graph, build)
+        box.assumptions = (*box.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
+    return box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _flatten_hardmax(model: onnx.ModelProto) -> None:
 
 
 def _place_samples(model: onnx.ModelProto) -> None:
-    """Say of each Resize where its samples lie, which had not to be said: at the pixel before, or, for fewer, behind."""
+    """Say of each Resize where its samples lie, which had not to be said: before the place, or, for fewer, behind."""
     nodes: list[onnx.NodeProto] = []
     for proto in model.graph.node:
         if proto.op_type != "Resize" or proto.domain not in ("", "ai.onnx"):

@@ -24,6 +24,7 @@ from blackbox_explain_adapters._onnx.prepare import flat, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
+from blackbox_explain_adapters._onnx.widening import widen
 
 __all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
 
@@ -67,7 +68,8 @@ def differentiate(
     Parameters
     ----------
     model
-        One input of images, whose sizes are fixed but for the batch, and one output of scores.
+        One input of images, whose sizes are fixed but for the batch, and one output of scores.  Half precision becomes
+        single precision.
     rules
         Rules by operator that replace the exact ones: guided backpropagation is another rule for Relu.
     node_rules
@@ -88,7 +90,9 @@ def differentiate(
         If an operator has no rule, or the path from images to scores is cut; the message names the node.
     """
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
-    model = converted(_straight(flat(model)))
+    model = flat(model)
+    widen(model)
+    model = converted(_straight(model))
     observed, nodes, constants = _looked_at(model)
     while (
         _straighten(model, observed, constants)

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
+from blackbox_explain_adapters._onnx.other_batches import changing
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, inputs_of, without_pixels
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
@@ -30,7 +31,7 @@ TYPES = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.fl
 """By ONNX Runtime's names."""
 
 BATCHES = (1, 2, 5)
-"""What is the same for all of them is taken to be the same for every batch."""
+"""Sizes that are the same for all of them are taken to be the same for every batch."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,9 @@ def observe(model: onnx.ModelProto) -> Observed:
             value = runs[0][name]
             if value.size < LARGEST_CONSTANT and all(np.array_equal(value, run[name]) for run in runs[1:]):
                 values[name] = value
+    if len(batches) > 1:
+        for name in changing(model, plain, values.keys(), BATCHES, runs, _session):
+            del values[name]
     return Observed(tensors, values)
 
 

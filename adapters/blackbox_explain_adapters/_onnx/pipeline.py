@@ -25,6 +25,9 @@ SCORES = "blackbox_explain/scores"
 ROUNDING_NODE = "blackbox_explain/to_bytes"
 """Where images become bytes; the gradient is taken behind it."""
 
+APPLIED: dict[Activation, str] = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "sigmoid": "Sigmoid"}
+"""Operators by activation."""
+
 
 class _Writer:
     """Collects nodes and their constants."""
@@ -88,19 +91,17 @@ def pixels_to_scores(
     at_logits = activation != "none" and signature.head is not None
     if at_logits or signature.without_axis or (output_shape is not None and len(output_shape) != 2):
         output = behind.op("Flatten", output, axis=0 if signature.batch == 1 else 1)
-    if activation in ("softmax", "log_softmax"):
-        output = behind.op("Softmax" if activation == "softmax" else "LogSoftmax", output, axis=1)
-    elif activation == "sigmoid":
-        output = behind.op("Sigmoid", output)
-    behind.nodes.append(
-        helper.make_node("Cast", [output], [SCORES], name=SCORES, to=element_type(np.dtype(np.float32)))
-    )
+    # In single precision first: half precision would round small scores to 0.
+    floats, applied = element_type(np.dtype(np.float32)), APPLIED.get(activation, "")
+    target = f"{SCORES}/before_{applied}" if applied else SCORES
+    behind.nodes.append(helper.make_node("Cast", [output], [target], name=target, to=floats))
+    if applied:
+        behind.op(applied, target, to=SCORES, name=SCORES, **({} if applied == "Sigmoid" else {"axis": 1}))
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*before.constants, *behind.constants])
     del graph.input[:], graph.output[:], graph.value_info[:]
-    floats = element_type(np.dtype(np.float32))
     graph.input.append(helper.make_tensor_value_info(IMAGES, floats, [signature.batch or "N", *spec.shape]))
     graph.output.append(helper.make_tensor_value_info(SCORES, floats, [signature.batch or "N", None]))
     return made

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from blackbox_explain_adapters._onnx.node import Node, refusal
+from blackbox_explain_adapters._onnx.node import Node, nodes_of, refusal
 from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
 from blackbox_explain_adapters._onnx.rules import Rule
 from blackbox_explain_adapters._onnx.tape import Tape
@@ -23,7 +23,7 @@ def behind_bytes(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[s
 
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Say whether activations are rounded to whole numbers somewhere."""
-    return any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for node in model.graph.node)
+    return any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for node in nodes_of(model.graph))
 
 
 def through_quantisation(model: onnx.ModelProto) -> dict[str, Rule]:

@@ -80,8 +80,23 @@ class Described:
         return spec, tuple(assumptions)
 
 
-def check_batch(images: Array, spec: InputSpec) -> None:
-    """Raise `InputError` unless images have the shape ``(N, *spec.shape)``; N may be 0, values are not looked at."""
+def check_batch(images: Array, spec: InputSpec, weights: Array | None = None) -> None:
+    """Check what a box is asked; values are not looked at.
+
+    Parameters
+    ----------
+    images
+        Floats ``(N, *spec.shape)``; N may be 0.
+    spec
+        Of the box.
+    weights
+        (N, K) where a gradient is asked for.
+
+    Raises
+    ------
+    InputError
+        If one of them has another shape, or the images are whole numbers.
+    """
     shape = tuple(getattr(images, "shape", ()))
     if len(shape) != len(spec.shape) + 1 or shape[1:] != spec.shape:
         raise InputError(
@@ -90,6 +105,17 @@ def check_batch(images: Array, spec: InputSpec) -> None:
             expected=f"(N, {', '.join(map(str, spec.shape))})",
             hint="blackbox_explain.load_images(paths, box.spec)",
         )
+    if "float" not in str(images.dtype):
+        low, high = spec.bounds
+        raise InputError(
+            "Images are floats in pixel space",
+            got=f"{images.dtype}",
+            expected=f"floats, black at {low:g} and white at {high:g}",
+            hint="blackbox_explain.load_images(paths, box.spec)",
+        )
+    rows = shape if weights is None else tuple(getattr(weights, "shape", ()))
+    if rows[:1] != shape[:1] or (weights is not None and len(rows) != 2):
+        raise InputError("These weights do not fit the images", got=f"shape {rows}", expected=f"({images.shape[0]}, K)")
 
 
 NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")

@@ -113,7 +113,7 @@ class DifferentiableCallable(CallableBlackBox):
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
-        check_batch(images, self.spec)
+        check_batch(images, self.spec, weights)
 
         def call(rows: Array, chosen: Array) -> tuple[Array, Array]:
             scores = self._activated(self._inputs(rows))

@@ -171,7 +171,7 @@ class TorchBlackBox:
         return self.__dict__
 
     def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        check_batch(arrays[0], self.spec)
+        check_batch(arrays[0], self.spec, *arrays[1:])
         with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]

@@ -104,9 +104,8 @@ class Pad(OpRun):
         for k, axis in enumerate(chosen):
             widths[axis] = (int(pads[k]), int(pads[k + len(chosen)]))
         fill = {"constant_values": 0 if value is None else value} if mode == "constant" else {}
-        padded = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in widths], mode=mode, **fill)
-        cut = tuple(slice(max(-a, 0), size - max(-b, 0)) for (a, b), size in zip(widths, padded.shape, strict=True))
-        return (padded[cut],)
+        cut = tuple(slice(max(-a, 0), size - max(-b, 0)) for (a, b), size in zip(widths, x.shape, strict=True))
+        return (np.pad(x[cut], [(max(a, 0), max(b, 0)) for a, b in widths], mode=mode, **fill),)
 
 
 class ConvTranspose(OpRun):

@@ -273,3 +273,31 @@ def test_inspection_says_of_each_operator_why_it_is_no_obstacle(tmp_path: Path) 
     assert rows["Transpose"] == rows["Add"] == "yes"
     assert rows["Equal"] == rows["Not"] == rows["Cast"] == "not needed: its slope is zero"
     assert rows["ConstantOfShape"] == "not needed: does not read pixels"
+
+
+def test_external_weights_shorter_than_told(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(UnsupportedModelError, match="cannot be read"):
+        bx.wrap(path)
+
+
+def test_sparse_constants_elsewhere_are_not_opened(tmp_path: Path) -> None:
+    made = small()
+    constant = made.graph.node.add(op_type="Constant", output=["s"])
+    attribute = constant.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+    attribute.sparse_tensor.values.data_location = onnx.TensorProto.EXTERNAL
+    attribute.sparse_tensor.values.external_data.add(key="location", value="../elsewhere.bin")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match="outside its folder"):
+        bx.wrap(path)
+
+
+def test_images_of_whole_numbers_and_weights_of_other_images() -> None:
+    box = bx.wrap(small())
+    with pytest.raises(InputError, match=r"floats in pixel space.*uint8"):
+        box.scores(np.zeros((2, 3, 12, 12), np.uint8))
+    with pytest.raises(InputError, match=r"weights do not fit.*\(1, 5\)"):
+        box.scores_and_gradient(np.zeros((2, 3, 12, 12), np.float32), np.zeros((1, 5), np.float32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
-from blackbox_explain_adapters._onnx import cache
 from blackbox_explain_adapters._onnx.rules import RULES
 
 SHAPE = (3, 12, 12)
@@ -162,53 +161,6 @@ def test_logits_with_more_axes_than_the_output(images: np.ndarray) -> None:
     np.testing.assert_allclose(found, bx.wrap(small(), activation="sigmoid").scores(images), atol=1e-6)
 
 
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Put a model into half precision, but for its input."""
-    for tensor in model.graph.initializer:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
-    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-    return model
-
-
-def test_half_precision(images: np.ndarray, weights: np.ndarray) -> None:
-    found = bx.wrap(halved(small("float16[N,3,12,12] x"))).scores_and_gradient(images, weights)
-    expected = bx.wrap(small()).scores_and_gradient(images, weights)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == np.float32
-        np.testing.assert_allclose(one, other, atol=2e-2 * np.abs(other).max())
-
-
-@pytest.mark.parametrize(
-    "before",
-    ["a = Max(x, h)", "a = MaxPool<kernel_shape=[3,3], strides=[1,1], pads=[1,1,1,1]>(x)"],
-)
-def test_half_precision_has_gradients_that_its_own_kernels_have_not(
-    before: str, images: np.ndarray, weights: np.ndarray
-) -> None:
-    # What is compared there was rounded in one place and not in the other, and some kernels are missing.
-    boxes = [small(source, before) for source in ("float16[N,3,12,12] x", "float[N,3,12,12] x")]
-    for model in boxes:
-        model.graph.initializer.append(numpy_helper.from_array(np.full((3, 12, 12), 0.37, np.float32), "h"))
-    half, whole = bx.wrap(halved(boxes[0])), bx.wrap(boxes[1])
-    assert isinstance(half, bx.DifferentiableBlackBox), getattr(half, "no_gradient", "")
-    found, expected = half.scores_and_gradient(images, weights)[1], whole.scores_and_gradient(images, weights)[1]
-    assert np.abs(expected).max() > 0
-    # Rounded weights are other weights, and a few activations are on the other side.
-    assert np.median(np.abs(found - expected)) < 2e-3 * np.abs(expected).max()
-
-
-def test_small_scores_of_half_precision_and_their_gradients_do_not_vanish(images: np.ndarray) -> None:
-    model = halved(small("float16[N,3,12,12] x"))
-    bias = next(one for one in model.graph.initializer if one.name == "b")
-    bias.CopyFrom(numpy_helper.from_array(np.array([0, 0, 0, 0, -30], np.float16), "b"))
-    box = bx.wrap(model, activation="softmax")
-    weights = np.eye(5, dtype=np.float32)[[4] * len(images)]
-    scores, gradient = box.scores_and_gradient(images, weights)
-    assert (box.scores(images)[:, 4] > 0).all()
-    np.testing.assert_allclose(box.scores(images), scores, rtol=2e-2)
-    assert (np.abs(gradient).max(axis=(1, 2, 3)) > 0).all()
-
-
 def test_a_fixed_batch_is_padded_and_cropped(images: np.ndarray, weights: np.ndarray) -> None:
     fixed, free = bx.wrap(small("float[3,3,12,12] x")), bx.wrap(small())
     for count in (1, 3, 4):
@@ -296,6 +248,25 @@ def test_inner_values_and_gradients(images: np.ndarray, weights: np.ndarray) -> 
         box.inner(images, weights, ["w"])
 
 
+def test_a_rule_for_no_operator_is_a_mistake() -> None:
+    with pytest.raises(InputError, match=r"no such operator.*'relu'.*Relu"):
+        bx.wrap(small(), rules={"relu": guided})
+
+
+@pytest.mark.parametrize("name", ["Nope", "CoreMLExecutionProvider"])
+def test_a_provider_that_is_not_there_is_a_mistake(name: str) -> None:
+    with pytest.raises(BackendMissingError, match=f"no such execution provider.*{name}.*CPUExecutionProvider"):
+        bx.wrap(small(), providers=[name, "CPUExecutionProvider"])
+
+
+def test_few_sessions_for_inner_tensors_are_kept(images: np.ndarray, weights: np.ndarray) -> None:
+    box: Any = bx.wrap(small())
+    asked = list(itertools.permutations("crpfl", 2))[:11]
+    for names in asked:
+        box.inner(images, weights, names)
+    assert list(box._inner) == asked[3:]
+
+
 def test_a_rule_can_be_replaced(images: np.ndarray, weights: np.ndarray) -> None:
     usual, other = bx.wrap(small(), activation="none"), bx.wrap(small(), activation="none", rules={"Relu": guided})
     by_relu = other.inner(images, weights, ["c"])["c"][1]
@@ -317,31 +288,6 @@ def test_any_memory_order_and_double_precision(images: np.ndarray, weights: np.n
     found = box.scores_and_gradient(np.asfortranarray(images).astype(np.float64), weights.astype(np.float64))[1]
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, atol=1e-7)
-
-
-def test_graphs_are_kept_repaired_and_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray
-) -> None:
-    monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
-    first = bx.wrap(small()).scores_and_gradient(images, np.ones((4, 5), np.float32))[1]
-    (kept,) = cache.folder().glob("*.onnx")
-    kept.write_bytes(kept.read_bytes()[:100])
-    again = bx.wrap(small()).scores_and_gradient(images, np.ones((4, 5), np.float32))[1]
-    np.testing.assert_array_equal(first, again)
-    assert kept.stat().st_size > 100
-    bx.wrap(small(), activation="sigmoid")
-    assert len(list(cache.folder().glob("*"))) == 2
-    cache.cached("third", lambda: b"x" * 10, limit=50)
-    assert [one.stem for one in cache.folder().glob("*.onnx")] == ["third"]
-    bx.wrap(small(), activation="log_softmax", cache=False)
-    assert len(list(cache.folder().glob("*"))) == 1
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tmp_path.chmod(0o500)
-    monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
-    assert isinstance(bx.wrap(small()), bx.DifferentiableBlackBox)
 
 
 def test_one_session_serves_all_calls(images: np.ndarray, weights: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

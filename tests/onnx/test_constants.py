@@ -77,3 +77,30 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*look, "--option", "speed=3"])
     assert done.exit_code == 2
     assert "no such option" in done.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("bool", "false"),
+        ("bool", 2),
+        ("int64", 1.7),
+        ("int32", 2**40),
+        ("int64", 2**70),
+        ("float", "1.5"),
+        ("float", None),
+        ("uint8", -1),
+    ],
+)
+def test_constants_are_never_changed_in_silence(kind: str, value: object) -> None:
+    given = small(f"float[N,3,12,12] x, {kind} k", "k0 = Cast<to=1>(k)\na = Mul(x, k0)")
+    with pytest.raises(InputError, match="constant for input 'k' does not fit"):
+        bx.wrap(given, constants={"k": value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("bool", True), ("bool", 1), ("int64", 2.0), ("float", 0.1), ("float16", 3)]
+)
+def test_constants_of_other_types_that_say_the_same(kind: str, value: object) -> None:
+    given = small(f"float[N,3,12,12] x, {kind} k", "k0 = Cast<to=1>(k)\na = Mul(x, k0)")
+    assert isinstance(bx.wrap(given, constants={"k": value}), bx.DifferentiableBlackBox)

@@ -117,3 +117,14 @@ def test_crops_of_regions(mode: str, sizes: str, region: tuple[float, ...]) -> N
     weights = rng.standard_normal(here.shape).astype(np.float32)
     found = gradient.run(None, {"x": images, WEIGHTS: weights})[1]
     assert np.sum(found * way) == pytest.approx(np.sum((ahead - here) * weights), abs=1e-4)
+
+
+def test_the_slope_at_the_bounds_of_a_clip() -> None:
+    # As in PyTorch: 1 for a clamp, so that black and white pixels have a gradient, and 0 for ReLU6.
+    images = np.array([[-1, 0, 0.5, 1, 2, 6, 7]], np.float32)
+    for high, expected in ((1.0, [0, 1, 1, 1, 0, 0, 0]), (6.0, [0, 0, 1, 1, 1, 0, 0])):
+        case = Case("y = Clip(x, lo, hi)", images, {"lo": np.float32(0), "hi": np.float32(high)})
+        graph = differentiate(build(case)).SerializeToString()
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        found = session.run(None, {"x": images, WEIGHTS: np.ones((1, 7), np.float32)})[1]
+        np.testing.assert_array_equal(found, [expected])

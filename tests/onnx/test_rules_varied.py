@@ -24,10 +24,10 @@ def listed(values: list[int]) -> str:
 
 
 @st.composite
-def windows(draw: st.DrawFn, axes: int, largest: int = 4, dilated: bool = True) -> dict[str, Any]:
+def windows(draw: st.DrawFn, axes: int, largest: int = 4) -> dict[str, Any]:
     """Draw kernel, strides, dilations, pads and sizes that give at least one output."""
     kernel, strides = draw(ints(1, largest, axes)), draw(ints(1, 3, axes))
-    dilations = draw(ints(1, 2, axes)) if dilated else [1] * axes
+    dilations = draw(ints(1, 2, axes))
     pads = [draw(st.integers(0, max(0, kernel[i % axes] - 1))) for i in range(2 * axes)]
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     sizes = [draw(st.integers(max(1, r - pads[i] - pads[i + axes]), r + 6)) for i, r in enumerate(reach)]
@@ -101,10 +101,11 @@ def test_max_pooling(data: st.DataObject, axes: int, ceil: int) -> None:
 @varied
 @given(st.data(), st.integers(1, 3), st.sampled_from([0, 1]), st.sampled_from([0, 1]))
 def test_average_pooling(data: st.DataObject, axes: int, ceil: int, counted: int) -> None:
-    one = data.draw(windows(axes, dilated=False))
+    one = data.draw(windows(axes))
     text = (
         f"y = AveragePool<kernel_shape={listed(one['kernel'])}, strides={listed(one['strides'])}, "
-        f"pads={listed(one['pads'])}, ceil_mode={ceil}, count_include_pad={counted}>(x)"
+        f"dilations={listed(one['dilations'])}, pads={listed(one['pads'])}, ceil_mode={ceil}, "
+        f"count_include_pad={counted}>(x)"
     )
     check(Case(text, (2, 3, *one["sizes"]), opset=19))
 
@@ -181,8 +182,10 @@ def test_slices(data: st.DataObject) -> None:
 @given(st.data(), st.sampled_from(["constant", "reflect", "edge", "wrap"]))
 def test_pads(data: st.DataObject, mode: str) -> None:
     sizes = data.draw(ints(3, 6, 2))
-    low = -1 if mode == "constant" else 0
-    pads = data.draw(ints(low, 2, 4))
+    pads = data.draw(ints(-2, 2, 4))
+    for size, low, high in zip(sizes, pads, pads[2:], strict=False):
+        left = size + min(low, 0) + min(high, 0)
+        assume(left >= 1 and (mode != "reflect" or max(low, high) < left))
     check(
         Case(
             f'y = Pad<mode="{mode}">(x, p, , ax)', (2, *sizes), {"p": np.array(pads), "ax": np.array([1, -1])}, opset=19

@@ -75,7 +75,10 @@ def active_tensors(
             hint = QUANTISED if "Quantize" in node.op else ""
             if "Integer" in node.op or node.op.startswith("QLinear"):
                 hint = "export the float model it was made from; arithmetic of whole numbers has no surrogate either"
-            raise refusal(node, "its output is a whole number or a step, which cuts the gradient", hint)
+            why = "its output is a whole number or a step, which cuts the gradient"
+            if any(name in used and name not in tensors for name in outputs):
+                why = "its output is a sequence, or of a type, or a number of axes, that is not followed"
+            raise refusal(node, why, hint)
         active.update(live)
     return active
 

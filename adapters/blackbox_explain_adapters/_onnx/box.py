@@ -20,12 +20,20 @@ from blackbox_explain.errors import BackendMissingError, ModelError, Unsupported
 from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
-from blackbox_explain_adapters._onnx.files import check_weights, model_of, with_constants
+from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
 from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.recipe import Recipe
-from blackbox_explain_adapters._onnx.rules import Rule
-from blackbox_explain_adapters._onnx.session import CUDA, LazySession, Provider, Session, device_arrays, providers_for
+from blackbox_explain_adapters._onnx.rules import Rule, check_rules
+from blackbox_explain_adapters._onnx.session import (
+    CUDA,
+    LazySession,
+    Provider,
+    Session,
+    checked_providers,
+    device_arrays,
+    providers_for,
+)
 from blackbox_explain_adapters._onnx.signature import (
     Signature,
     class_names_of,
@@ -39,6 +47,9 @@ from blackbox_explain_adapters._onnx.widening import is_half
 
 SINGLE, HALF = 1e-2, 1e-1
 """By how much scores may differ between a model and its gradient graph, of the largest: rounding, with room."""
+
+MOST_SESSIONS = 8
+"""Kept for inner tensors, each with the weights of the whole model."""
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -98,17 +109,19 @@ def wrap_onnx(
     UnsupportedModelError
         If the model reads anything but one array of images, or answers with no class scores.
     InputError
-        If a constant does not fit an input.
+        If a constant does not fit an input, or a rule is for no operator.
     ModelError
         If ONNX Runtime does not take it, or its weights hold NaN.
     BackendMissingError
-        If it does not compute on the device.
+        If it does not compute on the device, or has not the providers.
     """
-    proto = settle_branches(with_constants(model_of(model), constants) if constants else model_of(model))
-    check_weights(proto)
-    signature = read_signature(proto, output, described.shape)
-    spec, assumptions = _spec(proto, signature, described)
-    chosen = list(providers) if providers is not None else providers_for(device, tf32)
+    chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
+    check_rules(rules or {})
+    with reading():
+        proto = settle_branches(with_constants(model_of(model), constants) if constants else model_of(model))
+        check_weights(proto)
+        signature = read_signature(proto, output, described.shape)
+        spec, assumptions = _spec(proto, signature, described)
     seen = probe(proto, signature, spec, chosen, threads)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
@@ -215,9 +228,14 @@ class OnnxBlackBox:
         names, arrays = list(feeds), list(feeds.values())
 
         def call(*rows: Array) -> tuple[Array, ...]:
-            return tuple(session.run(dict(zip(names, rows, strict=True))))
+            found = tuple(session.run(dict(zip(names, rows, strict=True))))
+            if self._parts.batch is not None and any(one.shape[:1] != rows[0].shape[:1] for one in found):
+                # Batches are put together along the first axis.
+                shapes = " and ".join(str(tuple(one.shape)) for one in found)
+                raise UnsupportedModelError("A tensor has no row for each image", got=f"shapes {shapes}")
+            return found
 
-        check_batch(arrays[0], self.spec)
+        check_batch(arrays[0], self.spec, *arrays[1:])
         answers = in_batches(call, self._parts.batch, *arrays)
         check_scores(answers[0], arrays[0].shape[0], "The model")
         given = arrays[0].dtype
@@ -262,7 +280,11 @@ class DifferentiableOnnx(OnnxBlackBox):
             If one is not on the way from images to scores.
         """
         key = tuple(names)
-        session = self._inner.setdefault(key, self._parts.lazy(partial(self._build, key))).get()
+        lazy = self._inner.pop(key, None) or self._parts.lazy(partial(self._build, key))
+        self._inner[key] = lazy  # the last used is the last
+        for old in list(self._inner)[:-MOST_SESSIONS]:
+            self._inner.pop(old, None)
+        session = lazy.get()
         _, _, *found = self._run(session, {IMAGES: images, WEIGHTS: weights})
         return {name: (found[2 * k], found[2 * k + 1]) for k, name in enumerate(key)}
 

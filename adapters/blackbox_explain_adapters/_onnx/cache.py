@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,9 @@ __all__ = ["LIMIT", "cached", "code", "folder"]
 
 LIMIT = 2 << 30
 """Bytes kept; the least recently used graphs go first."""
+
+UNFINISHED, STALE = ".unfinished", 3600
+"""Ending of files that are being written, and the seconds after which nobody is writing them any more."""
 
 DIGEST = hashlib.sha256().digest_size
 
@@ -45,25 +49,25 @@ def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:
         stored = path.read_bytes()
         digest, content = stored[:DIGEST], stored[DIGEST:]
         if hashlib.sha256(content).digest() == digest:
-            os.utime(path)
+            with contextlib.suppress(OSError):
+                path.touch()
             return content
     content = make()
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                file.write(hashlib.sha256(content).digest() + content)
-                file.flush()
-            except OSError:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=UNFINISHED, delete=False) as file:
+            file.write(hashlib.sha256(content).digest() + content)
         Path(file.name).replace(path)
+    with contextlib.suppress(OSError):
         _shrink(path.parent, limit)
     return content
 
 
 def _shrink(place: Path, limit: int) -> None:
-    """Drop the graphs that were used least recently until the rest fits."""
+    """Drop the graphs that were used least recently until the rest fits, and what was never finished."""
+    for left in place.glob(f"*{UNFINISHED}"):
+        if time.time() - left.stat().st_mtime > STALE:
+            left.unlink(missing_ok=True)
     kept = sorted(place.glob("*.onnx"), key=lambda one: one.stat().st_mtime, reverse=True)
     total = 0
     for path in kept:

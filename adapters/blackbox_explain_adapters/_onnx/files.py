@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,29 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import nodes_of
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["check_weights", "model_of", "read_model", "with_constants"]
+__all__ = ["check_weights", "model_of", "read_model", "reading", "with_constants"]
 
 LARGEST = 2**31 - 2**24
 """Bytes of weights, so that a whole message stays below 2 GiB."""
+
+
+@contextlib.contextmanager
+def reading() -> Generator[None]:
+    """Turn whatever a malformed model makes fail into an error that says so."""
+    try:
+        yield
+    except (BlackBoxExplainError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            "The model is malformed",
+            got=f"{type(error).__name__}: {error}",
+            hint="onnx.checker.check_model says more; copy or export it again",
+        ) from error
 
 
 def read_model(source: Path | bytes) -> onnx.ModelProto:
@@ -48,6 +64,7 @@ def read_model(source: Path | bytes) -> onnx.ModelProto:
 def model_of(model: Any) -> onnx.ModelProto:
     """Return the message behind a ``ModelProto`` or an ``onnxruntime.InferenceSession``."""
     if isinstance(model, onnx.ModelProto):
+        _check_parts(model, "a ModelProto")
         for tensor in _external_tensors(model):
             _check_location(tensor, None, "a ModelProto")
         return model
@@ -74,7 +91,14 @@ def check_weights(model: onnx.ModelProto) -> None:
     """
     size = 0
     for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
+        try:
+            array = numpy_helper.to_array(tensor)
+        except Exception as error:
+            raise UnsupportedModelError(
+                "The weights of the model cannot be read",
+                got=f"{tensor.name!r}: {error}",
+                hint="copy or export it again",
+            ) from error
         size += array.nbytes
         if size > LARGEST:
             raise UnsupportedModelError(
@@ -96,11 +120,15 @@ def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
         raise UnsupportedModelError(
             "This is not an ONNX model, or it is truncated", got=origin, hint="copy or export it again"
         ) from error
+    _check_parts(model, origin)
+    return model
+
+
+def _check_parts(model: onnx.ModelProto, origin: str) -> None:
     if model.graph.sparse_initializer:
         raise UnsupportedModelError("Sparse weights are not read", got=origin, hint="store them dense")
     if not model.graph.node or not model.graph.output or not model.opset_import:
         raise UnsupportedModelError("This is not an ONNX model", got=origin, expected="a graph with nodes and outputs")
-    return model
 
 
 def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -108,6 +136,8 @@ def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
     for attribute in (one for node in nodes for one in node.attribute):
         tensors += [attribute.t, *attribute.tensors]
+        sparse = (attribute.sparse_tensor, *attribute.sparse_tensors)
+        tensors += [part for one in sparse for part in (one.values, one.indices)]
         tensors += [one for body in (attribute.g, *attribute.graphs) for one in body.initializer]
     return (one for one in tensors if one.data_location == onnx.TensorProto.EXTERNAL)
 
@@ -160,16 +190,27 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
             raise InputError("The model has no such input", got=repr(name), expected=" or ".join(map(repr, inputs)))
         told = inputs[name].type.tensor_type
         try:
-            array = np.asarray(value, helper.tensor_dtype_to_np_dtype(told.elem_type))
+            array = _exactly(value, np.dtype(helper.tensor_dtype_to_np_dtype(told.elem_type)))
             if told.HasField("shape"):
                 # A size of 0 is one that the model leaves free.
                 free = array.shape if array.ndim == len(told.shape.dim) else [1] * len(told.shape.dim)
                 sizes = [one.dim_value or size for one, size in zip(told.shape.dim, free, strict=True)]
                 array = np.broadcast_to(array, sizes)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise InputError(f"The constant for input {name!r} does not fit", got=str(error)) from error
         changed.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
     kept = [one for one in changed.graph.input if one.name not in constants]
     del changed.graph.input[:]
     changed.graph.input.extend(kept)
     return changed
+
+
+def _exactly(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return an array of a type; only rounding of floats may be lost."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{value!r}, which is no number, for {dtype}")
+    array = given.astype(dtype)
+    if dtype.kind != "f" and not np.array_equal(array, given):
+        raise ValueError(f"{value!r}, which {dtype} does not hold")
+    return array

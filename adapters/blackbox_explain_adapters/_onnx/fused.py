@@ -39,6 +39,9 @@ def unfuse(
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
         if proto.domain != DOMAIN or not _is_plain(Node(proto), read):
             return None
+        places = proto.input[:3] if proto.op_type == "MultiHeadAttention" else []
+        if any(name not in tensors or len(tensors[name].shape) != 3 for name in places):
+            return None  # its heads come apart already
         return FUSED.get(proto.op_type)
 
     return rewrite(model, tensors, constants, choose)

@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN
 from blackbox_explain_adapters._onnx.definitions import has_definition
-from blackbox_explain_adapters._onnx.files import read_model, with_constants
+from blackbox_explain_adapters._onnx.files import read_model, reading, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
 from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, without_pixels
@@ -53,6 +53,24 @@ def inspect_onnx(
         Whether quantised models are to have a surrogate gradient.
     """
     model = read_model(path)
+    with reading():
+        facts, table = _facts(model, path)
+    try:
+        with reading():
+            model = with_constants(model, constants or {})
+            signature = read_signature(model, output, shape)
+        facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
+        if signature.head:
+            facts.append(("ends in", signature.head.activation))
+        described = Described(shape=None if shape is None else tuple(shape))
+        box = wrap_onnx(model, described, output=output, straight_through=straight_through)
+        why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
+    except BlackBoxExplainError as error:
+        why, usable = str(error), False
+    return Inspection(tuple(facts), tuple(table), not why, why, usable)
+
+
+def _facts(model: onnx.ModelProto, path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, int, str]]]:
     facts = [
         ("inputs", _listed(inputs_of(model.graph))),
         ("outputs", _listed(model.graph.output)),
@@ -68,18 +86,7 @@ def inspect_onnx(
     )
     not_needed = _not_needed(model)
     table = [(name, count, _standing(name, model, not_needed)) for name, count in sorted(operators.items())]
-    try:
-        model = with_constants(model, constants or {})
-        signature = read_signature(model, output, shape)
-        facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
-        if signature.head:
-            facts.append(("ends in", signature.head.activation))
-        described = Described(shape=None if shape is None else tuple(shape))
-        box = wrap_onnx(model, described, output=output, straight_through=straight_through)
-        why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
-    except BlackBoxExplainError as error:
-        why, usable = str(error), False
-    return Inspection(tuple(facts), tuple(table), not why, why, usable)
+    return facts, table
 
 
 def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import EncodeError
 
-from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.differentiate import differentiate
 from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
 from blackbox_explain_adapters._onnx.rules import Rule
@@ -50,14 +50,23 @@ class Recipe:
             If an operator has no rule, or the graph is too large.
         """
         by_node = through_quantisation(self.model) if self.surrogate else {ROUNDING_NODE: behind_bytes}
-        made = differentiate(self.model, rules=self.rules, node_rules=by_node, tensors=tensors, device=self.device)
+        try:
+            made = differentiate(self.model, rules=self.rules, node_rules=by_node, tensors=tensors, device=self.device)
+        except (BlackBoxExplainError, MemoryError):
+            raise
+        except Exception as error:  # whatever it is, scores are still there
+            raise UnsupportedModelError(
+                "The model cannot be differentiated",
+                got=f"{type(error).__name__}: {error}",
+                hint="a fault of this package: please report it, with the model if it may be shown",
+            ) from error
         try:
             return made.SerializeToString()
         except (EncodeError, ValueError) as error:
             raise UnsupportedModelError(
                 "The model cannot be differentiated",
                 got="a gradient graph of more than 2 GB",
-                hint="store the weights in half precision",
+                hint="explain it from its scores alone, or wrap it in the framework that it comes from",
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:

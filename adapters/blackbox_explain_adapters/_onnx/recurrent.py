@@ -19,7 +19,7 @@ GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 
 DEFAULTS = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 
-KNOWN = ("Affine", "Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")
+KNOWN = ("Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")
 
 MOST_STEPS = 1024
 """Of all directions together: each is a dozen nodes, which ONNX Runtime plans and optimises one by one."""
@@ -62,8 +62,7 @@ def _unrolled(write: Writer, constants: Mapping[str, np.ndarray[Any, Any]]) -> N
     node = write.node
     ways = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[node.get("direction", "forward")]
     hidden = int(node.get("hidden_size"))
-    batch_first = bool(node.get("layout", 0))
-    length = write.tensors[node.x].shape[1 if batch_first else 0]
+    length = write.tensors[node.x].shape[0]  # ONNX Runtime has no other layout
     if length is None or length * len(ways) > MOST_STEPS:
         raise refusal(node, f"takes {'an unknown number of' if length is None else length * len(ways)} steps")
     lengths = constants.get(node.input(4)) if node.input(4) else np.full(1, length)
@@ -72,24 +71,19 @@ def _unrolled(write: Writer, constants: Mapping[str, np.ndarray[Any, Any]]) -> N
         raise refusal(node, "has lengths of its own for each sequence", "export the model without sequence lengths")
     if node.get("clip"):
         raise refusal(node, "clips what goes into its gates")
-    x = write.op("Transpose", node.x, perm=[1, 0, 2]) if batch_first else node.x
     sequences: list[str] = []
     ends: list[list[str]] = []
     for index, backwards in enumerate(ways):
-        sequence, last = _direction(write, x, index, length, hidden, backwards, batch_first)
+        sequence, last = _direction(write, node.x, index, length, hidden, backwards)
         sequences.append(sequence)
         ends.append(last)
     for place, name in enumerate(node.outputs):
         if not name:
             continue
-        if place == 0:  # (steps, directions, N, hidden), or (N, steps, directions, hidden)
-            whole = write.op("Concat", *sequences, axis=1)
-            if batch_first:
-                write.op("Transpose", whole, to=name, perm=[2, 0, 1, 3])
-            else:
-                write.op("Identity", whole, to=name)
+        if place == 0:  # (steps, directions, N, hidden)
+            write.op("Concat", *sequences, to=name, axis=1)
         else:
-            write.op("Concat", *(last[place - 1] for last in ends), to=name, axis=1 if batch_first else 0)
+            write.op("Concat", *(last[place - 1] for last in ends), to=name, axis=0)
 
 
 def _direction(
@@ -99,7 +93,6 @@ def _direction(
     length: int,
     hidden: int,
     backwards: bool,
-    batch_first: bool,
 ) -> tuple[str, list[str]]:
     """Return the outputs of one direction, (steps, 1, N, hidden), and its last states, (1, N, hidden)."""
     node = write.node
@@ -120,22 +113,20 @@ def _direction(
         gates = write.op("Add", gates, bias)
     steps = write.op("Split", gates, outputs=length, axis=0, num_outputs=length) if length > 1 else [gates]
     steps = [write.op("Squeeze", step, [0]) for step in steps]
-    states = [
-        _initial(write, place, steps[0], one, hidden, batch_first) for place in ((5, 6) if node.op == "LSTM" else (5,))
-    ]
+    states = [_initial(write, place, steps[0], one, hidden) for place in ((5, 6) if node.op == "LSTM" else (5,))]
     step = _STEPS[node.op](write, index, hidden, by_state, own(7) if node.op == "LSTM" else "", state_bias)
     outputs: list[str] = [""] * length
     for time in reversed(range(length)) if backwards else range(length):
         states = step(steps[time], states)
         outputs[time] = states[0]
     places = write.op("Concat", *(write.op("Unsqueeze", output, [0, 1]) for output in outputs), axis=0)
-    return places, [write.op("Unsqueeze", state, [1 if batch_first else 0]) for state in states]
+    return places, [write.op("Unsqueeze", state, [0]) for state in states]
 
 
-def _initial(write: Writer, place: int, like: str, one: np.ndarray[Any, Any], hidden: int, batch_first: bool) -> str:
+def _initial(write: Writer, place: int, like: str, one: np.ndarray[Any, Any], hidden: int) -> str:
     """Return an initial state (N, hidden), zeros where none is given."""
     name = write.node.input(place)
-    axis = [1 if batch_first else 0]
+    axis = [0]
     if name:
         return write.op("Squeeze", write.op("Slice", name, one, one + 1, axis), axis)
     rows = write.op("Shape", like, start=0, end=1)

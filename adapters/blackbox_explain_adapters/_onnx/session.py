@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
 
-__all__ = ["CUDA", "LazySession", "Provider", "Session", "device_arrays", "providers_for"]
+__all__ = ["CUDA", "LazySession", "Provider", "Session", "checked_providers", "device_arrays", "providers_for"]
 
 Provider = str | tuple[str, dict[str, Any]]
 
@@ -62,6 +62,23 @@ def providers_for(device: str | None, tf32: bool = False) -> list[Provider]:
         return [("CUDAExecutionProvider", {**options, "device_id": int(index or 0)}), "CPUExecutionProvider"]
     usable = [one for one in available if one in ("CUDAExecutionProvider", "CPUExecutionProvider")] or available
     return [(one, options) if one == "CUDAExecutionProvider" else one for one in usable]
+
+
+def checked_providers(providers: Iterable[Provider]) -> list[Provider]:
+    """Return the providers that a caller named.
+
+    Raises
+    ------
+    BackendMissingError
+        If this ONNX Runtime has not all of them.
+    """
+    chosen, available = list(providers), onnxruntime.get_available_providers()
+    for one in chosen:
+        name = one if isinstance(one, str) else one[0]
+        if name not in available:
+            problem = "This ONNX Runtime has no such execution provider"
+            raise BackendMissingError(problem, got=repr(name), expected=", ".join(available))
+    return chosen
 
 
 class Session:

@@ -144,7 +144,7 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
     source = inputs[0]
     kind = source.type.tensor_type.elem_type if source.type.HasField("tensor_type") else 0
     if kind not in READABLE:
-        name = TensorProto.DataType.Name(kind).lower() if kind else str(source.type.WhichOneof("value"))
+        name = type_name(kind) if kind else str(source.type.WhichOneof("value"))
         raise UnsupportedModelError(
             "The model does not read images",
             got=f"{source.name!r} of type {name}",
@@ -237,11 +237,17 @@ def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
     return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
 
 
+def type_name(kind: int) -> str:
+    """Return the name of an element type."""
+    known = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    return known.get(kind, f"type {kind}")
+
+
 def told(one: onnx.ValueInfoProto) -> str:
     """Return type and sizes of an input or output, in words."""
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")
-    kind = TensorProto.DataType.Name(one.type.tensor_type.elem_type).lower()
+    kind = type_name(one.type.tensor_type.elem_type)
     sizes: list[str] = []
     for dim in one.type.tensor_type.shape.dim:
         # Some exporters name a size by a formula of several lines.
@@ -252,9 +258,9 @@ def told(one: onnx.ValueInfoProto) -> str:
 
 def head_of(graph: onnx.GraphProto, output: str) -> Head | None:
     """Find the softmax or sigmoid that leads to an output through nothing but reshaping."""
-    producers = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}  # each is passed once, even in a circle
     name = output
-    while (proto := producers.get(name)) is not None:
+    while (proto := producers.pop(name, None)) is not None and proto.input:
         if proto.op_type in PASSING:
             name = proto.input[0]
             continue
@@ -279,7 +285,7 @@ def class_names_of(model: onnx.ModelProto) -> tuple[str, ...] | None:
     text = next((one.value for one in model.metadata_props if one.key in ("names", "classes", "class_names")), "")
     try:
         found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         found = _labels(model.graph)
     if isinstance(found, dict) and set(found) == set(range(len(found))):
         found = [found[index] for index in range(len(found))]

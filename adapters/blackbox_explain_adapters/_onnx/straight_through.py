@@ -53,4 +53,4 @@ def _quantise(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]
     low, high = (((end - zero) * scale).reshape(shape) for end in (limits.min - 0.5, limits.max + 0.5))
     x = node.x
     inside = tape.mul(tape.op("Sub", x, tape.number(low, x)), tape.op("Sub", tape.number(high, x), x))
-    return [tape.mul(gradients[0], tape.step(inside, x)), "", ""]
+    return [tape.mul(gradients[0], tape.step(inside, x))]

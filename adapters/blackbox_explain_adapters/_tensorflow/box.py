@@ -152,7 +152,7 @@ class TensorFlowBlackBox:
         return self._parts.stored()
 
     def _run(self, function: Callable[..., tuple[tf.Tensor, ...]], *arrays: Array) -> tuple[Array, ...]:
-        check_batch(arrays[0], self.spec)
+        check_batch(arrays[0], self.spec, *arrays[1:])
         if tf.is_tensor(arrays[0]):
             # Tensors have no namespace of the array API, in which batches are cut and filled.
             found = self._run(function, *(np.asarray(one) for one in arrays))

@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.rules import (
     spectral,
     unfolding,
 )
-from blackbox_explain_adapters._onnx.rules.registry import CASES, RULES, Case, Rule, rule
+from blackbox_explain_adapters._onnx.rules.registry import CASES, RULES, Case, Rule, check_rules, rule
 
 __all__ = [
     "CASES",
@@ -26,6 +26,7 @@ __all__ = [
     "Case",
     "Rule",
     "activations",
+    "check_rules",
     "convolution",
     "deformable",
     "elementwise",

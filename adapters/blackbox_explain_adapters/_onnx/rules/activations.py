@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 
-from blackbox_explain_adapters._onnx.node import Node
+from blackbox_explain_adapters._onnx.node import Node, element_type
 from blackbox_explain_adapters._onnx.rules.registry import Case, elementwise, rule
 from blackbox_explain_adapters._onnx.tape import Tape
 
 __all__: list[str] = []
+
+RELU6 = (0.0, 6.0)
 
 SELU_ALPHA = 1.67326319217681884765625
 SELU_GAMMA = 1.05070102214813232421875
@@ -167,22 +168,20 @@ elementwise(
         Case("y = Clip(x, lo, hi)", (2, 30), {"lo": np.float32(-0.5), "hi": np.float32(0.7)}),
         Case("y = Clip(x, , hi)", (2, 30), {"hi": np.float32(0.7)}),
         Case("y = Clip(x, lo)", (2, 30), {"lo": np.float32(0.0)}),
+        Case("y = Clip(x, lo, hi)", np.linspace(-2, 9, 40).reshape(2, 20), {"lo": np.float32(0), "hi": np.float32(6)}),
         Case("y = Clip(x)", (2, 3)),
     ],
 )
 def _clip(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-    # The slope is 0 at the bounds.
-    inside: list[str] = []
-    if low := node.input(1):
-        bound = tape.constants.get(low)
-        above = tape.op("Sub", node.y, low) if bound is None else ""
-        inside.append(tape.step_from(node.y, bound) if bound is not None else tape.step(above, node.y))
-    if high := node.input(2):
-        bound = tape.constants.get(high)
-        below = tape.op("Sub", high, node.y) if bound is None else ""
-        inside.append(tape.step_to(node.y, bound) if bound is not None else tape.step(below, node.y))
-    # The steps first: where the gradient lies in another layout, one tensor is brought to it and not two.
-    return [tape.mul(gradients[0], reduce(tape.mul, inside)) if inside else gradients[0]]
+    g, y = gradients[0], node.y
+    bounds = [tape.constants.get(name) if name else None for name in (node.input(1), node.input(2))]
+    if bounds == list(RELU6):
+        # An activation: its slope is 0 at the bounds, as that of Relu is, and is seen from the output.
+        # The steps first: where the gradient lies in another layout, one tensor is brought to it and not two.
+        return [tape.mul(g, tape.mul(tape.step_from(y, RELU6[0]), tape.step_to(y, RELU6[1])))]
+    # Else the slope is 1 at the bounds: images that are clipped to black and white have many such pixels.
+    same = tape.op("Equal", node.x, y)
+    return [tape.mul(g, tape.op("Cast", same, to=element_type(tape.dtype(y))))]
 
 
 @rule(

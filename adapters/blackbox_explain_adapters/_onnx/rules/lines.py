@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from blackbox_explain_adapters._onnx.observe import session_options
+
 __all__ = ["line_matrix"]
 
 
@@ -46,6 +48,8 @@ def line_matrix(
         [numpy_helper.from_array(one, name) for one, name in zip(inputs, names, strict=True) if one is not None],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), session_options(threads=1), providers=["CPUExecutionProvider"]
+    )
     units = np.eye(shape[-1], dtype=np.float32).reshape(shape)
     return np.asarray(session.run(None, {"x": units})[0]).reshape(shape[-1], -1)

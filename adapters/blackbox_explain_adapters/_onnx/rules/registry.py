@@ -7,16 +7,19 @@ inputs, empty for those that have none.  A gradient has shape and type of its te
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 
+from blackbox_explain.errors import InputError
 from blackbox_explain_adapters._onnx.node import Node
 from blackbox_explain_adapters._onnx.tape import Tape
 
-__all__ = ["CASES", "RULES", "Case", "Rule", "elementwise", "rule"]
+__all__ = ["CASES", "RULES", "Case", "Rule", "check_rules", "elementwise", "rule"]
 
 Rule: TypeAlias = Callable[[Tape, Node, Sequence[str]], Sequence[str]]
 
@@ -67,6 +70,19 @@ def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:
         return function
 
     return register
+
+
+def check_rules(rules: Mapping[str, Rule]) -> None:
+    """Raise `InputError` if one of a caller's rules is for an operator that does not exist."""
+    for operator in rules:
+        if operator not in RULES and not onnx.defs.has(operator):
+            near = difflib.get_close_matches(operator.lower(), [one.lower() for one in RULES], 3)
+            meant = [one for one in RULES if one.lower() in near]
+            raise InputError(
+                "There is no such operator",
+                got=f"rules={{{operator!r}: ...}}",
+                expected=", ".join(meant) or "one of ONNX",
+            )
 
 
 def elementwise(operator: str, derivative: Callable[[Tape, Node, str], str], *cases: Case) -> None:

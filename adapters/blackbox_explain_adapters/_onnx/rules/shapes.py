@@ -182,7 +182,10 @@ def _restored(tape: Tape, g: str, name: str, current: list[int | None], axis: in
         for mode in ("constant", "reflect", "edge", "wrap")
     ]
     + [
-        Case("y = Pad(x, p)", S, {"p": np.array([0, 0, -2, 1, 0, 0, 1, -3])}),
+        Case(f'y = Pad<mode="{mode}">(x, p)', S, {"p": np.array([0, 0, -2, 1, 0, 0, 1, -3])}, opset=19)
+        for mode in ("constant", "reflect", "edge", "wrap")
+    ]
+    + [
         Case("y = Pad(x, p, c, ax)", S, {"p": np.array([1, 2]), "c": np.float32(0.5), "ax": np.array([-1])}),
     ],
 )
@@ -200,8 +203,9 @@ def _pad(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         if low == 0 and high == 0:
             continue
         size = tape.sizes(node, node.x, [axis])[0]
-        places = np.pad(np.arange(size), (max(low, 0), max(high, 0)), mode=mode)
-        places = places[max(-low, 0) : len(places) - max(-high, 0)]
+        # What is cropped is not there to be wrapped or reflected.
+        left = np.arange(size)[max(-low, 0) : size - max(-high, 0)]
+        places = np.pad(left, (max(low, 0), max(high, 0)), mode=mode)
         matrix = np.zeros((size, len(places)), tape.dtype(node.x))
         matrix[places, np.arange(len(places))] = 1
         g = tape.along(g, rank, axis, matrix)

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by
-from blackbox_explain_adapters._onnx.rewriting import Rewrite, Writer, rewrite
+from blackbox_explain_adapters._onnx.rewriting import Replacement, Rewrite, rewrite
 
 __all__ = ["CLASSICAL", "CLASSICAL_DOMAIN", "spell_classical"]
 
@@ -52,21 +52,21 @@ def spell_classical(
     return rewrite(model, tensors, constants, choose)
 
 
-def _numbers(write: Writer, name: str) -> np.ndarray[Any, Any]:
+def _numbers(write: Replacement, name: str) -> np.ndarray[Any, Any]:
     return np.asarray(write.node.get(name, []), np.float32)
 
 
-def _floats(write: Writer) -> str:
+def _floats(write: Replacement) -> str:
     """Return the features as ONNX Runtime takes them."""
     return write.node.x if write.dtype == np.float32 else str(write.op("CastLike", write.node.x, np.float32(0)))
 
 
-def _scaler(write: Writer) -> None:
+def _scaler(write: Replacement) -> None:
     moved = write.op("Sub", _floats(write), _numbers(write, "offset"))
     write.op("Mul", moved, _numbers(write, "scale"), to=write.node.y)
 
 
-def _normalizer(write: Writer) -> None:
+def _normalizer(write: Replacement) -> None:
     x, axes = _floats(write), np.array([-1])
     kind = {"MAX": "ReduceMax", "L1": "ReduceL1", "L2": "ReduceL2"}[write.node.get("norm", "MAX")]
     size = write.op(kind, x, axes, keepdims=1)
@@ -75,7 +75,7 @@ def _normalizer(write: Writer) -> None:
     write.op("Div", x, write.op("Where", none, np.float32(1), size), to=write.node.y)
 
 
-def _linear(write: Writer, name: str, rows: int) -> str:
+def _linear(write: Replacement, name: str, rows: int) -> str:
     """Write products of the features with as many rows of coefficients."""
     columns = _numbers(write, name).reshape(rows, -1).T
     made = write.op("MatMul", _floats(write), np.ascontiguousarray(columns))
@@ -83,7 +83,7 @@ def _linear(write: Writer, name: str, rows: int) -> str:
     return str(write.op("Add", made, offsets) if offsets.size else made)
 
 
-def _classifier(write: Writer) -> None:
+def _classifier(write: Replacement) -> None:
     node = write.node
     labels = node.get("classlabels_ints") or node.get("classlabels_strings") or [0]
     features = int(write.tensors[node.x].shape[-1] or 0)
@@ -100,19 +100,19 @@ def _classifier(write: Writer) -> None:
         write.op("Sigmoid" if applied == "LOGISTIC" else "Identity", made, to=out)
 
 
-def _regressor(write: Writer) -> None:
+def _regressor(write: Replacement) -> None:
     made, applied = _linear(write, "coefficients", int(write.node.get("targets", 1))), write.node.get("post_transform")
     kind = {"SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}.get(applied, "Identity")
     write.op(kind, made, to=write.node.y)
 
 
-def _extractor(write: Writer) -> None:
+def _extractor(write: Replacement) -> None:
     write.op(
         "Gather", write.node.x, write.op("Reshape", write.node.inputs[1], np.array([-1])), to=write.node.y, axis=-1
     )
 
 
-CLASSICAL: dict[str, Callable[[Writer], None]] = {
+CLASSICAL: dict[str, Callable[[Replacement], None]] = {
     "ArrayFeatureExtractor": _extractor,
     "LinearClassifier": _classifier,
     "LinearRegressor": _regressor,

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from blackbox_explain_adapters._onnx.node import Node, Tensor, read_by
-from blackbox_explain_adapters._onnx.rewriting import Rewrite, Writer, rewrite
+from blackbox_explain_adapters._onnx.rewriting import Replacement, Rewrite, rewrite
 
 __all__ = ["DOMAIN", "FUSED", "unfuse"]
 
@@ -65,7 +65,7 @@ def _is_plain(node: Node, read: Set[str]) -> bool:
     return read.isdisjoint(further)
 
 
-def _conv(write: Writer) -> None:
+def _conv(write: Replacement) -> None:
     node = write.node
     inputs = [node.x, node.inputs[1], *([node.inputs[2]] if node.input(2) else [])]
     made = write.op("Conv", *inputs, **_without_activation(node))
@@ -79,7 +79,7 @@ def _conv(write: Writer) -> None:
         write.op(node.get("activation", "Identity"), made, to=node.y, **dict(zip(names, given, strict=True)))
 
 
-def _gemm(write: Writer) -> None:
+def _gemm(write: Replacement) -> None:
     node = write.node
     made = write.op("Gemm", *node.inputs, **_without_activation(node))
     start = "activation_"
@@ -91,7 +91,7 @@ def _without_activation(node: Node) -> dict[str, Any]:
     return {name: one for name, one in node.attributes.items() if not name.startswith("activation")}
 
 
-def _matmul(write: Writer) -> None:
+def _matmul(write: Replacement) -> None:
     node = write.node
     sides: list[str] = []
     for name, turned in zip(node.inputs, ("transA", "transB"), strict=True):
@@ -101,14 +101,14 @@ def _matmul(write: Writer) -> None:
     write.op("Mul", write.op("MatMul", *sides), write.number(node.get("alpha", 1.0)), to=node.y)
 
 
-def _gelu(write: Writer) -> None:
+def _bias_gelu(write: Replacement) -> None:
     node = write.node
     x = write.op("Add", *node.inputs) if node.input(1) else node.x
     inner = write.op("Erf", write.op("Mul", x, write.number(math.sqrt(0.5))))
     _half(write, x, inner)
 
 
-def _fast_gelu(write: Writer) -> None:
+def _fast_gelu(write: Replacement) -> None:
     node = write.node
     x = write.op("Add", *node.inputs) if node.input(1) else node.x
     cube = write.op("Mul", write.op("Mul", x, x), write.op("Mul", x, write.number(0.044715)))
@@ -116,19 +116,19 @@ def _fast_gelu(write: Writer) -> None:
     _half(write, x, write.op("Tanh", inner))
 
 
-def _half(write: Writer, x: str, inner: str) -> None:
+def _half(write: Replacement, x: str, inner: str) -> None:
     """Write x (1 + inner) / 2."""
     whole = write.op("Mul", x, write.op("Add", inner, write.number(1)))
     write.op("Mul", whole, write.number(0.5), to=write.node.y)
 
 
-def _quick_gelu(write: Writer) -> None:
+def _quick_gelu(write: Replacement) -> None:
     node = write.node
     gate = write.op("Sigmoid", write.op("Mul", node.x, write.number(node.get("alpha", 1.702))))
     write.op("Mul", node.x, gate, to=node.y)
 
 
-def _skip_layer_norm(write: Writer) -> None:
+def _skip_layer_norm(write: Replacement) -> None:
     node = write.node
     whole = write.op("Add", *node.inputs[:2])
     if node.input(4):
@@ -139,7 +139,7 @@ def _skip_layer_norm(write: Writer) -> None:
         write.op("Identity", whole, to=node.outputs[3])
 
 
-def _attention(write: Writer) -> None:
+def _attention(write: Replacement) -> None:
     node = write.node
     whole = write.op("MatMul", *node.inputs[:2])
     if node.input(2):
@@ -149,7 +149,7 @@ def _attention(write: Writer) -> None:
     _attend(write, (q, k, v), width, node.input(5))
 
 
-def _multi_head_attention(write: Writer) -> None:
+def _multi_head_attention(write: Replacement) -> None:
     node = write.node
     parts = list(node.inputs[:3])
     if node.input(3):
@@ -159,7 +159,7 @@ def _multi_head_attention(write: Writer) -> None:
     _attend(write, parts, int(write.tensors[node.x].shape[-1] or 0), node.input(5))
 
 
-def _attend(write: Writer, parts: Any, width: int, bias: str) -> None:
+def _attend(write: Replacement, parts: Any, width: int, bias: str) -> None:
     """Write attention of heads side by side: queries, keys and values (N, places, width)."""
     heads = write.node.get("num_heads")
     scale = write.node.get("scale", 0.0) or 1 / math.sqrt(width / heads)
@@ -174,14 +174,14 @@ def _attend(write: Writer, parts: Any, width: int, bias: str) -> None:
     write.op("Reshape", seen, np.array([0, 0, -1]), to=write.node.y)
 
 
-FUSED: dict[str, Callable[[Writer], None]] = {
+FUSED: dict[str, Callable[[Replacement], None]] = {
     "Attention": _attention,
-    "BiasGelu": _gelu,
+    "BiasGelu": _bias_gelu,
     "FastGelu": _fast_gelu,
     "FusedConv": _conv,
     "FusedGemm": _gemm,
     "FusedMatMul": _matmul,
-    "Gelu": _gelu,
+    "Gelu": _bias_gelu,
     "MultiHeadAttention": _multi_head_attention,
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_layer_norm,

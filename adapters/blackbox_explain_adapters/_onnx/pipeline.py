@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain_adapters._onnx.node import element_type
 from blackbox_explain_adapters._onnx.prepare import LEAST_IR
+from blackbox_explain_adapters._onnx.rewriting import Writer
 from blackbox_explain_adapters._onnx.signature import Signature
 
 __all__ = ["IMAGES", "ROUNDING_NODE", "SCORES", "pixels_to_scores"]
@@ -27,28 +26,6 @@ ROUNDING_NODE = "blackbox_explain/to_bytes"
 
 APPLIED: dict[Activation, str] = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "sigmoid": "Sigmoid"}
 """Operators by activation."""
-
-
-class _Writer:
-    """Collects nodes and their constants."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def op(
-        self, kind: str, *inputs: str | np.ndarray[Any, Any], to: str = "", name: str = "", **attributes: Any
-    ) -> str:
-        place = f"blackbox_explain/{kind}_{len(self.nodes)}"
-        read: list[str] = []
-        for k, one in enumerate(inputs):
-            if isinstance(one, str):
-                read.append(one)
-                continue
-            self.constants.append(numpy_helper.from_array(one, f"{place}/{k}"))
-            read.append(f"{place}/{k}")
-        self.nodes.append(helper.make_node(kind, read, [to or place], name=name or place, **attributes))
-        return to or place
 
 
 def pixels_to_scores(
@@ -83,7 +60,7 @@ def pixels_to_scores(
         if not node.name or node.name in taken:
             node.name = f"{node.name or node.op_type}_{index}"
         taken.add(node.name)
-    before, behind = _Writer(), _Writer()
+    before, behind = (Writer(f"blackbox_explain/{place}") for place in ("before", "behind"))
     _preprocess(before, signature, spec)
     output = signature.output
     if activation != "none" and signature.head is not None:
@@ -92,22 +69,23 @@ def pixels_to_scores(
     if at_logits or signature.without_axis or (output_shape is not None and len(output_shape) != 2):
         output = behind.op("Flatten", output, axis=0 if signature.batch == 1 else 1)
     # In single precision first: half precision would round small scores to 0.
-    floats, applied = element_type(np.dtype(np.float32)), APPLIED.get(activation, "")
+    applied = APPLIED.get(activation, "")
     target = f"{SCORES}/before_{applied}" if applied else SCORES
-    behind.nodes.append(helper.make_node("Cast", [output], [target], name=target, to=floats))
+    behind.cast(output, np.float32, target, target)
     if applied:
         behind.op(applied, target, to=SCORES, name=SCORES, **({} if applied == "Sigmoid" else {"axis": 1}))
-    nodes = [*before.nodes, *graph.node, *behind.nodes]
+    nodes = [*before.protos, *graph.node, *behind.protos]
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.initializer.extend([*before.constants, *behind.constants])
+    graph.initializer.extend([*before.stored, *behind.stored])
+    floats = element_type(np.dtype(np.float32))
     del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.append(helper.make_tensor_value_info(IMAGES, floats, [signature.batch or "N", *spec.shape]))
     graph.output.append(helper.make_tensor_value_info(SCORES, floats, [signature.batch or "N", None]))
     return made
 
 
-def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
+def _preprocess(write: Writer, signature: Signature, spec: InputSpec) -> None:
     """From pixel space to the model's input, by operators that every opset has."""
     rules, rank = spec.preprocessing, len(spec.shape)
     x = IMAGES
@@ -127,12 +105,6 @@ def _preprocess(write: _Writer, signature: Signature, spec: InputSpec) -> None:
         x = write.op("Add", x, np.float32(0.5).reshape(1))
         x = write.op("Max", x, np.zeros(1, np.float32))
         x = write.op("Min", x, np.full(1, 255.5, np.float32))
-        write.nodes.append(
-            helper.make_node("Cast", [x], [signature.source], name=ROUNDING_NODE, to=element_type(signature.dtype))
-        )
-        return
-    write.nodes.append(
-        helper.make_node(
-            "Cast", [x], [signature.source], name="blackbox_explain/input", to=element_type(signature.dtype)
-        )
-    )
+        write.cast(x, signature.dtype, signature.source, ROUNDING_NODE)
+    else:
+        write.cast(x, signature.dtype, signature.source, "blackbox_explain/input")

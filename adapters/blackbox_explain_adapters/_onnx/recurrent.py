@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from blackbox_explain_adapters._onnx.node import Tensor, refusal
-from blackbox_explain_adapters._onnx.rewriting import Rewrite, Writer, rewrite
+from blackbox_explain_adapters._onnx.rewriting import Replacement, Rewrite, rewrite
 
 __all__ = ["GATES", "unroll"]
 
@@ -58,7 +58,7 @@ def unroll(
     return rewrite(model, tensors, constants, choose)
 
 
-def _unrolled(write: Writer, constants: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def _unrolled(write: Replacement, constants: Mapping[str, np.ndarray[Any, Any]]) -> None:
     node = write.node
     ways = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[node.get("direction", "forward")]
     hidden = int(node.get("hidden_size"))
@@ -87,7 +87,7 @@ def _unrolled(write: Writer, constants: Mapping[str, np.ndarray[Any, Any]]) -> N
 
 
 def _direction(
-    write: Writer,
+    write: Replacement,
     x: str,
     index: int,
     length: int,
@@ -123,7 +123,7 @@ def _direction(
     return places, [write.op("Unsqueeze", state, [0]) for state in states]
 
 
-def _initial(write: Writer, place: int, like: str, one: np.ndarray[Any, Any], hidden: int) -> str:
+def _initial(write: Replacement, place: int, like: str, one: np.ndarray[Any, Any], hidden: int) -> str:
     """Return an initial state (N, hidden), zeros where none is given."""
     name = write.node.input(place)
     axis = [0]
@@ -137,7 +137,7 @@ def _initial(write: Writer, place: int, like: str, one: np.ndarray[Any, Any], hi
 _Step = Callable[[str, list[str]], list[str]]
 
 
-def _functions(write: Writer, index: int) -> list[Callable[[str], str]]:
+def _functions(write: Replacement, index: int) -> list[Callable[[str], str]]:
     """Return this direction's activation functions."""
     node = write.node
     count = len(DEFAULTS[node.op])
@@ -154,13 +154,13 @@ def _functions(write: Writer, index: int) -> list[Callable[[str], str]]:
     return [apply(name) for name in names]
 
 
-def _plain(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _plain(write: Replacement, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del hidden, peepholes, bias
     (f,) = _functions(write, index)
     return lambda gates, states: [f(write.op("Add", gates, write.op("MatMul", states[0], by_state)))]
 
 
-def _lstm(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _lstm(write: Replacement, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del hidden, bias
     f, g, h = _functions(write, index)
     coupled = bool(write.node.get("input_forget", 0))
@@ -181,7 +181,7 @@ def _lstm(write: Writer, index: int, hidden: int, by_state: str, peepholes: str,
     return step
 
 
-def _gru(write: Writer, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
+def _gru(write: Replacement, index: int, hidden: int, by_state: str, peepholes: str, bias: str) -> _Step:
     del peepholes
     f, g = _functions(write, index)
     inner = bool(write.node.get("linear_before_reset", 0))

@@ -1,4 +1,4 @@
-"""Write other nodes in the place of one."""
+"""Write nodes, and other nodes in the place of one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,51 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain_adapters._onnx.node import Node, Tensor
+from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type
 
-__all__ = ["Rewrite", "Writer", "rewrite"]
+__all__ = ["Replacement", "Rewrite", "Writer", "rewrite"]
 
 
 class Writer:
+    """Collects nodes and their constants.
+
+    Parameters
+    ----------
+    place
+        Beginning of the names of what is written.
+
+    Attributes
+    ----------
+    protos, stored
+        What was written: nodes, and constants.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.protos: list[onnx.NodeProto] = []
+        self.stored: list[onnx.TensorProto] = []
+        self._place = place
+
+    def op(self, kind: str, *inputs: Any, outputs: int = 1, to: str = "", name: str = "", **attributes: Any) -> Any:
+        """Write an operator; arrays stand for constants.  Return the name of its output, or a list of several."""
+        label = f"{self._place}/{kind}_{len(self.protos)}"
+        read = [one if isinstance(one, str) else self.constant(np.asarray(one)) for one in inputs]
+        names = [to] if to else [f"{label}_{k}" for k in range(outputs)]
+        self.protos.append(helper.make_node(kind, read, names, name=name or label, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def cast(self, x: str, dtype: Any, to: str, name: str = "") -> None:
+        """Write a cast to a NumPy type."""
+        kind = element_type(np.dtype(dtype))
+        self.protos.append(helper.make_node("Cast", [x], [to], name=name or f"{self._place}/Cast_{to}", to=kind))
+
+    def constant(self, value: np.ndarray[Any, Any]) -> str:
+        """Store a constant."""
+        name = f"{self._place}/constant_{len(self.stored)}"
+        self.stored.append(numpy_helper.from_array(value, name))
+        return name
+
+
+class Replacement(Writer):
     """Collects the nodes in place of one.
 
     Attributes
@@ -23,41 +62,24 @@ class Writer:
         The one.
     tensors
         What is known of those that it reads and makes.
-    protos, stored
-        What was written: nodes, and constants.
     """
 
     def __init__(self, node: Node, tensors: Mapping[str, Tensor]) -> None:
+        label = node.proto.name or next(name for name in node.outputs if name)
+        super().__init__(f"blackbox_explain/in_place_of/{label}")
         self.node, self.tensors = node, tensors
-        self.protos: list[onnx.NodeProto] = []
-        self.stored: list[onnx.TensorProto] = []
-        self._place = f"blackbox_explain/in_place_of/{node.proto.name or next(name for name in node.outputs if name)}"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the node's first input."""
         return self.tensors[self.node.x].dtype
 
-    def op(self, kind: str, *inputs: Any, outputs: int = 1, to: str = "", **attributes: Any) -> Any:
-        """Write an operator; arrays stand for constants.  Return the name of its output, or a list of several."""
-        number = len(self.protos)
-        read = [one if isinstance(one, str) else self.constant(np.asarray(one)) for one in inputs]
-        names = [to] if to else [f"{self._place}/{kind}_{number}_{k}" for k in range(outputs)]
-        self.protos.append(helper.make_node(kind, read, names, name=f"{self._place}/{kind}_{number}", **attributes))
-        return names[0] if outputs == 1 else names
-
-    def constant(self, value: np.ndarray[Any, Any]) -> str:
-        """Store a constant."""
-        name = f"{self._place}/constant_{len(self.stored)}"
-        self.stored.append(numpy_helper.from_array(value, name))
-        return name
-
     def number(self, value: float) -> np.ndarray[Any, Any]:
         """Return a constant of that type."""
         return np.asarray(value, self.dtype)
 
 
-Rewrite: TypeAlias = Callable[[Writer], None]
+Rewrite: TypeAlias = Callable[[Replacement], None]
 """Writes the nodes; the outputs that are read must be among theirs."""
 
 
@@ -90,7 +112,7 @@ def rewrite(
         if write is None:
             nodes.append(proto)
             continue
-        made, found = Writer(Node(proto), every), True
+        made, found = Replacement(Node(proto), every), True
         write(made)
         nodes += made.protos
         stored += made.stored

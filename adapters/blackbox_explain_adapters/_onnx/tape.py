@@ -250,7 +250,7 @@ class Tape:
                 before, after = [0] * len(shape), [0] * len(shape)
                 before[axis], after[axis] = int(index[0]), int(size - index[0] - len(index))
                 return self.pad(gradient, before, after)
-            if len(index) * size <= 1 << 22 and len(shape) >= 2 and self.dtype(name) in FLOATS:
+            if len(index) * size <= 1 << 20 and len(shape) >= 2 and self.dtype(name) in FLOATS:
                 matrix = np.zeros((size, len(index)), self.dtype(name))
                 np.add.at(matrix, (index, np.arange(len(index))), 1)
                 return self.along(gradient, len(shape), axis, matrix)

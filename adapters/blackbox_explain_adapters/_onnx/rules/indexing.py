@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,7 @@ def _gather_nd(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str
 
 
 ELEMENTS = np.array([[[0, 1, 3]], [[2, 0, 1]]])
+TWICE = np.array([[0, 1, 0], [2, -2, 1]])
 PLACES = np.array([[0, 1], [1, 3]])
 
 
@@ -125,6 +127,10 @@ PLACES = np.array([[0, 1], [1, 3]])
             dynamic=False,
         )
         for how in ("none", "add")
+    ]
+    + [  # what is written twice keeps the last
+        Case("y = ScatterElements<axis=1>(w, i, x)", (2, 3), {"w": (2, 4), "i": TWICE}, dynamic=False),
+        Case("y = ScatterND(w, i, x)", (3, 2), {"w": (4, 2), "i": np.array([[1], [0], [-3]])}, dynamic=False),
     ],
 )
 def _scatter(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
@@ -139,11 +145,38 @@ def _scatter(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         if how == "add" or data not in tape.active
         else tape.op(node.op, g, index, tape.zeros_like(updates), **by_axis)
     )
-    return [
-        kept if data in tape.active else "",
-        "",
-        tape.op(gather, g, index, **by_axis) if updates in tape.active else "",
-    ]
+    by_updates = tape.op(gather, g, index, **by_axis) if updates in tape.active else ""
+    if by_updates and how == "none" and index in tape.constants:
+        lasting = _lasting(tape.constants[index], tape.shape(data), by_axis.get("axis"))
+        if not lasting.all():
+            lasting = lasting.reshape(lasting.shape + (1,) * (tape.rank(updates) - lasting.ndim))
+            by_updates = tape.mul(by_updates, tape.constant(lasting.astype(tape.dtype(updates))))
+    return [kept if data in tape.active else "", "", by_updates]
+
+
+def _lasting(index: np.ndarray[Any, Any], shape: Sequence[int | None], axis: int | None) -> np.ndarray[Any, Any]:
+    """Say of each write whether no later one goes to the same place.
+
+    Parameters
+    ----------
+    index
+        Of ScatterElements, or, where there is no axis, of ScatterND.
+    shape
+        Of what is written to.
+    axis
+        Along which elements are scattered.
+    """
+    if axis is None:
+        places, count = index.reshape(-1, index.shape[-1]), index.shape[:-1]
+    else:
+        grid = np.stack(np.indices(index.shape), axis=-1)
+        grid[..., axis] = index
+        places, count = grid.reshape(-1, index.ndim), index.shape
+    sizes = np.array([size or 0 for size in shape[: places.shape[1]]])
+    last = {tuple(place): k for k, place in enumerate(np.where(places < 0, places + sizes, places).tolist())}
+    lasting = np.zeros(len(places), bool)
+    lasting[list(last.values())] = True
+    return lasting.reshape(count)
 
 
 @rule(

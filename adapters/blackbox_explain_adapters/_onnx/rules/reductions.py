@@ -63,7 +63,7 @@ def _mean(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 
 
 @rule("ReduceMax", "ReduceMin", "GlobalMaxPool", cases=_cases("ReduceMax", "ReduceMin", "GlobalMaxPool"))
-def _extreme(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+def _extreme_along(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     # Equal extremes share the gradient.
     axes = _axes(tape, node)
     if axes is None:

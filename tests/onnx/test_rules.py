@@ -10,7 +10,7 @@ import pytest
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.observe import session_options
 from blackbox_explain_adapters._onnx.rules import CASES, RULES, Case
-from tests.onnx.oracle import build, image_of, slope
+from tests.onnx.oracle import build, double, image_of, slope
 
 EVERY = [(op, case) for op, cases in CASES.items() for case in cases]
 
@@ -128,3 +128,24 @@ def test_the_slope_at_the_bounds_of_a_clip() -> None:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         found = session.run(None, {"x": images, WEIGHTS: np.ones((1, 7), np.float32)})[1]
         np.testing.assert_array_equal(found, [expected])
+
+
+WITHOUT_DOUBLE = {
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Celu", "Col2Im", "Conv", "ConvTranspose", "Cosh", "DeformConv", "Erf", "Gelu",
+    "GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization", "LRN", "LpPool", "MaxUnpool", "Mean", "Resize", "STFT", "Sinh", "Tan",
+}  # fmt: skip
+"""ONNX Runtime has no kernels for these in double precision, or, of STFT, none for its gradient."""
+
+
+@pytest.mark.parametrize("operator", [op for op in CASES if op not in WITHOUT_DOUBLE])
+def test_a_rule_in_double_precision(operator: str) -> None:
+    case = CASES[operator][0]
+    given, images = build(case), image_of(case)
+    weights = np.random.default_rng(3).standard_normal(_shape(given, images))
+    found: list[np.ndarray] = []
+    for model, dtype in ((given, np.float32), (double(given), np.float64)):
+        graph = differentiate(model).SerializeToString()
+        session = onnxruntime.InferenceSession(graph, session_options(), providers=["CPUExecutionProvider"])
+        found.append(session.run(None, {"x": images.astype(dtype), WEIGHTS: weights.astype(dtype)})[1])
+    assert [one.dtype for one in found] == [np.float32, np.float64]
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4 * np.abs(found[1]).max())

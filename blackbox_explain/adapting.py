@@ -13,7 +13,16 @@ from blackbox_explain.arrays import Array, constant_like, namespace
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError
 
-__all__ = ["Described", "check_batch", "check_scores", "in_batches", "layout_of", "plain_images", "scores_among"]
+__all__ = [
+    "Described",
+    "check_batch",
+    "check_scores",
+    "check_weights",
+    "in_batches",
+    "layout_of",
+    "plain_images",
+    "scores_among",
+]
 
 Layout = Literal["channels_first", "channels_last"]
 
@@ -80,7 +89,7 @@ class Described:
         return spec, tuple(assumptions)
 
 
-def check_batch(images: Array, spec: InputSpec, weights: Array | None = None) -> None:
+def check_batch(images: Array, spec: InputSpec, weights: Array | None = None, *, classes: int | None = None) -> None:
     """Check what a box is asked; values are not looked at.
 
     Parameters
@@ -91,6 +100,8 @@ def check_batch(images: Array, spec: InputSpec, weights: Array | None = None) ->
         Of the box.
     weights
         (N, K) where a gradient is asked for.
+    classes
+        K, where it is known already.
 
     Raises
     ------
@@ -113,9 +124,16 @@ def check_batch(images: Array, spec: InputSpec, weights: Array | None = None) ->
             expected=f"floats, black at {low:g} and white at {high:g}",
             hint="blackbox_explain.load_images(paths, box.spec)",
         )
-    rows = shape if weights is None else tuple(getattr(weights, "shape", ()))
-    if rows[:1] != shape[:1] or (weights is not None and len(rows) != 2):
-        raise InputError("These weights do not fit the images", got=f"shape {rows}", expected=f"({images.shape[0]}, K)")
+    if weights is not None:
+        check_weights(weights, images.shape[0], classes)
+
+
+def check_weights(weights: Array, count: int, classes: int | None = None) -> None:
+    """Raise `InputError` unless weights of scores are (count, classes), or (count, K) where `classes` is None."""
+    shape = tuple(getattr(weights, "shape", ()))
+    if len(shape) != 2 or shape[0] != count or classes not in (None, shape[1]):
+        expected = f"({count}, {'K' if classes is None else classes})"
+        raise InputError("These weights do not fit the images", got=f"shape {shape}", expected=expected)
 
 
 NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
@@ -166,6 +184,11 @@ def in_batches(call: Callable[..., tuple[Array, ...]], size: int | None, *arrays
         The model's batch size; None if it takes any number of rows above 0.
     arrays
         Arrays with the same number of rows.  Where they have none, one row of zeros is run and cropped.
+
+    Raises
+    ------
+    ModelError
+        If there is not a row for each image in all answers of a model of fixed batch size.
     """
     xp = namespace(arrays[0])
     count = arrays[0].shape[0]
@@ -180,7 +203,13 @@ def in_batches(call: Callable[..., tuple[Array, ...]], size: int | None, *arrays
         have = rows[0].shape[0]
         if have < size:
             rows = [xp.concat([row] + [row[-1:, ...]] * (size - have), axis=0) for row in rows]
-        pieces.append([answer[:have, ...] for answer in call(*rows)])
+        answers = call(*rows)
+        if any(tuple(answer.shape[:1]) != (size,) for answer in answers):
+            raise ModelError(
+                "The model does not answer with a row for each image",
+                got=f"shapes {' and '.join(str(tuple(one.shape)) for one in answers)} for {size} images",
+            )
+        pieces.append([answer[:have, ...] for answer in answers])
     return tuple(xp.concat(list(parts), axis=0) for parts in zip(*pieces, strict=True))
 
 

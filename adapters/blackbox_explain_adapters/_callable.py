@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.activations import Activation, activate, activation_adjoint, choose_activation
-from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
+from blackbox_explain.adapting import Described, check_batch, check_scores, check_weights, in_batches
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.errors import ModelError
@@ -117,6 +117,7 @@ class DifferentiableCallable(CallableBlackBox):
 
         def call(rows: Array, chosen: Array) -> tuple[Array, Array]:
             scores = self._activated(self._inputs(rows))
+            check_weights(chosen, *scores.shape)
             by_outputs = activation_adjoint(scores, chosen, self.activation)
             inputs = self._inputs(rows)
             gradient = self._gradient(inputs, by_outputs)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from blackbox_explain.activations import Activation, choose_activation
-from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches, scores_among
+from blackbox_explain.adapting import Described, check_batch, check_scores, check_weights, in_batches, scores_among
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, UnsupportedModelError
@@ -150,6 +150,7 @@ class TorchBlackBox:
                         got="outputs that are detached, or computed under no_grad",
                         hint="export or script the model with gradients enabled",
                     )
+                check_weights(chosen, *scores.shape)
                 (gradient,) = torch.autograd.grad((scores * chosen).sum(), leaf)
             return scores.detach(), gradient
 

@@ -77,3 +77,30 @@ def test_what_three_batches_do_not_tell_is_no_constant() -> None:
     # Of what holds for every batch, both are known.
     np.testing.assert_array_equal(seen.values["free"], [False] * 3)
     assert not seen.values["none"]
+
+
+def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() -> None:
+    text = """<ir_version: 9, opset_import: ["": 18]>
+        g (float[N, 3, 4] x) => (float[N, 3, 4] y)
+        <int64 large = {72}, int64 zero = {0}, int64 eight = {8}, int64 four = {4}, int64 six = {6}, float one = {1.0},
+         float two = {2.0}, int64[8] table = {5, 5, 5, 5, 5, 5, 5, 5}, int64[1] second = {2}, float[1] none = {0.0}> {
+        s = Shape(x)
+        n = Gather(s, zero)
+        size = Size(x)
+        many = Greater(size, large)
+        rest = Mod(n, eight)
+        even = Equal(rest, zero)
+        is_four = Equal(n, four)
+        more = Greater(n, six)
+        taken = Gather(table, n)
+        r = ReduceSum<keepdims=0>(x)
+        places = NonZero(x)
+        counted = Shape(places)
+        rank = Gather(counted, zero)
+        times = Mul(rank, four)
+        k = Where(many, two, one)
+        y = Mul(x, k)
+    }"""
+    seen = observe(onnx.parser.parse_model(text))
+    assert {"many", "k", "even", "is_four", "more", "n", "size"}.isdisjoint(seen.values)
+    assert seen.values["times"] == 12  # one entry of its shape varies with the values, the other does not

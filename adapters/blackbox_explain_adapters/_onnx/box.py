@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -45,14 +46,17 @@ from blackbox_explain_adapters._onnx.tape import Device
 from blackbox_explain_adapters._onnx.trial import try_out
 from blackbox_explain_adapters._onnx.widening import is_half
 
-SINGLE, HALF = 1e-2, 1e-1
-"""By how much scores may differ between a model and its gradient graph, of the largest: rounding, with room."""
+SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
+"""By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
+and the size below which all scores are taken for nothing, as they are in half precision."""
 
 MOST_SESSIONS = 8
 """Kept for inner tensors, each with the weights of the whole model."""
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
+
+_CHOICE = threading.Lock()
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "wrap_onnx"]
 
@@ -116,7 +120,7 @@ def wrap_onnx(
         If it does not compute on the device, or has not the providers.
     """
     chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
-    check_rules(rules or {})
+    check_rules({} if rules is None else rules)
     with reading():
         proto = settle_branches(with_constants(model_of(model), constants) if constants else model_of(model))
         check_weights(proto)
@@ -143,6 +147,7 @@ def wrap_onnx(
         chosen,
         threads,
         _digest(proto),
+        seen.outputs[0].size,
         place,
     )
     surrogate = straight_through and is_quantised(proto)
@@ -152,7 +157,8 @@ def wrap_onnx(
 
     def tried() -> bytes:
         ready.append(DifferentiableOnnx(parts, session if plain else None, build(), build))
-        try_out(ready[0], None if surrogate else HALF if is_half(proto) else SINGLE)
+        tolerance, floor = HALF if is_half(proto) else SINGLE
+        try_out(ready[0], None if surrogate else tolerance, floor)
         return ready[0].gradient_graph()
 
     try:
@@ -180,6 +186,7 @@ class _Parts:
     providers: list[Provider]
     threads: int | None
     digest: str
+    classes: int
     place: str | None
 
     def lazy(self, model: Any, made: Session | None = None) -> LazySession:
@@ -228,14 +235,9 @@ class OnnxBlackBox:
         names, arrays = list(feeds), list(feeds.values())
 
         def call(*rows: Array) -> tuple[Array, ...]:
-            found = tuple(session.run(dict(zip(names, rows, strict=True))))
-            if self._parts.batch is not None and any(one.shape[:1] != rows[0].shape[:1] for one in found):
-                # Batches are put together along the first axis.
-                shapes = " and ".join(str(tuple(one.shape)) for one in found)
-                raise UnsupportedModelError("A tensor has no row for each image", got=f"shapes {shapes}")
-            return found
+            return tuple(session.run(dict(zip(names, rows, strict=True))))
 
-        check_batch(arrays[0], self.spec, *arrays[1:])
+        check_batch(arrays[0], self.spec, *arrays[1:], classes=self._parts.classes)
         answers = in_batches(call, self._parts.batch, *arrays)
         check_scores(answers[0], arrays[0].shape[0], "The model")
         given = arrays[0].dtype
@@ -280,10 +282,11 @@ class DifferentiableOnnx(OnnxBlackBox):
             If one is not on the way from images to scores.
         """
         key = tuple(names)
-        lazy = self._inner.pop(key, None) or self._parts.lazy(partial(self._build, key))
-        self._inner[key] = lazy  # the last used is the last
-        for old in list(self._inner)[:-MOST_SESSIONS]:
-            self._inner.pop(old, None)
+        with _CHOICE:
+            lazy = self._inner.pop(key, None) or self._parts.lazy(partial(self._build, key))
+            self._inner[key] = lazy  # the last used is the last
+            for old in list(self._inner)[:-MOST_SESSIONS]:
+                del self._inner[old]
         session = lazy.get()
         _, _, *found = self._run(session, {IMAGES: images, WEIGHTS: weights})
         return {name: (found[2 * k], found[2 * k + 1]) for k, name in enumerate(key)}

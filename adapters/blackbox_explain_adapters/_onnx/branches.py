@@ -11,7 +11,7 @@ import onnxruntime
 from onnx import helper
 
 from blackbox_explain.errors import ModelError
-from blackbox_explain_adapters._onnx.node import read_by, rename
+from blackbox_explain_adapters._onnx.node import read_by, rename, set_nodes
 from blackbox_explain_adapters._onnx.observe import session_options
 from blackbox_explain_adapters._onnx.prepare import LEAST_IR, inputs_of, prune
 
@@ -53,9 +53,7 @@ def choose_branches(model: onnx.ModelProto, constants: Mapping[str, np.ndarray[A
         graph.initializer.extend(body.initializer)
         found = True
     if found:
-        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(kept)
+        set_nodes(graph, nodes)
         prune(graph)
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnx
 import onnx.version_converter
 from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import Node
+from blackbox_explain_adapters._onnx.node import Node, bodies_of, set_nodes
 from blackbox_explain_adapters._onnx.prepare import LEAST_OPSET, opset_of, prune
 
 __all__ = ["MOST_OPSET", "converted"]
@@ -27,8 +29,6 @@ ONE_AXIS = 13
 def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model in an opset that rules are written for.
 
-    Bodies of control flow are left as they are by ONNX's converter, so that there should be none.
-
     Raises
     ------
     UnsupportedModelError
@@ -38,7 +38,7 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     if version < LEAST_OPSET or version > MOST_OPSET:
         wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
         if version < ONE_AXIS:
-            _flatten_hardmax(model)
+            _replace(model.graph, "Hardmax", _hardmax_of_rows)
         try:
             model = onnx.version_converter.convert_version(model, wanted)
         except Exception as error:
@@ -51,55 +51,47 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
                 hint="export the model again with a newer opset",
             ) from error
         if version < COORDINATES:
-            _place_samples(model)
+            _replace(model.graph, "Resize", _placed_samples)
         prune(model.graph)
     model.ir_version = min(model.ir_version, IR_VERSION)
     return model
 
 
-def _flatten_hardmax(model: onnx.ModelProto) -> None:
-    """Write each Hardmax as one of rows, which is what it was."""
+def _replace(graph: onnx.GraphProto, operator: str, write: Callable[[Node], list[onnx.NodeProto]]) -> None:
+    """Replace the nodes of an operator, in bodies too."""
     nodes: list[onnx.NodeProto] = []
-    for proto in model.graph.node:
-        if proto.op_type != "Hardmax" or proto.domain not in ("", "ai.onnx"):
-            nodes.append(proto)
-            continue
-        node = Node(proto)
-        rows, chosen, shape = (f"{node.y}/{one}" for one in ("rows", "chosen", "shape"))
-        nodes += [
-            helper.make_node("Flatten", [node.x], [rows], axis=node.get("axis", 1)),
-            helper.make_node("Hardmax", [rows], [chosen], name=proto.name, axis=1),
-            helper.make_node("Shape", [node.x], [shape]),
-            helper.make_node("Reshape", [chosen, shape], [node.y]),
-        ]
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+    for proto in graph.node:
+        for body in bodies_of(proto):
+            _replace(body, operator, write)
+        wanted = proto.op_type == operator and proto.domain in ("", "ai.onnx")
+        nodes += write(Node(proto)) if wanted else [proto]
+    set_nodes(graph, nodes)
 
 
-def _place_samples(model: onnx.ModelProto) -> None:
-    """Say of each Resize where its samples lie, which had not to be said: before the place, or, for fewer, behind."""
-    nodes: list[onnx.NodeProto] = []
-    for proto in model.graph.node:
-        if proto.op_type != "Resize" or proto.domain not in ("", "ai.onnx"):
-            nodes.append(proto)
-            continue
-        node = Node(proto)
-        mode, (x, _, scales) = node.get("mode", "nearest"), node.inputs
-        if mode != "nearest":
-            nodes.append(_resize(x, scales, node.y, proto.name, mode=mode))
-            continue
-        one, more, fewer, larger = (f"{node.y}/{name}" for name in ("one", "more", "fewer", "larger"))
-        nodes += [
-            helper.make_node("Constant", [], [one], value_float=1.0),
-            helper.make_node("Max", [scales, one], [more]),
-            helper.make_node("Min", [scales, one], [fewer]),
-            _resize(x, more, larger, f"{proto.name}/more", nearest_mode="floor"),
-            _resize(larger, fewer, node.y, proto.name, nearest_mode="ceil"),
-        ]
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+def _hardmax_of_rows(node: Node) -> list[onnx.NodeProto]:
+    """Write Hardmax as one of rows, which is what it was."""
+    rows, chosen, shape = (f"{node.y}/{one}" for one in ("rows", "chosen", "shape"))
+    return [
+        helper.make_node("Flatten", [node.x], [rows], axis=node.get("axis", 1)),
+        helper.make_node("Hardmax", [rows], [chosen], name=node.proto.name, axis=1),
+        helper.make_node("Shape", [node.x], [shape]),
+        helper.make_node("Reshape", [chosen, shape], [node.y]),
+    ]
+
+
+def _placed_samples(node: Node) -> list[onnx.NodeProto]:
+    """Say where the samples of a Resize lie, which had not to be said: before the place, or, for fewer, behind."""
+    name, mode, (x, _, scales) = node.proto.name, node.get("mode", "nearest"), node.inputs
+    if mode != "nearest":
+        return [_resize(x, scales, node.y, name, mode=mode)]
+    one, more, fewer, larger = (f"{node.y}/{part}" for part in ("one", "more", "fewer", "larger"))
+    return [
+        helper.make_node("Constant", [], [one], value_float=1.0),
+        helper.make_node("Max", [scales, one], [more]),
+        helper.make_node("Min", [scales, one], [fewer]),
+        _resize(x, more, larger, f"{name}/more", nearest_mode="floor"),
+        _resize(larger, fewer, node.y, name, nearest_mode="ceil"),
+    ]
 
 
 def _resize(x: str, scales: str, to: str, name: str, **attributes: str) -> onnx.NodeProto:

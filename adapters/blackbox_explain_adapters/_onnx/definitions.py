@@ -10,7 +10,7 @@ import onnx
 from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.node import Tensor, element_type, nodes_of, rename
+from blackbox_explain_adapters._onnx.node import Tensor, element_type, nodes_of, rename, set_nodes
 from blackbox_explain_adapters._onnx.prepare import opset_of, without_pixels
 from blackbox_explain_adapters._onnx.rules import RULES
 
@@ -66,9 +66,8 @@ def write_definitions(
         nodes += _written(node, _definition(node, version, types), f"blackbox_explain/definition_{index}/")
         found = True
     if found:
-        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:], model.graph.value_info[:]
-        model.graph.node.extend(kept)
+        set_nodes(model.graph, nodes)
+        del model.graph.value_info[:]
     return found
 
 

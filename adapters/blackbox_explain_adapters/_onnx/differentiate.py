@@ -190,6 +190,8 @@ def _by_inputs(rule: Rule, tape: Tape, node: Node, gradients: Sequence[str]) -> 
         raise
     except Exception as error:
         raise refusal(node, f"its rule fails: {type(error).__name__}: {error}") from error
+    if len(found) > len(node.inputs):
+        raise refusal(node, f"its rule returns {len(found)} gradients for {len(node.inputs)} inputs")
     return found + [""] * (len(node.inputs) - len(found))
 
 

@@ -105,7 +105,7 @@ def check_weights(model: onnx.ModelProto) -> None:
                 "The model is too large",
                 got=f"weights of more than {LARGEST / 1e9:.1f} GB",
                 expected="less, which is what one ONNX message holds",
-                hint="store the weights in half precision, or wrap the model in the framework that it comes from",
+                hint="wrap the model in the framework that it comes from",
             )
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError("The weights of the model hold NaN", got=repr(tensor.name), expected="numbers")
@@ -182,6 +182,8 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
     InputError
         If there is no such input, or the value does not fit it.
     """
+    if not isinstance(constants, Mapping):
+        raise InputError("Constants are given by the names of inputs", got=repr(constants), expected="{'name': value}")
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     inputs = {one.name: one for one in inputs_of(model.graph)}
@@ -190,7 +192,7 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
             raise InputError("The model has no such input", got=repr(name), expected=" or ".join(map(repr, inputs)))
         told = inputs[name].type.tensor_type
         try:
-            array = _exactly(value, np.dtype(helper.tensor_dtype_to_np_dtype(told.elem_type)))
+            array = _exactly(value, told.elem_type)
             if told.HasField("shape"):
                 # A size of 0 is one that the model leaves free.
                 free = array.shape if array.ndim == len(told.shape.dim) else [1] * len(told.shape.dim)
@@ -205,12 +207,15 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
     return changed
 
 
-def _exactly(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Return an array of a type; only rounding of floats may be lost."""
-    given = np.asarray(value)
+def _exactly(value: Any, kind: int) -> np.ndarray[Any, Any]:
+    """Return an array of an ONNX type; only rounding of floats may be lost."""
+    given, dtype = np.asarray(value), np.dtype(helper.tensor_dtype_to_np_dtype(kind))
     if given.dtype.kind not in "biuf":
-        raise TypeError(f"{value!r}, which is no number, for {dtype}")
-    array = given.astype(dtype)
-    if dtype.kind != "f" and not np.array_equal(array, given):
+        raise TypeError(f"{value!r} for {dtype}")
+    with np.errstate(all="ignore"):
+        array = given.astype(dtype)
+    whole = dtype.kind in "biu"
+    same = array == given if whole else np.isfinite(array.astype(np.float64)) == np.isfinite(given)
+    if not np.all(same):
         raise ValueError(f"{value!r}, which {dtype} does not hold")
     return array

@@ -36,11 +36,13 @@ def unfuse(
     """
     read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
 
+    shapes = {name: one.shape for name, one in tensors.items()} | {name: one.shape for name, one in constants.items()}
+
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
         if proto.domain != DOMAIN or not _is_plain(Node(proto), read):
             return None
         places = proto.input[:3] if proto.op_type == "MultiHeadAttention" else []
-        if any(name not in tensors or len(tensors[name].shape) != 3 for name in places):
+        if any(len(shapes.get(name, ())) != 3 for name in places):
             return None  # its heads come apart already
         return FUSED.get(proto.op_type)
 
@@ -101,7 +103,7 @@ def _matmul(write: Replacement) -> None:
     write.op("Mul", write.op("MatMul", *sides), write.number(node.get("alpha", 1.0)), to=node.y)
 
 
-def _bias_gelu(write: Replacement) -> None:
+def _exact_gelu(write: Replacement) -> None:
     node = write.node
     x = write.op("Add", *node.inputs) if node.input(1) else node.x
     inner = write.op("Erf", write.op("Mul", x, write.number(math.sqrt(0.5))))
@@ -176,12 +178,12 @@ def _attend(write: Replacement, parts: Any, width: int, bias: str) -> None:
 
 FUSED: dict[str, Callable[[Replacement], None]] = {
     "Attention": _attention,
-    "BiasGelu": _bias_gelu,
+    "BiasGelu": _exact_gelu,
     "FastGelu": _fast_gelu,
     "FusedConv": _conv,
     "FusedGemm": _gemm,
     "FusedMatMul": _matmul,
-    "Gelu": _bias_gelu,
+    "Gelu": _exact_gelu,
     "MultiHeadAttention": _multi_head_attention,
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_layer_norm,

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from blackbox_explain_adapters._onnx.node import Node, Tensor, bodies_of, read_by, refusal, rename
+from blackbox_explain_adapters._onnx.node import Node, Tensor, bodies_of, read_by, refusal, rename, set_nodes
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, opset_of, prune, without_pixels
 
 __all__ = ["count_steps", "unroll_loops"]
@@ -112,9 +112,7 @@ def unroll_loops(
         nodes += _Steps(model, one, _number(one, shapes, plain)).written()
         found = True
     if found:
-        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:]
-        model.graph.node.extend(kept)
+        set_nodes(model.graph, nodes)
         prune(model.graph)
     return found
 

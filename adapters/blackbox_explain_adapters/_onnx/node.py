@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,18 @@ from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["FLOATS", "Node", "Tensor", "bodies_of", "element_type", "nodes_of", "read_by", "refusal", "rename"]
+__all__ = [
+    "FLOATS",
+    "Node",
+    "Tensor",
+    "bodies_of",
+    "element_type",
+    "nodes_of",
+    "read_by",
+    "refusal",
+    "rename",
+    "set_nodes",
+]
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 """Types that a gradient can have."""
@@ -103,6 +114,13 @@ def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         yield node
         for body in bodies_of(node):
             yield from nodes_of(body)
+
+
+def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Give a graph other nodes, which may be its own."""
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def element_type(dtype: np.dtype[Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
@@ -16,7 +15,10 @@ from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 
 __all__ = ["changing"]
 
-OTHER_BATCHES = (3, 9, 67)
+OTHER_BATCHES = (3, 4, 8, 16, 67, 257)
+
+GUESSES = (0, 1, 3, 20, 90, 300)
+"""For the same batches, what stands for sizes that do not grow by the same for each image."""
 
 
 def changing(
@@ -30,7 +32,7 @@ def changing(
     """Return which of some tensors would have other values for other batches.
 
     Whether there are more than six images, say, has the same answer for one, two and five.  What is made of sizes is
-    computed again from the sizes that further batches have: they grow by the same for each image.
+    computed again from the sizes that further batches have, which nearly always grow by the same for each image.
 
     Parameters
     ----------
@@ -53,34 +55,63 @@ def changing(
         for name in node.output
         if node.op_type in READ_SHAPE_ALONE and name in plain and name not in same
     }
-    steady = {name: _by_image(values, batches) for name, values in sizes.items()}
-    found = _made_of(model, plain, {name for name, grown in steady.items() if grown is None}) & same
+    unsteady = {name for name, values in sizes.items() if len({one.shape for one in values}) > 1}
+    found = _made_of(model, plain, unsteady) & same
     asked = sorted((_made_of(model, plain, sizes.keys()) & same) - found)
+    grown = {name: _grown(values, batches) for name, values in sizes.items() if name not in unsteady}
     if not asked:
         return found
-    part = _part(model, sizes.keys(), asked)
-    session = started(part)
-    for batch in OTHER_BATCHES:
-        feeds: dict[str, Any] = {}
-        for one in part.graph.input:
-            first, grown = sizes[one.name][0], steady[one.name]
-            feeds[one.name] = first + (0 if grown is None else grown * (batch - batches[0]))
-        with contextlib.suppress(Exception):  # the model takes no such batch
-            pairs = zip(asked, map(np.asarray, session.run(None, feeds)), strict=True)
-            found |= {name for name, value in pairs if not np.array_equal(value, runs[0][name], equal_nan=True)}
+    together = _Part(model, sizes.keys(), asked, started)
+    apart: list[_Part] = []
+    for place in range(len(OTHER_BATCHES)):
+        feeds = {name: made[place] for name, made in grown.items()}
+        values = together.run(feeds)
+        if values is None:  # one of them cannot be computed for such a batch, which says nothing about the others
+            apart = apart or [_Part(model, sizes.keys(), [name], started) for name in asked]
+            values = {name: value for one in apart for name, value in (one.run(feeds) or {}).items()}
+        found |= {name for name, value in values.items() if not _equal(value, runs[0][name])}
     return found
 
 
-def _by_image(values: Sequence[np.ndarray[Any, Any]], batches: Sequence[int]) -> np.ndarray[Any, Any] | None:
-    """Return by how much sizes grow for each image, or None if not by the same."""
-    if len({one.shape for one in values}) > 1:
-        return None
-    grown = (values[1] - values[0]) // (batches[1] - batches[0])
-    straight = all(
-        np.array_equal(one, values[0] + grown * (batch - batches[0]))
-        for one, batch in zip(values, batches, strict=True)
-    )
-    return grown if straight else None
+def _equal(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def _grown(values: Sequence[np.ndarray[Any, Any]], batches: Sequence[int]) -> list[np.ndarray[Any, Any]]:
+    """Return the sizes for further batches: those that grow by the same for each image, and guesses for the others."""
+    first = values[0]
+    step = (values[1] - first) // (batches[1] - batches[0])
+    steady = np.ones(first.shape, bool)
+    for value, batch in zip(values, batches, strict=True):
+        steady &= value == first + step * (batch - batches[0])
+    return [
+        np.asarray(np.where(steady, first + step * (batch - batches[0]), guess), np.int64)
+        for batch, guess in zip(OTHER_BATCHES, GUESSES, strict=True)
+    ]
+
+
+class _Part:
+    """The part of a model that makes some tensors of sizes."""
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        given: Set[str],
+        wanted: Sequence[str],
+        started: Callable[[onnx.ModelProto], onnxruntime.InferenceSession],
+    ) -> None:
+        self._wanted = wanted
+        part = _part(model, given, wanted)
+        self._reads = [one.name for one in part.graph.input]
+        self._session = started(part)
+
+    def run(self, sizes: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]] | None:
+        """Return the tensors by name, or None if they cannot be computed."""
+        try:
+            found = self._session.run(None, {name: sizes[name] for name in self._reads})
+        except Exception:
+            return None
+        return dict(zip(self._wanted, map(np.asarray, found), strict=True))
 
 
 def _made_of(model: onnx.ModelProto, plain: Set[str], names: Set[str]) -> set[str]:

@@ -126,9 +126,9 @@ def _direction(
 def _initial(write: Replacement, place: int, like: str, one: np.ndarray[Any, Any], hidden: int) -> str:
     """Return an initial state (N, hidden), zeros where none is given."""
     name = write.node.input(place)
-    axis = [0]
+
     if name:
-        return write.op("Squeeze", write.op("Slice", name, one, one + 1, axis), axis)
+        return write.op("Squeeze", write.op("Slice", name, one, one + 1, [0]), [0])
     rows = write.op("Shape", like, start=0, end=1)
     zero = numpy_helper.from_array(np.zeros(1, write.dtype))
     return write.op("ConstantOfShape", write.op("Concat", rows, np.array([hidden]), axis=0), value=zero)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type
+from blackbox_explain_adapters._onnx.node import Node, Tensor, element_type, set_nodes
 
 __all__ = ["Replacement", "Rewrite", "Writer", "rewrite"]
 
@@ -118,8 +118,6 @@ def rewrite(
         stored += made.stored
     if not found:
         return False
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+    set_nodes(model.graph, nodes)
     model.graph.initializer.extend(stored)
     return True

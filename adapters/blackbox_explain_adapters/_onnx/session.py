@@ -72,9 +72,10 @@ def checked_providers(providers: Iterable[Provider]) -> list[Provider]:
     BackendMissingError
         If this ONNX Runtime has not all of them.
     """
-    chosen, available = list(providers), onnxruntime.get_available_providers()
+    available = onnxruntime.get_available_providers()
+    chosen: list[Provider] = [providers] if isinstance(providers, str) else list(providers)
     for one in chosen:
-        name = one if isinstance(one, str) else one[0]
+        name = one if isinstance(one, str) else next(iter(one), "")
         if name not in available:
             problem = "This ONNX Runtime has no such execution provider"
             raise BackendMissingError(problem, got=repr(name), expected=", ".join(available))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from blackbox_explain.blackbox import DifferentiableBlackBox
-from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.errors import ModelError, OutOfMemoryError, UnsupportedModelError
 
 __all__ = ["try_out"]
 
@@ -17,7 +17,7 @@ TRIES = 3
 """Images: one that agrees is enough, since a score may jump where two values tie."""
 
 
-def try_out(box: DifferentiableBlackBox, tolerance: float | None) -> None:
+def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) -> None:
     """Run the gradient graph of a box on noise.
 
     Parameters
@@ -26,6 +26,8 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None) -> None:
         Whose scores come from the model as it was given.
     tolerance
         By how much scores may differ, as a share of the largest score of an image; None to run it only.
+    floor
+        What is taken for the largest score where that is smaller.
 
     Raises
     ------
@@ -34,7 +36,10 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None) -> None:
     """
     share = math.inf
     for seed in range(TRIES):
-        share = min(share, _apart(box, seed))
+        try:
+            share = min(share, _apart(box, seed, floor))
+        except OutOfMemoryError:
+            return  # one image is the least that can be asked: whoever asks will be told
         if tolerance is None or share <= tolerance:
             return
     raise UnsupportedModelError(
@@ -45,8 +50,8 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None) -> None:
     )
 
 
-def _apart(box: DifferentiableBlackBox, seed: int) -> float:
-    """Return by how much the scores of noise differ, as a share of the largest."""
+def _apart(box: DifferentiableBlackBox, seed: int, floor: float) -> float:
+    """Return by how much the scores of noise differ, as a share of the largest; 0 for a model that draws lots."""
     spec = box.spec
     images = np.random.default_rng(seed).uniform(*spec.bounds, (1, *spec.shape)).astype(np.float32)
     expected = np.asarray(box.scores(images))
@@ -58,6 +63,14 @@ def _apart(box: DifferentiableBlackBox, seed: int) -> float:
     if gradient.shape != images.shape or found.shape != expected.shape:
         got = f"a gradient of shape {gradient.shape}, and scores of shape {found.shape}"
         raise UnsupportedModelError(REFUSED, got=got, expected=f"{images.shape} and {expected.shape}")
-    both = np.isfinite(expected) & np.isfinite(found)
-    off, size = (float(np.abs(one[both]).max(initial=0)) for one in (found - expected, expected))
-    return off / max(size, float(np.finfo(np.float32).tiny))
+    off = _off(found, expected, floor)
+    drawn = _off(np.asarray(box.scores(images)), expected, floor) if off else 0.0
+    return off if drawn < off / 10 else 0.0
+
+
+def _off(found: np.ndarray, expected: np.ndarray, floor: float) -> float:
+    sound = np.isfinite(expected)
+    if not np.isfinite(found[sound]).all():
+        return math.inf
+    off, size = (float(np.abs(one[sound]).max(initial=0)) for one in (found - expected, expected))
+    return off / max(size, floor)

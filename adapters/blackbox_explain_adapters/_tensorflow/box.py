@@ -152,7 +152,7 @@ class TensorFlowBlackBox:
         return self._parts.stored()
 
     def _run(self, function: Callable[..., tuple[tf.Tensor, ...]], *arrays: Array) -> tuple[Array, ...]:
-        check_batch(arrays[0], self.spec, *arrays[1:])
+        check_batch(arrays[0], self.spec)
         if tf.is_tensor(arrays[0]):
             # Tensors have no namespace of the array API, in which batches are cut and filled.
             found = self._run(function, *(np.asarray(one) for one in arrays))
@@ -188,6 +188,7 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
+        check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
         scores, gradient = self._run(self._gradient, images, weights)
         return scores, gradient
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain_adapters._onnx.node import Node, refusal
+from blackbox_explain_adapters._onnx.node import Node, element_type, refusal
 from blackbox_explain_adapters._onnx.rules.registry import Case, rule
 from blackbox_explain_adapters._onnx.tape import Tape
 
@@ -131,6 +131,16 @@ PLACES = np.array([[0, 1], [1, 3]])
     + [  # what is written twice keeps the last
         Case("y = ScatterElements<axis=1>(w, i, x)", (2, 3), {"w": (2, 4), "i": TWICE}, dynamic=False),
         Case("y = ScatterND(w, i, x)", (3, 2), {"w": (4, 2), "i": np.array([[1], [0], [-3]])}, dynamic=False),
+        Case(
+            "s = Shape(x)\nj = Expand(i, s)\nz = Expand(w, s)\ne = Exp(x)\ny = ScatterElements<axis=1>(z, j, e)",
+            (2, 3),
+            {"i": np.array([[1, 0, 1]]), "w": (1, 3)},
+        ),
+        Case(
+            "v, i = TopK(x, k)\nj = Concat<axis=1>(i, i)\ne = Exp(x)\ny = ScatterElements<axis=1>(x, j, e)",
+            (2, 4),
+            {"k": np.array([2])},
+        ),
     ],
 )
 def _scatter(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
@@ -145,38 +155,36 @@ def _scatter(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         if how == "add" or data not in tape.active
         else tape.op(node.op, g, index, tape.zeros_like(updates), **by_axis)
     )
-    by_updates = tape.op(gather, g, index, **by_axis) if updates in tape.active else ""
-    if by_updates and how == "none" and index in tape.constants:
-        lasting = _lasting(tape.constants[index], tape.shape(data), by_axis.get("axis"))
-        if not lasting.all():
-            lasting = lasting.reshape(lasting.shape + (1,) * (tape.rank(updates) - lasting.ndim))
-            by_updates = tape.mul(by_updates, tape.constant(lasting.astype(tape.dtype(updates))))
+    by_updates = ""
+    if updates in tape.active:
+        by_updates = tape.op(gather, g, index, **by_axis)
+        if how == "none" and not _once(tape, index, tape.shape(data), by_axis.get("axis")):
+            by_updates = tape.where(_lasting(tape, node, gather, by_axis), by_updates, tape.number(0, updates))
     return [kept if data in tape.active else "", "", by_updates]
 
 
-def _lasting(index: np.ndarray[Any, Any], shape: Sequence[int | None], axis: int | None) -> np.ndarray[Any, Any]:
-    """Say of each write whether no later one goes to the same place.
-
-    Parameters
-    ----------
-    index
-        Of ScatterElements, or, where there is no axis, of ScatterND.
-    shape
-        Of what is written to.
-    axis
-        Along which elements are scattered.
-    """
+def _once(tape: Tape, index: str, shape: Sequence[int | None], axis: int | None) -> bool:
+    """Say whether it is known that no place is written twice."""
+    if index not in tape.constants:
+        return False
+    value = tape.constants[index]
+    sizes = [size or 0 for size in shape]
     if axis is None:
-        places, count = index.reshape(-1, index.shape[-1]), index.shape[:-1]
-    else:
-        grid = np.stack(np.indices(index.shape), axis=-1)
-        grid[..., axis] = index
-        places, count = grid.reshape(-1, index.ndim), index.shape
-    sizes = np.array([size or 0 for size in shape[: places.shape[1]]])
-    last = {tuple(place): k for k, place in enumerate(np.where(places < 0, places + sizes, places).tolist())}
-    lasting = np.zeros(len(places), bool)
-    lasting[list(last.values())] = True
-    return lasting.reshape(count)
+        rows = value.reshape(-1, value.shape[-1])
+        rows = np.where(rows < 0, rows + np.array(sizes[: rows.shape[1]]), rows)
+        return len(np.unique(rows, axis=0)) == len(rows)
+    places = np.sort(np.where(value < 0, value + sizes[axis], value), axis=axis)
+    return not np.any(np.diff(places, axis=axis) == 0)
+
+
+def _lasting(tape: Tape, node: Node, gather: str, by_axis: dict[str, Any]) -> str:
+    """Return whether each write is the last at its place: write numbers instead, and see which are still there."""
+    data, index, updates = node.inputs
+    zeros = tape.op("Cast", tape.zeros_like(data), to=element_type(np.dtype(np.int64)))
+    ends = (np.asarray(0), tape.op("Size", updates), np.asarray(1))
+    numbers = tape.op("Reshape", tape.op("Range", *ends), tape.op("Shape", updates))
+    written = tape.op(node.op, zeros, index, numbers, **by_axis)
+    return tape.op("Equal", tape.op(gather, written, index, **by_axis), numbers)
 
 
 @rule(

@@ -73,7 +73,11 @@ def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:
 
 
 def check_rules(rules: Mapping[str, Rule]) -> None:
-    """Raise `InputError` if one of a caller's rules is for an operator that does not exist."""
+    """Raise `InputError` unless a caller's rules are functions for operators that exist."""
+    if not isinstance(rules, Mapping) or not all(isinstance(one, str) and callable(rules[one]) for one in rules):
+        raise InputError(
+            "Rules are functions by the names of operators", got=repr(rules), expected="{'Relu': function}"
+        )
     for operator in rules:
         if operator not in RULES and not onnx.defs.has(operator):
             near = difflib.get_close_matches(operator.lower(), [one.lower() for one in RULES], 3)

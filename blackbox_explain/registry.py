@@ -146,6 +146,8 @@ def wrap(
         described = Described(spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation)
     else:
         names = None if class_names is None else tuple(class_names)
+        if isinstance(shape, int):
+            raise InputError("A shape has a size for each axis", got=f"shape={shape}", expected="such as (3, 224, 224)")
         described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
     if isinstance(model, (str, Path)):
         text = str(model)

@@ -129,3 +129,24 @@ def test_what_wrap_and_preprocessing_refuse() -> None:
             bx.Preprocessing(**wrong)
     assert bx.Preprocessing(mean=np.float32(0.5)).mean == 0.5
     assert bx.wrap(linear) is linear
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (2, 7), (1, 3), (3,), (2, 3, 1)])
+def test_weights_of_another_shape_are_a_mistake(shape: tuple[int, ...]) -> None:
+    import torch
+
+    function = bx.wrap(
+        lambda images: images.mean(axis=(2, 3)),
+        gradient=lambda images, weights: np.broadcast_to(weights[:, :, None, None] / 64, images.shape),
+        shape=(3, 8, 8),
+    )
+    network = bx.wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3)), shape=(3, 8, 8))
+    for box in (function, network):
+        assert isinstance(box, bx.DifferentiableBlackBox)
+        with pytest.raises(InputError, match="weights do not fit"):
+            box.scores_and_gradient(np.zeros((2, 3, 8, 8), np.float32), np.zeros(shape, np.float32))
+
+
+def test_a_shape_that_is_a_number_is_a_mistake() -> None:
+    with pytest.raises(InputError, match=r"size for each axis.*\(3, 224, 224\)"):
+        bx.wrap(lambda images: images, shape=224)  # pyright: ignore[reportArgumentType]

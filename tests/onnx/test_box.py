@@ -251,12 +251,18 @@ def test_inner_values_and_gradients(images: np.ndarray, weights: np.ndarray) -> 
 def test_a_rule_for_no_operator_is_a_mistake() -> None:
     with pytest.raises(InputError, match=r"no such operator.*'relu'.*Relu"):
         bx.wrap(small(), rules={"relu": guided})
+    for wrong in (["Relu"], {5: guided}, {"Relu": None}):
+        with pytest.raises(InputError, match="functions by the names of operators"):
+            bx.wrap(small(), rules=wrong)
+    box: Any = bx.wrap(small(), rules={"Relu": lambda *_: ["a", "b", "c"]})
+    assert "returns 3 gradients for 1 inputs" in str(box.no_gradient)
 
 
 @pytest.mark.parametrize("name", ["Nope", "CoreMLExecutionProvider"])
 def test_a_provider_that_is_not_there_is_a_mistake(name: str) -> None:
     with pytest.raises(BackendMissingError, match=f"no such execution provider.*{name}.*CPUExecutionProvider"):
         bx.wrap(small(), providers=[name, "CPUExecutionProvider"])
+    assert bx.wrap(small(), providers="CPUExecutionProvider").spec.shape == SHAPE
 
 
 def test_few_sessions_for_inner_tensors_are_kept(images: np.ndarray, weights: np.ndarray) -> None:

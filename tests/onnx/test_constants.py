@@ -90,6 +90,9 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         ("float", "1.5"),
         ("float", None),
         ("uint8", -1),
+        ("float16", 1e6),
+        ("float", 1e300),
+        ("int64", float("nan")),
     ],
 )
 def test_constants_are_never_changed_in_silence(kind: str, value: object) -> None:

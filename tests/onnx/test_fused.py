@@ -49,6 +49,7 @@ CASES = [
     Case("y = com.microsoft.Attention<num_heads=2, scale=0.9>(x, w, b, , , p)", WORDS, {"w": (8, 24), "b": (24,), "p": (1, 2, 5, 5)}),
     Case("q = Tanh(x)\nk = Sin(x)\ny = com.microsoft.MultiHeadAttention<num_heads=4>(q, k, x, b)", WORDS, {"b": (24,)}),
     Case("q = Tanh(x)\ny = com.microsoft.MultiHeadAttention<num_heads=2>(q, x, x)", WORDS),
+    Case("y = com.microsoft.MultiHeadAttention<num_heads=2>(q, x, x)", (1, *WORDS[1:]), {"q": (1, 1, 8)}, dynamic=False),
 ]  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import blackbox_explain as bx
+from blackbox_explain_adapters._onnx import widening
+from blackbox_explain_adapters._onnx.widening import is_half, widen
 from tests.onnx.test_box import SHAPE, small
 
 
@@ -66,3 +68,34 @@ def test_small_scores_of_half_precision_and_their_gradients_do_not_vanish(images
     assert (box.scores(images)[:, 4] > 0).all()
     np.testing.assert_allclose(box.scores(images), scores, rtol=2e-2)
     assert (np.abs(gradient).max(axis=(1, 2, 3)) > 0).all()
+
+
+def test_weights_that_are_too_many_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widening, "LARGEST", 100)
+    box = bx.wrap(halved(small("float16[N,3,12,12] x")), cache=False)
+    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert "in single precision" in str(getattr(box, "no_gradient", ""))
+
+
+def test_half_precision_wherever_it_is() -> None:
+    half = numpy_helper.from_array(np.array([0.5, 0, 0.25], np.float16), "k")
+    dense = helper.make_node("Constant", [], ["k"], value=half)
+    sparse = helper.make_node(
+        "Constant",
+        [],
+        ["k"],
+        sparse_value=helper.make_sparse_tensor(
+            numpy_helper.from_array(np.array([0.5, 0.25], np.float16), "k"),
+            numpy_helper.from_array(np.array([0, 2]), "i"),
+            [3],
+        ),
+    )
+    for node in (dense, sparse):
+        model = small(head="m = Cast<to=10>(l)\no = Cast<to=1>(m)\ny = Identity(o)")
+        assert is_half(model)
+        bare = onnx.ModelProto(graph=onnx.GraphProto(node=[node]))
+        assert is_half(bare)
+        widen(bare)
+        assert not is_half(bare)
+    assert not is_half(small())
+    assert is_half(small("float16[N,3,12,12] x"))

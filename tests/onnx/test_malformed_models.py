@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 import blackbox_explain as bx
 from blackbox_explain.cli import app
-from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.errors import ModelError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._onnx import recipe
+from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
 from blackbox_explain_adapters._onnx.differentiate import differentiate
 from tests.onnx.test_box import small
 
@@ -121,3 +122,36 @@ def test_a_gradient_graph_that_does_not_run_is_not_used(monkeypatch: pytest.Monk
     box = bx.wrap(small(), cache=False)
     assert re.search("ONNX Runtime does not take the model", refusal(box))
     assert box.scores(np.zeros((2, 3, 12, 12), np.float32)).shape == (2, 5)
+
+
+def test_scores_that_are_no_numbers_where_the_model_has_some_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+        wrong = onnx.ModelProto()
+        wrong.CopyFrom(model)
+        bias = next(one for one in wrong.graph.initializer if one.name == "b")
+        bias.CopyFrom(numpy_helper.from_array(np.full(5, np.nan, np.float32), "b"))
+        return differentiate(wrong, **options)
+
+    monkeypatch.setattr(recipe, "differentiate", broken)
+    assert "off by inf" in refusal(bx.wrap(small(), cache=False))
+
+
+def test_models_that_draw_lots_are_not_held_against_themselves() -> None:
+    box = bx.wrap(small(before="q = RandomNormal<shape=[3,12,12]>()\na = Add(x, q)"), cache=False)
+    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+
+
+def test_a_trial_that_takes_too_much_memory_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: Any) -> Any:
+        raise OutOfMemoryError("The device ran out of memory")
+
+    monkeypatch.setattr(DifferentiableOnnx, "scores_and_gradient", full)
+    assert isinstance(bx.wrap(small(), cache=False), bx.DifferentiableBlackBox)
+
+
+@pytest.mark.parametrize("source", ["float[N,3,12,12] x", "float[4,3,12,12] x"])
+def test_one_number_for_all_images_is_no_answer(source: str) -> None:
+    made = small(source, head="y = ReduceMean<keepdims=0>(l)")
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises((ModelError, UnsupportedModelError), match=r"class scores|row for each image"):
+        bx.wrap(made)

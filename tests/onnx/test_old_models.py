@@ -88,3 +88,24 @@ def test_the_first_file_versions_with_initializers_as_inputs_or_not(listed: bool
     assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
     images = np.random.default_rng(0).random(S, dtype=np.float32)
     assert np.abs(box.scores_and_gradient(images, np.eye(2, 5, dtype=np.float32))[1]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("opset", "step"),
+    [
+        (11, "h = Hardmax(b)\no = Mul(h, b)"),
+        (10, 'u = Resize<mode="linear">(b, k)\no = Slice(u, st, en, ax)'),
+    ],
+)
+def test_old_operators_in_the_body_of_a_loop(opset: int, step: str) -> None:
+    body = f"go = Identity(c)\n{step}".replace("\n", " ")
+    text = (
+        "s = Shape(x)\nn = Gather(s, one)\n"
+        "y = Loop(n, true, x) <body = steps (int64 i, bool c, float[2,4,6,6] b) => (bool go, float[2,4,6,6] o) "
+        f"{{ {body} }}>"
+    )
+    constants = {
+        "one": np.array(1), "true": np.array(True), "k": np.array([1, 1, 2, 2], np.float32),
+        "st": np.array([1, 2]), "en": np.array([7, 8]), "ax": np.array([2, 3]),
+    }  # fmt: skip
+    scores_and_gradient(opset, text, constants)  # compares the scores with those of the model as it is

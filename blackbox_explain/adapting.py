@@ -85,6 +85,11 @@ class Described:
             assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
         if self.bounds is None:
             assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
+        low, high = self.bounds or (0.0, 1.0)
+        mean = np.asarray((self.preprocessing or Preprocessing()).mean)
+        if np.any((mean < low) | (mean > high)):
+            told = f"the mean {mean.tolist()} lies outside of the pixel values {(low, high)}"
+            assumptions.append(f"{told}: if they are bytes, bounds=(0, 255), or --range 255, is meant")
         spec = InputSpec(shape, self.bounds or (0.0, 1.0), self.preprocessing or Preprocessing(), self.class_names)
         return spec, tuple(assumptions)
 

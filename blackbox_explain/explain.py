@@ -13,7 +13,7 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import Job, Learned, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images
 from blackbox_explain.errors import BlackBoxExplainError, InputError
-from blackbox_explain.explanation import Explanation
+from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
@@ -200,7 +200,7 @@ def status_of(row: Row, game: Game) -> str:
 
 def _why_estimated(box: BlackBox) -> str:
     reason = getattr(box, "no_gradient", None)
-    return f"the gradient is estimated from scores: {reason or 'the black box has none'}"
+    return f"{ESTIMATED}: {reason or 'the black box has none'}"
 
 
 def _settings_of(perturbation: Perturbation) -> dict[str, Any]:

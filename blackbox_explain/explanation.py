@@ -25,6 +25,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 __all__ = ["Explanation", "Floats", "finite", "target_scores", "verify"]
 
+ESTIMATED = "the gradient is estimated from scores"
+"""Beginning of the note that says why."""
+
 FORMAT = 1
 
 BATCH = 16
@@ -137,7 +140,8 @@ class Explanation:
                 f", gradient estimated: mean objective {np.nanmean(self.objective):.4f}"
                 f" with {self.evaluations.sum(axis=1).max()} queries an image"
             )
-        return "\n".join([title, head, *lines])
+        notes = [note for note in self.settings.get("notes", ()) if note.startswith(ESTIMATED)]
+        return "\n".join([title, *notes, head, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""

@@ -7,6 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +70,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "platformdirs": "onnx",
     "keras": "tensorflow",
+    "h5py": "tensorflow",
     "ai_edge_litert": "tflite",
     "httpx": "http",
     "tenacity": "http",
@@ -146,8 +148,15 @@ def wrap(
         described = Described(spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation)
     else:
         names = None if class_names is None else tuple(class_names)
-        if isinstance(shape, int):
-            raise InputError("A shape has a size for each axis", got=f"shape={shape}", expected="such as (3, 224, 224)")
+        if shape is not None and (isinstance(shape, (int, str)) or not all(isinstance(one, Integral) for one in shape)):
+            raise InputError(
+                "A shape has a size for each axis", got=f"shape={shape!r}", expected="such as (3, 224, 224)"
+            )
+        if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
+            expected = "blackbox_explain.Preprocessing(mean=0.5, std=0.5)"
+            raise InputError("This is no preprocessing", got=repr(preprocessing), expected=expected)
+        if isinstance(class_names, str):
+            raise InputError("Class names are a list", got=repr(class_names), expected="one name for each score")
         described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
     if isinstance(model, (str, Path)):
         text = str(model)

@@ -19,16 +19,17 @@ HEAVY = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "matplotlib", "r
 
 def test_import_is_fast_and_loads_no_framework() -> None:
     code = (
-        "import sys, time; started = time.perf_counter(); import blackbox_explain; "
-        f"print(time.perf_counter() - started, *(name for name in {HEAVY} if name in sys.modules))"
+        "import sys, time; started = time.perf_counter(); import numpy; alone = time.perf_counter() - started; "
+        "import blackbox_explain; "
+        f"print((time.perf_counter() - started) / alone, *(name for name in {HEAVY} if name in sys.modules))"
     )
-    # The best of several: the machine may be busy with something else.
+    # Times of NumPy alone, which it needs: machines differ.  The best of several: this one may be busy.
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         for _ in range(5)
     ]
     assert runs[0][1:] == []
-    assert min(float(run[0]) for run in runs) < 0.3
+    assert min(float(run[0]) for run in runs) < 4
 
 
 def test_the_built_wheel_works_outside_the_project(tmp_path: Path) -> None:

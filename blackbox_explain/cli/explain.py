@@ -175,6 +175,7 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
             max(int(r.evaluations.sum()) for r in rows),
         )
         stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
+        stdout.print(escape(rows[0].settings["notes"][0]), soft_wrap=True)
     for sentence in assumptions:
         stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
     good = sum(one.row is not None for one in found)

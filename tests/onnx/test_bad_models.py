@@ -184,7 +184,7 @@ def test_control_flow_that_depends_on_the_image() -> None:
 
 def test_weights_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST", 100)
-    with pytest.raises(UnsupportedModelError, match=r"too large.*half precision"):
+    with pytest.raises(UnsupportedModelError, match=r"too large.*framework"):
         bx.wrap(small())
 
 

@@ -132,3 +132,12 @@ def test_operators(model: onnx.ModelProto) -> None:
     zeros = np.zeros((2, 4), np.float32)
     still = both.run(None, {"x": zeros, WEIGHTS: np.zeros((2, expected.shape[1]), np.float32)})[0]
     np.testing.assert_allclose(still, forward.run(None, {"x": zeros})[0], atol=1e-6)
+
+
+def test_a_table_of_scores_by_label_is_looked_through() -> None:
+    # What skl2onnx writes unless it is told otherwise.
+    model = LogisticRegression(max_iter=500).fit(ROWS, Y)
+    box = bx.wrap(skl2onnx.to_onnx(model, ROWS[:1].astype(np.float32), target_opset=17), shape=(1, 8, 8), cache=False)
+    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    rows = ROWS[:4].reshape(4, 1, 8, 8).astype(np.float32)
+    np.testing.assert_allclose(box.scores(rows), model.predict_proba(ROWS[:4]), atol=2e-6)

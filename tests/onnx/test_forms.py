@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import UnsupportedModelError
+from tests.onnx.test_box import SHAPE, small
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((3, 1, 8, 9), dtype=np.float32)
@@ -79,3 +80,29 @@ def test_a_model_without_an_axis_of_images_is_refused() -> None:
     single = model("float[3,8,9] x", "p = ReduceMean<keepdims=0>(x, a)\ny = MatMul(p, w)", "float[7] y", w=weights(3, 7), a=np.array([1, 2]))  # fmt: skip
     with pytest.raises(UnsupportedModelError, match="class scores"):
         bx.wrap(single)
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+def test_nodes_in_any_order(opset: int) -> None:
+    # ONNX Runtime runs them so, and its own converter to half precision writes them so.
+    made = small(head="e = Exp(l)\ny = Neg(e)")
+    made.opset_import[0].version = opset
+    turned = onnx.ModelProto()
+    turned.CopyFrom(made)
+    del turned.graph.node[:]
+    turned.graph.node.extend(reversed(made.graph.node))
+    asked = np.random.default_rng(0).random((2, *SHAPE), dtype=np.float32), np.eye(2, 5, dtype=np.float32)
+    box, other = bx.wrap(turned), bx.wrap(made)
+    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(other, bx.DifferentiableBlackBox)
+    for one, expected in zip(box.scores_and_gradient(*asked), other.scores_and_gradient(*asked), strict=True):
+        np.testing.assert_array_equal(one, expected)
+    assert [node.op_type for node in turned.graph.node] == [node.op_type for node in reversed(made.graph.node)]
+
+
+def test_a_shape_that_rows_do_not_hold() -> None:
+    rows = model("float[N,64] x", "y = MatMul(x, w)", "float[N,7] y", w=weights(64, 7))
+    with pytest.raises(UnsupportedModelError, match=r"784 values.*reads 64"):
+        bx.wrap(rows, shape=(1, 28, 28))
+    with pytest.raises(UnsupportedModelError, match=r"--shape 1,28,28"):
+        bx.wrap(rows)

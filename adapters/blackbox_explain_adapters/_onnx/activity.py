@@ -28,7 +28,9 @@ ROUNDING = frozenset(("Floor", "Ceil", "Round"))
 MOVING = frozenset(("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"))
 """What images of bytes may pass before they become floats."""
 
-QUANTISED = "export the float model it was made from, or ask for a surrogate: wrap(model, straight_through=True)"
+QUANTISED = (
+    "export the float model it was made from, or ask for a surrogate: straight_through=True (--straight-through)"
+)
 
 
 def active_tensors(

@@ -17,12 +17,14 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
-from blackbox_explain.errors import BackendMissingError, ModelError, UnsupportedModelError
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
+from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
+from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.recipe import Recipe
 from blackbox_explain_adapters._onnx.rules import Rule, check_rules
@@ -111,18 +113,22 @@ def wrap_onnx(
     Raises
     ------
     UnsupportedModelError
-        If the model reads anything but one array of images, or answers with no class scores.
+        If the model reads anything but one array of images, or answers with no class scores; with `rules`, also if it
+        cannot be differentiated.
     InputError
-        If a constant does not fit an input, or a rule is for no operator.
+        If a constant does not fit an input, a rule is for no operator, or `threads` is no number of them.
     ModelError
         If ONNX Runtime does not take it, or its weights hold NaN.
     BackendMissingError
         If it does not compute on the device, or has not the providers.
     """
     chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise InputError("Threads are counted", got=f"threads={threads!r}", expected="a whole number of at least 1")
     check_rules({} if rules is None else rules)
     with reading():
-        proto = settle_branches(with_constants(model_of(model), constants) if constants else model_of(model))
+        proto = without_maps(sorted_model(model_of(model)))
+        proto = settle_branches(with_constants(proto, constants) if constants else proto)
         check_weights(proto)
         signature = read_signature(proto, output, described.shape)
         spec, assumptions = _spec(proto, signature, described)
@@ -169,6 +175,8 @@ def wrap_onnx(
         else:
             graph = tried()
     except (UnsupportedModelError, ModelError) as refusal:
+        if rules:
+            raise  # whoever brings rules wants gradients by them, not an estimate
         return OnnxBlackBox(parts, session if plain else None, refusal)
     box = ready[0] if ready else DifferentiableOnnx(parts, session if plain else None, graph, build)
     if surrogate:

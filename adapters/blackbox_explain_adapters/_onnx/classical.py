@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import helper
 
-from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by
+from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, read_by, set_nodes
 from blackbox_explain_adapters._onnx.rewriting import Replacement, Rewrite, rewrite
 
-__all__ = ["CLASSICAL", "CLASSICAL_DOMAIN", "spell_classical"]
+__all__ = ["CLASSICAL", "CLASSICAL_DOMAIN", "spell_classical", "without_maps"]
 
 CLASSICAL_DOMAIN = "ai.onnx.ml"
 
@@ -50,6 +51,25 @@ def spell_classical(
         return CLASSICAL[node.op] if applied and picked and not label else None
 
     return rewrite(model, tensors, constants, choose)
+
+
+def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that answers with scores where it answered with a table of scores by label, by ZipMap."""
+    maps = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type == "ZipMap" and node.domain == CLASSICAL_DOMAIN and node.input and node.output
+    }
+    if not maps:
+        return model
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    for one in plain.graph.output:
+        if one.name in maps:
+            one.CopyFrom(helper.make_tensor_value_info(maps[one.name], onnx.TensorProto.FLOAT, None))
+    kept = [node for node in plain.graph.node if not maps.keys() & set(node.output)]
+    set_nodes(plain.graph, kept)
+    return plain
 
 
 def _numbers(write: Replacement, name: str) -> np.ndarray[Any, Any]:

@@ -20,7 +20,7 @@ from blackbox_explain_adapters._onnx.loops import count_steps, unroll_loops
 from blackbox_explain_adapters._onnx.merge import merge_pads
 from blackbox_explain_adapters._onnx.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.observe import Observed, fold, observe
-from blackbox_explain_adapters._onnx.prepare import flat, inputs_of, opset_of
+from blackbox_explain_adapters._onnx.prepare import flat, in_order, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
@@ -210,7 +210,7 @@ def _assembled(
     kept = [node for node in nodes if node.output[0] not in tape.replaced]
     everything = [*kept, *tape.nodes]
     if tape.replaced:
-        everything = _sorted(everything)
+        everything = in_order(everything)
     used = {name for node in everything for name in read_by(node)} | {output}
     outputs = [described(output, output), described(GRADIENT, source)]
     for name in asked:
@@ -247,23 +247,3 @@ def _told(kept: Sequence[onnx.NodeProto], tape: Tape, besides: Set[str]) -> dict
         and tape.rank(like) == BLOCKED_RANK
         and tape.dtype(like) in FLOATS
     }
-
-
-def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Order nodes so that each comes after those it reads, and else as they were."""
-    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
-    order: list[onnx.NodeProto] = []
-    done: set[int] = set()
-    for start in range(len(nodes)):
-        waiting = [start]
-        while waiting:
-            index = waiting[-1]
-            before = [makers[name] for name in read_by(nodes[index]) if name in makers and makers[name] not in done]
-            if index not in done and before:
-                waiting += before
-                continue
-            waiting.pop()
-            if index not in done:
-                done.add(index)
-                order.append(nodes[index])
-    return order

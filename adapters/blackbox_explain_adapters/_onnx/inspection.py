@@ -16,12 +16,12 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
-from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN
+from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.definitions import has_definition
 from blackbox_explain_adapters._onnx.files import read_model, reading, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
-from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, without_pixels
+from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, sorted_model, without_pixels
 from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature, told
@@ -54,10 +54,11 @@ def inspect_onnx(
     """
     model = read_model(path)
     with reading():
+        model = sorted_model(model)
         facts, table = _facts(model, path)
     try:
         with reading():
-            model = with_constants(model, constants or {})
+            model = with_constants(without_maps(model), constants or {})
             signature = read_signature(model, output, shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
         if signature.head:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
 import onnx.inliner
 from onnx import helper
 
-from blackbox_explain_adapters._onnx.node import read_by
+from blackbox_explain_adapters._onnx.node import bodies_of, read_by, set_nodes
 
 __all__ = [
     "LEAST_IR",
     "LEAST_OPSET",
     "READ_SHAPE_ALONE",
     "flat",
+    "in_order",
     "inputs_of",
     "opset_of",
     "prune",
+    "sorted_model",
     "without_pixels",
 ]
 
@@ -49,6 +52,59 @@ def without_pixels(model: onnx.ModelProto) -> set[str]:
         pixels = depends.intersection(read_by(node)) and node.op_type not in READ_SHAPE_ALONE
         (depends if pixels else found).update(name for name in node.output if name)
     return found
+
+
+def in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Order nodes so that each comes after those it reads, and else as they were; those in a circle stay."""
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    order: list[onnx.NodeProto] = []
+    begun: set[int] = set()
+    done: set[int] = set()
+    for start in range(len(nodes)):
+        waiting = [start]
+        while waiting:
+            index = waiting[-1]
+            read = [makers[name] for name in read_by(nodes[index]) if name in makers]
+            before = [one for one in read if one not in begun]
+            if index not in begun and before:
+                begun.add(index)
+                waiting += before
+                continue
+            begun.add(index)
+            waiting.pop()
+            if index not in done:
+                done.add(index)
+                order.append(nodes[index])
+    return order
+
+
+def sorted_model(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose nodes come after those they read, in bodies too; it is the given one if they do already.
+
+    The standard asks for it, but ONNX Runtime does not, and not all tools write them so.
+    """
+    if _is_sorted(model.graph):
+        return model
+    ordered = onnx.ModelProto()
+    ordered.CopyFrom(model)
+    _sort(ordered.graph)
+    return ordered
+
+
+def _is_sorted(graph: onnx.GraphProto) -> bool:
+    later = {name for node in graph.node for name in node.output if name}
+    for node in graph.node:
+        if later.intersection(read_by(node)) or not all(map(_is_sorted, bodies_of(node))):
+            return False
+        later.difference_update(node.output)
+    return True
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    set_nodes(graph, in_order(list(graph.node)))
+    for node in graph.node:
+        for body in bodies_of(node):
+            _sort(body)
 
 
 def flat(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -156,6 +156,12 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
         dims = source.type.tensor_type.shape.dim
         sizes = [one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None for one in dims]
     reshaped = _reshaped(sizes[1:], shape)
+    if len(sizes) < 3 and not reshaped and shape is not None and None not in sizes[1:]:
+        raise UnsupportedModelError(
+            "The images do not fill the rows that the model reads",
+            got=f"shape={tuple(shape)}, which is {math.prod(shape)} values",
+            expected=f"{source.name!r} reads {math.prod(size or 1 for size in sizes[1:])}",
+        )
     if len(sizes) < 3 and not reshaped:
         raise UnsupportedModelError(
             "The model does not read images",

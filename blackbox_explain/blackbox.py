@@ -128,6 +128,12 @@ class InputSpec:
         """The shape without its channels."""
         return self.shape[1:]
 
+    def reading(self) -> dict[str, Any]:
+        """Return how images are given to the model, as JSON knows it: bounds, mean, std and order of channels."""
+        rules = self.preprocessing
+        mean, std = (list(one) if isinstance(one, tuple) else one for one in (rules.mean, rules.std))
+        return {"bounds": [float(one) for one in self.bounds], "mean": mean, "std": std, "channels": rules.channels}
+
 
 @runtime_checkable
 class BlackBox(Protocol):

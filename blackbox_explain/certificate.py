@@ -105,8 +105,8 @@ class Certificate:
         """The verdict in one English sentence, with its full stop."""
         broken, count = sum(not row.holds for row in self.rows), len(self.rows)
         if not self.holds:
-            causes = ["the mask" if count == 1 else f"{broken} of {count} masks"] if broken else []
-            causes += ["the model"] if self.model.held is False else []
+            causes = ["the model or its input"] if self.model.held is False else []
+            causes += ["the mask" if count == 1 else f"{broken} of {count} masks"] if broken else []
             return f"The result does not hold, because of {' and '.join(causes)}."
         unknown = any(one.held is None for row in self.rows for one in row.checks)
         limit = ", as far as can be checked" if unknown else ""

@@ -242,9 +242,14 @@ class _Work:
 
 
 def _model_check(result: Explanation, box: BlackBox) -> Check:
+    """Check that the model, and what it makes of pixels, are those of the result."""
     claim = "the model is the one that the result was made with"
     fingerprint = getattr(box, "fingerprint", None)
     now, then = str(fingerprint()) if fingerprint else "", result.model_fingerprint
+    given, told = box.spec.reading(), result.settings.get("input") or {}
+    changed = [f"{name} is {given[name]}, and was {one}" for name, one in told.items() if given.get(name) != one]
+    if changed:
+        return Check(claim, False, f"its images are prepared otherwise: {'; '.join(changed)}")
     if not now or not then:
         return Check(claim, None, f"{'this model' if then else 'the result'} has no fingerprint")
     return Check(claim, now == then, "" if now == then else f"its fingerprint is {now[:20]}, and was {then[:20]}")

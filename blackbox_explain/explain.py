@@ -118,6 +118,7 @@ def explain(
         "batch_size": batch_size,
         "gradients": "exact" if job.exact else "estimated",
         **dataclasses.asdict(settings),
+        "input": box.spec.reading(),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
         "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],

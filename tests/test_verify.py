@@ -215,16 +215,35 @@ def test_a_model_without_gradients_and_fingerprint(result: bx.Explanation) -> No
     assert certify(made, box, seeds=1, progress=False).rows[0].seeds[0][0] > 0.3
 
 
+def test_other_preprocessing_is_named(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((1, 3, 16, 16)).astype(np.float32)
+
+    def box(mean: tuple[float, ...]) -> bx.BlackBox:
+        return bx.wrap(
+            lambda rows: rows.mean(axis=(2, 3)), shape=(3, 16, 16), preprocessing=bx.Preprocessing(mean=mean, std=0.5)
+        )
+
+    result = bx.explain(box((0.5, 0.4, 0.3)), images, 0, queries=100, progress=False)
+    result.save(tmp_path / "one.npz")
+    again = bx.Explanation.load(tmp_path / "one.npz")
+    held = bx.certify(again, box((0.5, 0.4, 0.3)), seeds=0, progress=False)
+    assert held.model.held is not False
+    found = bx.certify(again, box((0.0, 0.4, 0.3)), seeds=0, progress=False)
+    assert found.model.held is False
+    assert "mean is [0.0, 0.4, 0.3], and was [0.5, 0.4, 0.3]" in found.model.reason
+    assert "because of the model or its input" in found.sentence
+
+
 def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
     found = certify(result, named_otherwise(), progress=False)
     assert not found.holds
     assert all(row.holds for row in found.rows)
     assert found.model.reason == "its fingerprint is second, and was first"
-    assert found.sentence == "The result does not hold, because of the model."
+    assert found.sentence == "The result does not hold, because of the model or its input."
     found = certify(result, elsewhere(), progress=False)
     assert not found.holds
     assert "the score after the mask is as stated" in broken(found)
-    assert found.sentence == "The result does not hold, because of 2 of 2 masks and the model."
+    assert found.sentence == "The result does not hold, because of the model or its input and 2 of 2 masks."
 
 
 @pytest.mark.parametrize(

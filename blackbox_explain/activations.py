@@ -62,7 +62,15 @@ def choose_activation(outputs: Array) -> tuple[Activation, str]:
     if np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
         if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
             return "none", "the outputs sum to one, so they are probabilities already"
+        if values.shape[1] == 1:
+            return (
+                "none",
+                "there is one output, in [0, 1]: the score of the one class, which is explained even below 0.5",
+            )
         return "none", "the outputs lie in [0, 1] without summing to one, so they are taken as they are"
     if values.shape[1] == 1:
-        return "sigmoid", "there is one output and it leaves [0, 1], so a sigmoid is applied"
+        return (
+            "sigmoid",
+            "there is one output, of the one class, and it leaves [0, 1], so a sigmoid is applied",
+        )
     return "softmax", "the outputs are not probabilities, so a softmax is applied"

@@ -140,8 +140,8 @@ def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
         )
     if batch_size < 1:
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
-    if not 0 <= seed < np.inf or seed != int(seed):
-        raise InputError("This is no seed", got=f"seed={seed}", expected="a whole number of at least 0")
+    if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
+        raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")
 
 
 def _assemble(

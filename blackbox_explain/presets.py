@@ -115,6 +115,8 @@ class Settings:
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")
+        if self.mask_shape is not None and not isinstance(self.mask_shape, (tuple, list)):
+            raise _out_of_range("mask_shape", self.mask_shape, "a size for each spatial axis, such as (28, 28)")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _out_of_range(name, getattr(self, name), " or ".join(map(repr, choices)))

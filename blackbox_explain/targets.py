@@ -7,7 +7,7 @@ and its gradient, and images with different targets share a batch.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ class Difference:
 
 Target = int | str | Top | Labels | Difference
 
+TARGETS = "a class index, a name, Top, Labels or Difference"
+
 
 def one_per_image(target: Target | Sequence[Target | None] | None, count: int) -> list[Target | None]:
     """Return one target for each of `count` images.
@@ -56,6 +58,8 @@ def one_per_image(target: Target | Sequence[Target | None] | None, count: int) -
     """
     if target is None or isinstance(target, (int, str, np.integer, Top, Labels, Difference)):
         return [target] * count
+    if not isinstance(target, Iterable):
+        raise TargetError("This is not a target", got=repr(target), expected=TARGETS)
     targets = list(target)
     if len(targets) != count:
         raise TargetError(
@@ -155,9 +159,7 @@ def class_index(label: int | str, classes: int, names: Sequence[str] | None = No
             raise TargetError("There is no such class", got=f"class {label}", expected=f"0 to {classes - 1}")
         return int(label)
     if not isinstance(label, str):
-        raise TargetError(
-            "This is not a target", got=repr(label), expected="a class index, a name, Top, Labels or Difference"
-        )
+        raise TargetError("This is not a target", got=repr(label), expected=TARGETS)
     wanted = label.strip().casefold()
     if not wanted:
         raise TargetError("The class has no name", got=repr(label), expected="a name or an index")

@@ -11,7 +11,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain import registry
-from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError, TargetError, UnsupportedModelError
 from tests.toys import Linear
 
 
@@ -150,3 +150,25 @@ def test_weights_of_another_shape_are_a_mistake(shape: tuple[int, ...]) -> None:
 def test_a_shape_that_is_a_number_is_a_mistake() -> None:
     with pytest.raises(InputError, match=r"size for each axis.*\(3, 224, 224\)"):
         bx.wrap(lambda images: images, shape=224)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_mean_outside_of_the_pixel_values_is_said() -> None:
+    box = bx.wrap(
+        lambda rows: rows.mean(axis=(2, 3)), shape=(3, 8, 8), preprocessing=bx.Preprocessing(mean=123, std=58)
+    )
+    assert any("--range 255" in sentence for sentence in getattr(box, "assumptions", ()))
+
+
+@pytest.mark.parametrize(
+    "given", [{"target": 1.5}, {"seed": "a"}, {"mask_shape": 4}, {"target": bx.Top(0)}], ids=lambda one: next(iter(one))
+)
+def test_arguments_of_other_types_are_mistakes(given: dict[str, Any]) -> None:
+    box = bx.wrap(lambda rows: rows.mean(axis=(2, 3)), shape=(3, 16, 16))
+    with pytest.raises((InputError, TargetError)):
+        bx.explain(box, np.zeros((1, 3, 16, 16), np.float32), queries=100, progress=False, **given)
+
+
+@pytest.mark.parametrize("wrong", [{"preprocessing": (0.5, 0.5)}, {"shape": "3,8,8"}, {"class_names": "names.txt"}])
+def test_descriptions_of_other_types_are_mistakes(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        bx.wrap(lambda rows: rows.mean(axis=(2, 3)), **{"shape": (3, 8, 8), **wrong})

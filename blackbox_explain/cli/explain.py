@@ -167,7 +167,8 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
     stdout.print(table)
     for one in found:
         if one.row is not None and one.row.status[0] != "ok":
-            stdout.print(f"{escape(one.path.name)}: {escape(one.row.status[0])}", soft_wrap=True)
+            said = f"{escape(one.path.name)}: {escape(one.row.status[0])}{_remedy(one.row.status[0])}"
+            stdout.print(said, soft_wrap=True)
     rows = [one.row for one in found if one.row is not None]
     if rows and rows[0].settings["gradients"] == "estimated":
         mean, most = (
@@ -182,3 +183,10 @@ def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tupl
     stdout.print(
         f"{good} of {len(found)} explained in {seconds:.1f} s; pictures, results and summaries in {escape(str(out))}/"
     )
+
+
+def _remedy(status: str) -> str:
+    """Return what to try where a mask is weak."""
+    if "does not lower" in status:
+        return "; try another --perturbation (constant, noise) or --target"
+    return "; try --preset paper" if status.startswith("weak") else ""

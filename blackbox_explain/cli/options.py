@@ -52,8 +52,12 @@ def described(
     if classes is not None:
         try:
             found["class_names"] = classes.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("The class names cannot be read", got=f"{classes}: {error}") from error
+        except OSError as error:
+            why = f"{classes}: {(error.strerror or type(error).__name__).lower()}"
+            raise InputError("The class names cannot be read", got=why, expected="a text file") from error
+        except UnicodeDecodeError as error:
+            expected = "one name to a line, in UTF-8"
+            raise InputError("This is no text file of class names", got=str(classes), expected=expected) from error
     return found
 
 

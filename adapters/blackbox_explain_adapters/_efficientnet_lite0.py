@@ -8,10 +8,10 @@ from importlib.resources import files
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, Preprocessing
 from blackbox_explain.samples import MODEL
-from blackbox_explain_adapters._onnx.box import wrap_onnx
 from blackbox_explain_adapters._onnx.files import read_model
 from blackbox_explain_adapters._onnx.rules import Rule
 from blackbox_explain_adapters._onnx.session import Provider
+from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["load"]
 

@@ -15,7 +15,7 @@ from blackbox_explain.adapting import Described
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
-from blackbox_explain_adapters._onnx.box import OnnxBlackBox, wrap_onnx
+from blackbox_explain_adapters._onnx.box import OnnxBlackBox
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.definitions import has_definition
 from blackbox_explain_adapters._onnx.files import read_model, reading, with_constants
@@ -25,6 +25,7 @@ from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, sorted_
 from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature, told
+from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]
 

@@ -1,0 +1,204 @@
+"""Wrap ONNX classifiers: exact gradients where every operator has a rule, else scores and the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from blackbox_explain.adapting import Described
+from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
+from blackbox_explain_adapters._onnx.branches import settle_branches
+from blackbox_explain_adapters._onnx.cache import cached, code
+from blackbox_explain_adapters._onnx.classical import without_maps
+from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
+from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
+from blackbox_explain_adapters._onnx.prepare import sorted_model
+from blackbox_explain_adapters._onnx.probe import probe
+from blackbox_explain_adapters._onnx.recipe import Recipe
+from blackbox_explain_adapters._onnx.rules import Rule, check_rules
+from blackbox_explain_adapters._onnx.session import (
+    CUDA,
+    Provider,
+    Session,
+    checked_providers,
+    device_arrays,
+    providers_for,
+)
+from blackbox_explain_adapters._onnx.signature import (
+    Signature,
+    class_names_of,
+    preprocessing_of,
+    read_signature,
+)
+from blackbox_explain_adapters._onnx.straight_through import is_quantised
+from blackbox_explain_adapters._onnx.tape import Device
+from blackbox_explain_adapters._onnx.trial import try_out
+from blackbox_explain_adapters._onnx.widening import is_half
+
+__all__ = ["wrap_onnx"]
+
+SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
+"""By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
+and the size below which all scores are taken for nothing, as they are in half precision."""
+
+VERSIONS = (onnx.__version__, onnxruntime.__version__)
+"""Graphs are kept for these: both have a say in what is written."""
+
+
+def wrap_onnx(
+    model: Any,
+    described: Described,
+    *,
+    device: str | None = None,
+    providers: Iterable[Provider] | None = None,
+    threads: int | None = None,
+    output: str | None = None,
+    constants: Mapping[str, Any] | None = None,
+    straight_through: bool = False,
+    tf32: bool = False,
+    rules: Mapping[str, Rule] | None = None,
+    cache: bool = True,
+) -> BlackBox:
+    """Wrap an ONNX classifier.
+
+    Parameters
+    ----------
+    model
+        ``onnx.ModelProto`` or ``onnxruntime.InferenceSession``.
+    described
+        What the caller said of its input; what the graph and its metadata tell need not be said.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``; None leaves it to ONNX Runtime.
+    providers
+        Execution providers instead, as ONNX Runtime takes them.
+    threads
+        For one operator; None leaves it to ONNX Runtime.
+    output
+        Tensor that holds the scores, where there are several, or an inner one.
+    constants
+        Values of further inputs by their names, such as ``{"is_training": False}``.
+    straight_through
+        Give quantised models a surrogate gradient, as if nothing were rounded; it is not exact, and the result says so.
+    tf32
+        Let CUDA round the factors of products to 10 bits.
+    rules
+        Other backward rules by operator, in place of the exact ones.
+    cache
+        Keep the gradient graph on disk.
+
+    Returns
+    -------
+    BlackBox
+        Differentiable if every operator on the way has a rule; else score-only, and asking it for a gradient raises
+        the reason.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model reads anything but one array of images, or answers with no class scores; with `rules`, also if it
+        cannot be differentiated.
+    InputError
+        If a constant does not fit an input, a rule is for no operator, or `threads` is no number of them.
+    ModelError
+        If ONNX Runtime does not take it, or its weights hold NaN.
+    BackendMissingError
+        If it does not compute on the device, or has not the providers.
+    """
+    chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise InputError("Threads are counted", got=f"threads={threads!r}", expected="a whole number of at least 1")
+    check_rules({} if rules is None else rules)
+    with reading():
+        proto = without_maps(sorted_model(model_of(model)))
+        proto = settle_branches(with_constants(proto, constants) if constants else proto)
+        check_weights(proto)
+        signature = read_signature(proto, output, described.shape)
+        spec, assumptions = _spec(proto, signature, described)
+    seen = probe(proto, signature, spec, chosen, threads)
+    signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
+    if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
+        spec = dataclasses.replace(spec, class_names=None)
+        assumptions = (*assumptions, "the class names in the file are left out: there are more or fewer scores")
+    if device is not None and device != "cpu" and session.providers[0] != CUDA:
+        hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
+        raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
+    activation, notes = seen.activation(described.activation)
+    place, notes_on_device = device_arrays(session)
+    plain = activation == "none" and len(shape) == 2
+    whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
+    parts = Parts(
+        whole,
+        spec,
+        activation,
+        (*assumptions, *signature.notes, *notes, *notes_on_device),
+        signature.batch,
+        chosen,
+        threads,
+        _digest(proto),
+        seen.outputs[0].size,
+        place,
+    )
+    surrogate = straight_through and is_quantised(proto)
+    target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
+    build = Recipe(whole, rules, surrogate, target)
+    described_by = repr((code(), VERSIONS, spec, activation, shape, signature, target, surrogate))
+    key = "" if rules or not cache else hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
+    tolerance, floor = HALF if is_half(proto) else SINGLE
+    made = session if plain else None
+    try:
+        box = _differentiable(parts, made, build, key, None if surrogate else tolerance, floor)
+    except (UnsupportedModelError, ModelError) as refusal:
+        if rules:
+            raise  # whoever brings rules wants gradients by them, not an estimate
+        return OnnxBlackBox(parts, made, refusal)
+    if surrogate:
+        box.assumptions = (*box.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
+    return box
+
+
+def _differentiable(
+    parts: Parts, session: Session | None, build: Recipe, key: str, tolerance: float | None, floor: float
+) -> DifferentiableOnnx:
+    """Make a box from the gradient graph that is kept under a key, or from one that is written and tried out now."""
+    ready: list[DifferentiableOnnx] = []
+
+    def tried() -> bytes:
+        ready.append(DifferentiableOnnx(parts, session, build(), build))
+        try_out(ready[0], tolerance, floor)
+        return ready[0].gradient_graph()
+
+    graph = cached(key, tried) if key else tried()
+    return ready[0] if ready else DifferentiableOnnx(parts, session, graph, build)
+
+
+def _digest(model: onnx.ModelProto) -> str:
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
+    """Join what the caller said with what the graph and its metadata say."""
+    notes: list[str] = []
+    preprocessing = described.preprocessing
+    if preprocessing is None and (preprocessing := preprocessing_of(model)) is not None:
+        notes.append("value range and order of channels are taken from the model's metadata")
+    if signature.dtype == np.uint8 and (preprocessing is None or (preprocessing.mean, preprocessing.std) == (0.0, 1.0)):
+        low, high = described.bounds or (0.0, 1.0)
+        preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
+        notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
+    if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
+        if preprocessing is None:
+            notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
+        preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
+        notes.append("the model reads channels last")
+    names = described.class_names or class_names_of(model)
+    known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
+    spec, assumptions = known.spec(signature.image)
+    return spec, (*assumptions, *notes)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from blackbox_explain_adapters._onnx.node import Node, Tensor, bodies_of, read_by, refusal, rename, set_nodes
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, opset_of, prune, without_pixels
+from blackbox_explain_adapters._onnx.rewriting import Writer
 
 __all__ = ["count_steps", "unroll_loops"]
 
@@ -167,7 +168,7 @@ class _Steps:
         self._graph, self._loop, self._number = model.graph, loop, number
         self._opset = opset_of(model)
         self._place = f"blackbox_explain/steps/{loop.node.proto.name or loop.node.outputs[0]}"
-        self._nodes: list[onnx.NodeProto] = []
+        self._write = Writer(self._place)
 
     def written(self) -> list[onnx.NodeProto]:
         loop, body = self._loop, self._loop.body
@@ -189,17 +190,18 @@ class _Steps:
         # A model may leave out the last outputs.
         for inner, outer in zip(every, loop.node.outputs, strict=False):
             if outer:
-                self._op("Identity", [inner], to=outer)
-        return self._nodes
+                self._write.op("Identity", inner, to=outer)
+        self._graph.initializer.extend(self._write.stored)
+        return self._write.protos
 
     def _given(self, step: int, states: Sequence[str]) -> list[str]:
         """Return what one step reads: its number and whether to go on, or slices, and what is carried."""
         if self._loop.node.op == "Loop":
-            return [self._constant(np.array(step)), self._constant(np.array(True)), *states]
+            return [self._write.constant(np.array(step)), self._write.constant(np.array(True)), *states]
         slices: list[str] = []
         for name, axis, back in self._loop.sliced:
-            index = self._constant(np.array(self._number - 1 - step if back else step))
-            slices.append(self._op("Gather", [name, index], axis=axis))
+            index = np.array(self._number - 1 - step if back else step)
+            slices.append(self._write.op("Gather", name, index, axis=axis))
         return [*states, *slices]
 
     def _step(self, step: int, stored: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
@@ -212,25 +214,15 @@ class _Steps:
         rename(body, names)
         for node in body.node:
             node.name = place + node.name if node.name else ""
-        self._nodes += body.node
+        self._write.protos += body.node
         return [one.name for one in body.output]
 
     def _joined(self, index: int, parts: Sequence[str]) -> str:
         axis, back = self._loop.gathered[index]
         rows = [self._unsqueezed(one, axis) for one in (parts[::-1] if back else parts)]
-        return self._op("Concat", rows, axis=axis)
+        return self._write.op("Concat", *rows, axis=axis)
 
     def _unsqueezed(self, name: str, axis: int) -> str:
         if self._opset < AXES_AS_INPUT:
-            return self._op("Unsqueeze", [name], axes=[axis])
-        return self._op("Unsqueeze", [name, self._constant(np.array([axis]))])
-
-    def _op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
-        name = to or f"{self._place}/{kind}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, list(inputs), [name], name=f"{name}/made", **attributes))
-        return name
-
-    def _constant(self, value: np.ndarray[Any, Any]) -> str:
-        name = f"{self._place}/constant_{len(self._graph.initializer)}"
-        self._graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
+            return self._write.op("Unsqueeze", name, axes=[axis])
+        return self._write.op("Unsqueeze", name, np.array([axis]))

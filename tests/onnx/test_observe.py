@@ -83,7 +83,7 @@ def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() 
     text = """<ir_version: 9, opset_import: ["": 18]>
         g (float[N, 3, 4] x) => (float[N, 3, 4] y)
         <int64 large = {72}, int64 zero = {0}, int64 eight = {8}, int64 four = {4}, int64 six = {6}, float one = {1.0},
-         float two = {2.0}, int64[8] table = {5, 5, 5, 5, 5, 5, 5, 5}, int64[1] second = {2}, float[1] none = {0.0}> {
+         float two = {2.0}, int64[8] table = {5, 5, 5, 5, 5, 5, 5, 5}, int64 eight_dozens = {96}> {
         s = Shape(x)
         n = Gather(s, zero)
         size = Size(x)
@@ -94,6 +94,9 @@ def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() 
         more = Greater(n, six)
         taken = Gather(table, n)
         r = ReduceSum<keepdims=0>(x)
+        channels = Shape<start=1, end=2>(x)
+        both = Add(n, channels)
+        dozens = Greater(both, eight_dozens)
         places = NonZero(x)
         counted = Shape(places)
         rank = Gather(counted, zero)
@@ -102,5 +105,5 @@ def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() 
         y = Mul(x, k)
     }"""
     seen = observe(onnx.parser.parse_model(text))
-    assert {"many", "k", "even", "is_four", "more", "n", "size"}.isdisjoint(seen.values)
+    assert {"many", "k", "even", "is_four", "more", "n", "size", "dozens"}.isdisjoint(seen.values)
     assert seen.values["times"] == 12  # one entry of its shape varies with the values, the other does not

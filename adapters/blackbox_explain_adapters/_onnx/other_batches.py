@@ -53,11 +53,11 @@ def changing(
         name: [np.asarray(run[name]) for run in runs]
         for node in model.graph.node
         for name in node.output
-        if node.op_type in READ_SHAPE_ALONE and name in plain and name not in same
+        if node.op_type in READ_SHAPE_ALONE and name in plain
     }
     unsteady = {name for name, values in sizes.items() if len({one.shape for one in values}) > 1}
     found = _made_of(model, plain, unsteady) & same
-    asked = sorted((_made_of(model, plain, sizes.keys()) & same) - found)
+    asked = sorted((_made_of(model, plain, sizes.keys() - same) & same) - found)
     grown = {name: _grown(values, batches) for name, values in sizes.items() if name not in unsteady}
     if not asked:
         return found

@@ -200,7 +200,7 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
                 array = np.broadcast_to(array, sizes)
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise InputError(f"The constant for input {name!r} does not fit", got=str(error)) from error
-        changed.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        changed.graph.initializer.append(numpy_helper.from_array(np.array(array), name))
     kept = [one for one in changed.graph.input if one.name not in constants]
     del changed.graph.input[:]
     changed.graph.input.extend(kept)

@@ -1,1 +1,11 @@
-"""ONNX classifiers, differentiated into a graph that any ONNX Runtime runs."""
+"""ONNX classifiers, differentiated into a graph that any ONNX Runtime runs.
+
+From the outside in: `wrapping` makes a box (`box`) of a model that `files` reads, after `signature` and `probe` have
+found out what it reads and answers; `pipeline` puts preprocessing and activation around it; `recipe` lets
+`differentiate` write the gradient graph, which `trial` tries out, `cache` keeps and `session` runs.
+
+Before rules apply, a model is brought into a plain form: `prepare`, `widening`, `branches`, `loops`, `conversion`, and
+by `rewriting` of what has no rule: `fused`, `classical`, `recurrent`, `definitions`.  `observe` runs it with every
+tensor exposed (`other_batches`), `activity` follows the image through it, and `rules` write the backward half on a
+`tape`.
+"""

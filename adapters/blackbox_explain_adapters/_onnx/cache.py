@@ -56,8 +56,14 @@ def cached(key: str, make: Callable[[], bytes], limit: int = LIMIT) -> bytes:
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=UNFINISHED, delete=False) as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        Path(file.name).replace(path)
+            unfinished = Path(file.name)
+            try:
+                file.write(hashlib.sha256(content).digest() + content)
+                file.flush()
+            except OSError:  # such as a full disk
+                unfinished.unlink(missing_ok=True)
+                raise
+        unfinished.replace(path)
     with contextlib.suppress(OSError):
         _shrink(path.parent, limit)
     return content

@@ -11,7 +11,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.errors import InputError
 
-__all__ = ["BlackBox", "DifferentiableBlackBox", "InputSpec", "Preprocessing", "check_images"]
+__all__ = ["BlackBox", "DifferentiableBlackBox", "InputSpec", "Preprocessing", "check_images", "reading_of"]
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,12 @@ class InputSpec:
         """The shape without its channels."""
         return self.shape[1:]
 
-    def reading(self) -> dict[str, Any]:
-        """Return how images are given to the model, as JSON knows it: bounds, mean, std and order of channels."""
-        rules = self.preprocessing
-        mean, std = (list(one) if isinstance(one, tuple) else one for one in (rules.mean, rules.std))
-        return {"bounds": [float(one) for one in self.bounds], "mean": mean, "std": std, "channels": rules.channels}
+
+def reading_of(spec: InputSpec) -> dict[str, Any]:
+    """Return how images are given to a model, as JSON knows it: bounds, mean, std and order of channels."""
+    rules = spec.preprocessing
+    mean, std = (list(one) if isinstance(one, tuple) else one for one in (rules.mean, rules.std))
+    return {"bounds": [float(one) for one in spec.bounds], "mean": mean, "std": std, "channels": rules.channels}
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_explain.agreement import correlation, equal_area_iou
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_images
+from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_images, reading_of
 from blackbox_explain.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explain import BATCH, check_call, explain, status_of
@@ -246,7 +246,7 @@ def _model_check(result: Explanation, box: BlackBox) -> Check:
     claim = "the model is the one that the result was made with"
     fingerprint = getattr(box, "fingerprint", None)
     now, then = str(fingerprint()) if fingerprint else "", result.model_fingerprint
-    given, told = box.spec.reading(), result.settings.get("input") or {}
+    given, told = reading_of(box.spec), result.settings.get("input") or {}
     changed = [f"{name} is {given[name]}, and was {one}" for name, one in told.items() if given.get(name) != one]
     if changed:
         return Check(claim, False, f"its images are prepared otherwise: {'; '.join(changed)}")

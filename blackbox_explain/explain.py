@@ -11,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import Job, Learned, Row, learn_all
-from blackbox_explain.blackbox import BlackBox, check_images
+from blackbox_explain.blackbox import BlackBox, check_images, reading_of
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
@@ -118,7 +118,7 @@ def explain(
         "batch_size": batch_size,
         "gradients": "exact" if job.exact else "estimated",
         **dataclasses.asdict(settings),
-        "input": box.spec.reading(),
+        "input": reading_of(box.spec),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
         "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],

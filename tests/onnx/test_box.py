@@ -40,16 +40,6 @@ def guided(tape: Any, node: Any, gradients: Any) -> Any:
     return [tape.op("Relu", RULES["Relu"](tape, node, gradients)[0])]
 
 
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(1).random((4, *SHAPE), dtype=np.float32)
-
-
-@pytest.fixture
-def weights() -> np.ndarray:
-    return np.random.default_rng(2).standard_normal((4, 5)).astype(np.float32)
-
-
 def saved(folder: Path) -> Path:
     onnx.save(small(), folder / "small.onnx")
     return folder / "small.onnx"

@@ -22,16 +22,6 @@ from blackbox_explain_adapters._onnx.session import Session, device_arrays
 from tests.onnx.test_box import PREPROCESSING, SHAPE, guided, quantised, saved, small
 
 
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(1).random((4, *SHAPE), dtype=np.float32)
-
-
-@pytest.fixture
-def weights() -> np.ndarray:
-    return np.random.default_rng(2).standard_normal((4, 5)).astype(np.float32)
-
-
 def pickled(box: Any) -> Any:
     return pickle.loads(pickle.dumps(box))  # noqa: S301 - written a moment ago
 

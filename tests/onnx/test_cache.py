@@ -11,12 +11,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain_adapters._onnx import cache, recipe
-from tests.onnx.test_box import SHAPE, small
-
-
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(1).random((4, *SHAPE), dtype=np.float32)
+from tests.onnx.test_box import small
 
 
 def test_graphs_are_kept_repaired_and_bounded(

@@ -10,17 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 import blackbox_explain as bx
 from blackbox_explain_adapters._onnx import widening
 from blackbox_explain_adapters._onnx.widening import is_half, widen
-from tests.onnx.test_box import SHAPE, small
-
-
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(1).random((4, *SHAPE), dtype=np.float32)
-
-
-@pytest.fixture
-def weights() -> np.ndarray:
-    return np.random.default_rng(2).standard_normal((4, 5)).astype(np.float32)
+from tests.onnx.test_box import small
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -100,13 +100,17 @@ def test_a_fault_of_the_differentiation_leaves_the_scores(monkeypatch: pytest.Mo
     assert box.scores(np.zeros((2, 3, 12, 12), np.float32)).shape == (2, 5)
 
 
+def with_more_bias(model: onnx.ModelProto, more: np.ndarray) -> onnx.ModelProto:
+    wrong = onnx.ModelProto()
+    wrong.CopyFrom(model)
+    bias = next(one for one in wrong.graph.initializer if one.name == "b")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + more, "b"))
+    return wrong
+
+
 def test_a_gradient_graph_that_gives_other_scores_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def other(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
-        wrong = onnx.ModelProto()
-        wrong.CopyFrom(model)
-        bias = next(one for one in wrong.graph.initializer if one.name == "b")
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.arange(5, dtype=np.float32), "b"))
-        return differentiate(wrong, **options)
+        return differentiate(with_more_bias(model, np.arange(5, dtype=np.float32)), **options)
 
     monkeypatch.setattr(recipe, "differentiate", other)
     assert re.search("scores that are off by .* of the largest", refusal(bx.wrap(small(), cache=False)))
@@ -126,11 +130,7 @@ def test_a_gradient_graph_that_does_not_run_is_not_used(monkeypatch: pytest.Monk
 
 def test_scores_that_are_no_numbers_where_the_model_has_some_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
-        wrong = onnx.ModelProto()
-        wrong.CopyFrom(model)
-        bias = next(one for one in wrong.graph.initializer if one.name == "b")
-        bias.CopyFrom(numpy_helper.from_array(np.full(5, np.nan, np.float32), "b"))
-        return differentiate(wrong, **options)
+        return differentiate(with_more_bias(model, np.full(5, np.nan, np.float32)), **options)
 
     monkeypatch.setattr(recipe, "differentiate", broken)
     assert "off by inf" in refusal(bx.wrap(small(), cache=False))

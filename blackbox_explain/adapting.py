@@ -62,7 +62,7 @@ class Described:
         spec
             The whole description.
         assumptions
-            One sentence for each part that neither said.
+            One sentence for each part that neither said, and for a mean that no pixel can have.
 
         Raises
         ------

@@ -1,0 +1,114 @@
+"""README and docs: their examples run, their figures are those measured, their links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blackbox_explain.rules.faithfulness import percent
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+FRAGMENTS = ("docs/add-an-onnx-operator.md",)
+"""Pages whose examples show parts of files."""
+
+LONGEST_README = 1000
+"""Words."""
+
+
+def _examples(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_readme_examples_run_each_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = _examples("README.md")
+    assert examples
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("README.md", *FRAGMENTS) and _examples(page)])
+def test_examples_run_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for example in _examples(page):
+        exec(compile(example, page, "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    for path, _, anchor in (link.partition("#") for link in links if "://" not in link):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= LONGEST_README
+
+
+def test_figures_are_those_measured() -> None:
+    text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    quality = json.loads((ROOT / "benchmarks/results/quality-stretch.json").read_text(encoding="utf-8"))
+    for name, row in quality["presets"].items():
+        assert f"| `{name}` | {row['objective']:.4f} | {row['suppression']:.3f} | {row['area']:.0%} |" in text
+    for name, row in quality["hard_deletion"].items():
+        assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
+    overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
+    assert len(overhead) == 2
+    for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
+        if row["batch"] == 16:
+            assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} |" in text
+    speed = json.loads((ROOT / "benchmarks/results/onnx-gradient.json").read_text(encoding="utf-8"))
+    for name, rows in speed["networks"].items():
+        row = rows["8"]
+        ratios = (row["over_torch"], row["over_channels_last"], row["over_forward"])
+        assert f"| {name} | {row['gradient_ms_per_image']:.1f} | " + " | ".join(f"{one:.2f}" for one in ratios) in text
+    exports = json.loads((ROOT / "benchmarks/results/exports.json").read_text(encoding="utf-8"))
+    for name, row in exports["pairs"].items():
+        figures = f"{row['score_difference']:.4f} | {row['correlation']:.3f} | {row['correlation_least']:.3f}"
+        assert f"| {name} | {figures} |" in text
+    alone = json.loads((ROOT / "benchmarks/results/score-only.json").read_text(encoding="utf-8"))
+    for queries, row in alone["by_queries"].items():
+        ratio = row["objective"] / alone["exact"]["objective"]
+        enough = sum(one >= 0.95 for one in row["suppressions"])
+        assert (
+            f"| {int(queries):,} | {row['objective']:.4f} | {ratio:.2f} | {enough} of 20 | {row['overhead']:.1%} |"
+            in text
+        )
+    found = [
+        json.loads((ROOT / f"benchmarks/results/rules-{name}.json").read_text(encoding="utf-8"))["relations"]
+        for name in ("efficientnet-lite0", "googlenet")
+    ]
+    for rows in zip(*found, strict=True):
+        cells = [rows[0]["relation"]]
+        for row in rows:
+            error, low, high = (percent(row["chosen"][one]) for one in ("error", "low", "high"))
+            largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
+            cells += [largest, f"{error} % ({low}–{high} %)"]
+        assert f"| {' | '.join(cells)} |" in text
+
+
+def test_readme_figures_are_those_measured() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    results = ROOT / "benchmarks/results"
+    quality = json.loads((results / "quality-stretch.json").read_text(encoding="utf-8"))
+    left = {name: f"{row['0.20']:.2f}" for name, row in quality["hard_deletion"].items()}
+    assert f"| {left['fast']} (its centre: {left['centre']}; random: {left['random']}) |" in text
+    assert f"| seconds for a photo, two cores | {quality['presets']['fast']['seconds_per_photo']:.1f} |" in text
+    speed = json.loads((results / "onnx-gradient.json").read_text(encoding="utf-8"))
+    ratios = sorted(row["8"]["over_torch"] for row in speed["networks"].values())
+    assert f"| {ratios[0]:.2f} to {ratios[-1]:.2f} |" in text
+    alone = json.loads((results / "score-only.json").read_text(encoding="utf-8"))
+    ratio = alone["by_queries"]["1000"]["objective"] / alone["exact"]["objective"]
+    assert f"estimated from 1,000 scores, over 300 exact ones | {ratio:.2f} |" in text

@@ -5,27 +5,38 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint placement figures
+.PHONY: help setup demo format test lint placement figures
 
 help:
 	@echo 'make demo      explain a sample photo with the embedded classifier'
 	@echo 'make test      every check'
 	@echo 'make placement does ONNX Runtime for CUDA have a kernel for all that a gradient needs? no GPU is needed'
 	@echo 'make setup     the environment alone, in .venv'
+	@echo 'make format    put the code into its format'
+
+# What the demo needs, within a minute; tests need the frameworks too.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) with ONNX Runtime"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable '.[onnx]'
+	@touch $@
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "setting up $(VENV): about a minute, and a few hundred megabytes for PyTorch"
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.ready: $(VENV)/.demo
+	@echo "adding PyTorch, TensorFlow and the tools of the tests: some minutes, and a gigabyte or two"
 	$(PIP) install --constraint constraints.txt --editable '.[onnx,torch,dev]'
 	@touch $@
 
-demo: setup
+demo: $(VENV)/.demo
 	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out explanations
 	@echo "open explanations/coffee.png"
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from array_api_compat import is_array_api_obj
 
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.errors import ImageError, InputError
@@ -17,7 +18,7 @@ from blackbox_explain.ranges import as_bytes
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["HEIF_SUFFIXES", "SOURCES", "decoded", "is_array", "name_of"]
+__all__ = ["HEIF_SUFFIXES", "SOURCES", "array_of", "decoded", "name_of"]
 
 SOURCES = "a path, a folder, bytes, an open file, a PIL image, or an array (H, W) or (H, W, 3); or a list of them"
 
@@ -27,13 +28,25 @@ HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 BITS, PHOTOMETRIC, LARGEST_SAMPLE = 258, 262, 341
 """Tags of TIFF 6.0: BitsPerSample, PhotometricInterpretation (0: white is zero), SMaxSampleValue."""
 
+UNREAD = dict.fromkeys(
+    (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "read this TIFF with tifffile, which knows more of its kinds, and give load_images the array",
+) | {b"\x93NUMPY": "give load_images the array: load_images(numpy.load(path), ...)"}
+"""What to do about files that Pillow does not know, by their first bytes."""
+
 LOST = 63
 """Pillow keeps the upper 8 of 16 bits of a colour; where 14 bits were used, no more than this is left of white."""
 
 
-def is_array(given: Any) -> bool:
-    """Tell whether this is an array of numbers, of any library."""
-    return hasattr(given, "shape") and hasattr(given, "dtype") and np.dtype(to_numpy(given).dtype).kind in "biufc"
+def array_of(given: Any) -> np.ndarray[Any, Any] | None:
+    """Return an array of numbers, of whatever library, on the host; None of anything else."""
+    if isinstance(given, np.ndarray) or is_array_api_obj(given):
+        array = to_numpy(given)
+    elif hasattr(given, "shape") and hasattr(given, "__array__"):
+        array = np.asarray(given)
+    else:
+        return None
+    return array if array.dtype.kind in "biufc" else None
 
 
 def name_of(source: Any) -> str:
@@ -48,7 +61,7 @@ def decoded(source: Any, where: str, white: float | None = None) -> Image.Image:
     Parameters
     ----------
     source
-        A path, bytes, an open file, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+        A path, bytes, an open file, a PIL image, or a NumPy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
     where
         Names it in messages.
     white
@@ -63,8 +76,8 @@ def decoded(source: Any, where: str, white: float | None = None) -> Image.Image:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if is_array(source):
-        return _of_array(to_numpy(source), where, white)
+    if isinstance(source, np.ndarray):
+        return _of_array(source, where, white)
     held, head = _held(source, where)
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
         _register_heif(where)
@@ -82,9 +95,7 @@ def decoded(source: Any, where: str, white: float | None = None) -> Image.Image:
             hint="shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS",
         ) from error
     except UnidentifiedImageError as error:
-        hint = ""
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            hint = "read this TIFF with tifffile, which knows more of its kinds, and give load_images the array"
+        hint = next((told for start, told in UNREAD.items() if head.startswith(start)), "")
         expected = "JPEG, PNG or another photo format"
         raise ImageError("This is not an image", got=where, expected=expected, hint=hint) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -139,15 +150,15 @@ def _upright(file: Image.Image, where: str, white: float | None) -> Image.Image:
     pages = getattr(file, "n_frames", 1)
     # The second picture of an MPO, as cameras write it, is a preview or the other eye.
     if pages > 1 and file.format != "MPO":
-        warnings.warn(f"{where} holds {pages} pictures: the first is read", UserWarning, stacklevel=2)
+        warnings.warn(f"{where} holds {pages} pictures: the first is read", UserWarning, stacklevel=4)
     tags = getattr(file, "tag_v2", {})
     sixteen = any(";16" in str(getattr(tile, "args", "")) for tile in getattr(file, "tile", ()))
     upright = ImageOps.exif_transpose(file)
     if upright.mode.startswith("I") or upright.mode == "F":
         grey = as_bytes(np.asarray(upright), where, white=white, told=_white_told(file, tags))
         # Pillow turns this around in 8 bits alone.
-        return _converted(_image(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey), where)
-    picture = _converted(upright, where)
+        return _converted(_image(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey))
+    picture = _converted(upright)
     if sixteen and 0 < (brightest := max(high for _, high in _extrema(picture))) <= LOST:
         raise ImageError(
             "Pillow keeps 8 of the 16 bits of these colours, and the picture does not fill them",
@@ -175,15 +186,13 @@ def _white_told(file: Image.Image, tags: Any) -> float | None:
     return float(2**depth - 1) if depth < 16 else None
 
 
-def _converted(photo: Image.Image, where: str) -> Image.Image:
+def _converted(photo: Image.Image) -> Image.Image:
     from PIL import Image
 
-    if "A" in photo.getbands() or "a" in photo.mode or "transparency" in photo.info:
+    if photo.has_transparency_data:
         layered = photo.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         photo = Image.alpha_composite(white, layered)
-    if photo.mode == "LAB":
-        raise ImageError("Pillow does not convert these colours", got=f"{where}: {photo.mode}", hint="save it as RGB")
     return photo.convert("RGB")
 
 
@@ -201,7 +210,7 @@ def _of_array(values: np.ndarray[Any, Any], where: str, white: float | None) -> 
     if values.ndim == 3 and values.shape[-1] == 4 and values.dtype.kind == "f" and white is None:
         # Transparency is no brightness, but it has the range of the colours.
         white = 1.0 if values[..., :3].max() <= 1 else None
-    return _converted(_image(as_bytes(values[..., 0] if grey else values, where, white=white)), where)
+    return _converted(_image(as_bytes(values[..., 0] if grey else values, where, white=white)))
 
 
 def _image(values: np.ndarray[Any, np.dtype[np.uint8]]) -> Image.Image:

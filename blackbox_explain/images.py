@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.decoding import HEIF_SUFFIXES, decoded, is_array, name_of
+from blackbox_explain.decoding import HEIF_SUFFIXES, array_of, decoded, name_of
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.photos import FITS, Fit, LoadedImages, Photo, margin_of, part_read, size_in
 from blackbox_explain.ranges import check_white
@@ -22,6 +21,9 @@ __all__ = ["Fit", "find_photos", "load_image", "load_images"]
 
 PHOTOS = ("JPEG", "JPEG2000", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 """Formats that are looked for in folders, as Pillow names them; HEIF comes with a package of its own."""
+
+CONTENTS = (bytes, bytearray, memoryview, dict)
+"""What can be gone through and is still no collection of photos."""
 
 LONG_SIDE = 2000
 """Pixels on the long side of the photos that images keep."""
@@ -106,7 +108,10 @@ def load_image(
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Read one photo as (C, H, W), without keeping it; see `load_images`."""
     _check(spec, fit, white)
-    return _read(decoded(photo, _where(photo, 0), white), spec, fit, blur)
+    sources = list(_each(photo))
+    if len(sources) != 1:
+        raise InputError("This is not one photo", got=f"{len(sources)} of them", hint="load_images reads many")
+    return _read(decoded(sources[0], _where(sources[0], 0), white), spec, fit, blur)
 
 
 def _check(spec: InputSpec, fit: Fit, white: float | None) -> None:
@@ -125,27 +130,28 @@ def _each(photos: Any) -> Iterator[Any]:
     """Yield one source for each photo."""
     if isinstance(photos, (str, Path)):
         yield from find_photos(photos) if Path(photos).is_dir() else [photos]
-    elif is_array(photos):
-        array = to_numpy(photos)
+    elif (array := array_of(photos)) is not None:
+        if array.ndim == 4 and array.shape[-1] not in (1, 3, 4):
+            hint = "images that are as the model reads them, (N, C, H, W), go to explain as they are"
+            raise InputError("These are no photos", got=f"an array {array.shape}", expected="(N, H, W, 3)", hint=hint)
         yield from array if array.ndim == 4 else [array]
-    elif isinstance(photos, (list, tuple)) or (_unread(photos) and isinstance(photos, Iterable)):
+    elif isinstance(photos, (set, frozenset)):
+        raise InputError("A set of photos has no order", got=f"{len(photos)} photos", hint="give a list")
+    elif isinstance(photos, Iterable) and not isinstance(photos, CONTENTS) and not hasattr(photos, "read"):
         for one in photos:
             yield from _each(one)
     else:
         yield photos
 
 
-def _unread(given: Any) -> bool:
-    """Tell whether this is a collection: no content of a file, no mapping whose values would be lost."""
-    return not isinstance(given, (bytes, bytearray, memoryview, dict)) and not hasattr(given, "read")
-
-
 def _where(source: Any, index: int) -> str:
     """Name a photo in messages."""
     if isinstance(source, (str, Path)):
         return str(source)
-    if is_array(source):
+    if isinstance(source, np.ndarray):
         return f"image {index}, an array {tuple(source.shape)}"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"image {index}, {len(source)} bytes"
     return name_of(source) or f"image {index}, {source!r}"[:80]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _inferred(kind: np.dtype[Any], high: float, seen: str) -> float:
         return BYTE
     if LEAST_WORD <= high <= WORD + 1:
         return WORD
-    guess = next((2**bits - 1 for bits in DEPTHS if high <= 2**bits - 1), round(high))
+    guess = next((2**bits - 1 for bits in DEPTHS if LEAST_BYTE < high <= 2**bits - 1), math.ceil(high))
     raise ImageError(
         "Nothing tells which value of this image is white",
         got=seen,

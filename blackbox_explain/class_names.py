@@ -1,0 +1,3 @@
+"""Names of classes: read from files and mappings, shown so that no two are alike."""
+
+from __future__ import annotations

@@ -38,6 +38,7 @@ from blackbox_explain_adapters._onnx.signature import (
     preprocessing_of,
     read_signature,
 )
+from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
 from blackbox_explain_adapters._onnx.trial import try_out
@@ -159,6 +160,7 @@ def wrap_onnx(
         if rules:
             raise  # whoever brings rules wants gradients by them, not an estimate
         return OnnxBlackBox(parts, made, refusal)
+    box.assumptions = (*box.assumptions, *without_slope(proto))
     if surrogate:
         box.assumptions = (*box.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
     return box

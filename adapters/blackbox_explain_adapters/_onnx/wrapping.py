@@ -23,6 +23,7 @@ from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.recipe import Recipe
+from blackbox_explain_adapters._onnx.reduction import with_reduction
 from blackbox_explain_adapters._onnx.rules import Rule, check_rules
 from blackbox_explain_adapters._onnx.session import (
     CUDA,
@@ -62,6 +63,7 @@ def wrap_onnx(
     providers: Iterable[Provider] | None = None,
     threads: int | None = None,
     output: str | None = None,
+    reduce: Any = None,
     constants: Mapping[str, Any] | None = None,
     straight_through: bool = False,
     tf32: bool = False,
@@ -84,6 +86,9 @@ def wrap_onnx(
         For one operator; None leaves it to ONNX Runtime.
     output
         Tensor that holds the scores, where there are several, or an inner one.
+    reduce
+        How scores of many places or steps become those of the whole: ``("mean", axes)`` or ``("max", axes)`` of the
+        model's own output, in which the batch is axis 0; (N, T, K) becomes (N, K) by ``("mean", 1)``.
     constants
         Values of further inputs by their names, such as ``{"is_training": False}``.
     straight_through
@@ -121,9 +126,11 @@ def wrap_onnx(
         proto = without_maps(sorted_model(model_of(model)))
         proto = settle_branches(with_constants(proto, constants) if constants else proto)
         check_weights(proto)
-        signature = read_signature(proto, output, described.shape)
+        proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
+        classes = len(described.class_names) if described.class_names else None
+        signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, signature, described)
-    seen = probe(proto, signature, spec, chosen, threads)
+    seen = probe(proto, signature, spec, chosen, threads, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
@@ -200,7 +207,7 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
         notes.append("the model reads channels last")
-    names = described.class_names or class_names_of(model)
+    names = described.class_names or class_names_of(model) or signature.class_names
     known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
     spec, assumptions = known.spec(signature.image)
     return spec, (*assumptions, *notes)

@@ -143,9 +143,9 @@ def _of_maker(view: View, name: str, known: dict[str, Ending | None]) -> Ending 
     if kind == "Div" and node.x not in read:
         return None
     kinds = {_ending(view, one, known) for one in read}
-    if kinds == {"linear"} or (kinds == {"sigmoid"} and kind in PICKING):
-        return kinds.pop()
-    return None
+    if kinds == {"linear"}:
+        return "linear"
+    return "sigmoid" if kinds == {"sigmoid"} and kind in PICKING else None
 
 
 POINTWISE = frozenset(("Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear", "Clip", "Tanh", *HEADS)) | {

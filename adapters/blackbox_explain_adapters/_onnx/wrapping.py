@@ -19,6 +19,7 @@ from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
+from blackbox_explain_adapters._onnx.leading import blue_first, is_photo, leading_scale, reads_bytes
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
@@ -50,6 +51,8 @@ __all__ = ["wrap_onnx"]
 SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
 """By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
 and the size below which all scores are taken for nothing, as they are in half precision."""
+
+BYTES = (0, 255)
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -192,6 +195,11 @@ def _digest(model: onnx.ModelProto) -> str:
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
+def _scale_is_open(said: Preprocessing | None) -> bool:
+    """Say whether nothing was said of mean and std; `Preprocessing()`, which says nothing else either, says them."""
+    return said is None or (said != Preprocessing() and (said.mean, said.std) == (0.0, 1.0))
+
+
 def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
     """Join what the caller said with what the graph and its metadata say."""
     notes: list[str] = []
@@ -202,6 +210,19 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
         low, high = described.bounds or (0.0, 1.0)
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
+    elif is_photo(signature.image) and _scale_is_open(preprocessing) and described.bounds != BYTES:
+        leading = leading_scale(model.graph, signature.source)
+        if leading is not None and reads_bytes(leading):
+            low, high = described.bounds or (0.0, 1.0)
+            preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
+            notes.append(
+                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in ({low:g}, {high:g}) are "
+                "brought there; where that is wrong, say preprocessing=Preprocessing() or --mean 0 --std 1"
+            )
+            if blue_first(leading) and preprocessing.channels == "RGB":
+                notes.append(
+                    "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
+                )
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")

@@ -112,7 +112,6 @@ def test_weights_beside_the_model_are_read_and_those_elsewhere_are_not(tmp_path:
         (f"m ({IMAGE}) => (string[N,3] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = Cast<to=8>(f) }}", "string"),
         (f"m ({IMAGE}) => (seq(float[N,3]) y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = SequenceConstruct(f) }}", "sequence"),
         (f"m ({IMAGE}) => (float[N,100,4] boxes, int64[N,100] classes) {{ boxes = Identity(x)\nclasses = Cast<to=7>(x) }}", "boxes"),
-        (f"m ({IMAGE}) => (int64[N] y) {{ p = GlobalAveragePool(x)\nf = Flatten(p)\ny = ArgMax<axis=1, keepdims=0>(f) }}", "int64"),
     ],
 )  # fmt: skip
 def test_models_that_are_no_classifiers(text: str, message: str) -> None:

@@ -21,10 +21,12 @@ from blackbox_explain_adapters._onnx.definitions import has_definition
 from blackbox_explain_adapters._onnx.files import read_model, reading, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
+from blackbox_explain_adapters._onnx.outputs import told
 from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, sorted_model, without_pixels
 from blackbox_explain_adapters._onnx.recurrent import GATES
+from blackbox_explain_adapters._onnx.reduction import with_reduction
 from blackbox_explain_adapters._onnx.rules import RULES
-from blackbox_explain_adapters._onnx.signature import read_signature, told
+from blackbox_explain_adapters._onnx.signature import read_signature
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]
@@ -35,6 +37,7 @@ def inspect_onnx(
     shape: Sequence[int] | None = None,
     *,
     output: str | None = None,
+    reduce: Any = None,
     constants: Mapping[str, Any] | None = None,
     straight_through: bool = False,
 ) -> Inspection:
@@ -48,6 +51,8 @@ def inspect_onnx(
         Of one image, channels first, where the model leaves it free.
     output
         Tensor that holds the scores.
+    reduce
+        How scores of many places or steps are joined, as in `wrap_onnx`.
     constants
         Values of further inputs.
     straight_through
@@ -60,6 +65,8 @@ def inspect_onnx(
     try:
         with reading():
             model = with_constants(without_maps(model), constants or {})
+            if reduce is not None:
+                model, output = with_reduction(model, output, reduce)
             signature = read_signature(model, output, shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
         if signature.head:

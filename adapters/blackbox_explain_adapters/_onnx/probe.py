@@ -14,6 +14,8 @@ from blackbox_explain.activations import Activation, choose_activation
 from blackbox_explain.adapting import in_batches, plain_images
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.ending import View, axis_of
+from blackbox_explain_adapters._onnx.outputs import REDUCE
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
 from blackbox_explain_adapters._onnx.session import Provider, Session
 from blackbox_explain_adapters._onnx.signature import Signature
@@ -63,10 +65,22 @@ def probe(
     spec: InputSpec,
     providers: Sequence[Provider],
     threads: int | None = None,
+    *,
+    asked: bool = False,
+    classes: int | None = None,
 ) -> Probed:
     """Run a model on black, grey, white and noise.
 
     A graph that only claims to take any batch, and works for one image, is taken one image at a time.
+
+    Parameters
+    ----------
+    model, signature, spec, providers, threads
+        What to run, and how.
+    asked
+        Whether the caller named the tensor of scores.
+    classes
+        Number of class names that the caller gave, None if there are none.
 
     Raises
     ------
@@ -75,32 +89,76 @@ def probe(
     UnsupportedModelError
         If the outputs are no class scores.
     """
+
+    def run(signature: Signature) -> Probed:
+        found = _run(model, signature, spec, providers, threads, asked)
+        _check_axis(model, found, classes, asked)
+        return found
+
     try:
-        return _run(model, signature, spec, providers, threads)
+        return run(signature)
     except (ModelError, UnsupportedModelError) as error:
         if signature.batch is not None:
             raise
         note = "the graph takes one image at a time, whatever its input says"
         single = dataclasses.replace(signature, batch=1, notes=(*signature.notes, note))
         try:
-            return _run(model, single, spec, providers, threads)
+            return run(single)
         except (ModelError, UnsupportedModelError):
             raise error from None
 
 
 def _run(
-    model: onnx.ModelProto, signature: Signature, spec: InputSpec, providers: Sequence[Provider], threads: int | None
+    model: onnx.ModelProto,
+    signature: Signature,
+    spec: InputSpec,
+    providers: Sequence[Provider],
+    threads: int | None,
+    asked: bool,
 ) -> Probed:
     raw = pixels_to_scores(model, signature, spec, "none")
     session = Session(raw.SerializeToString(), providers, threads)
+
+    def call(rows: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any]]:
+        (answer,) = session.run({IMAGES: rows})
+        shape = tuple(answer.shape)
+        if len(shape) < 2 or shape[0] != len(rows) or sum(size != 1 for size in shape[1:]) > 1:
+            raise _no_scores(shape, len(rows), asked)
+        return (answer,)
+
     images = plain_images(spec)
-    (outputs,) = in_batches(lambda rows: (session.run({IMAGES: rows})[0],), signature.batch, images)
-    shape = tuple(outputs.shape)
-    if len(shape) < 2 or shape[0] != len(images) or sum(axis != 1 for axis in shape[1:]) > 1:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=f"outputs of shape {shape} for {len(images)} images",
-            expected="(N, K)",
-            hint="pass output='name of the tensor that holds the scores'",
-        )
+    (outputs,) = in_batches(call, signature.batch, images)
     return Probed(signature, raw, session, outputs)
+
+
+def _no_scores(shape: tuple[int, ...], count: int, asked: bool) -> UnsupportedModelError:
+    inner = "name the tensor that holds (N, K): output=... (--output)"
+    if len(shape) > 2:
+        hint = f"if these are scores of many places or steps, say how they are joined: {REDUCE}"
+        hint = hint if asked else f"{hint}; else {inner}"
+    else:
+        hint = "wrap a function that makes (N, K) of it" if asked else inner
+    return UnsupportedModelError(
+        "The model does not answer with class scores",
+        got=f"outputs of shape {shape} for {count} images",
+        expected="(N, K)",
+        hint=hint,
+    )
+
+
+def _check_axis(model: onnx.ModelProto, found: Probed, classes: int | None, asked: bool) -> None:
+    """Refuse numbers that lie along places or steps of the input, such as (N, 7500, 1), instead of along classes."""
+    shape = found.outputs.shape
+    wide = [axis for axis in range(1, len(shape)) if shape[axis] != 1]
+    if len(shape) < 3 or not wide or shape[wide[0]] == classes:
+        return
+    if axis_of(View(model), found.signature.output, wide[0], len(shape)) == "places":
+        axis = wide[0]
+        hint = f"reduce=('max', {axis}), or --option 'reduce=[\"max\", {axis}]', takes the largest, 'mean' the average"
+        hint = hint if asked else f"{hint}; or name a tensor of class scores by output=... (--output)"
+        raise UnsupportedModelError(
+            "The model answers with one number for each place or step, not for each class",
+            got=f"outputs of shape (N, {', '.join(map(str, shape[1:]))})",
+            expected="(N, K)",
+            hint=hint,
+        )

@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import layout_of
 from blackbox_explain.blackbox import Preprocessing
-from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx.ending import Ending, Head, View, ends_in, head_of
+from blackbox_explain_adapters._onnx.outputs import choose_scores, type_name
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["Head", "Signature", "class_names_of", "head_of", "preprocessing_of", "read_signature", "told"]
+__all__ = ["Signature", "class_names_of", "preprocessing_of", "read_signature"]
 
 READABLE = {
     TensorProto.FLOAT: "float32",
@@ -27,25 +28,8 @@ READABLE = {
     TensorProto.UINT8: "uint8",
 }
 
-SCORE_NAMES = ("logits", "scores", "probabilities", "prob", "output", "out")
-
-PASSING = (
-    "Identity",
-    "Reshape",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "Cast",
-    "Dropout",
-    "QuantizeLinear",
-    "DequantizeLinear",
-)
-
 SMALLEST_SIDE = 8
 """Pixels; what has two axes of at least as many could be an image as well as a signal."""
-
-LONGEST_NAME = 24
-"""Characters in the name of a size, where it is shown."""
 
 RANGES = {
     "Normalized_0_1": (0.0, 1.0),
@@ -54,22 +38,6 @@ RANGES = {
     "NominalRange_16_235": (-16 / 219, 1 / 219),
 }
 """Mean and std that bring (0, 1) to the ranges of ONNX's image metadata."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The activation that a graph ends in.
-
-    Attributes
-    ----------
-    activation
-        Which.
-    logits
-        Tensor before it.
-    """
-
-    activation: Activation
-    logits: str
 
 
 @dataclass(frozen=True)
@@ -99,6 +67,10 @@ class Signature:
         images without channels.
     without_axis
         Whether the scores have but one axis: of images, or, for one image at a time, of classes.
+    ending
+        What the last operation of the graph is, None where it does not tell.
+    class_names
+        As the names of outputs tell them, None if they do not.
     """
 
     source: str
@@ -111,9 +83,13 @@ class Signature:
     notes: tuple[str, ...] = ()
     reshaped: tuple[int, ...] = ()
     without_axis: bool = False
+    ending: Ending | None = None
+    class_names: tuple[str, ...] | None = None
 
 
-def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Sequence[int] | None = None) -> Signature:
+def read_signature(
+    model: onnx.ModelProto, output: str | None = None, shape: Sequence[int] | None = None, classes: int | None = None
+) -> Signature:
     """Read the signature of a classifier.
 
     Parameters
@@ -124,13 +100,15 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
         Tensor that holds the scores, None to find it.
     shape
         Of one image as the caller has it, None to read it off the model.
+    classes
+        Number of class names that were given, None if none were.
 
     Raises
     ------
     UnsupportedModelError
-        If the model reads anything but one array of images, or answers with no scores.
+        If the model reads anything but one array of images, or answers with no scores, or with several.
     InputError
-        If `output` does not exist.
+        If `output` does not exist, or holds no scores.
     """
     inputs = inputs_of(model.graph)
     if len(inputs) != 1:
@@ -170,15 +148,29 @@ def read_signature(model: onnx.ModelProto, output: str | None = None, shape: Seq
             hint="if its rows are images, say of what shape: wrap(model, shape=(1, 28, 28)), or --shape 1,28,28",
         )
     image, layout = layout_of(sizes[1:]) if not reshaped else (tuple(shape or ()), "channels_first")
-    chosen, notes = _scores(model, output, sizes[0])
+    view = View(model)
+    chosen = choose_scores(model, view, output, sizes[0], classes)
+    notes = chosen.notes
     if reshaped:
         notes = (*notes, f"each image {image} is reshaped to {reshaped}, as the model reads it")
     elif len(image) == 2 and None not in image and min(one or 0 for one in image) >= SMALLEST_SIDE:
         notes = (*notes, f"the model is taken to read signals; images without channels: shape={(1, *image)}")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
-    head = head_of(model.graph, chosen)
-    flat = any(one.name == chosen and _axes(one) == 1 for one in model.graph.output)
-    return Signature(source.name, dtype, sizes[0], image, layout, chosen, head, notes, reshaped, flat)
+    flat = any(one.name == chosen.name and _axes(one) == 1 for one in model.graph.output)
+    return Signature(
+        source.name,
+        dtype,
+        sizes[0],
+        image,
+        layout,
+        chosen.name,
+        head_of(view, chosen.name),
+        notes,
+        reshaped,
+        flat,
+        ends_in(view, chosen.name),
+        chosen.class_names,
+    )
 
 
 def _reshaped(sizes: Sequence[int | None], shape: Sequence[int] | None) -> tuple[int, ...]:
@@ -196,83 +188,6 @@ def _reshaped(sizes: Sequence[int | None], shape: Sequence[int] | None) -> tuple
 def _axes(one: onnx.ValueInfoProto) -> int | None:
     kind = one.type.tensor_type
     return len(kind.shape.dim) if kind.HasField("shape") else None
-
-
-def _scores(model: onnx.ModelProto, wanted: str | None, batch: int | None) -> tuple[str, tuple[str, ...]]:
-    """Choose the output that holds the scores."""
-    outputs = list(model.graph.output)
-    if wanted is not None:
-        produced = {name for node in model.graph.node for name in node.output}
-        if wanted not in produced:
-            raise InputError(
-                "There is no such tensor", got=f"output={wanted!r}", expected=" or ".join(repr(o.name) for o in outputs)
-            )
-        return wanted, ()
-    usable = [one for one in outputs if _may_hold_scores(one, batch)]
-    if not usable:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=", ".join(f"{one.name!r} ({told(one)})" for one in outputs),
-            expected="one tensor of floats, (N, K)",
-            hint="export it without post-processing (for scikit-learn: options={'zipmap': False}), or pass output=...",
-        )
-    if len(usable) == 1 and len(outputs) == 1:
-        return usable[0].name, ()
-    # An output of no stated shape may be anything.
-    usable = [one for one in usable if one.type.tensor_type.HasField("shape")] or usable
-    named = [one for name in SCORE_NAMES for one in usable if name in one.name.lower()]
-    flat = [one for one in usable if len(one.type.tensor_type.shape.dim) == 2]
-    pick = (named or flat or usable)[0].name
-    return pick, (f"of {len(outputs)} outputs, {pick!r} is taken for the class scores",)
-
-
-def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
-    kind = one.type.tensor_type
-    if not one.type.HasField("tensor_type") or kind.elem_type not in (
-        TensorProto.FLOAT,
-        TensorProto.FLOAT16,
-        TensorProto.DOUBLE,
-    ):
-        return False
-    if not kind.HasField("shape"):
-        return True
-    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
-    if len(sizes) == 1:  # (N,), or, of one image at a time, (K,)
-        return batch == 1 or sizes[0] in (None, batch)
-    # Scores are (N, K), perhaps with axes of size 1 behind or before the classes.
-    return len(sizes) >= 2 and sum(size != 1 for size in sizes[1:]) <= 1
-
-
-def type_name(kind: int) -> str:
-    """Return the name of an element type."""
-    known = {number: name.lower() for name, number in TensorProto.DataType.items()}
-    return known.get(kind, f"type {kind}")
-
-
-def told(one: onnx.ValueInfoProto) -> str:
-    """Return type and sizes of an input or output, in words."""
-    if not one.type.HasField("tensor_type"):
-        return str(one.type.WhichOneof("value")).removesuffix("_type")
-    kind = type_name(one.type.tensor_type.elem_type)
-    sizes: list[str] = []
-    for dim in one.type.tensor_type.shape.dim:
-        # Some exporters name a size by a formula of several lines.
-        name = dim.dim_param if len(dim.dim_param) <= LONGEST_NAME else ""
-        sizes.append(str(dim.dim_value) if dim.HasField("dim_value") else name or "?")
-    return f"{kind} {' × '.join(sizes)}"
-
-
-def head_of(graph: onnx.GraphProto, output: str) -> Head | None:
-    """Find the softmax or sigmoid that leads to an output through nothing but reshaping."""
-    producers = {name: node for node in graph.node for name in node.output}  # each is passed once, even in a circle
-    name = output
-    while (proto := producers.pop(name, None)) is not None and proto.input:
-        if proto.op_type in PASSING:
-            name = proto.input[0]
-            continue
-        heads: dict[str, Activation] = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
-        return Head(heads[proto.op_type], proto.input[0]) if proto.op_type in heads and not proto.domain else None
-    return None
 
 
 def preprocessing_of(model: onnx.ModelProto) -> Preprocessing | None:

@@ -19,10 +19,12 @@ from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
+from blackbox_explain_adapters._onnx.leading import blue_first, is_photo, leading_scale, reads_bytes
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
 from blackbox_explain_adapters._onnx.recipe import Recipe
+from blackbox_explain_adapters._onnx.reduction import with_reduction
 from blackbox_explain_adapters._onnx.rules import Rule, check_rules
 from blackbox_explain_adapters._onnx.session import (
     CUDA,
@@ -38,6 +40,7 @@ from blackbox_explain_adapters._onnx.signature import (
     preprocessing_of,
     read_signature,
 )
+from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
 from blackbox_explain_adapters._onnx.trial import try_out
@@ -48,6 +51,8 @@ __all__ = ["wrap_onnx"]
 SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
 """By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
 and the size below which all scores are taken for nothing, as they are in half precision."""
+
+BYTES = (0, 255)
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -61,6 +66,7 @@ def wrap_onnx(
     providers: Iterable[Provider] | None = None,
     threads: int | None = None,
     output: str | None = None,
+    reduce: Any = None,
     constants: Mapping[str, Any] | None = None,
     straight_through: bool = False,
     tf32: bool = False,
@@ -83,6 +89,9 @@ def wrap_onnx(
         For one operator; None leaves it to ONNX Runtime.
     output
         Tensor that holds the scores, where there are several, or an inner one.
+    reduce
+        How scores of many places or steps become those of the whole: ``("mean", axes)`` or ``("max", axes)`` of the
+        model's own output, in which the batch is axis 0; (N, T, K) becomes (N, K) by ``("mean", 1)``.
     constants
         Values of further inputs by their names, such as ``{"is_training": False}``.
     straight_through
@@ -120,9 +129,11 @@ def wrap_onnx(
         proto = without_maps(sorted_model(model_of(model)))
         proto = settle_branches(with_constants(proto, constants) if constants else proto)
         check_weights(proto)
-        signature = read_signature(proto, output, described.shape)
+        proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
+        classes = len(described.class_names) if described.class_names else None
+        signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, signature, described)
-    seen = probe(proto, signature, spec, chosen, threads)
+    seen = probe(proto, signature, spec, chosen, threads, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
@@ -159,6 +170,7 @@ def wrap_onnx(
         if rules:
             raise  # whoever brings rules wants gradients by them, not an estimate
         return OnnxBlackBox(parts, made, refusal)
+    box.assumptions = (*box.assumptions, *without_slope(proto))
     if surrogate:
         box.assumptions = (*box.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
     return box
@@ -183,6 +195,11 @@ def _digest(model: onnx.ModelProto) -> str:
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
+def _scale_is_open(said: Preprocessing | None) -> bool:
+    """Say whether nothing was said of mean and std; `Preprocessing()`, which says nothing else either, says them."""
+    return said is None or (said != Preprocessing() and (said.mean, said.std) == (0.0, 1.0))
+
+
 def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
     """Join what the caller said with what the graph and its metadata say."""
     notes: list[str] = []
@@ -193,12 +210,25 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
         low, high = described.bounds or (0.0, 1.0)
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
+    elif is_photo(signature.image) and _scale_is_open(preprocessing) and described.bounds != BYTES:
+        leading = leading_scale(model.graph, signature.source)
+        if leading is not None and reads_bytes(leading):
+            low, high = described.bounds or (0.0, 1.0)
+            preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
+            notes.append(
+                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in ({low:g}, {high:g}) are "
+                "brought there; where that is wrong, say preprocessing=Preprocessing() or --mean 0 --std 1"
+            )
+            if blue_first(leading) and preprocessing.channels == "RGB":
+                notes.append(
+                    "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
+                )
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
         notes.append("the model reads channels last")
-    names = described.class_names or class_names_of(model)
+    names = described.class_names or class_names_of(model) or signature.class_names
     known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
     spec, assumptions = known.spec(signature.image)
     return spec, (*assumptions, *notes)

@@ -13,19 +13,38 @@ from blackbox_explain_adapters._onnx.tape import Tape
 
 __all__: list[str] = []
 
+
+def _or_infinity(tape: Tape, a: str) -> str:
+    """Return a divisor that is infinite, so that the quotient is 0, where `a` is not above 0."""
+    return tape.where(tape.op("Greater", a, tape.number(0, a)), a, tape.number(np.inf, a))
+
+
+def _finite(tape: Tape, slope: str, like: str) -> str:
+    """Return a slope where it is finite, else 0."""
+    known = tape.op("Less", tape.op("Abs", slope), tape.number(np.inf, like))
+    return tape.where(known, slope, tape.number(0, like))
+
+
 elementwise("Identity", lambda t, n, g: g)
 elementwise("Neg", lambda t, n, g: t.neg(g))
 elementwise("Abs", lambda t, n, g: t.mul(g, t.op("Sign", n.x)))
-elementwise("Exp", lambda t, n, g: t.mul(g, n.y))
-elementwise("Log", lambda t, n, g: t.op("Div", g, n.x), Case("a = Exp(x)\ny = Log(a)", (2, 5)))
+# An overflow stays a number: what is chosen in its place has no slope here, and 0 times infinity is none.
+elementwise("Exp", lambda t, n, g: t.mul(g, t.op("Min", n.y, t.number(np.finfo(t.dtype(n.y)).max, n.y))))
+
+# Where a slope is infinite or none, 0 is taken: a subgradient of norms, and harmless where something else is chosen.
+elementwise(
+    "Log",
+    lambda t, n, g: t.op("Div", g, _or_infinity(t, n.x)),
+    Case("a = Exp(x)\ny = Log(a)", (2, 5)),
+)
 elementwise(
     "Sqrt",
-    lambda t, n, g: t.op("Div", t.scale(g, 0.5, n.y), n.y),
+    lambda t, n, g: t.op("Div", t.scale(g, 0.5, n.y), _or_infinity(t, n.y)),
     Case("a = Exp(x)\ny = Sqrt(a)", (2, 5)),
 )
 elementwise(
     "Reciprocal",
-    lambda t, n, g: t.neg(t.mul(g, t.mul(n.y, n.y))),
+    lambda t, n, g: t.neg(t.mul(g, _finite(t, t.mul(n.y, n.y), n.y))),
     Case("a = Exp(x)\ny = Reciprocal(a)", (2, 5)),
 )
 elementwise("Sin", lambda t, n, g: t.mul(g, t.op("Cos", n.x)))
@@ -36,22 +55,23 @@ elementwise("Tan", lambda t, n, g: t.mul(g, t.op("Add", t.number(1, n.y), t.mul(
 elementwise("Atan", lambda t, n, g: t.op("Div", g, t.op("Add", t.number(1, n.x), t.mul(n.x, n.x))))
 
 
-def _over_root(tape: Tape, x: str, g: str, inner: int) -> str:
-    """Return g / √(1 ± x²)."""
-    return tape.op("Div", g, tape.op("Sqrt", tape.op("Add", tape.number(1, x), tape.scale(tape.mul(x, x), inner, x))))
+def _over_root(tape: Tape, x: str, g: str, inner: int, one: int = 1) -> str:
+    """Return g / √(±1 ± x²)."""
+    root = tape.op("Sqrt", tape.op("Add", tape.number(one, x), tape.scale(tape.mul(x, x), inner, x)))
+    return tape.mul(g, _finite(tape, tape.op("Reciprocal", root), x))
 
 
 elementwise("Asin", lambda t, n, g: _over_root(t, n.x, g, -1), Case("a = Tanh(x)\ny = Asin(a)", (2, 5)))
 elementwise("Acos", lambda t, n, g: t.neg(_over_root(t, n.x, g, -1)), Case("a = Tanh(x)\ny = Acos(a)", (2, 5)))
 elementwise(
     "Acosh",
-    lambda t, n, g: t.op("Div", g, t.op("Sqrt", t.op("Sub", t.mul(n.x, n.x), t.number(1, n.x)))),
+    lambda t, n, g: _over_root(t, n.x, g, 1, -1),
     Case("e = Exp(x)\na = Add(e, w)\ny = Acosh(a)", (2, 5), {"w": np.float32(1.1)}),
 )
 elementwise("Asinh", lambda t, n, g: _over_root(t, n.x, g, 1))
 elementwise(
     "Atanh",
-    lambda t, n, g: t.op("Div", g, t.op("Sub", t.number(1, n.x), t.mul(n.x, n.x))),
+    lambda t, n, g: t.mul(g, _finite(t, t.op("Reciprocal", t.op("Sub", t.number(1, n.x), t.mul(n.x, n.x))), n.x)),
     Case("a = Tanh(x)\ny = Atanh(a)", (2, 5)),
 )
 elementwise(
@@ -109,11 +129,28 @@ def _binary(
 _binary("Add", lambda t, n, g: g, lambda t, n, g: g)
 _binary("Sub", lambda t, n, g: g, lambda t, n, g: t.neg(g))
 _binary("Mul", lambda t, n, g: t.mul(g, n.inputs[1]), lambda t, n, g: t.mul(g, n.inputs[0]))
-_binary(
-    "Div",
-    lambda t, n, g: t.op("Div", g, n.inputs[1]),
-    lambda t, n, g: t.neg(t.mul(g, t.op("Div", n.y, n.inputs[1]))),
-)
+
+
+def _by_dividend(tape: Tape, node: Node, g: str) -> str:
+    divisor = node.inputs[1]
+    if divisor in tape.constants and np.all(tape.constants[divisor] != 0):
+        return tape.op("Div", g, divisor)
+    nothing = tape.op("Equal", divisor, tape.number(0, divisor))
+    return tape.op("Div", g, tape.where(nothing, tape.number(np.inf, divisor), divisor))
+
+
+@rule("Div", cases=_pairs("Div"))
+def _divided(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
+    g, (dividend, divisor) = gradients[0], node.inputs
+    found = ["", ""]
+    if dividend in tape.active:
+        found[0] = tape.unbroadcast(_by_dividend(tape, node, g), node.y, dividend)
+    if divisor in tape.active:
+        # Summed before it is divided: the divisor is the smaller one of the two, if they differ.
+        summed = tape.unbroadcast(tape.mul(g, node.y), node.y, divisor)
+        nothing = tape.op("Equal", divisor, tape.number(0, divisor))
+        found[1] = tape.neg(tape.where(nothing, tape.number(0, divisor), tape.op("Div", summed, divisor)))
+    return found
 
 
 def _by_base(tape: Tape, node: Node, g: str) -> str:
@@ -122,19 +159,22 @@ def _by_base(tape: Tape, node: Node, g: str) -> str:
         p = tape.constants[exponent].astype(tape.dtype(base))
         # Where the exponent is 0 so is the slope, even at a base of 0.
         slope = base if np.all(p == 2) else tape.op("Pow", base, np.where(p == 0, 1, p - 1).astype(p.dtype))
+        if np.any((p < 1) & (p != 0) | (p != np.round(p))):  # none at 0, or at what is below it
+            slope = _finite(tape, slope, base)
         return tape.mul(g, tape.mul(tape.constant(p), slope))
     power = tape.op("Cast", exponent, to=element_type(tape.dtype(base)))
     # Where the power is 0 the slope is 0, also that of 0 to the power of 0.
     flat = tape.op("Equal", power, tape.number(0, base))
     less = tape.op("Sub", tape.where(flat, tape.number(1, base), power), tape.number(1, base))
-    return tape.mul(g, tape.mul(power, tape.op("Pow", base, less)))
+    return tape.mul(g, tape.mul(power, _finite(tape, tape.op("Pow", base, less), base)))
 
 
 def _by_exponent(tape: Tape, node: Node, g: str) -> str:
     base = node.inputs[0]
-    # Powers of 0 stay 0 as the exponent moves.
-    none = tape.op("Equal", base, tape.number(0, base))
-    return tape.mul(g, tape.mul(node.y, tape.op("Log", tape.where(none, tape.number(1, base), base))))
+    # Powers of 0 stay 0 as the exponent moves; those of negative numbers are none.
+    above = tape.op("Greater", base, tape.number(0, base))
+    logarithm = tape.op("Log", tape.where(above, base, tape.number(1, base)))
+    return tape.mul(g, _finite(tape, tape.mul(node.y, logarithm), node.y))
 
 
 _binary(

@@ -88,14 +88,16 @@ def _smooth(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         slope = tape.op("Sign", x)
     elif node.op == "ReduceL2":
         # The norm has no slope at 0; 0 is a subgradient there, and torch's.
-        nonzero = tape.op("Max", y, tape.number(np.finfo(tape.dtype(x)).tiny, x))
-        slope = tape.op("Div", x, nonzero)
+        some = tape.op("Greater", y, tape.number(0, x))
+        slope = tape.op("Div", x, tape.where(some, y, tape.number(np.inf, x)))
     elif node.op == "ReduceSumSquare":
         slope = tape.scale(x, 2, x)
     elif node.op == "ReduceLogSumExp":
         slope = tape.op("Exp", tape.op("Sub", x, y))
     elif node.op == "ReduceLogSum":
-        slope = tape.op("Reciprocal", tape.op("Exp", y))
+        sums = tape.op("Exp", y)
+        some = tape.op("Greater", sums, tape.number(0, x))
+        slope = tape.op("Reciprocal", tape.where(some, sums, tape.number(np.inf, x)))
     else:
         slope = _products_of_others(tape, node, axes)
     return [tape.op("Expand", tape.mul(g, slope), tape.shape_of(x))]

@@ -10,7 +10,7 @@ import numpy as np
 
 from blackbox_explain.activations import ACTIVATIONS, Activation
 from blackbox_explain.arrays import Array, constant_like, namespace
-from blackbox_explain.blackbox import InputSpec, Preprocessing
+from blackbox_explain.blackbox import NOTHING_SAID, InputSpec, Preprocessing
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
 __all__ = [
@@ -83,7 +83,7 @@ class Described:
             raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen))
         assumptions: list[str] = []
         if self.preprocessing is None:
-            assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
+            assumptions.append(NOTHING_SAID)
         if self.bounds is None:
             assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
         low, high = self.bounds or (0.0, 1.0)

@@ -32,7 +32,7 @@ from blackbox_explain.solve import solve
 from blackbox_explain.starts import most_queries, start_mask
 from blackbox_explain.targets import Target, resolve
 
-__all__ = ["Job", "Learned", "Row", "learn_all"]
+__all__ = ["ALL_SCORES", "Job", "Learned", "Row", "learn_all"]
 
 ENDS = 2
 """Queries for the scores of an untouched and of a fully perturbed image."""
@@ -41,7 +41,10 @@ LEAST_FALL = 0.05
 """A score that falls by less than this is not blown up further."""
 
 Row = dict[str, Any]
-"""The fields of one row of an `Explanation`."""
+"""The fields of one row of an `Explanation`, and all scores (K,) of the image, without the region, and fully perturbed:
+`ALL_SCORES`."""
+
+ALL_SCORES = ("scores_original", "scores_region", "scores_perturbed")
 
 Waiting = tuple[slice, BlackBoxExplainError | None]
 
@@ -109,7 +112,8 @@ class Job:
             evaluations,
         )
         original = score.targets(scores)
-        perturbed = score.of_images(levels[0, ...])
+        fully = score.all_scores(levels[0, ...])
+        perturbed = score.targets(fully)
         start, sound = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
         scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
         solution = solve(score, start, regularizer, settings, self.seed, scale, on_step)
@@ -118,7 +122,8 @@ class Job:
         upsampled = score.upsampling.up(solution.mask)
         important = 1 - upsampled if self.game == "deletion" else upsampled
         region = xp.astype(upsampled >= 0.5, upsampled.dtype)
-        in_region = score.of_images(score.resting.mixed(region)[0])
+        without = score.resting.mixed(region)[0]
+        in_region = score.all_scores(without)
         sign = 1.0 if self.game == "deletion" else -1.0
         parts = {
             "mask": solution.mask,
@@ -127,11 +132,15 @@ class Job:
             "score_original": original,
             "score_masked": after,
             "score_perturbed": perturbed,
-            "score_region": in_region,
+            "score_region": score.targets(in_region),
             "area": xp.mean(important, axis=tuple(range(1, important.ndim))),
             "objective": regularizer(solution.mask)[0] + sign * after,
             "history": solution.history,
             "masked_images": masked,
+            "region_images": without,
+            "scores_original": on_host,
+            "scores_region": in_region,
+            "scores_perturbed": fully,
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
         learned: list[Row | BlackBoxExplainError] = []

@@ -11,7 +11,18 @@ import numpy as np
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.errors import InputError
 
-__all__ = ["BlackBox", "DifferentiableBlackBox", "InputSpec", "Preprocessing", "check_images", "reading_of"]
+__all__ = [
+    "NOTHING_SAID",
+    "BlackBox",
+    "DifferentiableBlackBox",
+    "InputSpec",
+    "Preprocessing",
+    "check_images",
+    "reading_of",
+]
+
+NOTHING_SAID = "no preprocessing was given: the model is taken to read pixel values as they are"
+"""The assumption of a black box whose mean and scale neither the caller of `wrap` nor the model told."""
 
 
 @dataclass(frozen=True)

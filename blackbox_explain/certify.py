@@ -12,7 +12,7 @@ from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, check_images, reading_of
 from blackbox_explain.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explain import BATCH, check_call, explain, status_of
+from blackbox_explain.explain import BATCH, check_call, explain
 from blackbox_explain.explanation import Explanation, Floats, target_scores
 from blackbox_explain.interpolation import LevelStack
 from blackbox_explain.jitter import canvas
@@ -226,7 +226,7 @@ class _Work:
     def _status_check(self, row: int, numbers: dict[str, float]) -> Check:
         """Check that the status follows from the numbers stated, which are checked by themselves."""
         claim, stated = "the status is what the scores say", self.result.status[row].partition(":")[0]
-        earned = status_of(numbers, self.how.game).partition(":")[0]
+        earned = status_of(numbers, self.how.game, self.result.settings.get("doubts", ())).partition(":")[0]
         return Check(claim, earned == stated, "" if earned == stated else f"it is {earned!r}, and was {stated!r}")
 
     def _name_check(self, row: int) -> Check:

@@ -10,23 +10,21 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.batches import Job, Learned, Row, learn_all
-from blackbox_explain.blackbox import BlackBox, check_images, reading_of
+from blackbox_explain.batches import ALL_SCORES, Job, Learned, Row, learn_all
+from blackbox_explain.blackbox import NOTHING_SAID, BlackBox, check_images, reading_of
+from blackbox_explain.doubts import doubts_about
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
+from blackbox_explain.photos import Photos, photos_of
+from blackbox_explain.predictions import Predictions, predictions_of
 from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
+from blackbox_explain.status import status_of
 from blackbox_explain.targets import Target, one_per_image
 
-__all__ = ["check_call", "explain", "status_of"]
-
-WEAK = 0.5
-"""Below this share of the score destroyed (kept), a mask does not do what was asked."""
-
-LEAST_REACH = 0.01
-"""A score that falls by less than this share of itself does not depend on what is perturbed."""
+__all__ = ["BATCH", "check_call", "explain"]
 
 BATCH = 16
 
@@ -121,12 +119,14 @@ def explain(
         "input": reading_of(box.spec),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
+        "doubts": list(_doubts(box, learned, host)),
         "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],
         "versions": _versions(),
     }
     fingerprint = getattr(box, "fingerprint", None)
     reference = np.broadcast_to(to_numpy(made.images), host.shape) if isinstance(made, Reference) else None
-    return _assemble(learned, host, record, str(fingerprint()) if fingerprint else "", reference)
+    own = Own(box.spec.class_names, str(fingerprint()) if fingerprint else "", reference, photos_of(images))
+    return _assemble(learned, host, record, own)
 
 
 def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
@@ -144,59 +144,73 @@ def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
         raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")
 
 
-def _assemble(
-    learned: Learned,
-    host: np.ndarray[Any, Any],
-    record: dict[str, Any],
-    fingerprint: str,
-    reference: np.ndarray[Any, Any] | None,
-) -> Explanation:
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """What a result has beside what was learned and set.
+
+    Attributes
+    ----------
+    names
+        Of the classes, or None.
+    fingerprint, reference, photos
+        As in `Explanation`.
+    """
+
+    names: tuple[str, ...] | None
+    fingerprint: str
+    reference: np.ndarray[Any, Any] | None
+    photos: Photos | None
+
+
+def _doubts(box: BlackBox, learned: Learned, host: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    good = [index for index, row in enumerate(learned.rows) if not isinstance(row, BlackBoxExplainError)]
+    before, fully = (
+        np.stack([row[name] for row in learned.rows if not isinstance(row, BlackBoxExplainError)])
+        for name in ("scores_original", "scores_perturbed")
+    )
+    low, high = box.spec.bounds
+    assumed = NOTHING_SAID in getattr(box, "assumptions", ())
+    return doubts_about(before, fully, host[good], assumed=assumed, extent=high - low)
+
+
+def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], own: Own) -> Explanation:
     rows = learned.rows
     template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
+    kept = [name for name in template if name != "target" and name not in ALL_SCORES]
     blank: Row = {
         name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
         for name, value in template.items()
-        if name != "target"
+        if name in kept
     }
     blank["target"] = "-"
     complete = [blank if isinstance(row, BlackBoxExplainError) else row for row in rows]
-    arrays = {name: np.stack([row[name] for row in complete]) for name in template if name != "target"}
+    arrays = {name: np.stack([row[name] for row in complete]) for name in kept}
     reach = arrays["score_original"] - arrays["score_perturbed"]
     with np.errstate(divide="ignore", invalid="ignore"):
         left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
-    suppression = np.where(reach == 0, np.nan, 1 - left)
-    status = tuple(
-        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else status_of(row, record["game"]) for row in rows
-    )
     return Explanation(
         **arrays,
         evaluations=learned.evaluations,
         target=tuple(row["target"] for row in complete),
-        suppression=suppression,
-        status=status,
+        suppression=np.where(reach == 0, np.nan, 1 - left),
+        status=tuple(
+            f"failed: {row}"
+            if isinstance(row, BlackBoxExplainError)
+            else status_of(row, record["game"], record["doubts"])
+            for row in rows
+        ),
         settings=record,
-        model_fingerprint=fingerprint,
+        model_fingerprint=own.fingerprint,
         images=host,
-        reference=reference,
+        reference=own.reference,
+        photos=own.photos,
+        predictions=tuple(
+            Predictions()
+            if isinstance(row, BlackBoxExplainError)
+            else predictions_of(row["scores_original"], row["scores_region"], own.names)
+            for row in rows
+        ),
     )
-
-
-def status_of(row: Row, game: Game) -> str:
-    """Say whether the mask, and its region made hard, do what was asked."""
-    before, fully = float(row["score_original"]), float(row["score_perturbed"])
-    if before - fully <= LEAST_REACH * abs(before):
-        return f"weak: perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f})"
-    done = {}
-    for name in ("score_masked", "score_region"):
-        left = (float(row[name]) - fully) / (before - fully)
-        done[name] = 1 - left if game == "deletion" else left
-    verb = "takes away" if game == "deletion" else "keeps"
-    share = f"{verb} {{:.0%}} of what perturbing the whole image takes away"
-    if done["score_masked"] < WEAK:
-        return "weak: the mask " + share.format(done["score_masked"])
-    if done["score_region"] < WEAK:
-        return "soft: the outlined region alone " + share.format(done["score_region"])
-    return "ok"
 
 
 def _why_estimated(box: BlackBox) -> str:

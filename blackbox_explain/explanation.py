@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import operator
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -17,9 +14,14 @@ from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.gradients import ask
+from blackbox_explain.photos import Photos
+from blackbox_explain.predictions import Predictions
+from blackbox_explain.saving import UNREADABLE, packed_photos, read_archive, unpacked_photos, write_archive
+from blackbox_explain.summary import summary_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -28,10 +30,11 @@ __all__ = ["Explanation", "Floats", "finite", "target_scores", "verify"]
 ESTIMATED = "the gradient is estimated from scores"
 """Beginning of the note that says why."""
 
-FORMAT = 1
-
 BATCH = 16
 """Images in one call of the model."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif")
+"""Suffixes that ask for a picture."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,16 +68,24 @@ class Explanation:
     evaluations
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     status
-        N strings: "ok"; "weak: ..." where the mask does not do what was asked; "soft: ..." where only the mask does,
-        through values between 0 and 1, and its region made hard at 0.5 does not; "failed: ..." with the reason.
+        N strings: "ok", where the score is nearly gone without the region; "soft: ..." where only the mask does that,
+        through values between 0 and 1, and its region made hard at 0.5 does not; "weak: ..." where neither does, or
+        where the model may be shown the wrong pixels; "failed: ..." with the reason.  See `status.status_of`.
     settings
-        Everything needed to run it again, what was assumed and what happened on the way (`notes`).
+        Everything needed to run it again, what was assumed, what happened on the way (`notes`), and signs that the
+        model is shown the wrong pixels (`doubts`).
     model_fingerprint
         Changes with the model; "" if the black box has none.
     images, masked_images
         (N, *shape) the images and what the mask makes of them, in pixel space.
     reference
         (N, *shape) what stood in for deleted pixels, where it was given as images; None where the settings tell it.
+    photos
+        N photos that the images were made from, None for those that are not known; None if none is.
+    predictions
+        N times the leading classes, before and after the region is deleted (or kept alone).
+    region_images
+        (N, *shape) the images with the region fully perturbed (preservation: all but the region).
     """
 
     mask: Floats
@@ -96,6 +107,9 @@ class Explanation:
     images: Floats
     masked_images: Floats
     reference: Floats | None = None
+    photos: Photos | None = None
+    predictions: tuple[Predictions, ...] = ()
+    region_images: Floats | None = None
 
     def __repr__(self) -> str:
         """Return the summary: the arrays would fill pages."""
@@ -125,23 +139,8 @@ class Explanation:
         return np.stack([self.score_original, self.score_masked, self.score_perturbed], axis=1)
 
     def summary(self) -> str:
-        """Return a table for people, one line per row."""
-        head = f"{'target':<28}{'before':>8}{'after':>8}{'region':>8}{'all':>8}{'area':>7}  status"
-        lines = [
-            f"{name[:27]:<28}{before:8.4f}{after:8.4f}{region:8.4f}{fully:8.4f}{area:7.1%}  {status}"
-            for name, (before, after, fully), region, area, status in zip(
-                self.target, self.scores, self.score_region, self.area, self.status, strict=True
-            )
-        ]
-        done = f"{self.settings.get('game', '')} by {self.settings.get('perturbation', '')}"
-        title = f"{done}, preset {self.settings.get('preset', '')}"
-        if self.settings.get("gradients") == "estimated" and np.isfinite(self.objective).any():
-            title += (
-                f", gradient estimated: mean objective {np.nanmean(self.objective):.4f}"
-                f" with {self.evaluations.sum(axis=1).max()} queries an image"
-            )
-        notes = [note for note in self.settings.get("notes", ()) if note.startswith(ESTIMATED)]
-        return "\n".join([title, *notes, head, *lines])
+        """Return the numbers with their meaning, the leading classes and the status, within 80 columns."""
+        return summary_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""
@@ -157,8 +156,9 @@ class Explanation:
                 "area": float(area),
                 "objective": float(objective),
                 "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
+                "predictions": predictions.to_dict(),
             }
-            for name, status, (before, after, fully), region, gone, area, objective, count in zip(
+            for name, status, (before, after, fully), region, gone, area, objective, count, predictions in zip(
                 self.target,
                 self.status,
                 self.scores,
@@ -167,39 +167,62 @@ class Explanation:
                 self.area,
                 self.objective,
                 self.evaluations,
+                self.predictions or (Predictions(),) * len(self),
                 strict=True,
             )
         ]
         return finite({"rows": rows, "settings": self.settings, "model_fingerprint": self.model_fingerprint})
 
-    def plot(self, row: int = 0) -> Figure:
-        """Draw photo, mask and perturbed photo of one row (Fig. 1); needs matplotlib, images or signals."""
-        from blackbox_explain.render import figure
+    def plot(
+        self, row: int = 0, ax: Axes | None = None, *, cmap: str = "inferno", alpha: float = 0.75
+    ) -> Figure | SubFigure:
+        """Draw photo, importance, and the photo without the region (Fig. 1); needs matplotlib.
 
-        return figure(self, row)
+        Parameters
+        ----------
+        row
+            Which image.
+        ax
+            Axes to draw the importance over the photo into; None draws the whole figure.
+        cmap
+            A colour map of matplotlib.
+        alpha
+            How far the colours cover the photo where importance is 1.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Whose ``savefig`` writes PNG, PDF or SVG.
+        """
+        from blackbox_explain.render import draw_importance, figure
+
+        return figure(self, row, cmap=cmap, alpha=alpha) if ax is None else draw_importance(self, row, ax, cmap, alpha)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one .npz file, atomically and without pickle.
 
+        Parameters
+        ----------
+        path
+            Of the file; ".npz" is added where it has no suffix.
+
         Raises
         ------
         ResultError
-            If the file cannot be written.
+            If the file cannot be written, or the suffix is one of another kind.
         """
         path = Path(path)
+        if path.suffix.lower() in PICTURES:
+            hint = f"result.plot().savefig({path.name!r})"
+            raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
         path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
         parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
         arrays = {name: part for name, part in parts.items() if part is not None}
+        arrays.pop("photos", None)
         meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
-        partial = path.with_name(f".{path.name}.partial")
-        text = json.dumps({"format": FORMAT, **meta})
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-            raise ResultError("The result cannot be written", got=f"{path}: {error.strerror}") from error
+        meta["predictions"] = [one.to_dict() for one in arrays.pop("predictions")]
+        photos, meta["photos"] = packed_photos(self.photos)
+        write_archive(path, {**arrays, **photos}, meta)
         return path
 
     @classmethod
@@ -212,21 +235,14 @@ class Explanation:
             If the file is missing, damaged or something else.
         """
         try:
-            with Path(path).open("rb") as stream:
-                if not is_zipfile(stream):
-                    # NumPy would speak of pickles.
-                    raise BadZipFile("it is no archive, or not a whole one")
-                stream.seek(0)
-                with np.load(stream, allow_pickle=False) as file:
-                    parts: dict[str, Any] = {name: file[name] for name in file.files}
-            meta = json.loads(str(parts.pop("meta")))
-            if meta.pop("format") != FORMAT:
-                raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")
+            parts, meta = read_archive(Path(path))
+            photos = unpacked_photos(parts, meta.pop("photos", None))
+            predictions = tuple(map(Predictions.from_dict, meta.pop("predictions", ())))
             parts.update(meta, target=tuple(meta["target"]), status=tuple(meta["status"]))
-            return cls(**parts)
+            return cls(**parts, photos=photos, predictions=predictions)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error
-        except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             expected = "an .npz file written by Explanation.save"
             raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
 

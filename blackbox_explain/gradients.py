@@ -144,8 +144,12 @@ class MaskedScore:
 
     def of_images(self, images: Array) -> Array:
         """Return the targets' scores (N,) of images (N, *shape)."""
+        return self.targets(self.all_scores(images))
+
+    def all_scores(self, images: Array) -> Array:
+        """Return the scores (N, K) of images (N, *shape)."""
         with counted(self.evaluations, self.rows, 0):
-            return self.targets(ask(self.box, images))
+            return ask(self.box, images)
 
     def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the targets' scores (N,) and their gradient by the mask (N, *cells).

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.class_lookup import class_index
 from blackbox_explain.errors import ImageError, InputError, TargetError
 from blackbox_explain.photos import FITS, Fit, part_read
-from blackbox_explain.targets import class_index
 
 __all__ = ["Box", "boxes_of", "labels_of", "photo_size", "placed", "regions_from_boxes", "regions_of"]
 

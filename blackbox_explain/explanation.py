@@ -138,6 +138,12 @@ class Explanation:
         """(N, 3): the target's score in the image, after the mask, and in the fully perturbed image."""
         return np.stack([self.score_original, self.score_masked, self.score_perturbed], axis=1)
 
+    @property
+    def region_share(self) -> Floats:
+        """(N,): share of the image inside the outline, where the saliency is above 0.5; NaN where a row failed."""
+        flat = self.saliency.reshape(len(self), -1)
+        return np.where(np.isfinite(flat).all(axis=1), (flat > 0.5).mean(axis=1), np.nan)
+
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the status, within 80 columns."""
         return summary_of(self)
@@ -154,17 +160,19 @@ class Explanation:
                 "score_region": float(region),
                 "suppression": float(gone),
                 "area": float(area),
+                "region_share": float(share),
                 "objective": float(objective),
                 "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
                 "predictions": predictions.to_dict(),
             }
-            for name, status, (before, after, fully), region, gone, area, objective, count, predictions in zip(
+            for name, status, (before, after, fully), region, gone, area, share, objective, count, predictions in zip(
                 self.target,
                 self.status,
                 self.scores,
                 self.score_region,
                 self.suppression,
                 self.area,
+                self.region_share,
                 self.objective,
                 self.evaluations,
                 self.predictions or (Predictions(),) * len(self),

@@ -62,7 +62,7 @@ def _at_length(result: Explanation) -> list[str]:
     region = "without the outlined region" if deletion else "with the outlined region alone"
     rows = [
         ("score of the image", result.score_original[0]),
-        (f"{region} ({result.area[0]:.1%} of the image)", result.score_region[0]),
+        (f"{region} ({result.region_share[0]:.1%} of the image)", result.score_region[0]),
         ("with the whole image perturbed", result.score_perturbed[0]),
     ]
     lines = [head, *(f"  {words:<58}{value:8.4f}" for words, value in rows)]
@@ -74,7 +74,7 @@ def _at_length(result: Explanation) -> list[str]:
 
 
 def _table(result: Explanation) -> list[str]:
-    head = f"{'image':<20}{'class':<18}{'before':>8}{'region':>8}{'all':>8}{'area':>7}  status"
+    head = f"{'image':<20}{'class':<18}{'before':>8}{'region':>8}{'all':>8}{'share':>7}  status"
     lines = [head]
     for row in range(len(result)):
         numbers = (result.score_original[row], result.score_region[row], result.score_perturbed[row])
@@ -82,10 +82,10 @@ def _table(result: Explanation) -> list[str]:
         word = result.status[row].partition(":")[0]
         lines.append(
             f"{_end(name_of(result, row), 19):<20}{_start(result.target[row], 17):<18}"
-            f"{figures}{result.area[row]:7.1%}  {word}"
+            f"{figures}{result.region_share[row]:7.1%}  {word}"
         )
     lines.append("before: score of the class; region: with the region deleted (kept alone in the")
-    lines.append("preservation game); all: with the whole image perturbed; area: of the mask")
+    lines.append("preservation game); all: with the whole image perturbed; share: of the region")
     poor = [row for row, status in enumerate(result.status) if status != "ok"]
     said: set[str] = set()
     for row in poor:

@@ -26,7 +26,7 @@ def function(outputs: Any) -> Any:
 @pytest.mark.parametrize(
     "outputs",
     [
-        lambda scores: (tf.concat([scores, scores], 1), tf.matmul(tf.concat([scores, scores], 1), PICK)),
+        lambda scores: ((features := tf.concat([scores, scores], 1)), tf.matmul(features, PICK)),
         lambda scores: (scores, tf.argmax(scores, axis=1)),
         lambda scores: {"boxes": tf.tile(scores[:, :, None], (1, 1, 4)), "anything": scores},
         lambda scores: {"probabilities": scores, "embedding": tf.sin(scores)},

@@ -15,9 +15,13 @@ from blackbox_explain_adapters._tensorflow.source import Reading
 
 __all__ = ["leading_rescaling", "rescaled"]
 
+CUTTING = ("StridedSlice", "Split", "Unpack")
+
+JOINING = ("Pack", "ConcatV2")
+
 MOVING = frozenset(
     ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "ExpandDims", "EnsureShape", "ReverseV2", "StridedSlice")
-) | {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}
+) | {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "Split", "Unpack", *JOINING}
 
 SUMS = {"Add": 1, "AddV2": 1, "BiasAdd": 1, "Sub": -1}
 
@@ -28,8 +32,7 @@ CHANNELS = 4
 def leading_rescaling(operations: Operations) -> Rescaling | None:
     """Return the sums and products with constants that a model begins with as one; None if there are none."""
     name, found = operations.source, Rescaling()
-    while len(readers := operations.readers_of(name)) == 1 and readers[0] in operations.touched:
-        (reader,) = readers
+    while (reader := _reader(operations, name)) is not None:
         if operations.steps[reader].kind not in MOVING:
             after = _after(operations, name, reader, found)
             if after is None:
@@ -62,6 +65,16 @@ def rescaled(reading: Reading, described: Described, operations: Operations) -> 
     return dataclasses.replace(
         reading, spec=dataclasses.replace(spec, preprocessing=preprocessing), assumptions=(sentence, *others)
     )
+
+
+def _reader(operations: Operations, name: str) -> str | None:
+    """Return the only operation that reads another, or that puts together again what was cut into channels."""
+    readers = operations.readers_of(name)
+    if len(readers) > 1 and all(operations.steps[one].kind in CUTTING for one in readers):
+        readers = list(dict.fromkeys(behind for one in readers for behind in operations.readers_of(one)))
+        if len(readers) == 1 and operations.steps[readers[0]].kind not in JOINING:
+            return None
+    return readers[0] if len(readers) == 1 and readers[0] in operations.touched else None
 
 
 def _after(operations: Operations, name: str, reader: str, before: Rescaling) -> Rescaling | None:

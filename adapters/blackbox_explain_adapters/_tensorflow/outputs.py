@@ -24,7 +24,7 @@ class Choice:
     Attributes
     ----------
     output
-        Name, or place from 0 on, of the one that holds the class scores; None to find it.
+        Name, or place from 0 on (of a mapping's sorted names), of the one that holds the class scores; None to find it.
     reduction
         How its further axes are joined.
     names
@@ -86,7 +86,8 @@ def _named(outputs: Any, names: Sequence[str]) -> dict[str, tf.Tensor]:
     if tf.is_tensor(outputs):
         return {"output": outputs}
     if isinstance(outputs, Mapping):
-        return {str(name): one for name, one in outputs.items() if tf.is_tensor(one)}
+        # In the order of their names, as everywhere in TensorFlow: signatures have none of their own.
+        return {str(name): one for name, one in sorted(outputs.items()) if tf.is_tensor(one)}
     if isinstance(outputs, (tuple, list)):
         told: Sequence[str] = getattr(outputs, "_fields", None) or names
         labels = told if len(told) == len(outputs) == len(set(told)) else [str(place) for place in range(len(outputs))]

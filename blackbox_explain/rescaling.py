@@ -96,7 +96,7 @@ def preprocessing_told(
     std = (high - low) / (reads[1] - reads[0])
     sentence = (
         f"the model rescales its pixels itself, as if they lay between {_said(reads)}: they are brought to that range. "
-        "If it was trained on others, pass preprocessing=Preprocessing(mean=..., std=...), or --mean and --std"
+        "Where that is wrong, say preprocessing=Preprocessing(), or --mean 0 --std 1"
     )
     return Preprocessing(mean=low - reads[0] * std, std=std), sentence
 

@@ -141,7 +141,7 @@ def wrap_onnx(
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
-    activation, notes = seen.activation(described.activation)
+    activation, notes, watched = seen.activation(described.activation)
     place, notes_on_device = device_arrays(session)
     plain = activation == "none" and len(shape) == 2
     whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
@@ -156,6 +156,7 @@ def wrap_onnx(
         _digest(proto),
         seen.outputs[0].size,
         place,
+        watched,
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
@@ -216,8 +217,8 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
             low, high = described.bounds or (0.0, 1.0)
             preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
             notes.append(
-                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in ({low:g}, {high:g}) are "
-                "brought there; where that is wrong, say preprocessing=Preprocessing() or --mean 0 --std 1"
+                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in "
+                f"({low:g}, {high:g}) are brought there; else say preprocessing=Preprocessing() or --mean 0 --std 1"
             )
             if blue_first(leading) and preprocessing.channels == "RGB":
                 notes.append(

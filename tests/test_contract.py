@@ -201,7 +201,12 @@ def test_a_run_that_ends_does_not_wake_dropout_in_another_thread() -> None:
             return images.mean(dim=(2, 3))
 
     model = Waits().train()
+    for one in leave:
+        one.set()
     box = bx.wrap(model, shape=(3, 4, 4), bounds=(0, 2), activation="none")
+    for one in (*entered, *leave):
+        one.clear()
+    seen.clear()
     with ThreadPoolExecutor(2) as pool:
         runs = []
         for which in (0, 1):

@@ -14,7 +14,7 @@ from blackbox_explain.adapting import Described, check_weights
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
 from blackbox_explain_adapters._torch_network import Network
-from blackbox_explain_adapters._torch_probe import choose
+from blackbox_explain_adapters._torch_probe import choose, manner_of
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -78,8 +78,10 @@ def wrap_torch(
         batch=fixed,
         exported=isinstance(model, torch.export.ExportedProgram),
     )
+    manner = manner_of(network)
+    network.batch = manner.batch
     activation, notes, watched = choose(network, described.activation)
-    return TorchBlackBox(network, activation, (*assumptions, *network.notes, *notes), watched)
+    return TorchBlackBox(network, activation, (*assumptions, *network.notes, *manner.notes, *notes), watched)
 
 
 class TorchBlackBox:

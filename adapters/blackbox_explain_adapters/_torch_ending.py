@@ -110,8 +110,8 @@ def _walk(node: Any, name: Callable[[Any], str], before: Callable[[Any], list[An
         return FINAL[called]
     if depth > 64 or called not in MOVES | LINEAR:
         return None
-    found = {_walk(one, name, before, depth + 1) for one in before(node)}
-    ending = found.pop() if len(found) == 1 else None
+    found: list[Ending | None] = [_walk(one, name, before, depth + 1) for one in before(node)]
+    ending: Ending | None = found[0] if found and all(one == found[0] for one in found) else None
     return ending if called in MOVES or ending == "linear" else None
 
 
@@ -160,4 +160,4 @@ def _before_in_script(value: Any) -> list[Any]:
 
 
 def _is_tensor(value: Any) -> bool:
-    return value.type().isSubtypeOf(torch._C.TensorType.get())
+    return str(value.type()) == "Tensor" or str(value.type()).startswith(("Float", "Double", "Half", "BFloat"))

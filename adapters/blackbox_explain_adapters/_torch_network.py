@@ -89,15 +89,17 @@ class Network:
         check_scores(raw, images.shape[0], "The model")
         return raw
 
-    def run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Call a function on as many rows as the module takes, the module in evaluation mode."""
+    def run(
+        self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode."""
         check_batch(arrays[0], self.spec, *arrays[1:])
         with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
                 # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
-                size = self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
+                size = size or self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
                 return in_batches(call, size, *safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
@@ -105,6 +107,11 @@ class Network:
                 if "can't allocate memory" in str(error):
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
+
+    @property
+    def exact(self) -> bool:
+        """Whether the module computes in single precision or better, so that rounding stays small."""
+        return self._autocast is None and self._dtype in (torch.float32, torch.float64)
 
     def tensor(self, array: Array) -> torch.Tensor:
         """Move an array to where the module computes."""

@@ -151,6 +151,7 @@ HEAD = "p = GlobalAveragePool(a)\ny = Flatten(p)"
         ("r = Round(x)\na = Mul(r, x)", r"Round \(node .*cuts the gradient"),
         ("i = Cast<to=6>(x)\na = Cast<to=1>(i)", r"Cast \(node .*cuts the gradient"),
         ("q, s, z = DynamicQuantizeLinear(x)\na = DequantizeLinear(q, s, z)", "straight_through=True"),
+        ("q, s, z = DynamicQuantizeLinear(x)\ni = ConvInteger(q, w)\na = Cast<to=1>(i)", "has no surrogate either"),
         ("l, m, i = LayerNormalization(x, e)\na = Add(l, m)", "LayerNormalization .*second output"),
         ("m = ReduceMax<keepdims=0>(x)\na = Clip(x, , m)", "Clip .*input 'm' depends on the image"),
         ("d = Det(x)\nu = Unsqueeze(d, ax)\na = Mul(x, u)", "Det .*no gradient rule"),
@@ -162,6 +163,7 @@ def test_models_without_a_gradient_give_scores_and_the_reason(body: str, message
             f"m (float[1,3,8,8] x) => (float[1,3] y) {{ {body}\n{HEAD} }}",
             ax=np.array([2, 3]),
             e=np.ones(8, np.float32),
+            w=np.ones((3, 3, 1, 1), np.uint8),
         ),
         cache=False,
     )
@@ -169,6 +171,12 @@ def test_models_without_a_gradient_give_scores_and_the_reason(body: str, message
     assert box.scores(images).shape == (2, 3)
     assert not isinstance(box, bx.DifferentiableBlackBox)
     assert re.search(message, refusal(box))
+    assert ("straight_through" in refusal(box)) == (message == "straight_through=True")
+
+
+def test_a_surrogate_is_advised_where_there_is_one() -> None:
+    text = f"m (float[1,3,8,8] x) => (float[1,3] y) {{ q, s, z = DynamicQuantizeLinear(x)\na = DequantizeLinear(q, s, z)\n{HEAD} }}"
+    assert isinstance(bx.wrap(model(text), straight_through=True, cache=False), bx.DifferentiableBlackBox)
 
 
 def test_control_flow_that_depends_on_the_image() -> None:
@@ -221,13 +229,6 @@ def test_scores_that_do_not_depend_on_the_image() -> None:
     )
     box = bx.wrap(constant)
     assert re.search(r"depends? on the image|no path", refusal(box))
-
-
-def test_training_mode_is_refused() -> None:
-    training = model(
-        f"m ({IMAGE}) => (float[N,3] y) {{ a = Dropout(x, r, t)\n{HEAD} }}", r=np.float32(0.5), t=np.bool_(True)
-    )
-    assert re.search("evaluation mode", refusal(bx.wrap(training)))
 
 
 def test_inspection(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_mistakes() -> None:
         bx.wrap(model(), constants={"shift": 0.0, "scale": 1.0})
     with pytest.raises(InputError, match=r"no such input.*'speed'"):
         bx.wrap(model(), constants={"speed": 1})
-    with pytest.raises(InputError, match="'shift' does not fit"):
+    with pytest.raises(InputError, match=r"'shift' does not fit.*shape \(7,\), where the model reads \(1, 3, 1, 1\)"):
         bx.wrap(model(), constants={**ENDS, "shift": np.zeros(7)})
 
 

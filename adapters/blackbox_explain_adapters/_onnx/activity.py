@@ -15,7 +15,10 @@ COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN
 
 COMBINING = ("And", "Or", "Xor", "Not")
 
-STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING, *COMBINING))
+DICE = ("RandomNormalLike", "RandomUniformLike")
+"""What takes a shape alone from what it reads."""
+
+STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING, *COMBINING, *DICE))
 """What may choose between branches or places of the forward half, and whose slope is 0 wherever there is one."""
 
 PLACED = frozenset(("TopK", "MaxPool"))
@@ -56,6 +59,7 @@ def active_tensors(
     """
     active = {source}
     used = {name for node in nodes for name in read_by(node)}
+    whole = any(map(_multiplies_whole_numbers, nodes))
     for proto in nodes:
         node = Node(proto)
         if not active.intersection(read_by(proto)) or _steers(node):
@@ -74,9 +78,11 @@ def active_tensors(
             )
         cut = node.op in ROUNDING or any(name in used for name in outputs if name not in live)
         if cut and (node.domain or node.op not in PLACED):
-            hint = QUANTISED if "Quantize" in node.op else ""
-            if "Integer" in node.op or node.op.startswith("QLinear"):
+            hint = ""
+            if whole:
                 hint = "export the float model it was made from; arithmetic of whole numbers has no surrogate either"
+            elif "Quantize" in node.op:
+                hint = QUANTISED
             why = "its output is a whole number or a step, which cuts the gradient"
             if any(name in used and name not in tensors for name in outputs):
                 why = "its output is a sequence, or of a type, or a number of axes, that is not followed"
@@ -88,6 +94,13 @@ def active_tensors(
 def _steers(node: Node) -> bool:
     whether = node.op == "Cast" and node.get("to") == onnx.TensorProto.BOOL  # whether it is other than 0
     return not node.domain and (node.op in STEERING or whether)
+
+
+def _multiplies_whole_numbers(node: onnx.NodeProto) -> bool:
+    kind = node.op_type
+    return (
+        "Integer" in kind or kind.startswith("QLinear") or (bool(node.domain) and kind.startswith(("QGemm", "Dynamic")))
+    )
 
 
 def no_path(source: str, output: str) -> UnsupportedModelError:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from blackbox_explain.activations import Activation
+from blackbox_explain.activations import Activation, WatchedRange
 from blackbox_explain.adapting import check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import InputSpec
@@ -48,6 +48,8 @@ class Parts:
         Number of scores.
     place
         Torch device that arrays lie on, None for the host.
+    watched
+        Holds the scores against the guess that they need no activation; None where it is no guess.
     """
 
     model: onnx.ModelProto
@@ -60,6 +62,7 @@ class Parts:
     digest: str
     classes: int
     place: str | None
+    watched: WatchedRange | None = None
 
     def lazy(self, model: Any, made: Session | None = None) -> LazySession:
         return LazySession(model, self.providers, self.threads, made)
@@ -112,6 +115,8 @@ class OnnxBlackBox:
         check_batch(arrays[0], self.spec, *arrays[1:], classes=self._parts.classes)
         answers = in_batches(call, self._parts.batch, *arrays)
         check_scores(answers[0], arrays[0].shape[0], "The model")
+        if self._parts.watched is not None:
+            self._parts.watched.check(answers[0])
         given = arrays[0].dtype
         xp = namespace(answers[0])
         return tuple(one if one.dtype == given else xp.astype(one, given) for one in answers)

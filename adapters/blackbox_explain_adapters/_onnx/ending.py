@@ -7,14 +7,12 @@ from typing import Literal
 
 import onnx
 
-from blackbox_explain.activations import Activation
+from blackbox_explain.activations import Activation, Ending
 from blackbox_explain_adapters._onnx.node import Node
 from blackbox_explain_adapters._onnx.prepare import without_pixels
 from blackbox_explain_adapters._onnx.stored import Stored
 
-__all__ = ["Ending", "Head", "View", "axis_of", "ends_in", "head_of"]
-
-Ending = Literal["softmax", "log_softmax", "sigmoid", "linear"]
+__all__ = ["Head", "View", "axis_of", "ends_in", "head_of"]
 
 HEADS: dict[str, Literal["softmax", "log_softmax", "sigmoid"]] = {
     "Softmax": "softmax",

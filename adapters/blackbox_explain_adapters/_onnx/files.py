@@ -196,8 +196,8 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
             if told.HasField("shape"):
                 # A size of 0 is one that the model leaves free.
                 free = array.shape if array.ndim == len(told.shape.dim) else [1] * len(told.shape.dim)
-                sizes = [one.dim_value or size for one, size in zip(told.shape.dim, free, strict=True)]
-                array = np.broadcast_to(array, sizes)
+                sizes = tuple(one.dim_value or size for one, size in zip(told.shape.dim, free, strict=True))
+                array = _repeated(array, sizes)
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise InputError(f"The constant for input {name!r} does not fit", got=str(error)) from error
         changed.graph.initializer.append(numpy_helper.from_array(np.array(array), name))
@@ -205,6 +205,13 @@ def with_constants(model: onnx.ModelProto, constants: Mapping[str, Any]) -> onnx
     del changed.graph.input[:]
     changed.graph.input.extend(kept)
     return changed
+
+
+def _repeated(array: np.ndarray[Any, Any], sizes: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    try:
+        return np.broadcast_to(array, sizes)
+    except ValueError:
+        raise ValueError(f"an array of shape {array.shape}, where the model reads {sizes} or one number") from None
 
 
 def _exactly(value: Any, kind: int) -> np.ndarray[Any, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "flat",
     "in_order",
     "inputs_of",
+    "leading_to",
     "opset_of",
     "prune",
     "sorted_model",
@@ -121,15 +122,21 @@ def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     return plain
 
 
-def prune(graph: onnx.GraphProto) -> None:
-    """Drop nodes and initializers that do not lead to an output."""
-    needed = {one.name for one in graph.output}
+def leading_to(graph: onnx.GraphProto, *outputs: str) -> list[onnx.NodeProto]:
+    """Return the nodes that lead to some tensors, in order."""
+    needed = set(outputs)
     nodes: list[onnx.NodeProto] = []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             nodes.append(node)
             needed.update(read_by(node))
-    kept = nodes[::-1]
+    return nodes[::-1]
+
+
+def prune(graph: onnx.GraphProto) -> None:
+    """Drop nodes and initializers that do not lead to an output."""
+    kept = leading_to(graph, *(one.name for one in graph.output))
+    needed = {one.name for one in graph.output}.union(*(read_by(node) for node in kept))
     del graph.node[:]
     graph.node.extend(kept)
     fields: tuple[Any, ...] = (graph.initializer, graph.value_info)

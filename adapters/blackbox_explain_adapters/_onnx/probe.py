@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.activations import Activation, WatchedRange, choose_activation
 from blackbox_explain.adapting import in_batches, plain_images
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
@@ -44,19 +44,18 @@ class Probed:
     session: Session
     outputs: np.ndarray[Any, Any]
 
-    def activation(self, wanted: Activation) -> tuple[Activation, tuple[str, ...]]:
-        """Return what to apply to the outputs, and what the user should know of it."""
+    def activation(self, wanted: Activation) -> tuple[Activation, tuple[str, ...], WatchedRange | None]:
+        """Return what to apply to the outputs, what to tell the user of it, and what to hold later outputs against."""
         head = self.signature.head.activation if self.signature.head else None
         if wanted == head:
             # Applied twice it would flatten the scores; the one inside the graph is enough.
-            return "none", ()
+            return "none", (), None
         if wanted != "auto":
             note = f"the {head} inside the graph gives way to the {wanted} asked for"
-            return wanted, (note,) if head and wanted != "none" else ()
-        if head in ("softmax", "log_softmax"):
-            return "none", (f"the graph ends in a {head}, so its outputs are taken as they are",)
-        chosen, reason = choose_activation(self.outputs.reshape(len(self.outputs), -1))
-        return chosen, (reason,)
+            return wanted, (note,) if head and wanted != "none" else (), None
+        outputs = self.outputs.reshape(len(self.outputs), -1)
+        chosen, reason = choose_activation(outputs, self.signature.ending)
+        return chosen, (reason,), WatchedRange.of(outputs, wanted, chosen, self.signature.ending)
 
 
 def probe(

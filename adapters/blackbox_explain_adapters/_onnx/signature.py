@@ -12,10 +12,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from blackbox_explain.activations import Ending
 from blackbox_explain.adapting import layout_of
 from blackbox_explain.blackbox import Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.ending import Ending, Head, View, ends_in, head_of
+from blackbox_explain_adapters._onnx.ending import Head, View, ends_in, head_of
 from blackbox_explain_adapters._onnx.outputs import choose_scores, type_name
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 

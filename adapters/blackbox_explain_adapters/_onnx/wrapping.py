@@ -43,6 +43,7 @@ from blackbox_explain_adapters._onnx.signature import (
 from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
+from blackbox_explain_adapters._onnx.training import left_over, without_dropout
 from blackbox_explain_adapters._onnx.trial import try_out
 from blackbox_explain_adapters._onnx.widening import is_half
 
@@ -128,6 +129,7 @@ def wrap_onnx(
     with reading():
         proto = without_maps(sorted_model(model_of(model)))
         proto = settle_branches(with_constants(proto, constants) if constants else proto)
+        proto, turned_off = without_dropout(proto)
         check_weights(proto)
         proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
         classes = len(described.class_names) if described.class_names else None
@@ -141,7 +143,7 @@ def wrap_onnx(
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
-    activation, notes = seen.activation(described.activation)
+    activation, notes, watched = seen.activation(described.activation)
     place, notes_on_device = device_arrays(session)
     plain = activation == "none" and len(shape) == 2
     whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
@@ -149,13 +151,14 @@ def wrap_onnx(
         whole,
         spec,
         activation,
-        (*assumptions, *signature.notes, *notes, *notes_on_device),
+        (*assumptions, *signature.notes, *notes, *turned_off, *left_over(proto, signature.output), *notes_on_device),
         signature.batch,
         chosen,
         threads,
         _digest(proto),
         seen.outputs[0].size,
         place,
+        watched,
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
@@ -216,8 +219,8 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
             low, high = described.bounds or (0.0, 1.0)
             preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
             notes.append(
-                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in ({low:g}, {high:g}) are "
-                "brought there; where that is wrong, say preprocessing=Preprocessing() or --mean 0 --std 1"
+                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in "
+                f"({low:g}, {high:g}) are brought there; else say preprocessing=Preprocessing() or --mean 0 --std 1"
             )
             if blue_first(leading) and preprocessing.channels == "RGB":
                 notes.append(

@@ -76,7 +76,7 @@ def _show_classes(model: str, like: str) -> None:
 
 @models_app.command("inspect")
 def inspect_model(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An .onnx file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a SavedModel folder.")],
     shape: Annotated[
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,15 @@ from blackbox_explain.errors import ModelError
 Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
 ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
 
-__all__ = ["ACTIVATIONS", "Activation", "activate", "activation_adjoint", "choose_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Ending",
+    "WatchedRange",
+    "activate",
+    "activation_adjoint",
+    "choose_activation",
+]
 
 
 def activate(outputs: Array, activation: Activation) -> Array:
@@ -40,8 +49,25 @@ def activation_adjoint(scores: Array, weights: Array, activation: Activation) ->
     return weights
 
 
-def choose_activation(outputs: Array) -> tuple[Activation, str]:
-    """Decide, once and from real outputs (N, K), what turns them into probabilities.
+Ending = Literal["softmax", "log_softmax", "sigmoid", "linear"]
+"""The last operation of a model, where its graph or module tells."""
+
+ROUNDING = 1e-6
+"""By which probabilities may leave 0 to 1 on the probes."""
+
+SLACK = 1e-2
+"""By which later outputs may do so: quantised models and images slightly out of bounds are not taken for logits."""
+
+
+def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Activation, str]:
+    """Decide what turns outputs into scores: once, when a model is wrapped, and never by the images of a user.
+
+    Parameters
+    ----------
+    outputs
+        (N, K) raw outputs for fixed images, such as `adapting.plain_images`.
+    ends_in
+        The last operation of the model, where its graph or module tells; None where nothing does.
 
     Returns
     -------
@@ -54,23 +80,75 @@ def choose_activation(outputs: Array) -> tuple[Activation, str]:
     ------
     ModelError
         If no row of the outputs is finite.
+
+    Notes
+    -----
+    A choice that rested on the range of the outputs alone may be wrong: `WatchedRange` holds later outputs against it.
     """
     values = to_numpy(outputs).astype(np.float64)
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
         raise ModelError("The outputs are not finite", got="NaN or infinity in every row", expected="class scores")
-    if np.all(values >= -1e-6) and np.all(values <= 1 + 1e-6):
-        if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
+    if ends_in in ("softmax", "log_softmax", "sigmoid"):
+        return "none", f"the model ends in a {ends_in}, so its outputs are taken as they are"
+    classes = values.shape[1]
+    inside = bool(np.all(values >= -ROUNDING) and np.all(values <= 1 + ROUNDING))
+    if ends_in == "linear":
+        # Probabilities mixed by a matrix are probabilities; logits do not sum to one by chance on every probe.
+        if inside and classes > 1 and np.allclose(values.sum(axis=1), 1.0, atol=1e-4):
             return "none", "the outputs sum to one, so they are probabilities already"
-        if values.shape[1] == 1:
+        if classes == 1:
+            return "sigmoid", "the model ends in a linear layer with one output, of the one class: a sigmoid is applied"
+        return "softmax", "the model ends in a linear layer: a softmax is applied"
+    if inside:
+        if classes > 1 and np.allclose(values.sum(axis=1), 1.0, atol=5e-3):
+            return "none", "the outputs sum to one, so they are probabilities already"
+        if classes == 1:
             return (
                 "none",
                 "there is one output, in [0, 1]: the score of the one class, which is explained even below 0.5",
             )
         return "none", "the outputs lie in [0, 1] without summing to one, so they are taken as they are"
-    if values.shape[1] == 1:
+    if classes == 1:
         return (
             "sigmoid",
             "there is one output, of the one class, and it leaves [0, 1], so a sigmoid is applied",
         )
     return "softmax", "the outputs are not probabilities, so a softmax is applied"
+
+
+@dataclass(frozen=True)
+class WatchedRange:
+    """Holds the outputs of a model against the guess that they are scores already, for they lay in [0, 1] on probes.
+
+    Attributes
+    ----------
+    classes
+        K.
+    """
+
+    classes: int
+
+    @classmethod
+    def of(cls, outputs: Array, wanted: Activation, chosen: Activation, ends_in: Ending | None) -> WatchedRange | None:
+        """Return what to hold later outputs against; None where the user or the model said what they are."""
+        guessed = wanted == "auto" and chosen == "none" and ends_in in (None, "linear")
+        return cls(outputs.shape[1]) if guessed else None
+
+    def check(self, outputs: Array) -> None:
+        """Raise `ModelError` if outputs (N, K) leave [0, 1]; what is not finite says nothing.
+
+        This looks at values, so that a device is waited for.
+        """
+        values = to_numpy(outputs)
+        with np.errstate(invalid="ignore"):
+            outside = values[np.isfinite(values) & ((values < -SLACK) | (values > 1 + SLACK))]
+        if outside.size:
+            better = "softmax" if self.classes > 1 else "sigmoid"
+            raise ModelError(
+                "The outputs were taken for scores when the model was wrapped, because they lay in [0, 1] for plain "
+                "images, and now they leave it",
+                got=f"an output of {outside[np.argmax(np.abs(outside))]:.4g}",
+                hint=f'say what turns outputs into scores: wrap(..., activation="{better}"), --activation {better}, '
+                'or "none" to explain them as they are',
+            )

@@ -11,10 +11,11 @@ import numpy as np
 from blackbox_explain.activations import ACTIVATIONS, Activation
 from blackbox_explain.arrays import Array, constant_like, namespace
 from blackbox_explain.blackbox import InputSpec, Preprocessing
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
 __all__ = [
     "Described",
+    "asked_at_wrap",
     "check_batch",
     "check_scores",
     "check_weights",
@@ -176,6 +177,26 @@ def check_scores(scores: Array, count: int, origin: str) -> None:
             expected=f"({count}, K): one row of K class scores per image",
             hint="wrap a function that picks and reshapes the class scores",
         )
+
+
+def asked_at_wrap(call: Callable[[Array], Any], images: Array) -> Any:
+    """Ask a model for the first time, and say in the words of `explain` what it raises.
+
+    Raises
+    ------
+    ModelError
+        If the model raises anything but an error of this package.
+    """
+    try:
+        return call(images)
+    except (BlackBoxExplainError, MemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(
+            "The model raised an error",
+            got=f"{type(error).__name__}: {error}",
+            hint=f"run it yourself on an array of shape {tuple(images.shape)}",
+        ) from error
 
 
 def in_batches(call: Callable[..., tuple[Array, ...]], size: int | None, *arrays: Array) -> tuple[Array, ...]:

@@ -123,6 +123,69 @@ def test_scores_among_other_outputs(make: Any, note: str, images: np.ndarray) ->
     assert any(note in sentence for sentence in box.assumptions)
 
 
+class Head(torch.nn.Module):
+    """A network whose outputs for every image are near 0.5, and what is done with them."""
+
+    def __init__(self, end: Any, classes: int = 2) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1))
+        self.linear = torch.nn.Linear(4, classes)
+        torch.nn.init.constant_(self.linear.weight, 1e-3)
+        torch.nn.init.constant_(self.linear.bias, 0.4)
+        self.end = end
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.end(self.linear(self.body(images).flatten(1)))
+
+
+ENDS: list[tuple[torch.nn.Module, int, str, str]] = [
+    (torch.nn.Identity(), 2, "softmax", "linear layer: a softmax"),
+    (torch.nn.Identity(), 1, "sigmoid", "linear layer with one output"),
+    (torch.nn.Unflatten(1, (2, 1)), 2, "softmax", "linear layer"),
+    (torch.nn.Softmax(1), 2, "none", "ends in a softmax"),
+    (torch.nn.LogSoftmax(1), 2, "none", "ends in a log_softmax"),
+    (torch.nn.Sigmoid(), 2, "none", "ends in a sigmoid"),
+    (torch.nn.ReLU(), 2, "none", "lie in [0, 1]"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("form", ["module", "traced", "scripted", "exported"])
+@pytest.mark.parametrize(("end", "classes", "activation", "reason"), ENDS)
+def test_what_the_module_ends_in_decides_and_not_the_range(
+    form: str, end: torch.nn.Module, classes: int, activation: str, reason: str, images: np.ndarray
+) -> None:
+    torch.manual_seed(0)
+    head = torch.nn.Sequential(Head(end, classes), torch.nn.Flatten()).eval()
+    example = torch.zeros(2, *SHAPE)
+    made: Any = {
+        "module": lambda: head,
+        "traced": lambda: torch.jit.trace(head, example),
+        "scripted": lambda: torch.jit.script(head),
+        "exported": lambda: torch.export.export(head, (example,)),
+    }[form]()
+    if form != "exported":
+        for _ in range(3):  # TorchScript is compiled by and by
+            made(torch.tensor(images).requires_grad_())
+    box = bx.wrap(made, shape=SHAPE)
+    assert box.activation == activation
+    assert any(reason in one for one in box.assumptions)
+
+
+def test_a_guess_by_the_range_of_outputs_is_taken_back_loudly(images: np.ndarray) -> None:
+    box = bx.wrap(Answers(lambda scores: scores * torch.where(scores > 0.99, 0.9, 1.3)), shape=SHAPE)
+    assert box.activation == "none"
+    with pytest.raises(ModelError, match=r"--activation softmax"):
+        box.scores(0.9 + 0.05 * images)
+    with pytest.raises(ModelError, match=r"--activation softmax"):
+        box.scores_and_gradient(0.9 + 0.05 * images, np.ones((3, 3), np.float32))
+
+
+def test_an_activation_that_is_applied_twice_is_noted(images: np.ndarray) -> None:
+    box = bx.wrap(Answers(lambda scores: scores.softmax(1)), shape=SHAPE, activation="softmax")
+    assert any("ends in a softmax itself, and another is applied" in one for one in box.assumptions)
+
+
 def test_activations(images: np.ndarray) -> None:
     mean = images.mean(axis=(2, 3)) * 8 - 4
     linear = Answers(lambda scores: scores * 8 - 4)
@@ -131,10 +194,8 @@ def test_activations(images: np.ndarray) -> None:
         bx.wrap(linear, shape=SHAPE, activation="sigmoid").scores(images), 1 / (1 + np.exp(-mean)), atol=1e-6
     )
     one = bx.wrap(Answers(lambda scores: scores[:, :1] * 8 - 2), shape=SHAPE)
-    one.scores(images)
     assert one.activation == "sigmoid"
     probable = bx.wrap(Answers(lambda scores: scores.softmax(1)), shape=SHAPE)
-    probable.scores(images)
     assert probable.activation == "none"
 
 

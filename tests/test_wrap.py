@@ -48,9 +48,11 @@ def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
 
 def test_what_a_function_must_answer() -> None:
     for answer, message in ((np.zeros(2), r"\(2,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
-        box = bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8))
+        box = bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8), activation="none")
         with pytest.raises(ModelError, match=message):
             box.scores(np.zeros((2, 3, 8, 8)))
+        with pytest.raises(ModelError, match=message):
+            bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8))
 
 
 def make_linear() -> Linear:
@@ -110,12 +112,54 @@ def test_a_missing_framework_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
 
 def test_one_bad_row_does_not_decide_the_activation() -> None:
-    outputs = np.array([[np.nan, np.nan], [0.3, 0.7]])
-    box = bx.wrap(lambda _images: outputs, shape=(1, 4, 4))
-    np.testing.assert_array_equal(box.scores(np.zeros((2, 1, 4, 4)))[1], [0.3, 0.7])
+    def scores(images: np.ndarray) -> np.ndarray:
+        share = images.mean(axis=(1, 2, 3))
+        return np.where(share[:, None] < 0.1, np.nan, np.stack([share, 1 - share], axis=1))
+
+    box = bx.wrap(scores, shape=(1, 4, 4))
     assert box.activation == "none"
+    np.testing.assert_allclose(box.scores(np.full((2, 1, 4, 4), 0.3)), [[0.3, 0.7]] * 2)
     with pytest.raises(ModelError, match="not finite"):
-        bx.wrap(lambda images: images[:, 0, 0] * np.nan, shape=(1, 4, 4)).scores(np.zeros((2, 1, 4, 4)))
+        bx.wrap(lambda images: images[:, 0, 0] * np.nan, shape=(1, 4, 4))
+
+
+def middle_logit(images: np.ndarray) -> np.ndarray:
+    return 12 * (images[:, :, 8:20, 8:20].mean((1, 2, 3))[:, None] - 0.4)
+
+
+def test_a_function_answers_the_same_whatever_was_asked_before() -> None:
+    bright, dim = np.full((1, 1, 32, 32), 1.0), np.full((1, 1, 32, 32), 0.45)
+    fresh, used = (bx.wrap(middle_logit, shape=(1, 32, 32)) for _ in range(2))
+    assert fresh.activation == "sigmoid"
+    np.testing.assert_allclose(used.scores(dim), 1 / (1 + np.exp(-0.6)))
+    np.testing.assert_allclose(used.scores(bright), 1 / (1 + np.exp(-7.2)))
+    np.testing.assert_array_equal(fresh.scores(bright), used.scores(bright))
+
+
+@pytest.mark.parametrize(("classes", "better"), [(1, "sigmoid"), (3, "softmax")])
+def test_a_guess_by_the_range_of_outputs_is_taken_back_loudly(classes: int, better: str) -> None:
+    def outputs(images: np.ndarray) -> np.ndarray:
+        # In [0, 1] for any even image, and for noise; 11 for an image with a bright middle.
+        middle, whole = images[:, 0, 8:24, 8:24].mean((1, 2)), images.mean((1, 2, 3))
+        logit = 0.3 + np.maximum(0, 20 * (middle - whole) - 1)
+        return np.stack([logit] * classes, axis=1)
+
+    image = np.zeros((1, 1, 32, 32))
+    image[:, :, 8:24, 8:24] = 0.75
+    box = bx.wrap(outputs, shape=(1, 32, 32))
+    assert box.activation == "none"
+    with pytest.raises(ModelError, match=rf'activation="{better}"\), --activation {better}'):
+        box.scores(image)
+    stated = bx.wrap(outputs, shape=(1, 32, 32), activation="none")
+    np.testing.assert_allclose(stated.scores(image), [[10.55] * classes])
+
+
+def test_a_function_that_fails_says_so_when_it_is_wrapped() -> None:
+    def broken(_images: np.ndarray) -> np.ndarray:
+        raise KeyError("weights")
+
+    with pytest.raises(ModelError, match=r"The model raised an error. Got KeyError: 'weights'"):
+        bx.wrap(broken, shape=(1, 4, 4))
 
 
 def test_what_wrap_and_preprocessing_refuse() -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from blackbox_explain.activations import Activation, activate, activation_adjoint, choose_activation
-from blackbox_explain.adapting import Described, check_batch, check_scores, check_weights, in_batches
-from blackbox_explain.arrays import Array, namespace
+from blackbox_explain.activations import (
+    Activation,
+    WatchedRange,
+    activate,
+    activation_adjoint,
+    choose_activation,
+)
+from blackbox_explain.adapting import (
+    Described,
+    asked_at_wrap,
+    check_batch,
+    check_scores,
+    check_weights,
+    in_batches,
+    plain_images,
+)
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.errors import ModelError
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
-
-_CHOICE = threading.Lock()
-"""Held while the first outputs decide on the activation: of several threads, one decides."""
 
 
 def wrap_callable(
@@ -55,9 +65,14 @@ class CallableBlackBox:
     function
         As `wrap_callable` describes it.
     spec, activation, assumptions
-        Of the black box.
+        Of the black box.  With ``"auto"`` the function is asked for the outputs of plain images, once and at once.
     batch
         The one N that `function` takes, or None.
+
+    Raises
+    ------
+    ModelError
+        If the function fails then, or does not answer like a classifier.
     """
 
     def __init__(
@@ -73,6 +88,12 @@ class CallableBlackBox:
         self.assumptions = assumptions
         self._function = function
         self._batch = batch
+        self._watched: WatchedRange | None = None
+        if activation == "auto":
+            outputs = asked_at_wrap(self._plain_outputs, plain_images(spec))
+            self.activation, reason = choose_activation(outputs)
+            self.assumptions = (*assumptions, reason)
+            self._watched = WatchedRange.of(outputs, activation, self.activation, None)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
@@ -87,18 +108,22 @@ class CallableBlackBox:
         # A copy, so that a function that works in place does not write into the caller's images.
         return namespace(images).asarray(self.spec.preprocessing.forward(images), copy=True)
 
-    def _activated(self, inputs: Array) -> Array:
-        outputs = self._function(inputs)
-        outputs = outputs if hasattr(outputs, "shape") else np.asarray(outputs)
+    def _plain_outputs(self, images: Array) -> Array:
+        return in_batches(lambda rows: (self._outputs(self._inputs(rows)),), self._batch, images)[0]
+
+    def _outputs(self, inputs: Array) -> Array:
+        outputs = _like(self._function(inputs), inputs)
         check_scores(outputs, inputs.shape[0], "The function")
         xp = namespace(outputs)
         if xp.isdtype(outputs.dtype, ("bool", "integral")):
             # Votes and decisions.
             outputs = xp.astype(outputs, inputs.dtype)
-        with _CHOICE:
-            if self.activation == "auto":
-                self.activation, reason = choose_activation(outputs)
-                self.assumptions = (*self.assumptions, reason)
+        return outputs
+
+    def _activated(self, inputs: Array) -> Array:
+        outputs = self._outputs(inputs)
+        if self._watched is not None:
+            self._watched.check(outputs)
         return activate(outputs, self.activation)
 
 
@@ -120,7 +145,7 @@ class DifferentiableCallable(CallableBlackBox):
             check_weights(chosen, *scores.shape)
             by_outputs = activation_adjoint(scores, chosen, self.activation)
             inputs = self._inputs(rows)
-            gradient = self._gradient(inputs, by_outputs)
+            gradient = _like(self._gradient(inputs, by_outputs), inputs)
             if tuple(getattr(gradient, "shape", ())) != inputs.shape:
                 raise ModelError(
                     "The gradient does not fit the images",
@@ -131,3 +156,25 @@ class DifferentiableCallable(CallableBlackBox):
 
         scores, gradient = in_batches(call, self._batch, images, weights)
         return scores, gradient
+
+
+def _like(answer: Any, inputs: Array) -> Array:
+    """Return what a function answers as an array of the library of its inputs: it may use any, or lists."""
+    if hasattr(answer, "shape") and type(answer) is type(inputs):
+        return answer
+    if isinstance(answer, (list, tuple)):
+        answer = [_on_host(one) for one in cast("list[Any]", answer)]
+    values = _on_host(answer)
+    # Shapes are checked afterwards, in words; ragged rows and objects have none.
+    return constant_like(values, inputs) if values.dtype.kind in "biuf" else values
+
+
+def _on_host(answer: Any) -> np.ndarray[Any, Any]:
+    if hasattr(answer, "detach") or hasattr(answer, "__array_namespace__"):
+        return to_numpy(answer)
+    try:
+        return np.asarray(answer)
+    except ValueError as error:
+        raise ModelError(
+            "The function answers with rows of different lengths", got=str(error), expected="(N, K) class scores"
+        ) from error

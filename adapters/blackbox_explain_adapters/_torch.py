@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from blackbox_explain.activations import Activation, choose_activation
-from blackbox_explain.adapting import Described, check_batch, check_scores, check_weights, in_batches, scores_among
+from blackbox_explain.activations import Activation, WatchedRange
+from blackbox_explain.adapting import Described, check_weights
 from blackbox_explain.arrays import Array
-from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, UnsupportedModelError
-from blackbox_explain_adapters._torch_rows import LinearInBlocks
+from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain_adapters._torch_network import Network
+from blackbox_explain_adapters._torch_probe import choose
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -28,14 +25,6 @@ ACTIVATE: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
     "sigmoid": torch.sigmoid,
     "none": lambda outputs: outputs,
 }
-
-
-_FLAGS = threading.Lock()
-_HELD: dict[int, int] = {}
-"""How many runs hold a module in evaluation mode, by its id, where it has to train again afterwards."""
-
-_CHOICE = threading.Lock()
-"""Held while the first outputs decide on the activation: of several threads, one decides."""
 
 
 def wrap_torch(
@@ -80,17 +69,17 @@ def wrap_torch(
         raise UnsupportedModelError(
             "This is no PyTorch classifier", got=f"a {type(model).__name__}", expected="a torch.nn.Module"
         )
-    return TorchBlackBox(
+    network = Network(
         module,
         spec,
-        described.activation,
-        assumptions,
         device=device,
         autocast=dtype,
         channels_last=channels_last,
-        fixed_batch=fixed,
+        batch=fixed,
         exported=isinstance(model, torch.export.ExportedProgram),
     )
+    activation, notes, watched = choose(network, described.activation)
+    return TorchBlackBox(network, activation, (*assumptions, *network.notes, *notes), watched)
 
 
 class TorchBlackBox:
@@ -98,44 +87,37 @@ class TorchBlackBox:
 
     def __init__(
         self,
-        module: torch.nn.Module,
-        spec: InputSpec,
-        activation: Activation = "auto",
+        network: Network,
+        activation: Activation,
         assumptions: tuple[str, ...] = (),
-        *,
-        device: str | torch.device | None = None,
-        autocast: torch.dtype | None = None,
-        channels_last: bool = False,
-        fixed_batch: int | None = None,
-        exported: bool = False,
+        watched: WatchedRange | None = None,
     ) -> None:
-        self.spec = spec
+        self.spec = network.spec
         self.activation: Activation = activation
         self.assumptions = assumptions
-        floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
-        try:
-            self.device = _device(device, floating.device)
-            self.module = module if self.device == floating.device else copy.deepcopy(module).to(self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError("The model cannot move there", got=f"device={device!r}: {error}") from error
-        self._dtype = floating.dtype
-        self._exported = exported
-        self._autocast = autocast
-        self._fixed_batch = fixed_batch
-        self._memory = torch.channels_last if channels_last and len(spec.shape) == 3 else torch.preserve_format
+        self._network = network
+        self._watched = watched
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The module that computes: the caller's, or a copy on another device."""
+        return self._network.module
 
     def native(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
         """Move a NumPy array to the model's device."""
-        return torch.tensor(array, device=self.device)
+        return torch.tensor(array, device=self._network.device)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
 
         def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                return (self._forward(batch),)
+                outputs = self._network.outputs(batch)
+                if self._watched is not None:
+                    self._watched.check(outputs)
+                return (ACTIVATE[self.activation](outputs),)
 
-        return self._as_given(images, self._run(run, self._tensor(images)))[0]
+        return self._as_given(images, self._network.run(run, self._network.tensor(images)))[0]
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
@@ -143,7 +125,11 @@ class TorchBlackBox:
         def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.enable_grad():
                 leaf = batch.detach().requires_grad_()
-                scores = self._forward(leaf)
+                outputs = self._network.outputs(leaf)
+                # Elsewhere `scores` looks: to look at values here would make the CPU wait for the GPU at every step.
+                if self._watched is not None and outputs.device.type == "cpu":
+                    self._watched.check(outputs)
+                scores = ACTIVATE[self.activation](outputs)
                 if not scores.requires_grad:
                     raise NoGradientError(
                         "The scores do not depend on the images by a gradient",
@@ -154,7 +140,8 @@ class TorchBlackBox:
                 (gradient,) = torch.autograd.grad((scores * chosen).sum(), leaf)
             return scores.detach(), gradient
 
-        scores, gradient = self._as_given(images, self._run(run, self._tensor(images), self._tensor(weights)))
+        tensor = self._network.tensor
+        scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
         return scores, gradient
 
     def fingerprint(self) -> str:
@@ -166,109 +153,11 @@ class TorchBlackBox:
                 digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return f"sha256:{digest.hexdigest()}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        if any(isinstance(one, torch.jit.ScriptModule) for one in self.module.modules()):
-            raise UnsupportedModelError("TorchScript is not pickled", hint="wrap the file again where it is needed")
-        return self.__dict__
-
-    def _run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        check_batch(arrays[0], self.spec, *arrays[1:])
-        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
-            # Tensors made in inference mode cannot be saved for a gradient.
-            safe = [array.clone() if array.is_inference() else array for array in arrays]
-            try:
-                # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
-                size = self._fixed_batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
-                return in_batches(call, size, *safe)
-            except torch.cuda.OutOfMemoryError as error:
-                raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
-            except RuntimeError as error:
-                if "can't allocate memory" in str(error):
-                    raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
-                raise
-
-    def _forward(self, images: torch.Tensor) -> torch.Tensor:
-        inputs = self.spec.preprocessing.forward(images).to(self._dtype)
-        # A copy, so that a model that works in place does not write into the caller's images.
-        inputs = inputs.clone(memory_format=self._memory)
-        if self._autocast is None:
-            outputs = self.module(inputs)
-        else:
-            with torch.autocast(self.device.type, self._autocast):
-                outputs = self.module(inputs)
-        raw = self._scores_among(outputs).to(images.dtype)
-        check_scores(raw, images.shape[0], "The model")
-        with _CHOICE:
-            if self.activation == "auto":
-                self.activation, reason = choose_activation(raw)
-                self.assumptions = (*self.assumptions, reason)
-        return ACTIVATE[self.activation](raw)
-
-    def _scores_among(self, outputs: Any) -> torch.Tensor:
-        """Find the class scores in what the model returns, and record the guess if it is one."""
-        if isinstance(outputs, torch.Tensor):
-            return outputs
-        found, place = scores_among(outputs)
-        if not isinstance(found, torch.Tensor):
-            raise ModelError(
-                "The class scores are not among the outputs",
-                got=f"a {type(outputs).__name__}",
-                expected="a tensor, a tuple that begins with one, or logits",
-                hint="wrap a module that returns the scores alone",
-            )
-        note = f"the class scores are {place}"
-        if note not in self.assumptions:
-            self.assumptions = (*self.assumptions, note)
-        return found
-
-    def _tensor(self, array: Array) -> torch.Tensor:
-        if isinstance(array, torch.Tensor):
-            return array.to(self.device)
-        return torch.tensor(np.ascontiguousarray(array), device=self.device)
-
     @staticmethod
     def _as_given(given: Array, answers: tuple[torch.Tensor, ...]) -> tuple[Array, ...]:
         if isinstance(given, torch.Tensor):
             return tuple(answer.to(given.device) for answer in answers)
         return tuple(answer.cpu().numpy() for answer in answers)
-
-
-@contextmanager
-def _evaluating(module: torch.nn.Module, exported: bool) -> Generator[None]:
-    """Set evaluation mode on the modules that train, and give each its flag back whatever happens.
-
-    Boxes in other threads may run the same modules: the first to come sets the flag, the last to go restores it.
-    """
-    # An exported program has its mode built in, and its flags mean nothing.
-    modules = [] if exported else list(module.modules())
-    held: list[torch.nn.Module] = []
-    try:
-        with _FLAGS:
-            for one in modules:
-                if id(one) in _HELD or getattr(one, "training", False):
-                    one.training = False
-                    _HELD[id(one)] = _HELD.get(id(one), 0) + 1
-                    held.append(one)
-        yield
-    finally:
-        with _FLAGS:
-            for one in held:
-                _HELD[id(one)] -= 1
-                if not _HELD[id(one)]:
-                    del _HELD[id(one)]
-                    one.training = True
-
-
-def _device(wanted: str | torch.device | None, present: torch.device) -> torch.device:
-    """Return the device to compute on; "cuda" means the one where the model is, if that is one."""
-    if wanted is None or str(wanted) == present.type:
-        return present
-    return torch.device(wanted)
-
-
-def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
 
 
 def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:

@@ -51,7 +51,8 @@ def command(folder: Path, text: str, *arguments: str) -> str:
 
 
 def wrapped(folder: Path, text: str, **options: Any) -> Any:
-    known: dict[str, Any] = {"shape": SHAPE, "timeout": 10.0, **options}
+    # With the activation said, nothing is run before scores are asked for.
+    known: dict[str, Any] = {"shape": SHAPE, "timeout": 10.0, "activation": "none", **options}
     return bx.wrap(command(folder, text), **known)
 
 

@@ -34,7 +34,8 @@ EXPECTED = np.asarray([scores_of(np.moveaxis(one, 0, -1)) for one in BYTES])
 
 
 def box_of(server: DemonstrationServer, **options: Any) -> Any:
-    known: dict[str, Any] = {"shape": SHAPE, "timeout": 5.0, "backoff": 0.001, **options}
+    # With the activation said, nothing is sent before scores are asked for.
+    known: dict[str, Any] = {"shape": SHAPE, "timeout": 5.0, "backoff": 0.001, "activation": "none", **options}
     return bx.wrap(server.address, **known)
 
 
@@ -60,6 +61,22 @@ def test_scores_come_back_in_order_from_lossless_files(good: DemonstrationServer
     assert {one["headers"]["Authorization"] for one in good.requests} == {"Bearer of good news"}
     sent = {one.tobytes() for one in good.images}
     assert sent >= {np.moveaxis(one, 0, -1).tobytes() for one in BYTES}
+
+
+def test_one_request_at_wrap_tells_activation_and_names(good: DemonstrationServer) -> None:
+    with box_of(good, activation="auto") as box:
+        assert [one["images"] for one in good.requests] == [4]
+        assert box.activation == "none"
+        assert box.spec.class_names == tuple(CLASSES)
+        assert "the outputs sum to one, so they are probabilities already" in box.assumptions
+        np.testing.assert_allclose(box.scores(IMAGES), EXPECTED, atol=1e-6)
+
+
+def test_without_an_activation_what_is_wrong_is_said_at_wrap() -> None:
+    with DemonstrationServer("html") as server, pytest.raises(ModelError, match="a page instead of JSON"):
+        box_of(server, activation="auto")
+    with DemonstrationServer(statuses=[404]) as server, pytest.raises(UnreachableError, match="status 404"):
+        box_of(server, activation="auto")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -327,11 +344,11 @@ def test_a_box_that_is_forgotten_closes_its_connections(good: DemonstrationServe
 def test_connections_are_closed_at_the_end_of_the_interpreter(good: DemonstrationServer) -> None:
     program = f"""
 import atexit, numpy as np, blackbox_explain as bx
-box = bx.wrap({good.address!r}, shape={SHAPE})
 def closed():
     assert box._remote.transport._client is None or box._remote.transport._client.is_closed
     print("closed")
 atexit.register(closed)
+box = bx.wrap({good.address!r}, shape={SHAPE})
 print(box.scores(np.zeros((20, *{SHAPE}), np.float32)).shape)
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)

@@ -61,6 +61,8 @@ def wrap_remote(
         If the shape is missing, a preprocessing is given, or a setting is below 1.
     UnsupportedModelError
         If the images cannot be PNG files.
+    ModelError
+        If no activation was said, and the answer for plain images tells none; `UnreachableError` if there is no answer.
     """
     check_options(images_per_request=images_per_request, concurrency=concurrency)
     if described.preprocessing not in (None, Preprocessing()):
@@ -76,7 +78,11 @@ def wrap_remote(
         )
     note = "pixels are rounded to bytes and sent as PNG files; whoever gets them preprocesses them"
     function = RemoteFunction(transport, spec.bounds, images_per_request, concurrency)
-    return RemoteBlackBox(function, spec, described.activation, (*assumptions, note))
+    try:
+        return RemoteBlackBox(function, spec, described.activation, (*assumptions, note))
+    except BaseException:
+        function.close()
+        raise
 
 
 def check_options(**counts: int) -> None:
@@ -173,7 +179,8 @@ class RemoteFunction:
 class RemoteBlackBox(CallableBlackBox):
     """A score-only black box that is somewhere else; a context manager that closes it.
 
-    Its class names are known from the first answer on, where that tells them and the caller did not.
+    Its class names are known from the first answer on, where that tells them and the caller did not: at once, where
+    plain images had to be asked for to choose an activation.
     """
 
     def __init__(
@@ -181,13 +188,17 @@ class RemoteBlackBox(CallableBlackBox):
     ) -> None:
         super().__init__(function, spec, activation, assumptions)
         self._remote = function
+        self._learn_names()
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         found = super().scores(images)
+        self._learn_names()
+        return found
+
+    def _learn_names(self) -> None:
         if self.spec.class_names is None and self._remote.class_names is not None:
             self.spec = dataclasses.replace(self.spec, class_names=self._remote.class_names)
-        return found
 
     def close(self) -> None:
         """Let go of connections and threads; all opens again when needed."""

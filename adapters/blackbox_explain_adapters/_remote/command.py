@@ -41,7 +41,8 @@ def wrap_command(
 
     The paths of PNG files, 8 bits, lossless, are appended to its arguments; no shell reads them.  It prints
     ``{"scores": [[...], ...]}``, a row for each image, perhaps with ``"classes": [...]``, their names; or the bare list
-    of rows.  Nothing is run before scores are asked for.
+    of rows.  It is run once when it is wrapped, on four plain images, to see whether it answers with probabilities;
+    with any ``activation`` but ``"auto"`` it is not run before scores are asked for.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ def wrap_command(
         If there is no command, the shape is missing, a preprocessing is given, or a setting is out of range.
     UnsupportedModelError
         If the images cannot be PNG files.
+    ModelError
+        If the plain images get no answer, or a wrong one.
     """
     if timeout <= 0 or retries < 0:
         expected = "timeout above 0, retries at least 0"

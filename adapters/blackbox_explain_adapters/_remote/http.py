@@ -47,7 +47,8 @@ def wrap_endpoint(
 
     A request is a POST, multipart/form-data, with the files named ``images``: PNG, 8 bits, lossless.  The answer is
     ``{"scores": [[...], ...]}``, a row for each image, perhaps with ``"classes": [...]``, their names; or the bare
-    list of rows.  Nothing is sent before scores are asked for.
+    list of rows.  Four plain images are sent when it is wrapped, to see whether it answers with probabilities; with any
+    ``activation`` but ``"auto"`` nothing is sent before scores are asked for.
 
     Parameters
     ----------
@@ -75,6 +76,8 @@ def wrap_endpoint(
         If the address is none, the shape is missing, a preprocessing is given, or a setting is out of range.
     UnsupportedModelError
         If the images cannot be PNG files.
+    ModelError
+        If the plain images get no answer, or a wrong one.
     """
     if timeout <= 0 or backoff < 0 or retries < 0:
         raise InputError(

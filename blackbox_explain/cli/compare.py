@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
@@ -27,8 +26,17 @@ from blackbox_explain.cli.model_options import (
 )
 from blackbox_explain.cli.options import adapter_options
 from blackbox_explain.cli.output import prepare_file
-from blackbox_explain.cli.photo_options import Fitted, Images, names_of, photos_of
-from blackbox_explain.cli.run import Loaded, load_photos, perturbation_for
+from blackbox_explain.cli.photo_options import (
+    Fitted,
+    Images,
+    Loaded,
+    PhotoOptions,
+    White,
+    names_of,
+    photos_of,
+    readable,
+)
+from blackbox_explain.cli.run import perturbation_for
 from blackbox_explain.compare import compare
 from blackbox_explain.comparison import Comparison, Tolerances, failure
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
@@ -60,6 +68,7 @@ def compare_command(
     preset: Preset = "fast",
     queries: Queries = QUERIES,
     fit: Fitted = "crop",
+    white: White = None,
     seed: Seed = 0,
     shape: Shape = None,
     mean: Mean = None,
@@ -98,24 +107,24 @@ def compare_command(
             shape=shape, mean=mean, std=std, largest=largest, bgr=bgr, classes=classes, activation=activation
         ).description()
         boxes = _wrapped((first, second), options, [adapter_options(own or []) for own in (option_a, option_b)])
-        photos = load_photos(paths, boxes[0].spec, fit)
-        good = [(path, image) for path, image in photos if not isinstance(image, ImageError)]
+        reading = PhotoOptions(fit, white)
+        photos = reading.read_all(paths, boxes[0].spec)
         for _, image in photos:
             if isinstance(image, ImageError):
                 show_error(str(image))
-        if not good:
+        paths, readable_images = readable(photos)
+        if readable_images is None:
             raise typer.Exit(2)
-        paths = [path for path, _ in good]
         units = [PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries for box in boxes]
         label = f"comparing on {len(paths)} photo{'s' * (len(paths) > 1)}"
         with progress_bar(len(paths) * sum(units), label, False if as_json else None) as go:
             found = compare(
                 boxes[0],
                 boxes[1],
-                np.stack([image for _, image in good]),
+                readable_images,
                 progress=lambda _name: go,
                 game=game,
-                perturbation=perturbation_for(perturbation, preset, paths, boxes[0].spec, fit),
+                perturbation=perturbation_for(perturbation, preset, paths, boxes[0].spec, reading),
                 preset=preset,
                 queries=queries,
                 seed=seed,

@@ -31,7 +31,7 @@ from blackbox_explain.cli.model_options import (
 )
 from blackbox_explain.cli.model_record import ModelRecord
 from blackbox_explain.cli.output import OutputFolder
-from blackbox_explain.cli.photo_options import Fitted, Images, photos_of
+from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, photos_of
 from blackbox_explain.cli.run import PhotoResult, Photos, target_from
 from blackbox_explain.explain import BATCH
 from blackbox_explain.presets import PRESETS
@@ -61,6 +61,7 @@ def explain_command(
     perturbation: Perturbed = "blur",
     preset: Preset = "fast",
     fit: Fitted = "crop",
+    white: White = None,
     seed: Seed = 0,
     batch_size: Annotated[
         int,
@@ -131,7 +132,15 @@ def explain_command(
         started = time.perf_counter()
         options = {"game": game, "perturbation": perturbation, "preset": preset, "seed": seed, "queries": queries}
         photos = Photos(
-            box, folder, explained, fit, batch_size, options, ModelRecord.of(given).to_dict(), top, _tell_error
+            box,
+            folder,
+            explained,
+            PhotoOptions(fit, white),
+            batch_size,
+            options,
+            ModelRecord.of(given).to_dict(),
+            top,
+            _tell_error,
         )
         steps = (top or 1) * (PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries)
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"

@@ -10,9 +10,9 @@ import typer
 
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.class_names import read_class_names
 from blackbox_explain.cli.options import adapter_options, sizes
 from blackbox_explain.cli.preprocessing import preprocessing_from
-from blackbox_explain.errors import InputError
 from blackbox_explain.registry import DEFAULT_MODEL, named_models, wrap
 
 __all__ = [
@@ -76,7 +76,9 @@ Bgr = Annotated[
         show_default=False,
     ),
 ]
-Classes = Annotated[Path | None, typer.Option(help="Text file with one class name per line.")]
+Classes = Annotated[
+    Path | None, typer.Option(help="File of class names: a line for each, or JSON or YAML such as id2label.")
+]
 ActivationName = Annotated[
     Activation | None,
     typer.Option(
@@ -125,7 +127,7 @@ class ModelOptions:
         found: dict[str, Any] = {
             "shape": None if self.shape is None else sizes(self.shape),
             "preprocessing": preprocessing_from(self.mean, self.std, self.largest, bool(self.bgr)),
-            "class_names": None if self.classes is None else _class_names(self.classes),
+            "class_names": None if self.classes is None else read_class_names(self.classes),
             "activation": self.activation,
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -143,14 +145,3 @@ class ModelOptions:
     def wrapped(self) -> BlackBox:
         """Wrap the model that the options describe."""
         return wrap(self.model, **self.description(), **self.for_adapter())
-
-
-def _class_names(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        why = f"{path}: {(error.strerror or type(error).__name__).lower()}"
-        raise InputError("The class names cannot be read", got=why, expected="a text file") from error
-    except UnicodeDecodeError as error:
-        expected = "one name to a line, in UTF-8"
-        raise InputError("This is no text file of class names", got=str(path), expected=expected) from error

@@ -6,15 +6,22 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ImageError
-from blackbox_explain.images import Fit, find_photos
+from blackbox_explain.images import Fit, find_photos, load_images
+from blackbox_explain.photos import LoadedImages
 
-__all__ = ["Fitted", "Images", "names_of", "photos_of"]
+__all__ = ["Fitted", "Images", "Loaded", "PhotoOptions", "White", "names_of", "photos_of", "readable"]
+
+Loaded = tuple[Path, "LoadedImages | ImageError"]
+"""A photo (1, C, H, W) as the model reads it, or why it cannot be read."""
 
 Images = Annotated[
     list[Path],
@@ -32,12 +39,46 @@ Fitted = Annotated[
         help="How a photo meets the model's shape: cut out of its centre, stretched, or with a border.",
     ),
 ]
+White = Annotated[
+    float | None,
+    typer.Option(
+        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """How photos are read: `fit` and `white` of `load_images`."""
+
+    fit: Fit = "crop"
+    white: float | None = None
+
+    def read(self, path: Path, spec: InputSpec, blur: float = 0.0) -> LoadedImages:
+        """Return one photo (1, C, H, W) as a model of such inputs reads it."""
+        return load_images(path, spec, fit=self.fit, white=self.white, blur=blur)
+
+    def read_all(self, paths: Sequence[Path], spec: InputSpec) -> list[Loaded]:
+        """Return each photo, or the error where it cannot be read."""
+        found: list[Loaded] = []
+        for path in paths:
+            try:
+                found.append((path, self.read(path, spec)))
+            except ImageError as error:
+                found.append((path, error))
+        return found
+
+
+def readable(loaded: Sequence[Loaded]) -> tuple[list[Path], np.ndarray[Any, Any] | None]:
+    """Return the photos that can be read, and their images (N, C, H, W), which know them; None if there is none."""
+    good = [(path, image) for path, image in loaded if not isinstance(image, ImageError)]
+    return [path for path, _ in good], np.concatenate([image for _, image in good]) if good else None
 
 
 def photos_of(given: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Return the photos that files, folders and patterns name, each once, in the order given.
 
-    A file that does not exist is returned too, so that the others of the run are not lost with it.
+    Where one does not exist it is returned too, so that the others of the run are not lost with it.
 
     Parameters
     ----------
@@ -49,12 +90,14 @@ def photos_of(given: Sequence[Path], out: Path | None = None) -> list[Path]:
     Raises
     ------
     ImageError
-        If a folder holds no photos, or nothing fits a pattern.
+        If a folder holds no photos, nothing fits a pattern, or nothing exists at all.
     """
     found: dict[Path, Path] = {}
     for one in given:
         for path in _expanded(one, out):
             found.setdefault(path.resolve(), path)
+    if not any(path.exists() for path in found):
+        raise ImageError("There is no such file or folder", got=", ".join(map(str, given)))
     return list(found.values())
 
 

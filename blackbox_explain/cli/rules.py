@@ -29,11 +29,11 @@ from blackbox_explain.cli.model_options import (
     Std,
 )
 from blackbox_explain.cli.output import OutputFolder
-from blackbox_explain.cli.photo_options import Fitted, Images, names_of, photos_of
+from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, names_of, photos_of
 from blackbox_explain.cli.rules_shown import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.explanation import finite
-from blackbox_explain.images import Fit, load_image
+from blackbox_explain.images import load_image
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
 from blackbox_explain.rules.annotations import labels_of, regions_of
@@ -78,6 +78,7 @@ def rules_command(
     curve: Annotated[bool, typer.Option("--curve", help="Ask about every level, for finer plots.")] = False,
     limit: Annotated[int | None, typer.Option(help="Take so many of the photos, drawn at random.", min=1)] = None,
     fit: Fitted = "crop",
+    white: White = None,
     seed: Annotated[int, typer.Option(help="Of all random draws.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos in one call of the model.", min=1)] = BATCH,
     device: Device = None,
@@ -139,7 +140,7 @@ def rules_command(
         rules = looked_for(chosen, pair)
         allowed = allowed_error(count, rules, confidence, max_error, told=not quiet)
         show = False if quiet or as_json else None
-        paths, pixels, unread = _loaded(everything, box, fit, limit, seed, show)
+        paths, pixels, unread = _loaded(everything, box, PhotoOptions(fit, white), limit, seed, show)
         if unread:
             allowed = allowed_error(len(paths), rules, confidence, max_error, told=not quiet)
         top = images[0] if len(images) == 1 and images[0].is_dir() else None
@@ -152,7 +153,14 @@ def rules_command(
             names=names,
         )
         questions = Questions(box, samples, seed, batch_size)
-        asked = {"model": model, "fit": fit, "limit": limit, "response": response, "tolerance": tolerance}
+        asked = {
+            "model": model,
+            "fit": fit,
+            "white": white,
+            "limit": limit,
+            "response": response,
+            "tolerance": tolerance,
+        }
         asked |= {"batch_size": batch_size, "assumptions": list(getattr(box, "assumptions", ()))}
         report: dict[str, Any] = {}
 
@@ -230,7 +238,7 @@ def _pair(joint: str | None) -> tuple[Relation, Relation] | None:
 
 
 def _loaded(
-    paths: list[Path], box: BlackBox, fit: Fit, limit: int | None, seed: int, show: bool | None
+    paths: list[Path], box: BlackBox, reading: PhotoOptions, limit: int | None, seed: int, show: bool | None
 ) -> tuple[list[Path], np.ndarray[Any, np.dtype[np.uint8]], list[dict[str, str]]]:
     """Return the photos that can be read, as bytes, and why the others cannot."""
     if limit is not None and limit < len(paths):
@@ -243,7 +251,7 @@ def _loaded(
     with progress_bar(len(paths), "reading photos", show) as advance:
         for path in paths:
             try:
-                image = load_image(path, box.spec, fit=fit)
+                image = load_image(path, box.spec, fit=reading.fit, white=reading.white)
                 pixels[len(read)] = np.rint((image - low) * (255 / (high - low)))
                 read.append(path)
             except ImageError as error:

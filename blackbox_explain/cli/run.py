@@ -14,6 +14,7 @@ import numpy as np
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.cli.output import OutputFolder, interrupts_wait
+from blackbox_explain.cli.photo_options import PhotoOptions, readable
 from blackbox_explain.errors import (
     ImageError,
     InputError,
@@ -26,17 +27,13 @@ from blackbox_explain.errors import (
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.gradients import ask
-from blackbox_explain.images import Fit, load_image
 from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.presets import PerturbationName, PresetName
 from blackbox_explain.progress import Advance
 from blackbox_explain.render import save_figure
 from blackbox_explain.targets import Difference, Labels, Target, Top
 
-__all__ = ["Loaded", "PhotoResult", "Photos", "load_photos", "perturbation_for", "target_from"]
-
-Loaded = tuple[Path, "np.ndarray[Any, Any] | ImageError"]
-"""A photo as the model reads it, or why it cannot be read."""
+__all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
 
 SECONDS = 10.0
 """What a batch may take: an interrupt loses no more than the one that is being learned."""
@@ -77,8 +74,10 @@ class Photos:
 
     Attributes
     ----------
-    box, target, fit, options
-        As for `explain` and `load_image`.
+    box, target, options
+        As for `explain`.
+    reading
+        How photos are read.
     out
         Where results go.
     top
@@ -96,7 +95,7 @@ class Photos:
     box: BlackBox
     out: OutputFolder
     target: Target | None
-    fit: Fit
+    reading: PhotoOptions
     batch_size: int
     options: dict[str, Any]
     model: dict[str, Any]
@@ -131,33 +130,32 @@ class Photos:
                 size = min(size * GROWTH, most)
 
     def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
-        loaded: list[tuple[Path, np.ndarray[Any, Any]]] = []
-        for path, image in load_photos(paths, self.box.spec, self.fit):
+        loaded = self.reading.read_all(paths, self.box.spec)
+        for path, image in loaded:
             if isinstance(image, ImageError):
                 advance(steps)
                 self._tell(PhotoResult(path, error=str(image)))
-            else:
-                loaded.append((path, image))
-        if not loaded:
+        good, images = readable(loaded)
+        if images is None:
             return
         try:
-            result = self._explained([path for path, _ in loaded], np.stack([image for _, image in loaded]), advance)
+            result = self._explained(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
-            for path, _ in loaded:
+            for path in good:
                 self._tell(PhotoResult(path, error=str(error)))
             return
         except (ModelError, OutOfMemoryError) as error:
-            if len(loaded) == 1:
-                self._tell(PhotoResult(loaded[0][0], error=str(error)))
+            if len(good) == 1:
+                self._tell(PhotoResult(good[0], error=str(error)))
             else:
                 # Nothing worked; each photo alone tells its own reason.
-                for path, _ in loaded:
+                for path in good:
                     self._batch([path], steps, lambda _steps: None)
             return
         many = self.top or 1
         with interrupts_wait():
-            for index, (path, _) in enumerate(loaded):
+            for index, path in enumerate(good):
                 self._tell(self._written(path, result[index * many : (index + 1) * many]))
 
     def _explained(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> Explanation:
@@ -166,7 +164,7 @@ class Photos:
         many = self.top or 1
         rows = [row for row in range(len(images)) for _ in range(many)]
         options["perturbation"] = perturbation_for(
-            options["perturbation"], options["preset"], [paths[row] for row in rows], self.box.spec, self.fit
+            options["perturbation"], options["preset"], [paths[row] for row in rows], self.box.spec, self.reading
         )
         wanted: Target | list[Target | None] | None = target
         if self.top is not None:
@@ -218,24 +216,13 @@ def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.n
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
-def load_photos(paths: Sequence[Path], spec: InputSpec, fit: Fit) -> list[Loaded]:
-    """Return each photo (C, H, W) as a model of such inputs reads it, or the error where it cannot be read."""
-    found: list[Loaded] = []
-    for path in paths:
-        try:
-            found.append((path, load_image(path, spec, fit=fit)))
-        except ImageError as error:
-            found.append((path, error))
-    return found
-
-
 def perturbation_for(
-    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, fit: Fit
+    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, reading: PhotoOptions
 ) -> str | Perturbation:
     """Return what stands in for deleted pixels of photos: the authors blur at a photo's own size, before resizing."""
     if preset != "authors" or name != "blur":
         return name
-    return Reference(np.stack([load_image(path, spec, fit=fit, blur=PAPER_SIGMA) for path in paths]))
+    return Reference(np.concatenate([reading.read(path, spec, blur=PAPER_SIGMA) for path in paths]))
 
 
 def target_from(classes: Sequence[str], versus: str | None, top: int | None, sum_top: int | None) -> Target | None:

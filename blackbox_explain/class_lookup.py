@@ -50,7 +50,7 @@ def class_index(label: Any, classes: int, names: Sequence[str] | None = None) ->
     if not wanted:
         raise TargetError("The class has no name", got=repr(label), expected="a name or an index")
     known = tuple(names or ())
-    found = next((places for table in _tables(known) if (places := _found(label, wanted, table))), ())
+    found = _found(label.strip(), known)
     if len(found) == 1:
         return found[0]
     if found:
@@ -70,35 +70,35 @@ def class_index(label: Any, classes: int, names: Sequence[str] | None = None) ->
     raise TargetError("There is no such class", got=repr(label), hint=_near(wanted, known))
 
 
-Table = dict[str, tuple[tuple[str, int], ...]]
-"""From folded names to the names as they are written and the indices of their classes."""
+Table = dict[str, list[tuple[str, int]]]
+"""From folded names to the names as they are written, and the classes that are called so."""
 
 
 @lru_cache(maxsize=8)
 def _tables(names: tuple[str, ...]) -> tuple[Table, ...]:
-    """Return the names that are looked for, the surest first: whole ones, those shown, synonyms, parts."""
-    shown, parts = display_names(names), [synonyms(name) for name in names]
-    return (
-        _table(enumerate(names)),
-        _table((index, ", ".join(some)) for index, some in enumerate(parts)),
-        _table(enumerate(shown)),
-        _table((index, one) for index, some in enumerate(parts) for one in (*some, *number_of(names[index]))),
-        _table((index, one) for index, some in enumerate(parts) for word in some for one in word.split(",")),
+    """Return what is looked for, the surest first: whole names, those that are shown, synonyms, parts of them."""
+    parts = [synonyms(name) for name in names]
+    shown = display_names(names)
+    called: tuple[Iterable[tuple[str, int]], ...] = (
+        ((name, index) for index, name in enumerate(names)),
+        ((", ".join(some), index) for index, some in enumerate(parts)),
+        ((name, index) for index, name in enumerate(shown)),
+        ((one, index) for index, some in enumerate(parts) for one in (*some, *number_of(names[index]))),
+        ((one.strip(), index) for index, some in enumerate(parts) for word in some for one in word.split(",")),
     )
+    tables: list[Table] = []
+    for pairs in called:
+        tables.append({})
+        for name, index in pairs:
+            tables[-1].setdefault(folded(name), []).append((name, index))
+    return tuple(tables)
 
 
-def _table(pairs: Iterable[tuple[int, str]]) -> Table:
-    found: dict[str, list[tuple[str, int]]] = {}
-    for index, name in pairs:
-        found.setdefault(folded(name), []).append((name, index))
-    return {name: tuple(dict.fromkeys(some)) for name, some in found.items()}
-
-
-def _found(label: str, wanted: str, table: Table) -> tuple[int, ...]:
-    """Return the classes of a name; those that are written the same, if any."""
-    alike = table.get(wanted, ())
-    same = [index for name, index in alike if name == label.strip()]
-    return tuple(dict.fromkeys(same or [index for _, index in alike]))
+def _found(label: str, names: tuple[str, ...]) -> list[int]:
+    """Return the classes of a name; of names that differ in capitals alone, those that are written the same."""
+    alike = next((table[folded(label)] for table in _tables(names) if folded(label) in table), [])
+    same = [index for name, index in alike if name == label]
+    return sorted({*(same or (index for _, index in alike))})
 
 
 def _near(wanted: str, names: tuple[str, ...]) -> str:

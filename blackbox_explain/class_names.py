@@ -154,19 +154,19 @@ def display_names(names: tuple[str, ...]) -> tuple[str, ...]:
     Returns
     -------
     tuple
-        As many, no two alike: "tabby", or as many of the synonyms as no other class begins with; where the whole
-        name belongs to several classes, its index is added: "crane (134)".
+        As many, no two alike even but for capitals: "tabby", or as many of the synonyms as no other class begins
+        with; where other classes begin with the whole name, its index is added: "crane (134)".
     """
     parts = [synonyms(name) for name in names]
-    starts = Counter(one[:length] for one in parts for length in range(1, len(one) + 1))
-    shown = [
-        next((", ".join(one[:length]) for length in range(1, len(one) + 1) if starts[one[:length]] == 1), None)
-        or f"{', '.join(one)} ({index})"
-        for index, one in enumerate(parts)
-    ]
-    while len(set(shown)) < len(shown):
-        count = Counter(shown)
-        shown = [f"{one} ({index})" if count[one] > 1 else one for index, one in enumerate(shown)]
+    starts = [[folded(", ".join(one[:length])) for length in range(1, len(one) + 1)] for one in parts]
+    count = Counter(start for some in starts for start in some)
+    shown: list[str] = []
+    for index, (one, some) in enumerate(zip(parts, starts, strict=True)):
+        length = next((length for length, start in enumerate(some, 1) if count[start] == 1), None)
+        shown.append(", ".join(one[:length]) if length else f"{', '.join(one)} ({index})")
+    # Names may look as if an index had been added to them.
+    while len(count := Counter(map(folded, shown))) < len(shown):
+        shown = [f"{one} ({index})" if count[folded(one)] > 1 else one for index, one in enumerate(shown)]
     return tuple(shown)
 
 

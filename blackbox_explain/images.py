@@ -108,7 +108,7 @@ def load_image(
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Read one photo as (C, H, W), without keeping it; see `load_images`."""
     _check(spec, fit, white)
-    sources = list(_each(photo))
+    sources = [photo] if isinstance(photo, (str, Path)) else list(_each(photo))
     if len(sources) != 1:
         raise InputError("This is not one photo", got=f"{len(sources)} of them", hint="load_images reads many")
     return _read(decoded(sources[0], _where(sources[0], 0), white), spec, fit, blur)

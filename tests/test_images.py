@@ -115,6 +115,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
         "damaged": folder / "short.jpg",
         "too large": bomb,
         "no such file": folder / "missing.jpg",
+        "folder": folder,
     }
 
 
@@ -138,6 +139,8 @@ def test_what_load_images_refuses(tmp_path: Path, gradient_photo: Image.Image) -
         bx.load_images(path, SPEC, fit="squeeze")
     with pytest.raises(InputError, match="no photos"):
         bx.load_images([], SPEC)
+    with pytest.raises(ImageError, match="This is a folder"):
+        load_image(tmp_path, SPEC)
     with pytest.raises(InputError, match="not one photo"):
         load_image([path, path], SPEC)
     with pytest.raises(InputError, match="White is no such value"):

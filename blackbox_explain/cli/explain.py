@@ -8,38 +8,41 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from blackbox_explain.blackbox import DifferentiableBlackBox
-from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
+from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
+from blackbox_explain.cli.explain_shown import show_found
+from blackbox_explain.cli.mask_options import QUERIES, GameName, Perturbed, Preset, Queries, Seed
 from blackbox_explain.cli.model_options import (
+    ActivationName,
     Bgr,
     Cache,
     Classes,
     Device,
     Mean,
     Model,
+    ModelOptions,
     Options,
     Output,
     Range,
     Shape,
     Std,
-    wrapped,
+    StraightThrough,
 )
-from blackbox_explain.cli.run import PhotoResult, Photos, prepare_folder, target_from
+from blackbox_explain.cli.model_record import ModelRecord
+from blackbox_explain.cli.output import OutputFolder
+from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, photos_of
+from blackbox_explain.cli.run import PhotoResult, Photos, target_from
 from blackbox_explain.explain import BATCH
-from blackbox_explain.images import Fit
-from blackbox_explain.presets import PRESETS, PerturbationName, PresetName, Settings
+from blackbox_explain.presets import PRESETS
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
-from blackbox_explain.regularizers import Game
 
 __all__ = ["explain_command"]
 
 
 def explain_command(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos: JPEG, PNG and other formats.")],
+    images: Images,
     model: Model = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
@@ -48,30 +51,35 @@ def explain_command(
         ),
     ] = None,
     versus: Annotated[str | None, typer.Option(help="Explain how far --target leads this class.")] = None,
-    top: Annotated[int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K")] = None,
-    game: Annotated[Game, typer.Option(help="Delete the evidence, or keep it alone.")] = "deletion",
-    perturbation: Annotated[PerturbationName, typer.Option(help="What stands in for deleted pixels.")] = "blur",
-    preset: Annotated[PresetName, typer.Option(help="How the mask is learned.")] = "fast",
-    fit: Annotated[Fit, typer.Option(help="How a photo meets the model's shape.")] = "crop",
-    seed: Annotated[int, typer.Option(help="Of jitter and noise.", min=0)] = 0,
-    batch_size: Annotated[int, typer.Option(help="Photos learned together.", min=1)] = BATCH,
+    top: Annotated[
+        int | None, typer.Option(help="Explain each of the K top classes of a photo by itself.", metavar="K", min=1)
+    ] = None,
+    sum_top: Annotated[
+        int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K", min=1)
+    ] = None,
+    game: GameName = "deletion",
+    perturbation: Perturbed = "blur",
+    preset: Preset = "fast",
+    fit: Fitted = "crop",
+    white: White = None,
+    seed: Seed = 0,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            help="Most masks learned together. Slow models get fewer, so that finished photos are written soon.", min=1
+        ),
+    ] = BATCH,
     device: Device = None,
     shape: Shape = None,
     mean: Mean = None,
     std: Std = None,
-    largest: Range = 1.0,
-    bgr: Bgr = False,
+    largest: Range = None,
+    bgr: Bgr = None,
     classes: Classes = None,
+    activation: ActivationName = None,
     output: Output = None,
-    straight_through: Annotated[
-        bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
-    ] = False,
-    queries: Annotated[
-        int,
-        typer.Option(
-            help="For models without gradients: most images that the model is run on for each photo.", min=100
-        ),
-    ] = Settings().queries,
+    straight_through: StraightThrough = None,
+    queries: Queries = QUERIES,
     option: Options = None,
     cache: Cache = True,
     out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("explanations"),
@@ -81,15 +89,17 @@ def explain_command(
     """Find the smallest region of each photo that the class score depends on.
 
     Writes a picture (.png), a result (.npz) and a summary (.json) for each photo. Photos that cannot be explained
-    are named, the others are finished, and the exit status is 2.
+    are named, the others are finished, and the exit status is 2. Ctrl-C keeps what is finished.
 
     [bold]Examples[/]
 
       blackbox-explain explain cat.jpg
 
-      blackbox-explain explain *.jpg --target tabby --game preservation --preset paper --out masks
+      blackbox-explain explain photos --target tabby --game preservation --preset paper --out masks
 
       blackbox-explain explain cat.jpg --target tabby --versus "tiger cat"
+
+      blackbox-explain explain cat.jpg --top 5
 
       blackbox-explain explain cat.jpg --model net.onnx --classes names.txt --mean 0.5 --std 0.25
 
@@ -100,9 +110,11 @@ def explain_command(
       blackbox-explain explain cat.jpg --model http://127.0.0.1:8000/scores --shape 3,224,224 --option timeout=30
     """
     with errors_as_messages():
-        prepare_folder(out)
-        box = wrapped(
-            model,
+        folder = OutputFolder(out)
+        explained = target_from(target or [], versus, top, sum_top)
+        paths = photos_of(images, out)
+        given = ModelOptions(
+            model=model,
             device=device,
             shape=shape,
             mean=mean,
@@ -110,83 +122,48 @@ def explain_command(
             largest=largest,
             bgr=bgr,
             classes=classes,
+            activation=activation,
             output=output,
+            straight_through=straight_through,
+            option=tuple(option or ()),
             cache=cache,
-            option=option,
-            straight_through=straight_through or None,
         )
-        exact = isinstance(box, DifferentiableBlackBox)
+        box = given.wrapped()
         started = time.perf_counter()
+        options = {"game": game, "perturbation": perturbation, "preset": preset, "seed": seed, "queries": queries}
         photos = Photos(
             box,
-            out,
-            target=target_from(target or [], versus, top),
-            fit=fit,
-            game=game,
-            perturbation=perturbation,
-            preset=preset,
-            seed=seed,
-            batch_size=batch_size,
-            queries=queries,
+            folder,
+            explained,
+            PhotoOptions(fit, white),
+            batch_size,
+            options,
+            ModelRecord.of(given).to_dict(),
+            top,
+            _tell_error,
         )
-        show = False if quiet or as_json else None
-        steps = PRESETS[preset].steps if exact else queries
-        found: list[PhotoResult] = []
-        with progress_bar(
-            len(images) * steps, f"explaining {len(images)} photo{'s' * (len(images) > 1)}", show
-        ) as advance:
-            for result in photos.run(images, steps, advance):
-                found.append(result)
-                if result.error:
-                    known = str(result.path) in result.error
-                    show_error(result.error if known else f"{result.path}: {result.error}")
+        steps = (top or 1) * (PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries)
+        label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
+        interrupted = False
+        try:
+            with progress_bar(len(paths) * steps, label, False if quiet or as_json else None) as advance:
+                photos.run(paths, steps, advance)
+        except KeyboardInterrupt:
+            interrupted = True
+        found = photos.found
         if as_json:
-            typer.echo(json.dumps([one.to_dict() for one in found], indent=2))
+            typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not quiet and any(not one.error for one in found):
-            _show(found, out, time.perf_counter() - started, getattr(box, "assumptions", ()))
+            show_found(found, folder, time.perf_counter() - started, getattr(box, "assumptions", ()))
+        if interrupted:
+            good = sum(not one.error for one in found)
+            stderr.print(f"interrupted; {good} of {len(paths)} photos are finished and kept")
+            raise typer.Exit(130)
         if any(one.error for one in found):
             raise typer.Exit(2)
 
 
-def _show(found: list[PhotoResult], out: Path, seconds: float, assumptions: tuple[str, ...]) -> None:
-    table = Table("photo", "class")
-    for head in ("before", "after", "region", "all", "area"):
-        table.add_column(head, justify="right")
-    table.add_column("status")
-    for one in found:
-        if one.row is not None:
-            row = one.row
-            table.add_row(
-                escape(one.path.name),
-                escape(row.target[0]),
-                *(f"{values[0]:.4f}" for values in (row.score_original, row.score_masked, row.score_region)),
-                f"{row.score_perturbed[0]:.4f}",
-                f"{row.area[0]:.1%}",
-                escape(row.status[0].partition(":")[0]),
-            )
-    stdout.print(table)
-    for one in found:
-        if one.row is not None and one.row.status[0] != "ok":
-            said = f"{escape(one.path.name)}: {escape(one.row.status[0])}{_remedy(one.row.status[0])}"
-            stdout.print(said, soft_wrap=True)
-    rows = [one.row for one in found if one.row is not None]
-    if rows and rows[0].settings["gradients"] == "estimated":
-        mean, most = (
-            sum(float(row.objective[0]) for row in rows) / len(rows),
-            max(int(r.evaluations.sum()) for r in rows),
-        )
-        stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
-        stdout.print(escape(rows[0].settings["notes"][0]), soft_wrap=True)
-    for sentence in assumptions:
-        stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
-    good = sum(one.row is not None for one in found)
-    stdout.print(
-        f"{good} of {len(found)} explained in {seconds:.1f} s; pictures, results and summaries in {escape(str(out))}/"
-    )
-
-
-def _remedy(status: str) -> str:
-    """Return what to try where a mask is weak."""
-    if "does not lower" in status:
-        return "; try another --perturbation (constant, noise) or --target"
-    return "; try --preset paper" if status.startswith("weak") else ""
+def _tell_error(result: PhotoResult) -> None:
+    if result.error:
+        known = str(result.path) in result.error
+        show_error(result.error if known else f"{result.path}: {result.error}")

@@ -2,44 +2,95 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.cli.options import adapter_options, described
-from blackbox_explain.registry import wrap
+from blackbox_explain.class_names import read_class_names
+from blackbox_explain.cli.options import adapter_options, sizes
+from blackbox_explain.cli.preprocessing import preprocessing_from
+from blackbox_explain.registry import DEFAULT_MODEL, named_models, wrap
 
 __all__ = [
+    "ActivationName",
     "Bgr",
     "Cache",
     "Classes",
     "Device",
     "Mean",
     "Model",
+    "ModelOptions",
     "Options",
     "Output",
     "Range",
     "Shape",
     "Std",
-    "wrapped",
+    "StraightThrough",
+    "complete_models",
 ]
+
+
+def complete_models(incomplete: str) -> list[str]:
+    """Return what a shell completes a model to: names, and files and folders."""
+    folder, _, start = incomplete.rpartition("/")
+    try:
+        here = list(Path(f"{folder}/" if folder or incomplete[:1] == "/" else ".").iterdir())
+    except OSError:
+        here = []
+    beside = f"{folder}/" if "/" in incomplete else ""
+    files = [f"{beside}{one.name}{'/' * one.is_dir()}" for one in here if one.name.startswith(start)]
+    return [name for name in sorted(named_models()) if name.startswith(incomplete)] + sorted(files)
+
 
 Model = Annotated[
     str,
-    typer.Option(help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function."),
+    typer.Option(
+        help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function.",
+        autocompletion=complete_models,
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda.")]
 Shape = Annotated[str | None, typer.Option(help="Shape of one image, such as 3,224,224, if the model does not tell.")]
 Mean = Annotated[
-    str | None, typer.Option(help="Mean the model subtracts, one number or one per channel, for pixels in 0 to 1.")
+    str | None,
+    typer.Option(
+        help="Mean the model subtracts from pixels in 0 to 1 (or 0 to --range): one number, or one per channel, always "
+        "in the order R,G,B, also with --bgr."
+    ),
 ]
 Std = Annotated[str | None, typer.Option(help="Scale the model divides by, likewise.")]
-Range = Annotated[float, typer.Option("--range", help="The pixel value of white in --mean and --std, such as 255.")]
-Bgr = Annotated[bool, typer.Option("--bgr", help="The model reads blue first.")]
-Classes = Annotated[Path | None, typer.Option(help="Text file with one class name per line.")]
-Output = Annotated[str | None, typer.Option(help="ONNX: the tensor that holds the scores.")]
+Range = Annotated[
+    float | None,
+    typer.Option("--range", help="The pixel value of white in --mean and --std, such as 255. Default: 1."),
+]
+Bgr = Annotated[
+    bool | None,
+    typer.Option(
+        "--bgr/--rgb",
+        help="The model reads blue first, as those of Caffe and OpenCV do: 123,117,104 is then still the mean of "
+        "R,G,B. Default: red first.",
+        show_default=False,
+    ),
+]
+Classes = Annotated[
+    Path | None, typer.Option(help="File of class names: a line for each, or JSON or YAML such as id2label.")
+]
+ActivationName = Annotated[
+    Activation | None,
+    typer.Option(
+        help="What turns the model's outputs into scores: none if they are probabilities already. Default: auto, told "
+        "from the model or from its outputs."
+    ),
+]
+Output = Annotated[str | None, typer.Option(help="The output that holds the scores, where the model has several.")]
+StraightThrough = Annotated[
+    bool | None,
+    typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.", show_default=False),
+]
 Options = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="For the model's adapter, such as timeout=30; may be repeated."),
@@ -47,23 +98,50 @@ Options = Annotated[
 Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="ONNX: keep the gradient graph on disk.")]
 
 
-def wrapped(
-    model: str,
-    *,
-    device: str | None = None,
-    shape: str | None = None,
-    mean: str | None = None,
-    std: str | None = None,
-    largest: float = 1.0,
-    bgr: bool = False,
-    classes: Path | None = None,
-    output: str | None = None,
-    cache: bool = True,
-    option: list[str] | None = None,
-    **more: Any,
-) -> BlackBox:
-    """Wrap the model that the options describe; further options of its adapter by name, None where not given."""
-    given: dict[str, Any] = {"device": device, "output": output, "cache": None if cache else False, **more}
-    given |= adapter_options(option or [])
-    options = described(shape, mean, std, largest, bgr, classes)
-    return wrap(model, **options, **{name: value for name, value in given.items() if value is not None})
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, and what is said of it, as typed; None where nothing is said."""
+
+    model: str = DEFAULT_MODEL
+    device: str | None = None
+    shape: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    largest: float | None = None
+    bgr: bool | None = None
+    classes: Path | None = None
+    activation: Activation | None = None
+    output: str | None = None
+    straight_through: bool | None = None
+    option: tuple[str, ...] = ()
+    cache: bool = True
+
+    def description(self) -> dict[str, Any]:
+        """Return the parameters of `wrap` that say what a model reads and how its scores are called.
+
+        Raises
+        ------
+        InputError
+            If an option is no such thing, or contradicts another.
+        """
+        found: dict[str, Any] = {
+            "shape": None if self.shape is None else sizes(self.shape),
+            "preprocessing": preprocessing_from(self.mean, self.std, self.largest, bool(self.bgr)),
+            "class_names": None if self.classes is None else read_class_names(self.classes),
+            "activation": self.activation,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def for_adapter(self) -> dict[str, Any]:
+        """Return the options of the model's adapter."""
+        given = {
+            "device": self.device,
+            "output": self.output,
+            "straight_through": self.straight_through,
+            "cache": None if self.cache else False,
+        }
+        return {name: value for name, value in given.items() if value is not None} | adapter_options(self.option)
+
+    def wrapped(self) -> BlackBox:
+        """Wrap the model that the options describe."""
+        return wrap(self.model, **self.description(), **self.for_adapter())

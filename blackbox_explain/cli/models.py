@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from blackbox_explain.class_names import display_names
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.model_options import Options, Output
 from blackbox_explain.cli.options import adapter_options, sizes
@@ -69,14 +70,17 @@ def list_models(
 
 
 def _show_classes(model: str, like: str) -> None:
-    for index, name in enumerate(wrap(model).spec.class_names or ()):
+    names = wrap(model).spec.class_names or ()
+    for index, (name, shown) in enumerate(zip(names, display_names(names), strict=True)):
         if like.casefold() in name.casefold():
-            stdout.print(f"{index:>5}  {name}", soft_wrap=True, markup=False)
+            # The name that tables show, where it is not part of the whole one.
+            also = "" if shown in name else f"  ({shown})"
+            stdout.print(f"{index:>5}  {name}{also}", soft_wrap=True, markup=False)
 
 
 @models_app.command("inspect")
 def inspect_model(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An .onnx file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a SavedModel folder.")],
     shape: Annotated[
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,

@@ -1,16 +1,14 @@
-"""Options that describe a model, turned into parameters of `wrap`."""
+"""Options that are texts, turned into values."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from blackbox_explain.blackbox import Preprocessing
-from blackbox_explain.class_names import read_class_names
 from blackbox_explain.errors import InputError
 
-__all__ = ["adapter_options", "described", "sizes"]
+__all__ = ["adapter_options", "sizes"]
 
 
 DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names", "activation")
@@ -18,7 +16,7 @@ DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names",
 WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
-def adapter_options(given: list[str]) -> dict[str, Any]:
+def adapter_options(given: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings."""
     found: dict[str, Any] = {}
     for text in given:
@@ -35,38 +33,9 @@ def adapter_options(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def described(
-    shape: str | None, mean: str | None, std: str | None, largest: float, bgr: bool, classes: Path | None
-) -> dict[str, Any]:
-    """Return the parameters of `wrap` that say what a model reads."""
-    found: dict[str, Any] = {}
-    if shape is not None:
-        found["shape"] = sizes(shape)
-    if mean is not None or std is not None or bgr or largest != 1:
-        if largest <= 0:
-            raise InputError("--range is no largest value", got=str(largest), expected="such as 255")
-        found["preprocessing"] = Preprocessing(
-            mean=tuple(one / largest for one in _numbers("--mean", mean or "0")),
-            std=tuple(one / largest for one in _numbers("--std", std or "1")),
-            channels="BGR" if bgr else "RGB",
-        )
-    if classes is not None:
-        found["class_names"] = read_class_names(classes)
-    return found
-
-
 def sizes(text: str) -> tuple[int, ...]:
     """Read a shape."""
     try:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError as error:
         raise InputError("--shape is not a list of sizes", got=repr(text), expected="such as 3,224,224") from error
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"{option} is not a list of numbers", got=repr(text), expected="such as 0.5,0.5,0.5"
-        ) from error

@@ -12,30 +12,32 @@ import typer
 from rich.markup import escape
 
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
+from blackbox_explain.cli.console import errors_as_messages, show_error, stdout, tell
 from blackbox_explain.cli.model_options import (
+    ActivationName,
     Bgr,
     Cache,
     Classes,
     Device,
     Mean,
     Model,
+    ModelOptions,
     Options,
     Output,
     Range,
     Shape,
     Std,
-    wrapped,
 )
-from blackbox_explain.cli.rules_shown import show_examination, write_pictures, write_report
-from blackbox_explain.cli.run import prepare_folder
+from blackbox_explain.cli.output import OutputFolder
+from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, names_of, photos_of
+from blackbox_explain.cli.rules_shown import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.explanation import finite
-from blackbox_explain.images import Fit, find_photos, load_image
+from blackbox_explain.images import load_image
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
 from blackbox_explain.rules.annotations import labels_of, regions_of
-from blackbox_explain.rules.examination import Examination, examine
+from blackbox_explain.rules.examination import Examination, examine, looked_for
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations import relations_for, relations_named
 from blackbox_explain.rules.relations.relation import Relation
@@ -45,7 +47,7 @@ __all__ = ["rules_command"]
 
 
 def rules_command(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES_DIR", help="Folder of photos.")],
+    images: Images,
     model: Model = DEFAULT_MODEL,
     labels: Annotated[Path | None, typer.Option(metavar="CSV", help="True classes: columns file and label.")] = None,
     boxes: Annotated[
@@ -60,8 +62,14 @@ def rules_command(
         str | None, typer.Option(metavar="A,B", help="Two relations at once, such as rotation,scale.")
     ] = None,
     max_error: Annotated[
-        float, typer.Option(help="Largest share of images that a rule may be wrong for.", min=0.0001, max=0.9999)
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            help="Largest share of images that a rule may be wrong for; the smaller, the more photos it takes. "
+            "Default: 0.05, or with too few photos for that what they can show.",
+            min=0.0001,
+            max=0.9999,
+        ),
+    ] = None,
     response: Annotated[
         Literal["class", "score", "exact"], typer.Option(help="What must stay: top class, its score, or all scores.")
     ] = "class",
@@ -69,16 +77,18 @@ def rules_command(
     confidence: Annotated[float, typer.Option(help="Of the intervals.", min=0.5, max=0.9999)] = 0.95,
     curve: Annotated[bool, typer.Option("--curve", help="Ask about every level, for finer plots.")] = False,
     limit: Annotated[int | None, typer.Option(help="Take so many of the photos, drawn at random.", min=1)] = None,
-    fit: Annotated[Fit, typer.Option(help="How a photo meets the model's shape.")] = "crop",
+    fit: Fitted = "crop",
+    white: White = None,
     seed: Annotated[int, typer.Option(help="Of all random draws.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos in one call of the model.", min=1)] = BATCH,
     device: Device = None,
     shape: Shape = None,
     mean: Mean = None,
     std: Std = None,
-    largest: Range = 1.0,
-    bgr: Bgr = False,
+    largest: Range = None,
+    bgr: Bgr = None,
     classes: Classes = None,
+    activation: ActivationName = None,
     output: Output = None,
     option: Options = None,
     cache: Cache = True,
@@ -92,20 +102,26 @@ def rules_command(
     precision. With boxes: the photos whose class does not come from the object. Writes rules.json and pictures. Photos
     that cannot be read are named and left out, and the exit status is then 2.
 
+    The smaller the error that is to be shown, the more photos it takes: about 150 for --max-error 0.05, 70 for 0.1, 35
+    for 0.2, and with --joint half as many again. What is asked for is checked before the model is asked.
+
     The error of a rule is a mean over strengths up to the one that it names, drawn evenly.
 
     [bold]Examples[/]
 
       blackbox-explain rules photos
 
-      blackbox-explain rules photos --model net.onnx --relations rotation,scale --joint rotation,scale --max-error 0.1
+      blackbox-explain rules photos more/*.jpg --model net.onnx --relations rotation,scale --joint rotation,scale
 
       blackbox-explain rules photos --labels photos.csv --boxes photos.csv --relations none
     """
     with errors_as_messages():
-        prepare_folder(out)
-        box = wrapped(
-            model,
+        folder = OutputFolder(out)
+        pair = _pair(joint)
+        named = _named(relations)
+        everything = photos_of(images, out)
+        given = ModelOptions(
+            model=model,
             device=device,
             shape=shape,
             mean=mean,
@@ -113,15 +129,22 @@ def rules_command(
             largest=largest,
             bgr=bgr,
             classes=classes,
+            activation=activation,
             output=output,
+            option=tuple(option or ()),
             cache=cache,
-            option=option,
         )
-        chosen = _chosen(relations, box)
-        pair = _pair(joint)
+        box = given.wrapped()
+        chosen = relations_for(box.spec) if named is None else named
+        count = len(everything) if limit is None else min(limit, len(everything))
+        rules = looked_for(chosen, pair)
+        allowed = allowed_error(count, rules, confidence, max_error, told=not quiet)
         show = False if quiet or as_json else None
-        paths, pixels, unread = _loaded(_outside(find_photos(images), out), box, fit, limit, seed, show)
-        names = [str(path.relative_to(images)) for path in paths]
+        paths, pixels, unread = _loaded(everything, box, PhotoOptions(fit, white), limit, seed, show)
+        if unread:
+            allowed = allowed_error(len(paths), rules, confidence, max_error, told=not quiet)
+        top = images[0] if len(images) == 1 and images[0].is_dir() else None
+        names = names_of(paths) if top is None else [str(path.relative_to(top)) for path in paths]
         samples = Samples.of(
             pixels,
             box.spec,
@@ -130,20 +153,27 @@ def rules_command(
             names=names,
         )
         questions = Questions(box, samples, seed, batch_size)
-        asked = {"model": model, "fit": fit, "limit": limit, "response": response, "tolerance": tolerance}
+        asked = {
+            "model": model,
+            "fit": fit,
+            "white": white,
+            "limit": limit,
+            "response": response,
+            "tolerance": tolerance,
+        }
         asked |= {"batch_size": batch_size, "assumptions": list(getattr(box, "assumptions", ()))}
         report: dict[str, Any] = {}
 
         def save(so_far: Examination) -> None:
             report.update(asked, photos=names, left_out=unread, **so_far.to_dict())
-            write_report(report, out)
+            write_report(report, folder.made())
 
         with _Bars(show) as bars:
             found = examine(
                 questions,
                 chosen,
                 joint=pair,
-                max_error=max_error,
+                max_error=allowed,
                 whole_curve=curve,
                 confidence=confidence,
                 begin=bars,
@@ -156,8 +186,7 @@ def rules_command(
             typer.echo(json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False))
         elif not quiet:
             show_examination(found)
-            for sentence in getattr(box, "assumptions", ()):
-                stderr.print(f"[dim]assumed: {escape(sentence)}[/]")
+            tell("assumed", getattr(box, "assumptions", ()))
             stdout.print(f"rules.json and {written} pictures in {escape(str(out))}/")
         for part, error in found.failed:
             show_error(f"{part}: {error}")
@@ -186,9 +215,10 @@ class _Bars:
             self._open = None
 
 
-def _chosen(given: list[str] | None, box: BlackBox) -> tuple[Relation, ...]:
+def _named(given: list[str] | None) -> tuple[Relation, ...] | None:
+    """Return the relations that are asked for; None for all that fit the model."""
     if not given:
-        return relations_for(box.spec)
+        return None
     names = [name.strip() for one in given for name in one.split(",") if name.strip()]
     if not names:
         raise InputError(
@@ -196,14 +226,6 @@ def _chosen(given: list[str] | None, box: BlackBox) -> tuple[Relation, ...]:
         )
     # Once each, in the order in which they were named.
     return () if names == ["none"] else relations_named(list(dict.fromkeys(names)))
-
-
-def _outside(paths: list[Path], out: Path) -> list[Path]:
-    """Leave out the pictures that an earlier run wrote."""
-    found = [path for path in paths if out.resolve() not in path.resolve().parents]
-    if not found:
-        raise ImageError("There are no photos but those in --out", got=str(out))
-    return found
 
 
 def _pair(joint: str | None) -> tuple[Relation, Relation] | None:
@@ -216,7 +238,7 @@ def _pair(joint: str | None) -> tuple[Relation, Relation] | None:
 
 
 def _loaded(
-    paths: list[Path], box: BlackBox, fit: Fit, limit: int | None, seed: int, show: bool | None
+    paths: list[Path], box: BlackBox, reading: PhotoOptions, limit: int | None, seed: int, show: bool | None
 ) -> tuple[list[Path], np.ndarray[Any, np.dtype[np.uint8]], list[dict[str, str]]]:
     """Return the photos that can be read, as bytes, and why the others cannot."""
     if limit is not None and limit < len(paths):
@@ -229,7 +251,7 @@ def _loaded(
     with progress_bar(len(paths), "reading photos", show) as advance:
         for path in paths:
             try:
-                image = load_image(path, box.spec, fit=fit)
+                image = load_image(path, box.spec, fit=reading.fit, white=reading.white)
                 pixels[len(read)] = np.rint((image - low) * (255 / (high - low)))
                 read.append(path)
             except ImageError as error:

@@ -9,23 +9,69 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from blackbox_explain.cli.console import stdout
+from blackbox_explain.cli.console import stderr, stdout
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation import finite
 from blackbox_explain.rules.classification import ClassReport
 from blackbox_explain.rules.examination import Examination
 from blackbox_explain.rules.faithfulness import percent
+from blackbox_explain.rules.family import check_enough, images_needed, least_error
 from blackbox_explain.rules.plots import counterexamples_figure, curve_figure, region_figure
 from blackbox_explain.rules.questions import Questions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["show_examination", "write_pictures", "write_report"]
+__all__ = ["allowed_error", "show_examination", "write_pictures", "write_report"]
 
 WORST_CLASSES = 5
 
 DPI = 130
+
+
+MAX_ERROR = 0.05
+"""Asked for where nothing is."""
+
+LARGEST_GUESS = 0.5
+"""A rule that may be wrong more often is not worth looking for unasked."""
+
+
+def allowed_error(count: int, rules: int, confidence: float, asked: float | None, *, told: bool) -> float:
+    """Say how many photos an error takes, before any is asked about, and return the error to look for.
+
+    Parameters
+    ----------
+    count
+        Photos that there are.
+    rules
+        Rules that a search tells apart; 0 if none is looked for.
+    confidence
+        Of the intervals.
+    asked
+        The error that must be shown; None takes `MAX_ERROR`, or where photos are too few the smallest that they show.
+    told
+        Whether to say so.
+
+    Raises
+    ------
+    InputError
+        If there are too few photos.
+    """
+    wanted = MAX_ERROR if asked is None else asked
+    if not rules:
+        return wanted
+    needed, feasible = images_needed(rules, confidence, wanted), least_error(count, rules, confidence)
+    if needed > count and (asked is not None or feasible > LARGEST_GUESS):
+        check_enough(count, rules, confidence, wanted)
+    if needed > count:
+        stderr.print(
+            f"[yellow]note:[/] {count:,} photos are too few for --max-error {wanted:g}, which takes {needed:,}; "
+            f"they can show --max-error {feasible:g}, which is looked for"
+        )
+        return feasible
+    if told:
+        stderr.print(f"[dim]--max-error {wanted:g} takes at least {needed:,} photos; here are {count:,}[/]")
+    return wanted
 
 
 def show_examination(found: Examination) -> None:

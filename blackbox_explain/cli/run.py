@@ -3,202 +3,229 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.cli.output import OutputFolder, interrupts_wait
+from blackbox_explain.cli.photo_options import PhotoOptions, readable
 from blackbox_explain.errors import (
     ImageError,
     InputError,
     ModelError,
     OutOfMemoryError,
     ResultError,
+    TargetError,
     UnreachableError,
 )
 from blackbox_explain.explain import explain
 from blackbox_explain.explanation import Explanation
-from blackbox_explain.images import Fit, load_image
+from blackbox_explain.gradients import ask
 from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.presets import PerturbationName, PresetName
 from blackbox_explain.progress import Advance
 from blackbox_explain.render import save_figure
 from blackbox_explain.targets import Difference, Labels, Target, Top
 
-__all__ = [
-    "Loaded",
-    "PhotoResult",
-    "Photos",
-    "load_photos",
-    "perturbation_for",
-    "prepare_file",
-    "prepare_folder",
-    "target_from",
-]
+__all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
 
-Loaded = tuple[Path, "np.ndarray[Any, Any] | ImageError"]
-"""A photo as the model reads it, or why it cannot be read."""
+SECONDS = 10.0
+"""What a batch may take: an interrupt loses no more than the one that is being learned."""
+
+GROWTH = 4
+"""So many times larger than the last may a batch be, whose time is not known yet."""
 
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """One photo of a run: its explanation (of one row), or why there is none."""
+    """One photo of a run: what was found, or why nothing was.
+
+    Attributes
+    ----------
+    path
+        Of the photo.
+    rows
+        What the JSON summary holds, one entry for each class that was explained.
+    error
+        Why there is nothing.
+    files
+        What was written.
+    """
 
     path: Path
-    row: Explanation | None = None
+    rows: tuple[dict[str, Any], ...] = ()
     error: str = ""
     files: tuple[Path, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what the JSON summary of the photo holds."""
-        if self.row is None:
-            return {"photo": str(self.path), "error": self.error}
-        whole = self.row.to_dict()
-        return {
-            "photo": str(self.path),
-            **whole["rows"][0],
-            "files": [str(file) for file in self.files],
-            "settings": whole["settings"],
-            "model_fingerprint": whole["model_fingerprint"],
-        }
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return what the JSON summary of a run holds of this photo."""
+        return list(self.rows) if self.rows else [{"photo": str(self.path), "error": self.error}]
 
 
+@dataclass
 class Photos:
-    """Explains photos with one black box and one set of options into one folder."""
+    """Explains photos with one black box and one set of options into one folder.
 
-    def __init__(
-        self, box: BlackBox, out: Path, *, target: Target | None, fit: Fit, batch_size: int, **options: Any
-    ) -> None:
-        self._box = box
-        self._out = out
-        self._target = target
-        self._fit: Fit = fit
-        self._batch_size = batch_size
-        self._options = options
-        self._taken: set[str] = set()
+    Attributes
+    ----------
+    box, target, options
+        As for `explain`.
+    reading
+        How photos are read.
+    out
+        Where results go.
+    top
+        The number of classes of each photo that are explained, the best first; None explains `target`.
+    batch_size
+        Most rows that are learned together.
+    model
+        What results record of the model.
+    told
+        Called with each result.
+    found
+        All results so far; complete, whatever interrupts the run.
+    """
 
-    def run(self, paths: Sequence[Path], steps: int, advance: Advance) -> Iterator[PhotoResult]:
-        """Yield one result for each photo, those of a batch once all of it is written."""
-        for first in range(0, len(paths), self._batch_size):
-            yield from self._batch(paths[first : first + self._batch_size], steps, advance)
+    box: BlackBox
+    out: OutputFolder
+    target: Target | None
+    reading: PhotoOptions
+    batch_size: int
+    options: dict[str, Any]
+    model: dict[str, Any]
+    top: int | None = None
+    told: Callable[[PhotoResult], None] = lambda _result: None
+    found: list[PhotoResult] = field(default_factory=list)
 
-    def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> Iterator[PhotoResult]:
-        loaded: list[tuple[Path, np.ndarray[Any, Any]]] = []
-        for path, image in load_photos(paths, self._box.spec, self._fit):
+    def run(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
+        """Explain photos; each is written as soon as its batch is learned, and batches are small enough for that.
+
+        Parameters
+        ----------
+        paths
+            Of the photos.
+        steps
+            What progress counts for one of them.
+        advance
+            Told so.
+        """
+        most = max(1, self.batch_size // (self.top or 1))
+        size, first = 1, 0
+        while first < len(paths):
+            part = paths[first : first + size]
+            started = time.monotonic()
+            self._batch(part, steps, advance)
+            each = (time.monotonic() - started) / len(part)
+            first += len(part)
+            # Powers of this number, so that models that are compiled for a size of batches are so for few.
+            while size > 1 and size * each > SECONDS:
+                size //= GROWTH
+            if size * GROWTH * each <= SECONDS:
+                size = min(size * GROWTH, most)
+
+    def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
+        loaded = self.reading.read_all(paths, self.box.spec)
+        for path, image in loaded:
             if isinstance(image, ImageError):
                 advance(steps)
-                yield PhotoResult(path, error=str(image))
-            else:
-                loaded.append((path, image))
-        if not loaded:
+                self._tell(PhotoResult(path, error=str(image)))
+        good, images = readable(loaded)
+        if images is None:
             return
-        options = dict(self._options)
-        options["perturbation"] = perturbation_for(
-            options["perturbation"], options["preset"], [path for path, _ in loaded], self._box.spec, self._fit
-        )
-        images = np.stack([image for _, image in loaded])
         try:
-            result = explain(self._box, images, self._target, batch_size=self._batch_size, progress=advance, **options)
+            result = self._explained(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
-            yield from (PhotoResult(path, error=str(error)) for path, _ in loaded)
+            for path in good:
+                self._tell(PhotoResult(path, error=str(error)))
             return
         except (ModelError, OutOfMemoryError) as error:
-            if len(loaded) == 1:
-                yield PhotoResult(loaded[0][0], error=str(error))
+            if len(good) == 1:
+                self._tell(PhotoResult(good[0], error=str(error)))
             else:
                 # Nothing worked; each photo alone tells its own reason.
-                for path, _ in loaded:
-                    yield from self._batch([path], steps, lambda _steps: None)
+                for path in good:
+                    self._batch([path], steps, lambda _steps: None)
             return
-        for index, (path, _) in enumerate(loaded):
-            yield self._written(path, result[index])
+        many = self.top or 1
+        with interrupts_wait():
+            for index, path in enumerate(good):
+                self._tell(self._written(path, result[index * many : (index + 1) * many]))
 
-    def _written(self, path: Path, row: Explanation) -> PhotoResult:
-        if row.status[0].startswith("failed"):
-            return PhotoResult(path, error=row.status[0].removeprefix("failed: "))
-        stem = self._free_name(path.stem)
-        files = tuple(self._out / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
-        result = PhotoResult(path, row, files=files)
+    def _explained(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> Explanation:
+        """Explain photos, the classes of each one after the other."""
+        options, target = dict(self.options), self.target
+        many = self.top or 1
+        rows = [row for row in range(len(images)) for _ in range(many)]
+        options["perturbation"] = perturbation_for(
+            options["perturbation"], options["preset"], [paths[row] for row in rows], self.box.spec, self.reading
+        )
+        wanted: Target | list[Target | None] | None = target
+        if self.top is not None:
+            wanted = [*top_classes(self.box, images, self.top).ravel().tolist()]
+        result = explain(self.box, images[rows], wanted, batch_size=self.batch_size, progress=advance, **options)
+        return replace(result, settings={**result.settings, "model": self.model})
+
+    def _tell(self, result: PhotoResult) -> None:
+        self.found.append(result)
+        self.told(result)
+
+    def _written(self, path: Path, rows: Explanation) -> PhotoResult:
+        failed = [status.removeprefix("failed: ") for status in rows.status if status.startswith("failed")]
+        if len(failed) == len(rows):
+            return PhotoResult(path, error=failed[0])
+        whole = rows.to_dict()
         try:
-            save_figure(row, 0, files[0])
-            row.save(files[1])
-            files[2].write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
+            folder = self.out.made()
+            stem = self.out.free_name(path.stem)
+            files = tuple(folder / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
+            shared = {
+                "files": [str(file) for file in files],
+                "settings": whole["settings"],
+                "model_fingerprint": whole["model_fingerprint"],
+            }
+            entries = tuple({"photo": str(path), **row, **shared} for row in whole["rows"])
+            rows.save(files[1])
+            text = json.dumps(entries[0] if self.top is None else entries, indent=2)
+            files[2].write_text(text + "\n", encoding="utf-8")
+            save_figure(rows, 0, files[0])
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:
-            return PhotoResult(path, error=f"{files[2]}: {error.strerror}")
-        return result
-
-    def _free_name(self, stem: str) -> str:
-        """Give photos of the same name in different folders different names."""
-        name, count = stem, 1
-        while name in self._taken:
-            count += 1
-            name = f"{stem}-{count}"
-        self._taken.add(name)
-        return name
+            return PhotoResult(path, error=f"{error.filename}: {error.strerror}")
+        return PhotoResult(path, entries, files=files)
 
 
-def load_photos(paths: Sequence[Path], spec: InputSpec, fit: Fit) -> list[Loaded]:
-    """Return each photo (C, H, W) as a model of such inputs reads it, or the error where it cannot be read."""
-    found: list[Loaded] = []
-    for path in paths:
-        try:
-            found.append((path, load_image(path, spec, fit=fit)))
-        except ImageError as error:
-            found.append((path, error))
-    return found
+def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the classes (N, `count`) of the highest scores of images, the best first.
+
+    Raises
+    ------
+    TargetError
+        If there are not as many.
+    """
+    scores = to_numpy(ask(box, getattr(box, "native", np.asarray)(images)))
+    if count > scores.shape[1]:
+        raise TargetError("There are not as many classes", got=f"--top {count}", expected=f"1 to {scores.shape[1]}")
+    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
 def perturbation_for(
-    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, fit: Fit
+    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, reading: PhotoOptions
 ) -> str | Perturbation:
     """Return what stands in for deleted pixels of photos: the authors blur at a photo's own size, before resizing."""
     if preset != "authors" or name != "blur":
         return name
-    return Reference(np.stack([load_image(path, spec, fit=fit, blur=PAPER_SIGMA) for path in paths]))
+    return Reference(np.concatenate([reading.read(path, spec, blur=PAPER_SIGMA) for path in paths]))
 
 
-def prepare_file(out: Path) -> None:
-    """Make the folder of a file, and find out before any work whether the file can be written; leaves it as it is.
-
-    Raises
-    ------
-    ResultError
-        If it cannot.
-    """
-    known = out.exists()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.open("a").close()
-        if not known:
-            out.unlink()
-    except OSError as error:
-        raise ResultError("The file cannot be written", got=f"{out}: {error.strerror}") from error
-
-
-def prepare_folder(out: Path) -> None:
-    """Make the output folder, and find out before any work whether it can be written.
-
-    Raises
-    ------
-    ResultError
-        If it cannot.
-    """
-    probe = out / ".writable"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ResultError("The output folder cannot be written", got=f"{out}: {error.strerror}") from error
-
-
-def target_from(classes: Sequence[str], versus: str | None, top: int | None) -> Target | None:
+def target_from(classes: Sequence[str], versus: str | None, top: int | None, sum_top: int | None) -> Target | None:
     """Turn the options into a target.
 
     Raises
@@ -206,12 +233,14 @@ def target_from(classes: Sequence[str], versus: str | None, top: int | None) -> 
     InputError
         If they contradict each other.
     """
-    if top is not None and (classes or versus):
-        raise InputError("--top stands alone", got="--top with --target or --versus")
+    for option, value in (("--top", top), ("--sum-top", sum_top)):
+        if value is not None and (classes or versus or None not in (top, sum_top)):
+            others = "--target, --versus and " + ("--sum-top" if option == "--top" else "--top")
+            raise InputError(f"{option} stands alone", got=f"{option} with another of {others}")
     if versus is not None and len(classes) != 1:
         raise InputError("--versus compares two classes", got=f"{len(classes)} times --target", expected="one --target")
-    if top is not None:
-        return Top(top)
+    if sum_top is not None:
+        return Top(sum_top)
     if versus is not None:
         return Difference(classes[0], versus)
     return None if not classes else classes[0] if len(classes) == 1 else Labels(*classes)

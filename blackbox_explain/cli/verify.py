@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -15,25 +16,28 @@ from rich.table import Table
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.certify import TOLERANCE, certify
-from blackbox_explain.cli.console import errors_as_messages, stderr, stdout
+from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tell
 from blackbox_explain.cli.model_options import (
+    ActivationName,
     Bgr,
     Cache,
     Classes,
     Device,
     Mean,
-    Model,
+    ModelOptions,
     Options,
     Output,
     Range,
     Shape,
     Std,
-    wrapped,
+    StraightThrough,
+    complete_models,
 )
+from blackbox_explain.cli.model_record import ModelRecord, completed
 from blackbox_explain.errors import AlreadyDescribedError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.recipe import LACKS
-from blackbox_explain.registry import DEFAULT_MODEL
+from blackbox_explain.registry import DEFAULT_MODEL, wrap
 
 __all__ = ["verify_command"]
 
@@ -49,7 +53,13 @@ WORDS = {
 
 def verify_command(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="An .npz file that explain wrote.")],
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A model, as explain takes it. Default: that of the result, with the options it was given.",
+            autocompletion=complete_models,
+        ),
+    ] = None,
     tolerance: Annotated[float, typer.Option(help="How far a score may be from the one stated.", min=0)] = TOLERANCE,
     seeds: Annotated[
         int, typer.Option(help="Learn the mask again with so many other seeds, and say how alike they are.", min=0)
@@ -58,54 +68,71 @@ def verify_command(
     shape: Shape = None,
     mean: Mean = None,
     std: Std = None,
-    largest: Range = 1.0,
-    bgr: Bgr = False,
+    largest: Range = None,
+    bgr: Bgr = None,
     classes: Classes = None,
+    activation: ActivationName = None,
     output: Output = None,
-    straight_through: Annotated[
-        bool, typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.")
-    ] = False,
+    straight_through: StraightThrough = None,
     option: Options = None,
     cache: Cache = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
     """Recompute what a result says, and fail where it no longer holds.
 
-    Nothing but the result and the model is needed. The exit status is 0 if every claim holds, 1 if one does not, 2
-    after an error. What perturbations do that the mask was not learned with, shifts of the image, and other seeds are
-    measured and shown; no claim is made of them.
+    A result of explain knows its model and the options that it was given; what is given here comes before them.
+    (--mean, --std, --range and --bgr are one: where one is given, none of them is taken from the result.)
+
+    The exit status is 0 if every claim holds, 1 if one does not, 2 after an error. What perturbations do that the mask
+    was not learned with, shifts of the image, and other seeds are measured and shown; no claim is made of them.
 
     [bold]Examples[/]
 
       blackbox-explain verify explanations/cat.npz
 
-      blackbox-explain verify cat.npz --model net.onnx --mean 0.5 --std 0.25 --seeds 0 --json
+      blackbox-explain verify cat.npz --model moved/net.onnx --seeds 0 --json
     """
     with errors_as_messages():
         loaded = Explanation.load(result)
-        given: dict[str, Any] = {"mean": mean, "std": std, "largest": largest, "bgr": bgr, "classes": classes}
-        given |= {"device": device, "output": output, "cache": cache, "option": option}
-        given["straight_through"] = straight_through or None
-        box = _wrapped(model, shape, loaded, given)
+        typed = ModelOptions(
+            device=device,
+            shape=shape,
+            mean=mean,
+            std=std,
+            largest=largest,
+            bgr=bgr,
+            classes=classes,
+            activation=activation,
+            output=output,
+            straight_through=straight_through,
+            option=tuple(option or ()),
+            cache=cache,
+        )
+        kept = loaded.settings.get("model")
+        record = None if kept is None else ModelRecord.from_dict(kept)
+        if record is None and model is None:
+            stderr.print(f"[yellow]note:[/] the result does not name its model: {DEFAULT_MODEL} is taken")
+        given = completed(typed, model, record, result.parent)
+        box = _wrapped(given, typed, loaded)
         found = certify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)
         if as_json:
-            typer.echo(json.dumps({"result": str(result), "model": model, **found.to_dict()}, indent=2))
+            typer.echo(json.dumps({"result": str(result), "model": given.model, **found.to_dict()}, indent=2))
         else:
             _show(found, box)
             if seeds and not any(row.seeds for row in found.rows):
-                stderr.print(f"[yellow]note:[/] no mask was learned with other seeds: {LACKS}", soft_wrap=True)
+                stderr.print(f"[yellow]note:[/] no mask was learned with other seeds: {LACKS}")
         if not found.holds:
             raise typer.Exit(1)
 
 
-def _wrapped(model: str, shape: str | None, result: Explanation, given: dict[str, Any]) -> BlackBox:
+def _wrapped(given: ModelOptions, typed: ModelOptions, result: Explanation) -> BlackBox:
     """Wrap the model; where nothing says otherwise, it reads images of the result's shape."""
-    if shape is not None:
-        return wrapped(model, shape=shape, **given)
+    shaped = given if given.shape else replace(given, shape=",".join(map(str, result.images.shape[1:])))
     try:
-        return wrapped(model, shape=",".join(map(str, result.images.shape[1:])), **given)
+        return shaped.wrapped()
     except AlreadyDescribedError:
-        return wrapped(model, **given)
+        # It describes itself: what the result says was of another, what is typed may be a mistake.
+        return wrap(given.model, **typed.description(), **given.for_adapter())
 
 
 def _show(found: Certificate, box: BlackBox) -> None:
@@ -115,15 +142,14 @@ def _show(found: Certificate, box: BlackBox) -> None:
             name += f", mask {number + 1} of {len(found.rows)}"
         stdout.print(_table(row, name))
         if row.status != "ok":
-            stdout.print(escape(row.status), soft_wrap=True)
+            stdout.print(escape(row.status))
         _show_checks(row.checks)
     _show_checks((found.model,))
     if found.failed:
         stdout.print(f"{found.failed} further rows of the result say that they failed; they claim nothing.")
     colour = "green" if found.holds else "red"
-    stdout.print(f"[bold {colour}]{escape(found.sentence)}[/]", soft_wrap=True)
-    for sentence in getattr(box, "assumptions", ()):
-        stderr.print(f"[dim]assumed: {escape(sentence)}[/]", soft_wrap=True)
+    stdout.print(f"[bold {colour}]{escape(found.sentence)}[/]")
+    tell("assumed", getattr(box, "assumptions", ()))
 
 
 def _table(row: RowCertificate, name: str) -> Table:
@@ -156,9 +182,9 @@ def _show_checks(checks: Sequence[Check]) -> None:
     held = [one for one in checks if one.held]
     if held:
         words = held[0].claim if len(held) == 1 else f"{len(held)} of {len(checks)} claims"
-        stdout.print(f"[green]{'holds' if len(held) == 1 else 'hold '}[/]   {escape(words)}", soft_wrap=True)
+        stdout.print(f"[green]{'holds' if len(held) == 1 else 'hold '}[/]   {escape(words)}")
     for one in checks:
         if one.held is None:
-            stdout.print(f"[yellow]unknown[/] {escape(one.claim)}: {escape(one.reason)}", soft_wrap=True)
+            stdout.print(f"[yellow]unknown[/] {escape(one.claim)}: {escape(one.reason)}")
         elif not one.held:
-            stdout.print(f"[red]BROKEN[/]  {escape(one.claim)}: {escape(one.reason)}", soft_wrap=True)
+            stdout.print(f"[red]BROKEN[/]  {escape(one.claim)}: {escape(one.reason)}")

@@ -11,13 +11,13 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.progress import Advance
 from blackbox_explain.rules.classification import ClassReport, classes_of
 from blackbox_explain.rules.family import check_enough
-from blackbox_explain.rules.joint import JointRegion, looks_at_most, search_region
+from blackbox_explain.rules.joint import JointRegion, looks_at_most, pairs_of, search_region
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.search import MostInformative, search_relation, visits
 from blackbox_explain.rules.shortcut import Shortcuts, looks, shortcuts_of
 
-__all__ = ["Examination", "examine"]
+__all__ = ["Examination", "examine", "looked_for"]
 
 Begin = Callable[[str, int], Advance]
 """Called with what begins and the most images that it takes; returns what counts them."""
@@ -120,8 +120,8 @@ def examine(
         relation.check_spec(samples.spec)
     if not relations and joint is None and samples.labels is None and samples.regions is None:
         raise InputError("There is nothing to examine", hint="name relations, or give labels or boxes")
-    if relations:
-        check_enough(len(samples), max(len(one.levels) for one in relations), confidence, max_error)
+    if rules := looked_for(relations, joint):
+        check_enough(len(samples), rules, confidence, max_error)
     started, queries = time.perf_counter(), questions.queries
     found = Examination(
         (),
@@ -149,6 +149,11 @@ def examine(
     if not (found.relations or found.joint or found.classes or found.shortcuts):
         raise errors[0]
     return found
+
+
+def looked_for(relations: Sequence[Relation], joint: tuple[Relation, Relation] | None = None) -> int:
+    """Return how many rules one search tells apart, at most: what decides how many images it takes; 0 if none."""
+    return max([0, *(len(one.levels) for one in relations), *([] if joint is None else [pairs_of(*joint)])])
 
 
 @dataclass(frozen=True)

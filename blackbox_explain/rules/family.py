@@ -15,7 +15,7 @@ from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Outcome
 
-__all__ = ["Counterexample", "Family", "check_enough"]
+__all__ = ["Counterexample", "Family", "check_enough", "images_needed", "least_error"]
 
 NEAREST = 10
 """Counterexamples that are kept."""
@@ -40,24 +40,51 @@ class Counterexample:
     amount: float
 
 
-def check_enough(n: int, looked_for: int, confidence: float, max_error: float) -> None:
-    """Raise `InputError` unless so many images could show that a rule is wrong for at most `max_error`.
+def images_needed(looked_for: int, confidence: float, max_error: float) -> int:
+    """Return how many images it takes to show that a rule is wrong for at most `max_error`, if it is never wrong.
 
     With no error among n images the exact interval ends at 1 − t^(1/n), where t is the probability of missing above.
+
+    Parameters
+    ----------
+    looked_for
+        Rules that are told apart.
+    confidence
+        That all their intervals hold at once.
+    max_error
+        Share of all images.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
     """
     if not 0 < max_error < 1:
         raise InputError("An error is a share", got=f"max_error={max_error}", expected="between 0 and 1")
-    check_options(confidence, looked_for)
-    tail = (1 - confidence) / (2 * looked_for)
-    least = math.ceil(math.log(tail) / math.log1p(-max_error))
+    return math.ceil(math.log(_tail(looked_for, confidence)) / math.log1p(-max_error))
+
+
+def least_error(n: int, looked_for: int, confidence: float) -> float:
+    """Return the smallest `max_error` that so many images could show, rounded up to 0.001; at least 1 if none."""
+    return math.ceil(1000 * (1 - _tail(looked_for, confidence) ** (1 / n))) / 1000
+
+
+def check_enough(n: int, looked_for: int, confidence: float, max_error: float) -> None:
+    """Raise `InputError` unless so many images could show that a rule is wrong for at most `max_error`."""
+    least = images_needed(looked_for, confidence, max_error)
     if n < least:
-        feasible = math.ceil(1000 * (1 - tail ** (1 / n))) / 1000
+        feasible = least_error(n, looked_for, confidence)
         raise InputError(
             f"So few images cannot show that a rule is wrong for at most {percent(max_error)} % of all",
             got=f"{n}",
-            expected=f"at least {least}" + (f", to tell {looked_for} rules apart" if looked_for > 1 else ""),
-            hint=f"a max_error of {feasible:g}" if feasible < 1 else "",
+            expected=f"at least {least}" + (f", to tell {looked_for:,} rules apart" if looked_for > 1 else ""),
+            hint=f"max_error={feasible:g} (--max-error {feasible:g})" if feasible < 1 else "more images",
         )
+
+
+def _tail(looked_for: int, confidence: float) -> float:
+    check_options(confidence, looked_for)
+    return (1 - confidence) / (2 * looked_for)
 
 
 class Family:

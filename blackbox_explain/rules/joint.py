@@ -17,7 +17,7 @@ from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.search import bisected, visits
 
-__all__ = ["JointRegion", "joint_region", "looks_at_most", "search_region"]
+__all__ = ["JointRegion", "joint_region", "looks_at_most", "pairs_of", "search_region"]
 
 STEPS = 8
 """Of the staircase, in either direction."""
@@ -110,7 +110,7 @@ def search_region(
     """Do the work of `joint_region` with questions that several searches may share."""
     both, before = (first, second), questions.queries
     sizes = [len(relation.levels) for relation in both]
-    pairs = (sizes[0] + 1) * (sizes[1] + 1) - 1
+    pairs = pairs_of(first, second)
     looked: dict[tuple[int, int], Faithfulness] = {}
     family = Family(questions, pairs, confidence, max_error)
 
@@ -149,6 +149,11 @@ def search_region(
 def looks_at_most(first: Relation, second: Relation, steps: int = STEPS) -> int:
     """Return how many rules, and looks at all the untouched images, a search takes at most."""
     return visits(first) + visits(second) + 2 * steps
+
+
+def pairs_of(first: Relation, second: Relation) -> int:
+    """Return how many pairs of levels there are, 0 among them, that are told apart."""
+    return (len(first.levels) + 1) * (len(second.levels) + 1) - 1
 
 
 def _thinned(largest: int, steps: int) -> list[int]:

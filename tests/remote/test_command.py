@@ -137,7 +137,10 @@ import os, time
 with open({str(started)!r}, "w") as file: file.write(str(os.getpid()))
 time.sleep(60)
 """
+    # Under nohup, or in the background of a script, interrupts are ignored, and what is started there inherits that.
     script = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np, blackbox_explain as bx
 box = bx.wrap({command(tmp_path, text)!r}, shape={SHAPE}, timeout=60.0, retries=2)
 print("asking", flush=True)

@@ -180,7 +180,7 @@ def test_a_second_run_in_the_folder_of_photos_does_not_take_its_pictures(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere", *MODEL), "no folder of photos"),
+        (("nowhere", *MODEL), "no such file or folder"),
         (("empty", *MODEL), "no photos in this folder"),
         (("photos", *MODEL, "--relations", "rotations"), "rotation"),
         (("photos", *MODEL, "--relations", " , "), "--relations names none"),

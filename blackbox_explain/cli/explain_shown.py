@@ -1,0 +1,60 @@
+"""What the command ``explain`` shows of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from blackbox_explain.cli.console import End, Start, numbers_table, stdout, tell
+from blackbox_explain.cli.output import OutputFolder
+from blackbox_explain.cli.photo_options import names_of
+from blackbox_explain.cli.run import PhotoResult
+
+__all__ = ["show_found"]
+
+SCORES = ("score_original", "score_masked", "score_region", "score_perturbed")
+
+
+def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, assumptions: Sequence[str]) -> None:
+    """Print a table with a line for each explanation, then what to know of each, and where everything is."""
+    good = [one for one in found if one.rows]
+    rows = [
+        (name, row) for name, one in zip(names_of([one.path for one in good]), good, strict=True) for row in one.rows
+    ]
+    table, digits = numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("status",))
+    for name, row in rows:
+        scores = (_number(row[key], digits) for key in SCORES)
+        area = "–" if row["area"] is None else f"{row['area']:.1%}"
+        status = escape(row["status"].partition(":")[0])
+        table.add_row(End(name), Start(row["target"]), *scores, area, status)
+    stdout.print(table)
+    for name, row in rows:
+        if row["status"] != "ok":
+            about = f"{name}, {row['target']}" if sum(one == name for one, _ in rows) > 1 else name
+            stdout.print(f"{escape(about)}: {escape(row['status'])}")
+    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"].get("doubts", ())):
+        stdout.print(f"[yellow]check:[/] {escape(doubt)}")
+    settings = rows[0][1]["settings"]
+    if settings["gradients"] == "estimated":
+        _show_queries([row for _, row in rows])
+    tell("assumed", assumptions)
+    replaced = f", {out.replaced} of them in place of an earlier run's" if out.replaced else ""
+    stdout.print(
+        f"{len(good)} of {len(found)} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "
+        f"{escape(str(out.path))}/"
+    )
+
+
+def _show_queries(rows: Sequence[dict[str, Any]]) -> None:
+    """Say how well the gradient was estimated, and why it was."""
+    objectives = [row["objective"] for row in rows if row["objective"] is not None]
+    most = max(sum(row["evaluations"].values()) for row in rows)
+    mean = sum(objectives) / max(len(objectives), 1)
+    stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
+    stdout.print(escape(rows[0]["settings"]["notes"][0]))
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

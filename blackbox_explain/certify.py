@@ -21,6 +21,7 @@ from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import make_perturbation
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.recipe import LACKS, NUMBERS, Recipe, check_arrays, target_of
+from blackbox_explain.status import status_of
 from blackbox_explain.targets import resolve
 
 __all__ = ["TOLERANCE", "certify"]

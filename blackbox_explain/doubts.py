@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MANY_CLASSES", "doubts_about"]
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.blackbox import NOTHING_SAID, BlackBox
+from blackbox_explain.explanation import Explanation
+from blackbox_explain.gradients import ask
+from blackbox_explain.perturbations import Perturbation
+from blackbox_explain.status import status_of
+
+__all__ = ["MANY_CLASSES", "doubts_about", "look_at", "nothing_said", "with_doubts"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -81,6 +89,62 @@ def doubts_about(
         found.append(f"the model is sure of nothing: no top score is above {best.max():.2f}")
     remedy = CHECK + READS_AS_THEY_ARE if assumed else CHECK
     return tuple(f"the model may be shown the wrong pixels: {one}; {remedy}" for one in found)
+
+
+def look_at(box: BlackBox, images: Floats, perturbation: Perturbation, seed: int = 0) -> tuple[str, ...]:
+    """Ask a model about images and about the same images fully perturbed, and say what is suspicious.
+
+    A run over many photos, which explains few at a time, looks at more of them first.
+
+    Parameters
+    ----------
+    box
+        The model.
+    images
+        (N, *shape) in pixel space, on the host.
+    perturbation, seed
+        What stands in for deleted pixels.
+
+    Returns
+    -------
+    tuple of str
+        As of `doubts_about`.
+
+    Raises
+    ------
+    ModelError
+        If the model fails.
+    """
+    native = getattr(box, "native", np.asarray)
+    given = native(images)
+    before = to_numpy(ask(box, given))
+    fully = to_numpy(ask(box, perturbation.levels(given, box.spec, seed)[0, ...]))
+    low, high = box.spec.bounds
+    return doubts_about(before, fully, images, assumed=nothing_said(box), extent=high - low)
+
+
+def nothing_said(box: BlackBox) -> bool:
+    """Whether neither the caller of `wrap` nor the model told how pixels are prepared."""
+    return NOTHING_SAID in getattr(box, "assumptions", ())
+
+
+def with_doubts(result: Explanation, doubts: tuple[str, ...]) -> Explanation:
+    """Return a result that has further doubts beside its own: no row of it is ok."""
+    held = tuple(result.settings.get("doubts", ()))
+    added = tuple(one for one in doubts if one not in held)
+    if not added:
+        return result
+    known, game = [*held, *added], result.settings["game"]
+    status = tuple(
+        said if said.startswith("failed") else status_of(_numbers(result, row), game, known)
+        for row, said in enumerate(result.status)
+    )
+    return dataclasses.replace(result, status=status, settings={**result.settings, "doubts": known})
+
+
+def _numbers(result: Explanation, row: int) -> dict[str, float]:
+    names = ("score_original", "score_masked", "score_region", "score_perturbed")
+    return {name: float(getattr(result, name)[row]) for name in names}
 
 
 def _different(images: Floats, extent: float) -> int:

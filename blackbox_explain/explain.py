@@ -11,8 +11,8 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import ALL_SCORES, Job, Learned, Row, learn_all
-from blackbox_explain.blackbox import NOTHING_SAID, BlackBox, check_images, reading_of
-from blackbox_explain.doubts import doubts_about
+from blackbox_explain.blackbox import BlackBox, check_images, reading_of
+from blackbox_explain.doubts import doubts_about, nothing_said
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
@@ -169,8 +169,7 @@ def _doubts(box: BlackBox, learned: Learned, host: np.ndarray[Any, Any]) -> tupl
         for name in ("scores_original", "scores_perturbed")
     )
     low, high = box.spec.bounds
-    assumed = NOTHING_SAID in getattr(box, "assumptions", ())
-    return doubts_about(before, fully, host[good], assumed=assumed, extent=high - low)
+    return doubts_about(before, fully, host[good], assumed=nothing_said(box), extent=high - low)
 
 
 def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], own: Own) -> Explanation:

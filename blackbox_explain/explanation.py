@@ -206,6 +206,66 @@ class Explanation:
 
         return figure(self, row, cmap=cmap, alpha=alpha) if ax is None else draw_importance(self, row, ax, cmap, alpha)
 
+    def overlay(self, row: int = 0, *, cmap: str = "inferno", alpha: float = 0.75) -> np.ndarray[Any, Any]:
+        """Return what matters, laid over the photo: (H, W, 3) uint8, of the photo's size, at most 1,400 pixels.
+
+        Parameters
+        ----------
+        row, cmap, alpha
+            As in `plot`.
+
+        Raises
+        ------
+        InputError
+            If there is no such row, it failed, or the result is of signals.
+        """
+        from blackbox_explain.pixels import overlay_of
+
+        return overlay_of(self, row, cmap, alpha)
+
+    def saliency_png(self, path: str | Path | None = None, row: int = 0) -> bytes:
+        """Return the saliency as a grey PNG file of the photo's size, white where it matters.
+
+        Parameters
+        ----------
+        path
+            Where to write it too; None does not.
+        row
+            Which image.
+
+        Raises
+        ------
+        InputError
+            As `overlay`.
+        ResultError
+            If the file cannot be written.
+        """
+        from blackbox_explain.pixels import saliency_png
+
+        return saliency_png(self, row, path)
+
+    def to_frame(self) -> Any:
+        """Return the numbers as a pandas DataFrame, one line for each row; needs pandas.
+
+        Raises
+        ------
+        BackendMissingError
+            If pandas is not installed.
+        """
+        from blackbox_explain.notebook import frame_of
+
+        return frame_of(self)
+
+    def _repr_png_(self) -> bytes | None:
+        from blackbox_explain.notebook import notebook_png
+
+        return notebook_png(self)
+
+    def _repr_html_(self) -> str:
+        from blackbox_explain.notebook import notebook_html
+
+        return notebook_html(self)
+
     def save(self, path: str | Path) -> Path:
         """Write everything to one .npz file, atomically and without pickle.
 

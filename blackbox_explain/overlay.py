@@ -12,7 +12,7 @@ from blackbox_explain.explanation import Explanation, Floats
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Canvas", "canvas_of", "coloured", "deleted_region", "greyed", "without_region"]
+__all__ = ["Canvas", "canvas_of", "coloured", "deleted_region", "greyed", "middle", "without_region"]
 
 LONGEST = 1400
 """Pixels on the long side of what is drawn: a photo of more is scaled down."""
@@ -59,7 +59,7 @@ class Canvas:
         left, top, right, bottom = self.box
         rows, columns = values.shape
         across, down = columns / (right - left), rows / (bottom - top)
-        # Pillow maps the centre of each pixel; one more column of the same values at each end, because it has none there.
+        # Pillow has no values beyond the middle of the last pixel; the frame repeats those at the edge.
         framed = np.pad(values.astype(np.float32), 1, mode="edge")
         source = Image.fromarray(framed)
         affine = (across, 0.0, 1 - left * across, 0.0, down, 1 - top * down)

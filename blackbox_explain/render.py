@@ -1,4 +1,4 @@
-"""Pictures of results, fit for a talk or a paper: the photo, what matters in it, and the photo without that (Fig. 1)."""
+"""Pictures of results, fit for a talk or a paper: the photo, what matters in it, the photo without that (Fig. 1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from blackbox_explain.predictions import Named
 
-__all__ = ["COLOURS", "COVER", "check_row", "draw_importance", "figure", "save_figure"]
+__all__ = ["COLOURS", "COVER", "DOTS", "INK", "WARNING", "check_row", "draw_importance", "figure", "save_figure"]
 
 COLOURS = "inferno"
 COVER = 0.75
@@ -158,14 +158,15 @@ def _heading(result: Explanation, row: int) -> list[tuple[str, bool, str]]:
     )
     title = f"{name}: {result.target[row]}" if name else result.target[row]
     lines = [(line, True, INK) for line in textwrap.wrap(title, 95)]
-    stand_in = str(told.get("perturbation", "blur"))
+    share, stand_in = f"{result.region_share[row]:.1%} of the image", str(told.get("perturbation", "blur"))
     if _has_region(result, row):
         does = (
-            f"Without the outlined {result.region_share[row]:.1%} of the image ({stand_in}) the score falls"
+            f"Without the outlined {share} ({stand_in})"
             if deletion
-            else f"With the outlined {result.region_share[row]:.1%} of the image alone (the rest by {stand_in}) the score goes"
+            else f"With the outlined {share} alone (the rest: {stand_in})"
         )
-        sentence = f"{does} from {before:.4f} to {region:.4f}; with the whole image perturbed it is {fully:.4f}."
+        ends = f"from {before:.4f} to {region:.4f}; with the whole image perturbed it is {fully:.4f}"
+        sentence = f"{does} the score goes {ends}."
     else:
         sentence = f"No region was found: score {before:.4f}, with the whole image perturbed {fully:.4f}."
     lines += [(line, False, INK) for line in textwrap.wrap(sentence, 135)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from blackbox_explain.explanation import Explanation
     from blackbox_explain.predictions import Named
 
-__all__ = ["name_of", "photo_name", "summary_of"]
+__all__ = ["cut_front", "name_of", "photo_name", "summary_of"]
 
 WIDTH = 80
 
@@ -35,6 +35,11 @@ def photo_name(result: Explanation, row: int) -> str:
 def name_of(result: Explanation, row: int) -> str:
     """Return what a row is called: its photo, or its number."""
     return photo_name(result, row) or f"image {row + 1}"
+
+
+def cut_front(text: str, width: int) -> str:
+    """Cut a file's name at its beginning, where photos of one folder are alike."""
+    return text if len(text) <= width else f"…{text[1 - width :]}"
 
 
 def _title(result: Explanation) -> str:
@@ -81,7 +86,7 @@ def _table(result: Explanation) -> list[str]:
         figures = "".join(f"{number:8.4f}" for number in numbers)
         word = result.status[row].partition(":")[0]
         lines.append(
-            f"{_end(name_of(result, row), 19):<20}{_start(result.target[row], 17):<18}"
+            f"{cut_front(name_of(result, row), 19):<20}{_start(result.target[row], 17):<18}"
             f"{figures}{result.region_share[row]:7.1%}  {word}"
         )
     lines.append("before: score of the class; region: with the region deleted (kept alone in the")
@@ -114,8 +119,3 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 def _start(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _end(text: str, width: int) -> str:
-    """Cut a file's name at its beginning: photos of one folder differ at the end."""
-    return text if len(text) <= width else f"…{text[1 - width :]}"

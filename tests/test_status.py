@@ -1,0 +1,60 @@
+"""What ok means: the score is nearly gone without the region, in absolute and in relative terms."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbox_explain.status import status_of
+
+
+def numbers(before: float, masked: float, region: float, fully: float) -> dict[str, float]:
+    return {"score_original": before, "score_masked": masked, "score_region": region, "score_perturbed": fully}
+
+
+@pytest.mark.parametrize(
+    ("scores", "word"),
+    [
+        (numbers(0.94, 0.17, 0.21, 0.002), "ok"),
+        (numbers(0.9994, 0.9747, 0.9747, 0.9812), "weak"),  # nothing happened, relative to what can
+        (numbers(0.94, 0.2, 0.6, 0.0), "soft"),
+        (numbers(0.94, 0.6, 0.7, 0.0), "weak"),
+        (numbers(0.04, 0.0, 0.009, 0.0), "ok"),
+        (numbers(0.04, 0.0, 0.02, 0.0), "soft"),
+        (numbers(0.8, 0.1, 0.1, 0.9), "ok"),  # the region takes away what deleting everything does not
+        (numbers(0.8, 0.7, 0.7, 0.8), "weak"),
+        (numbers(0.5, -0.5, -0.4, -0.6), "ok"),  # a difference of two classes
+        (numbers(0.5, -0.5, 0.4, -0.6), "soft"),
+        (numbers(12.0, 7.2, 7.4, 7.0), "ok"),  # logits have no zero: what counts is the fall
+        (numbers(12.0, 7.2, 10.0, 7.0), "soft"),
+        (numbers(-3.0, -9.0, -9.0, -10.0), "ok"),
+        (numbers(0.0, 0.0, 0.0, 0.0), "weak"),
+    ],
+)
+def test_deletion(scores: dict[str, float], word: str) -> None:
+    assert status_of(scores, "deletion").partition(":")[0] == word
+
+
+@pytest.mark.parametrize(
+    ("scores", "word"),
+    [
+        (numbers(0.9, 0.85, 0.8, 0.01), "ok"),
+        (numbers(0.9, 0.85, 0.5, 0.01), "soft"),
+        (numbers(0.9, 0.3, 0.3, 0.01), "weak"),
+        (numbers(0.9, 0.89, 0.89, 0.8), "weak"),  # nothing was at stake
+    ],
+)
+def test_preservation(scores: dict[str, float], word: str) -> None:
+    assert status_of(scores, "preservation").partition(":")[0] == word
+
+
+def test_whatever_is_not_ok_says_what_to_try() -> None:
+    for scores in (numbers(0.94, 0.2, 0.6, 0.0), numbers(0.94, 0.6, 0.7, 0.0), numbers(0.8, 0.7, 0.7, 0.8)):
+        assert "; try " in status_of(scores, "deletion")
+    assert "64% of the score is left without the outlined region (0.9400 to 0.6000)" in status_of(
+        numbers(0.94, 0.2, 0.6, 0.0), "deletion"
+    )
+
+
+def test_with_doubts_nothing_is_ok() -> None:
+    good = numbers(0.94, 0.17, 0.21, 0.002)
+    assert status_of(good, "deletion", ["the model may be shown the wrong pixels"]).startswith("weak: the model may")

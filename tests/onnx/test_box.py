@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.rules import RULES
 
 SHAPE = (3, 12, 12)
@@ -134,13 +135,20 @@ def test_what_follows_from_the_batch_size_is_computed_for_each(
     model = small(head=f"n = Shape<start=0, end=1>(x)\n{body}\nq = Add(k, z)\ny = Mul(l, q)")
     for name, value in {"one": np.array([1]), "two": np.array([2]), "z": np.float32(0.5)}.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    box = bx.wrap(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    forward, backward = (
+        onnxruntime.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"])
+        for one in (model, differentiate(model))
+    )
     for count in (1, 2, 4):
-        logits = session.run(None, {"x": images[:count]})[0]
-        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(box.scores(images[:count]), expected, atol=1e-6)
-        np.testing.assert_allclose(box.scores_and_gradient(images[:count], weights[:count])[0], expected, atol=1e-6)
+        expected = forward.run(None, {"x": images[:count]})[0]
+        found = backward.run(None, {"x": images[:count], WEIGHTS: weights[:count]})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    # An image gets the scores that it gets alone.
+    box = bx.wrap(model)
+    logits = np.concatenate([forward.run(None, {"x": images[k : k + 1]})[0] for k in range(4)])
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-6)
+    np.testing.assert_allclose(box.scores_and_gradient(images, weights)[0], expected, atol=1e-6)
 
 
 def test_logits_with_more_axes_than_the_output(images: np.ndarray) -> None:

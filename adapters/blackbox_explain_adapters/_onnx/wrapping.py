@@ -43,7 +43,7 @@ from blackbox_explain_adapters._onnx.signature import (
 from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
-from blackbox_explain_adapters._onnx.training import left_over, without_dropout
+from blackbox_explain_adapters._onnx.training import draws_lots, in_evaluation_mode
 from blackbox_explain_adapters._onnx.trial import try_out
 from blackbox_explain_adapters._onnx.widening import is_half
 
@@ -129,7 +129,7 @@ def wrap_onnx(
     with reading():
         proto = without_maps(sorted_model(model_of(model)))
         proto = settle_branches(with_constants(proto, constants) if constants else proto)
-        proto, turned_off = without_dropout(proto)
+        proto, turned_off = in_evaluation_mode(proto)
         check_weights(proto)
         proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
         classes = len(described.class_names) if described.class_names else None
@@ -151,7 +151,15 @@ def wrap_onnx(
         whole,
         spec,
         activation,
-        (*assumptions, *signature.notes, *notes, *turned_off, *left_over(proto, signature.output), *notes_on_device),
+        (
+            *assumptions,
+            *signature.notes,
+            *notes,
+            *turned_off,
+            *draws_lots(proto, signature.output),
+            *seen.notes,
+            *notes_on_device,
+        ),
         signature.batch,
         chosen,
         threads,
@@ -159,6 +167,7 @@ def wrap_onnx(
         seen.outputs[0].size,
         place,
         watched,
+        seen.alone,
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"

@@ -216,6 +216,20 @@ def test_class_names_that_do_not_fit_are_left_out() -> None:
     assert any("class names in the file" in sentence for sentence in box.assumptions)
 
 
+def test_names_that_are_given_are_held_against_those_of_the_model() -> None:
+    model = small()
+    model.metadata_props.add(key="names", value="{0: 'cat', 1: 'dog', 2: 'emu', 3: 'fox', 4: 'gnu'}")
+    own = ["cat", "dog", "emu", "fox", "gnu"]
+    with pytest.raises(InputError, match=r"another order than the model's own.*'dog' for class 0.*'cat'"):
+        bx.wrap(model, class_names=["dog", "cat", "emu", "fox", "gnu"], cache=False)
+    with pytest.raises(InputError, match="3 names"):
+        bx.wrap(model, class_names=own[:3], cache=False)
+    box = bx.wrap(model, class_names=["Katze", *own[1:]], cache=False)
+    assert box.spec.class_names == ("Katze", *own[1:])
+    assert any("'cat' there and 'Katze' here" in one for one in box.assumptions)
+    assert not any("there and" in one for one in bx.wrap(model, class_names=own, cache=False).assumptions)
+
+
 def test_an_inner_tensor_can_be_the_scores(images: np.ndarray) -> None:
     box = bx.wrap(small(), output="p", activation="none")
     assert box.scores(images).shape == (4, 8)

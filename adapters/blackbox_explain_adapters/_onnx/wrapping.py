@@ -13,6 +13,7 @@ import onnxruntime
 
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
 from blackbox_explain_adapters._onnx.branches import settle_branches
@@ -135,11 +136,15 @@ def wrap_onnx(
         classes = len(described.class_names) if described.class_names else None
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, signature, described)
+        own = class_names_of(proto) or signature.class_names
     seen = probe(proto, signature, spec, chosen, threads, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
         assumptions = (*assumptions, "the class names in the file are left out: there are more or fewer scores")
+    if described.class_names and own and len(own) == seen.outputs[0].size:
+        differ = check_own_names(described.class_names, own)
+        assumptions = (*assumptions, differ) if differ else assumptions
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)

@@ -15,7 +15,7 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain_adapters._onnx.node import nodes_of
 from blackbox_explain_adapters._onnx.prepare import inputs_of
 
-__all__ = ["check_weights", "model_of", "read_model", "reading", "with_constants"]
+__all__ = ["check_weights", "external_tensors", "model_of", "read_model", "reading", "with_constants"]
 
 LARGEST = 2**31 - 2**24
 """Bytes of weights, so that a whole message stays below 2 GiB."""
@@ -51,7 +51,7 @@ def read_model(source: Path | bytes) -> onnx.ModelProto:
         if not source.is_file():
             raise UnsupportedModelError("There is no such model file", got=str(source))
         model, origin, folder = _parsed(source.read_bytes(), str(source)), str(source), source.parent
-    for tensor in _external_tensors(model):
+    for tensor in external_tensors(model):
         _check_location(tensor, folder, origin)
     if folder is not None:
         try:
@@ -65,7 +65,7 @@ def model_of(model: Any) -> onnx.ModelProto:
     """Return the message behind a ``ModelProto`` or an ``onnxruntime.InferenceSession``."""
     if isinstance(model, onnx.ModelProto):
         _check_parts(model, "a ModelProto")
-        for tensor in _external_tensors(model):
+        for tensor in external_tensors(model):
             _check_location(tensor, None, "a ModelProto")
         return model
     stored = getattr(model, "_model_bytes", None)
@@ -131,7 +131,8 @@ def _check_parts(model: onnx.ModelProto, origin: str) -> None:
         raise UnsupportedModelError("This is not an ONNX model", got=origin, expected="a graph with nodes and outputs")
 
 
-def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Walk through the tensors whose numbers lie in another file."""
     tensors = [*model.graph.initializer]
     nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
     for attribute in (one for node in nodes for one in node.attribute):

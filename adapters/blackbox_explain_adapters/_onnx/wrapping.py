@@ -13,6 +13,7 @@ import onnxruntime
 
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
 from blackbox_explain_adapters._onnx.branches import settle_branches
@@ -43,7 +44,7 @@ from blackbox_explain_adapters._onnx.signature import (
 from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
-from blackbox_explain_adapters._onnx.training import left_over, without_dropout
+from blackbox_explain_adapters._onnx.training import draws_lots, in_evaluation_mode
 from blackbox_explain_adapters._onnx.trial import try_out
 from blackbox_explain_adapters._onnx.widening import is_half
 
@@ -129,17 +130,21 @@ def wrap_onnx(
     with reading():
         proto = without_maps(sorted_model(model_of(model)))
         proto = settle_branches(with_constants(proto, constants) if constants else proto)
-        proto, turned_off = without_dropout(proto)
+        proto, turned_off = in_evaluation_mode(proto)
         check_weights(proto)
         proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
         classes = len(described.class_names) if described.class_names else None
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, signature, described)
+        own = class_names_of(proto) or signature.class_names
     seen = probe(proto, signature, spec, chosen, threads, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
         assumptions = (*assumptions, "the class names in the file are left out: there are more or fewer scores")
+    if described.class_names and own and len(own) == seen.outputs[0].size:
+        differ = check_own_names(described.class_names, own)
+        assumptions = (*assumptions, differ) if differ else assumptions
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
@@ -151,7 +156,15 @@ def wrap_onnx(
         whole,
         spec,
         activation,
-        (*assumptions, *signature.notes, *notes, *turned_off, *left_over(proto, signature.output), *notes_on_device),
+        (
+            *assumptions,
+            *signature.notes,
+            *notes,
+            *turned_off,
+            *draws_lots(proto, signature.output),
+            *seen.notes,
+            *notes_on_device,
+        ),
         signature.batch,
         chosen,
         threads,
@@ -159,6 +172,7 @@ def wrap_onnx(
         seen.outputs[0].size,
         place,
         watched,
+        seen.alone,
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"

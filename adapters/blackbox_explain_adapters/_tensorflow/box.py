@@ -35,6 +35,10 @@ from blackbox_explain_adapters._tensorflow.trial import tried
 __all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
 
 
+FLAT = ("Sign", "Round", "Rint", "Floor", "Ceil")
+"""Operations whose slope is 0, which says nothing of what they do."""
+
+
 def wrap_tensorflow(
     model: Any,
     described: Described,
@@ -130,6 +134,8 @@ def box_of(
             _, slopes = box.scores_and_gradient(images, np.ones((len(images), trial.classes), np.float32))
             if not np.isfinite(slopes).all():
                 raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
+            if not slopes.any() and (flat := traced.operations.kinds(FLAT)):
+                raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
     return box

@@ -215,7 +215,7 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         bx.explain(lambda x: x, images)
     with pytest.raises(NoGradientError, match="scores but no gradients"):
         gradient(Scores(lambda x: x[:, 0, 0]), images)
-    with pytest.raises(ModelError, match=r"\(4, 4, 14, 14\)"):
+    with pytest.raises(ModelError, match=r"\(2, 4, 14, 14\)"):
         bx.wrap(torch.nn.Conv2d(1, 4, 3), shape=(1, 16, 16))
     with pytest.raises(TargetError, match="tabby"):
         bx.explain(default_box, np.zeros((1, 3, 224, 224), np.float32), "tabbi")

@@ -26,6 +26,7 @@ from blackbox_explain.adapting import (
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.errors import ModelError
+from blackbox_explain.probing import manner_of_asking
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
 
@@ -52,9 +53,10 @@ def wrap_callable(
         The one N that the function takes: other batches are padded and cropped.  None if it takes any.
     """
     spec, assumptions = described.spec()
-    if gradient is None:
-        return CallableBlackBox(model, spec, described.activation, assumptions, fixed_batch)
-    return DifferentiableCallable(model, gradient, spec, described.activation, assumptions, fixed_batch)
+    raw = CallableBlackBox(model, spec, "none")
+    manner = manner_of_asking(raw.asked, spec, fixed_batch)
+    rest = (spec, described.activation, (*assumptions, *manner.notes), manner.batch)
+    return CallableBlackBox(model, *rest) if gradient is None else DifferentiableCallable(model, gradient, *rest)
 
 
 class CallableBlackBox:
@@ -90,7 +92,7 @@ class CallableBlackBox:
         self._batch = batch
         self._watched: WatchedRange | None = None
         if activation == "auto":
-            outputs = asked_at_wrap(self._plain_outputs, plain_images(spec))
+            outputs = self.asked(plain_images(spec), batch)
             self.activation, reason = choose_activation(outputs)
             self.assumptions = (*assumptions, reason)
             self._watched = WatchedRange.of(outputs, activation, self.activation, None)
@@ -108,8 +110,13 @@ class CallableBlackBox:
         # A copy, so that a function that works in place does not write into the caller's images.
         return namespace(images).asarray(self.spec.preprocessing.forward(images), copy=True)
 
-    def _plain_outputs(self, images: Array) -> Array:
-        return in_batches(lambda rows: (self._outputs(self._inputs(rows)),), self._batch, images)[0]
+    def asked(self, images: Array, size: int | None) -> Array:
+        """Map images to raw outputs, so many at once; whatever the function raises becomes `ModelError`."""
+
+        def outputs(rows: Array) -> tuple[Array]:
+            return (self._outputs(self._inputs(rows)),)
+
+        return asked_at_wrap(lambda rows: in_batches(outputs, size, rows)[0], images)
 
     def _outputs(self, inputs: Array) -> Array:
         outputs = _like(self._function(inputs), inputs)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from blackbox_explain.activations import Ending
 
-__all__ = ["ending_of", "operations"]
+__all__ = ["ending_of"]
 
 FINAL: dict[str, Ending] = {
     "softmax": "softmax",
@@ -92,26 +92,14 @@ def ending_of(module: torch.nn.Module, outputs: torch.Tensor) -> Ending | None:
     return None if outputs.grad_fn is None else _walk(outputs.grad_fn, _name, _before, 0)
 
 
-def operations(outputs: torch.Tensor) -> Iterable[str]:
-    """Yield the names of all operations behind outputs, as autograd calls them, such as "RoundBackward0"."""
-    waiting: list[Any] = [outputs.grad_fn]
-    seen: set[Any] = set()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node.name()
-            waiting += [one for one, _ in node.next_functions]
-
-
 def _walk(node: Any, name: Callable[[Any], str], before: Callable[[Any], list[Any]], depth: int) -> Ending | None:
     called = name(node)
     if called in FINAL:
         return FINAL[called]
     if depth > 64 or called not in MOVES | LINEAR:
         return None
-    found = {_walk(one, name, before, depth + 1) for one in before(node)}
-    ending = found.pop() if len(found) == 1 else None
+    found: list[Ending | None] = [_walk(one, name, before, depth + 1) for one in before(node)]
+    ending: Ending | None = found[0] if found and all(one == found[0] for one in found) else None
     return ending if called in MOVES or ending == "linear" else None
 
 
@@ -160,4 +148,4 @@ def _before_in_script(value: Any) -> list[Any]:
 
 
 def _is_tensor(value: Any) -> bool:
-    return value.type().isSubtypeOf(torch._C.TensorType.get())
+    return str(value.type()) == "Tensor" or str(value.type()).startswith(("Float", "Double", "Half", "BFloat"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +17,7 @@ import torch
 from blackbox_explain.adapting import check_batch, check_scores, in_batches, scores_among
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError, UnsupportedModelError
+from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
 __all__ = ["Network"]
@@ -89,15 +92,17 @@ class Network:
         check_scores(raw, images.shape[0], "The model")
         return raw
 
-    def run(self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Call a function on as many rows as the module takes, the module in evaluation mode."""
+    def run(
+        self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode."""
         check_batch(arrays[0], self.spec, *arrays[1:])
         with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
                 # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
-                size = self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
+                size = size or self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
                 return in_batches(call, size, *safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
@@ -105,6 +110,11 @@ class Network:
                 if "can't allocate memory" in str(error):
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
+
+    @property
+    def exact(self) -> bool:
+        """Whether the module computes in single precision or better, so that rounding stays small."""
+        return self._autocast is None and self._dtype in (torch.float32, torch.float64)
 
     def tensor(self, array: Array) -> torch.Tensor:
         """Move an array to where the module computes."""
@@ -128,9 +138,36 @@ class Network:
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        if any(isinstance(one, torch.jit.ScriptModule) for one in self.module.modules()):
-            raise UnsupportedModelError("TorchScript is not pickled", hint="wrap the file again where it is needed")
-        return self.__dict__
+        scripts = [one for one in self.module.modules() if isinstance(one, torch.jit.ScriptModule)]
+        return {**self.__dict__, "module": _pickled(self.module)} if scripts else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(state["module"], bytes):
+            self.module = pickle.loads(state["module"])  # noqa: S301 - part of what is being unpickled
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles TorchScript, which has no pickle of its own, as the content of a file of it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, torch.jit.ScriptModule):
+            return NotImplemented
+        file = io.BytesIO()
+        torch.jit.save(obj, file)
+        return _script_of, (file.getvalue(), obj.training)
+
+
+def _pickled(module: torch.nn.Module) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(module)
+    return file.getvalue()
+
+
+def _script_of(content: bytes, training: bool) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
+        return torch.jit.load(io.BytesIO(content)).train(training)
 
 
 @contextmanager

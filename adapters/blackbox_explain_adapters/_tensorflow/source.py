@@ -37,6 +37,8 @@ class Source:
         Where the sizes do not tell.
     notes
         Sentences for the user.
+    names
+        Of its outputs, where it returns a tuple or list and tells them.
     """
 
     call: Callable[[Any], Any]
@@ -46,6 +48,7 @@ class Source:
     dtype: tf.DType = tf.float32
     layout: Layout = "channels_last"
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from array_api_compat import is_array_api_obj
 
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.errors import ImageError, InputError
-from blackbox_explain.ranges import as_bytes
+from blackbox_explain.ranges import WORD, as_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,6 +87,7 @@ def decoded(source: Any, where: str, white: float | None = None) -> Image.Image:
             if isinstance(held, Image.Image):
                 return _upright(held, where, white)
             with Image.open(held) as file:
+                _warn_of_pages(file, where)
                 return _upright(file, where, white)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
@@ -144,13 +145,16 @@ def _register_heif(where: str) -> None:
         ) from error
 
 
-def _upright(file: Image.Image, where: str, white: float | None) -> Image.Image:
-    from PIL import ImageOps
-
+def _warn_of_pages(file: Image.Image, where: str) -> None:
     pages = getattr(file, "n_frames", 1)
     # The second picture of an MPO, as cameras write it, is a preview or the other eye.
     if pages > 1 and file.format != "MPO":
         warnings.warn(f"{where} holds {pages} pictures: the first is read", UserWarning, stacklevel=4)
+
+
+def _upright(file: Image.Image, where: str, white: float | None) -> Image.Image:
+    from PIL import ImageOps
+
     tags = getattr(file, "tag_v2", {})
     sixteen = any(";16" in str(getattr(tile, "args", "")) for tile in getattr(file, "tile", ()))
     upright = ImageOps.exif_transpose(file)
@@ -159,11 +163,13 @@ def _upright(file: Image.Image, where: str, white: float | None) -> Image.Image:
         # Pillow turns this around in 8 bits alone.
         return _converted(_image(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey))
     picture = _converted(upright)
-    if sixteen and 0 < (brightest := max(high for _, high in _extrema(picture))) <= LOST:
+    doubtful = sixteen and (white is None or white < WORD)
+    if doubtful and 0 < (brightest := max(high for _, high in _extrema(picture))) <= LOST:
         raise ImageError(
             "Pillow keeps 8 of the 16 bits of these colours, and the picture does not fill them",
             got=f"{where}: at most {brightest / 255:.0%} of white",
-            hint="read it with tifffile or imageio, and give load_images the array and white=4095 for 12 bits",
+            hint="white=65535, or --white 65535, if it is as dark; otherwise read it with tifffile or imageio, and "
+            "give load_images the array",
         )
     return picture
 

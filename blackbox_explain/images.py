@@ -186,6 +186,6 @@ def _photo(picture: Image.Image, name: str, spec: InputSpec, fit: Fit, side: int
     left, top, right, bottom = part_read(picture.size, (spec.shape[2], spec.shape[1]), fit)
     scale = min(1.0, side / max(picture.size))
     width, height = (max(1, round(one * scale)) for one in picture.size)
-    smaller = picture if scale == 1 else picture.resize((width, height), Image.Resampling.LANCZOS)
+    smaller = picture if scale == 1 else picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
     across, down = width / picture.width, height / picture.height
     return Photo(name, np.array(smaller), (left * across, top * down, right * across, bottom * down))

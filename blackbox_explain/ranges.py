@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_explain.errors import ImageError, InputError
 
-__all__ = ["as_bytes", "check_white"]
+__all__ = ["WORD", "as_bytes", "check_white"]
 
 BYTE, WORD = 255.0, 65535.0
 DEPTHS = (8, 10, 12, 14, 16)

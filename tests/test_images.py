@@ -156,6 +156,9 @@ def test_of_several_pages_the_first_is_read_with_a_warning(tmp_path: Path) -> No
         path = save(first, tmp_path / name, save_all=True, append_images=[second])
         with pytest.warns(UserWarning, match=rf"{name} holds 2 pictures: the first is read"):
             assert bx.load_images(path, GREY).min() == 1
+        with Image.open(path) as opened:
+            opened.seek(1)
+            assert bx.load_images(opened, GREY).max() == 0
 
 
 def test_all_eight_orientations_are_turned_upright(gradient_photo: Image.Image, tmp_path: Path) -> None:

@@ -98,8 +98,10 @@ def sixteen_bit_colours(values: np.ndarray) -> bytes:
 def test_colours_of_sixteen_bits() -> None:
     colours = np.stack([RAMP, RAMP, RAMP], axis=-1)
     np.testing.assert_allclose(read(sixteen_bit_colours(colours * 65535)), RAMP, atol=1 / 255)
-    with pytest.raises(ImageError, match=r"8 of the 16 bits.*white=4095"):
+    with pytest.raises(ImageError, match=r"8 of the 16 bits.*at most 6% of white.*white=65535.*tifffile"):
         read(sixteen_bit_colours(colours * 4095))
+    dark = read(sixteen_bit_colours(colours * 4095), white=65535)
+    np.testing.assert_allclose(dark, RAMP * 4095 / 65535, atol=1 / 255)
     np.testing.assert_allclose(read((colours * 4095).astype(np.uint16), white=4095), RAMP, atol=1 / 255)
 
 

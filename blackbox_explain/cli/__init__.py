@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -13,7 +17,9 @@ from blackbox_explain.cli.models import models_app
 from blackbox_explain.cli.rules import rules_command
 from blackbox_explain.cli.verify import verify_command
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "quiet_frameworks"]
+
+FRAMEWORKS = r"(torch|tensorflow|tf_keras|keras|jax|onnx|onnxruntime|matplotlib|sklearn|google)(\.|$)"
 
 app = typer.Typer(
     name="blackbox-explain",
@@ -46,4 +52,13 @@ def everything(
 
 def main() -> None:
     """Run the command line."""
+    quiet_frameworks()
     app()
+
+
+def quiet_frameworks() -> None:
+    """Keep what frameworks tell their developers out of what users read; where they fail, they raise errors."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", module=FRAMEWORKS)

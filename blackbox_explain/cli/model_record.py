@@ -122,7 +122,7 @@ class ModelRecord:
         """
         if _kind(self.model) == "code" and self.kind != "file":
             raise ResultError(
-                "This result was made with a program or function, and a file does not choose what runs here",
+                "This result was made with a program or function, and no result may choose what runs here",
                 got=self.model,
                 hint=f"--model {self.model!r}, if you trust it",
             )
@@ -134,11 +134,14 @@ class ModelRecord:
             )
         if self.kind != "file":
             return self.model
-        places = (Path(self.path), Path(self.model), beside / self.model, beside / Path(self.path).name)
+        whole, typed = Path(self.path or self.model).absolute(), Path(self.model)
+        places = (whole, typed, beside / typed, beside / whole.name)
         place = next((one for one in places if one.exists()), None)
         if place is None:
             raise ResultError(
-                "The model of this result is not where it was", got=self.path, hint="--model with where it is now"
+                "The model of this result is not where it was",
+                got=self.path or self.model,
+                hint="--model with where it is now",
             )
         return str(place.absolute())
 

@@ -184,17 +184,20 @@ class Photos:
         try:
             folder = self.out.made()
             stem = self.out.free_name(path.stem)
-            files = tuple(folder / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
+            drawn = [row for row, status in enumerate(rows.status) if not status.startswith("failed")]
+            pictures = [folder / (f"{stem}.png" if self.top is None else f"{stem}.top{row + 1}.png") for row in drawn]
+            files = (*pictures, folder / f"{stem}.npz", folder / f"{stem}.json")
             shared = {
                 "files": [str(file) for file in files],
                 "settings": whole["settings"],
                 "model_fingerprint": whole["model_fingerprint"],
             }
             entries = tuple({"photo": str(path), **row, **shared} for row in whole["rows"])
-            rows.save(files[1])
+            rows.save(files[-2])
             text = json.dumps(entries[0] if self.top is None else entries, indent=2)
-            files[2].write_text(text + "\n", encoding="utf-8")
-            save_figure(rows, 0, files[0])
+            files[-1].write_text(text + "\n", encoding="utf-8")
+            for row, picture in zip(drawn, pictures, strict=True):
+                save_figure(rows, row, picture)
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:

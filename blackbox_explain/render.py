@@ -217,9 +217,11 @@ def _draw_classes(axes: Axes, named: Named, target: str) -> None:
         axes.barh(place + 0.5, length, height=0.82, color=PALE)
         weight = "bold" if name == target else "normal"
         shown = textwrap.shorten(name, 36, placeholder="…")
-        style = {"fontsize": 10, "va": "center", "fontweight": weight, "color": INK, "parse_math": False}
-        axes.text(0.015, place + 0.5, shown, ha="left", **style)
-        axes.text(0.985, place + 0.5, f"{score:.3f}" if abs(score) < 100 else f"{score:.0f}", ha="right", **style)
+        value = f"{score:.3f}" if abs(score) < 100 else f"{score:.0f}"
+        for text, x, side in ((shown, 0.015, "left"), (value, 0.985, "right")):
+            axes.text(
+                x, place + 0.5, text, ha=side, va="center", fontsize=10, fontweight=weight, color=INK, parse_math=False
+            )
 
 
 def _draw_key(

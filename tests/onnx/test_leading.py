@@ -52,12 +52,10 @@ def test_a_graph_that_scales_bytes_is_given_bytes(before: str, constants: Any, i
     box = bx.wrap(model)
     expected = bx.wrap(model, preprocessing=bx.Preprocessing(std=1 / 255))
     np.testing.assert_allclose(box.scores(images), expected.scores(images), atol=1e-6)
-    assert any("reads pixels from 0 to 255" in one for one in box.assumptions)
+    assert any("as if they lay between 0 and 255" in one for one in box.assumptions)
     assert not any("as they are" in one and "pixel" in one for one in box.assumptions)
     in_bytes = bx.wrap(model, bounds=(0, 255))
     np.testing.assert_allclose(in_bytes.scores(images * 255), expected.scores(images), atol=1e-4)
-    centred = bx.wrap(model, bounds=(-1, 1))
-    np.testing.assert_allclose(centred.scores(images * 2 - 1), expected.scores(images), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_other_graphs_read_pixels_as_they_are(before: str, constants: Any, image
     box = bx.wrap(model)
     expected = bx.wrap(model, preprocessing=bx.Preprocessing())
     np.testing.assert_array_equal(box.scores(images), expected.scores(images))
-    assert not any("0 to 255" in one for one in box.assumptions)
+    assert not any("255" in one for one in box.assumptions)
 
 
 def test_what_was_said_goes_before_the_graph(images: np.ndarray) -> None:

@@ -15,12 +15,13 @@ from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
+from blackbox_explain.rescaling import agreed
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
 from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
-from blackbox_explain_adapters._onnx.leading import blue_first, is_photo, leading_scale, reads_bytes
+from blackbox_explain_adapters._onnx.leading import blue_first, leading_rescaling
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
@@ -53,8 +54,6 @@ __all__ = ["wrap_onnx"]
 SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
 """By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
 and the size below which all scores are taken for nothing, as they are in half precision."""
-
-BYTES = (0, 255)
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -212,11 +211,6 @@ def _digest(model: onnx.ModelProto) -> str:
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _scale_is_open(said: Preprocessing | None) -> bool:
-    """Say whether nothing was said of mean and std; `Preprocessing()`, which says nothing else either, says them."""
-    return said is None or (said != Preprocessing() and (said.mean, said.std) == (0.0, 1.0))
-
-
 def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
     """Join what the caller said with what the graph and its metadata say."""
     notes: list[str] = []
@@ -227,19 +221,16 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
         low, high = described.bounds or (0.0, 1.0)
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
-    elif is_photo(signature.image) and _scale_is_open(preprocessing) and described.bounds != BYTES:
-        leading = leading_scale(model.graph, signature.source)
-        if leading is not None and reads_bytes(leading):
-            low, high = described.bounds or (0.0, 1.0)
-            preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
-            notes.append(
-                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in "
-                f"({low:g}, {high:g}) are brought there; else say preprocessing=Preprocessing() or --mean 0 --std 1"
-            )
-            if blue_first(leading) and preprocessing.channels == "RGB":
-                notes.append(
-                    "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
-                )
+    elif signature.dtype != np.uint8 and None not in signature.image:
+        rescaling = leading_rescaling(model.graph, signature.source)
+        image = tuple(size or 0 for size in signature.image)
+        preprocessing, told = agreed(rescaling, image, described.bounds, preprocessing)
+        if told is not None:
+            notes.append(told)
+        as_said = preprocessing is None or preprocessing.channels == "RGB"
+        if rescaling is not None and rescaling.reads() is not None and as_said and blue_first(rescaling):
+            told = "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
+            notes.append(told)
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")

@@ -73,9 +73,8 @@ def _show_classes(model: str, like: str) -> None:
     names = wrap(model).spec.class_names or ()
     for index, (name, shown) in enumerate(zip(names, display_names(names), strict=True)):
         if like.casefold() in name.casefold():
-            # The name that tables show, where it is not part of the whole one.
-            also = "" if shown in name else f"  ({shown})"
-            stdout.print(f"{index:>5}  {name}{also}", soft_wrap=True, markup=False)
+            # A name that several classes have is told apart as in tables.
+            stdout.print(f"{index:>5}  {name if shown in name else shown}", soft_wrap=True, markup=False)
 
 
 @models_app.command("inspect")

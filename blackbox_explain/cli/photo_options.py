@@ -125,7 +125,7 @@ def _expanded(one: Path, out: Path | None) -> list[Path]:
     if not files and any(path.is_dir() for path in fitting):
         files = [photo for path in fitting for photo in _inside(path, out)]
     if not files:
-        raise ImageError("No photo fits this pattern", got=str(one), expected="such as 'photos/*.jpg'")
+        raise ImageError("No photo fits this pattern", got=str(one), hint="the folder itself")
     return files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.blackbox import Preprocessing
 
-__all__ = ["Rescaling", "at_odds", "preprocessing_told"]
+__all__ = ["Rescaling", "agreed", "at_odds", "preprocessing_told"]
 
 BYTES = (0.0, 255.0)
 SHARES = (0.0, 1.0)
@@ -67,6 +68,38 @@ class Rescaling:
         if math.isclose(middle, 0, abs_tol=1e-3):
             return SHARES if BYTES_INSIDE[0] <= step <= BYTES_INSIDE[1] else None
         return SHARES if 0 < middle <= 1 and step >= 1 else None
+
+
+def agreed(
+    rescaling: Rescaling | None, shape: tuple[int, ...], bounds: tuple[float, float] | None, said: Preprocessing | None
+) -> tuple[Preprocessing | None, str | None]:
+    """Join what the caller said of the preprocessing with what the model's first steps tell.
+
+    Parameters
+    ----------
+    rescaling
+        What the model does first; None if nothing.
+    shape, bounds
+        As in `preprocessing_told`.
+    said
+        What the caller said.  An order of channels alone leaves mean and std open; ``Preprocessing()``, which says
+        nothing else either, does not.
+
+    Returns
+    -------
+    preprocessing
+        With the mean and std that were told where they were open; else what was said.
+    sentence
+        On what was told, or on what is at odds with it; None if there is nothing to say.
+    """
+    if rescaling is None:
+        return said, None
+    if said is not None and (said == Preprocessing() or (said.mean, said.std) != (0.0, 1.0)):
+        return said, at_odds(rescaling, shape, bounds, said)
+    told = preprocessing_told(rescaling, shape, bounds)
+    if told is None:
+        return said, None
+    return dataclasses.replace(said or Preprocessing(), mean=told[0].mean, std=told[0].std), told[1]
 
 
 def preprocessing_told(

@@ -25,6 +25,7 @@ from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
+from blackbox_explain_adapters._tensorflow.operations import Operations
 from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.signature import source_of
@@ -33,6 +34,10 @@ from blackbox_explain_adapters._tensorflow.state import State
 from blackbox_explain_adapters._tensorflow.trial import tried
 
 __all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
+
+
+FLAT = ("Sign", "Round", "Rint", "Floor", "Ceil")
+"""Operations whose slope is 0, which says nothing of what they do."""
 
 
 def wrap_tensorflow(
@@ -130,6 +135,8 @@ def box_of(
             _, slopes = box.scores_and_gradient(images, np.ones((len(images), trial.classes), np.float32))
             if not np.isfinite(slopes).all():
                 raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
+            if not slopes.any() and (flat := traced.operations.kinds(FLAT)):
+                raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
     return box
@@ -167,6 +174,11 @@ class TensorFlowBlackBox:
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         return self._run(lambda images: (self._parts.scores(images),), images)[0]
+
+    @property
+    def operations(self) -> Operations:
+        """What the model consists of."""
+        return self._parts.traced.operations
 
     def fingerprint(self) -> str:
         """Return a digest of the graph and its weights."""

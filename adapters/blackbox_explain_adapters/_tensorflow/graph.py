@@ -118,7 +118,7 @@ def trace(source: Source, reading: Reading, choice: Choice) -> Traced:
     def outputs(images: tf.Tensor) -> tf.Tensor:
         graph: Any = tf.compat.v1.get_default_graph()
         with graph.gradient_override_map(finite_slopes()):
-            return score_rows(source.call(images), choice, reading.batch, notes, _leads_to)
+            return score_rows(source.call(images), choice, reading.batch, notes)
 
     spec = tf.TensorSpec((reading.batch, *reading.sizes), source.dtype, name="input")
     try:
@@ -186,16 +186,3 @@ def gradient_function(traced: Traced, activation: Activation, classes: int) -> t
 def _clipped(floats: tf.Tensor) -> tf.Tensor:
     # Whole numbers are cut off, so that half is added first.
     return tf.clip_by_value(floats + 0.5, 0.0, 255.5)
-
-
-def _leads_to(first: Any, second: Any) -> bool:
-    """Tell whether one tensor of a graph is computed from another."""
-    seen, ahead = {second.op.name}, [second.op]
-    while ahead:
-        for one in ahead.pop().inputs:
-            if one is first:
-                return True
-            if one.op.name not in seen:
-                seen.add(one.op.name)
-                ahead.append(one.op)
-    return False

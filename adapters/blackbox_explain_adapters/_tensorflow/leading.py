@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.adapting import Described
-from blackbox_explain.blackbox import Preprocessing
-from blackbox_explain.rescaling import Rescaling, at_odds, preprocessing_told
+from blackbox_explain.rescaling import Rescaling, agreed
 from blackbox_explain_adapters._tensorflow.operations import Operations
 from blackbox_explain_adapters._tensorflow.source import Reading
 
@@ -47,21 +46,13 @@ def rescaled(reading: Reading, described: Described, operations: Operations) -> 
 
     Where nothing was said of mean and std, pixels are brought to the range that those steps ask for.
     """
+    spec = reading.spec
     found = leading_rescaling(operations)
-    if found is None:
+    preprocessing, sentence = agreed(found, spec.shape, described.bounds, described.preprocessing)
+    if preprocessing is None or sentence is None:
         return reading
-    spec, said = reading.spec, described.preprocessing
-    # An order of channels alone says nothing of the range; `Preprocessing()`, which says nothing else either, does.
-    open_ = said is None or (said != Preprocessing() and (said.mean, said.std) == (0.0, 1.0))
-    if not open_:
-        warning = at_odds(found, spec.shape, described.bounds, spec.preprocessing)
-        return reading if warning is None else dataclasses.replace(reading, assumptions=(*reading.assumptions, warning))
-    told = preprocessing_told(found, spec.shape, described.bounds)
-    if told is None:
-        return reading
-    scale, sentence = told
-    preprocessing = dataclasses.replace(spec.preprocessing, mean=scale.mean, std=scale.std)
-    others = (one for one in reading.assumptions if not one.startswith("no preprocessing was given"))
+    preprocessing = dataclasses.replace(spec.preprocessing, mean=preprocessing.mean, std=preprocessing.std)
+    others = [one for one in reading.assumptions if not one.startswith("no preprocessing was given")]
     return dataclasses.replace(
         reading, spec=dataclasses.replace(spec, preprocessing=preprocessing), assumptions=(sentence, *others)
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Operations", "Step", "operations_of"]
+__all__ = ["Operations", "Step", "leads_to", "operations_of"]
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
@@ -79,22 +79,29 @@ class Operations:
     touched: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        readers = self._readers()
+        self._readers = dict[str, list[str]]()
+        for name, step in self.steps.items():
+            for one in dict.fromkeys(step.reads) if step.kind not in SHAPES else ():
+                self._readers.setdefault(one, []).append(name)
         found, ahead = {self.source}, [self.source]
         while ahead:
-            for one in readers.get(ahead.pop(), ()):
-                if one not in found and self.steps[one].kind not in SHAPES:
+            for one in self.readers_of(ahead.pop()):
+                if one not in found:
                     found.add(one)
                     ahead.append(one)
         self.touched = frozenset(found)
 
     def readers_of(self, name: str) -> list[str]:
         """Return what reads a step's result, other than its shape."""
-        return [one for one in self._readers().get(name, ()) if self.steps[one].kind not in SHAPES]
+        return self._readers.get(name, [])
 
     def from_images(self, name: str) -> list[str]:
         """Return those of a step's inputs that depend on the images."""
         return [one for one in self.steps[name].reads if one in self.touched]
+
+    def kinds(self, among: Sequence[str]) -> list[str]:
+        """Return the kinds of operations, of those that are asked for, which depend on the images."""
+        return sorted({kind for name in self.touched if (kind := self.steps[name].kind) in among})
 
     def value(self, name: str, depth: int = 16) -> np.ndarray[Any, Any] | None:
         """Return a small constant or weight, or what is computed of such alone; None if it is anything else."""
@@ -113,13 +120,6 @@ class Operations:
         with np.errstate(all="ignore"):
             return np.asarray(FOLDED[step.kind](*read))
 
-    def _readers(self) -> dict[str, list[str]]:
-        readers: dict[str, list[str]] = {}
-        for name, step in self.steps.items():
-            for one in dict.fromkeys(step.reads):
-                readers.setdefault(one, []).append(name)
-        return readers
-
 
 @dataclass(frozen=True)
 class _Scope:
@@ -133,12 +133,32 @@ class _Scope:
 
 def operations_of(function: Any) -> Operations:
     """Return the operations of a concrete function of one input and one output."""
-    definition = function.graph.as_graph_def()
+    top, bodies = _written_out(function.graph)
+    steps, target = _steps_behind(function.outputs[0].name, top, bodies)
+    first = function.inputs[0].op.name
+    if first not in steps:
+        steps[first] = Step("Placeholder", (), top.nodes[first])
+    return Operations(steps, first, target, _held(function))
+
+
+def leads_to(first: Any, second: Any) -> bool:
+    """Tell whether one tensor of a graph is computed from another, also within functions that the graph calls."""
+    top, bodies = _written_out(second.graph)
+    name, scope = _resolved(first.name, top, bodies)
+    steps, target = _steps_behind(second.name, top, bodies)
+    return target != scope.prefix + name and scope.prefix + name in steps
+
+
+def _written_out(graph: Any) -> tuple[_Scope, dict[str, Any]]:
+    definition = graph.as_graph_def()
     bodies = {one.signature.name: one for one in definition.library.function}
-    top = _Scope("", {node.name: node for node in definition.node})
-    target, scope = _resolved(function.outputs[0].name, top, bodies)
-    steps: dict[str, Step] = {}
-    ahead = [(target, scope)]
+    return _Scope("", {node.name: node for node in definition.node}), bodies
+
+
+def _steps_behind(output: str, top: _Scope, bodies: Mapping[str, Any]) -> tuple[dict[str, Step], str]:
+    """Return all that an output is made of, and the name of what makes it."""
+    target, scope = _resolved(output, top, bodies)
+    steps, ahead, last = dict[str, Step](), [(target, scope)], scope.prefix + target
     while ahead:
         name, scope = ahead.pop()
         if scope.prefix + name in steps:
@@ -147,12 +167,7 @@ def operations_of(function: Any) -> Operations:
         read = [_resolved(one, scope, bodies) for one in node.input if not one.startswith("^")]
         steps[scope.prefix + name] = Step(node.op, tuple(inner.prefix + one for one, inner in read), node)
         ahead += read
-    first = function.inputs[0].op.name
-    if first not in steps:
-        steps[first] = Step("Placeholder", (), top.nodes[first])
-    return Operations(
-        steps, first, _resolved(function.outputs[0].name, top, bodies)[1].prefix + target, _held(function)
-    )
+    return steps, last
 
 
 def _resolved(reference: str, scope: _Scope, bodies: Mapping[str, Any]) -> tuple[str, _Scope]:

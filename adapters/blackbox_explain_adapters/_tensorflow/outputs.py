@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 from blackbox_explain.adapting import NAMED_OUTPUTS
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain.reduction import REDUCE, Reduction, is_row
+from blackbox_explain_adapters._tensorflow.operations import leads_to
 
 __all__ = ["Choice", "score_rows"]
 
@@ -39,9 +40,7 @@ class Choice:
     classes: int | None = None
 
 
-def score_rows(
-    outputs: Any, choice: Choice, batch: int | None, notes: list[str], leads_to: Callable[[Any, Any], bool]
-) -> tf.Tensor:
+def score_rows(outputs: Any, choice: Choice, batch: int | None, notes: list[str]) -> tf.Tensor:
     """Return the class scores (N, K) among what a model returned.
 
     Parameters
@@ -54,8 +53,6 @@ def score_rows(
         The one number of images, or None.
     notes
         Gets a sentence where the scores were guessed.
-    leads_to
-        Tells whether the second of two tensors is computed from the first.
 
     Raises
     ------
@@ -76,7 +73,7 @@ def score_rows(
     if name is None and len(found) == 1:
         name = next(iter(found))
     if name is None:
-        name = _found(found, choice, batch, leads_to)
+        name = _found(found, choice, batch)
         notes.append(f"the class scores are the output {name!r} of {_listed(found)}")
     return _rows(found[name], choice, found)
 
@@ -106,9 +103,7 @@ def _wanted(found: Mapping[str, tf.Tensor], wanted: str | int) -> str:
     return names[place]
 
 
-def _found(
-    found: Mapping[str, tf.Tensor], choice: Choice, batch: int | None, leads_to: Callable[[Any, Any], bool]
-) -> str:
+def _found(found: Mapping[str, tf.Tensor], choice: Choice, batch: int | None) -> str:
     """Choose among several by type and shape, number of classes, name, and by what is made of what."""
     usable = {name: one for name, one in found.items() if _may_hold_scores(one, batch, choice)}
     fitting = {name: one for name, one in usable.items() if choice.classes in one.shape.as_list()[1:]}

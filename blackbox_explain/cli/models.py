@@ -89,9 +89,14 @@ def inspect_model(
 ) -> None:
     """Show what a model file holds, and whether it can be differentiated.
 
+    Takes the files that explain takes (ONNX, TFLite, Keras, PyTorch) and
+    SavedModel folders.
+
     [bold]Examples[/]
 
       blackbox-explain models inspect classifier.onnx
+
+      blackbox-explain models inspect saved_model_folder
 
       blackbox-explain models inspect classifier.onnx --shape 3,48,192 --json
 
@@ -107,10 +112,11 @@ def inspect_model(
             for name, value in found.facts:
                 table.add_row(name, escape(value))
             stdout.print(table)
-            table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
-            for name, count, how in found.operators:
-                table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
-            stdout.print(table)
+            if found.operators:
+                table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
+                for name, count, how in found.operators:
+                    table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
+                stdout.print(table)
             verdict = "[red]scores only[/]" if found.usable else "[red]cannot be explained as it is[/]"
             verdict = f"{verdict}: {escape(found.why_not)}"
             if found.differentiable:

@@ -36,13 +36,15 @@ Fitted = Annotated[
     Fit,
     typer.Option(
         "--fit",
-        help="How a photo meets the model's shape: cut out of its centre, stretched, or with a border.",
+        metavar="NAME",
+        help="How a photo meets the model's shape: crop (its centre), stretch, or pad (with a border).",
     ),
 ]
 White = Annotated[
     float | None,
     typer.Option(
-        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells."
+        metavar="NUMBER",
+        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells.",
     ),
 ]
 

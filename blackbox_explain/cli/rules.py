@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.cli.console import errors_as_messages, show_error, stdout, tell
+from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.model_options import (
     ActivationName,
     Bgr,
@@ -171,7 +172,7 @@ def rules_command(
             report.update(asked, photos=names, left_out=unread, **so_far.to_dict())
             write_report(report, folder.made())
 
-        with _Bars(show) as bars:
+        with _told_if_interrupted(report, folder), _Bars(show) as bars:
             found = examine(
                 questions,
                 chosen,
@@ -195,6 +196,16 @@ def rules_command(
             show_error(f"{part}: {error}")
         if unread or found.failed:
             raise typer.Exit(2)
+
+
+@contextmanager
+def _told_if_interrupted(report: dict[str, Any], folder: OutputFolder) -> Generator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if report:
+            stderr.print(f"what was finished is in {escape(str(folder.path / 'rules.json'))}")
+        raise
 
 
 class _Bars:

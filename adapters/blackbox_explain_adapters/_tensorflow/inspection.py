@@ -122,5 +122,5 @@ def _listed(tensors: Any) -> str:
 
 
 def _sizes(shape: Any) -> str:
-    rank: int | None = tf.TensorShape(shape).rank
+    rank: Any = tf.TensorShape(shape).rank
     return "of any shape" if rank is None else " × ".join("?" if size is None else str(size) for size in shape)

@@ -65,7 +65,7 @@ def class_index(label: Any, classes: int, names: Sequence[str] | None = None) ->
             "This model's classes have no names",
             got=repr(label),
             expected="an index",
-            hint="wrap(..., class_names=[...])",
+            hint="wrap(..., class_names=[...]) (--classes FILE)",
         )
     raise TargetError("There is no such class", got=repr(label), hint=_near(wanted, known))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Inspection"]
+from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
+from blackbox_explain.errors import BlackBoxExplainError
+
+__all__ = ["Inspection", "Verdict", "judged", "size_of"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +46,57 @@ class Inspection:
             "differentiable": self.differentiable,
             "why_not": self.why_not,
         }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of wrapping a model.
+
+    Attributes
+    ----------
+    box
+        None if it cannot be wrapped.
+    why_not
+        Why that is so, or why there is no gradient; empty if there is one.
+    """
+
+    box: BlackBox | None
+    why_not: str
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return what a box says of itself."""
+        if self.box is None:
+            return ()
+        spec = self.box.spec
+        found = [("images", f"{spec.shape}, {spec.preprocessing.layout.replace('_', ' ')}")]
+        assumptions: tuple[str, ...] = getattr(self.box, "assumptions", ())
+        return (*found, *(("assumed" if place == 0 else "", one) for place, one in enumerate(assumptions)))
+
+    def inspection(self, facts: tuple[tuple[str, str], ...], operators: tuple[tuple[str, int, str], ...]) -> Inspection:
+        """Return the whole report, given what the file itself tells."""
+        return Inspection((*facts, *self.facts()), operators, not self.why_not, self.why_not, self.box is not None)
+
+
+def judged(make: Callable[[], BlackBox], no_gradient: str = "") -> Verdict:
+    """Wrap a model and say what came of it.
+
+    Parameters
+    ----------
+    make
+        Wraps it.
+    no_gradient
+        Why the format has no gradients at all; empty if it has.
+    """
+    try:
+        box = make()
+    except BlackBoxExplainError as error:
+        return Verdict(None, str(error))
+    if isinstance(box, DifferentiableBlackBox):
+        return Verdict(box, "")
+    return Verdict(box, no_gradient or str(getattr(box, "no_gradient", None) or "it gives scores alone"))
+
+
+def size_of(path: Path) -> str:
+    """Return the size of a file, or of all files in a folder, in words."""
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return f"{sum(one.stat().st_size for one in files) / 1e6:.1f} MB"

@@ -61,7 +61,7 @@ MODELS = "blackbox_explain.models"
 """Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
 
 INSPECTORS = "blackbox_explain.inspectors"
-"""Entry points named by a file suffix; each loads a function (path, shape) -> Inspection."""
+"""Entry points named by a file suffix or one of `FOLDERS`; each loads a function (path, shape) -> Inspection."""
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -198,7 +198,7 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any)
     Parameters
     ----------
     path
-        Of the file.
+        Of the file, or of a folder that is a model (`FOLDERS`).
     shape
         Of one image, channels first, where the model leaves it free.
     **options
@@ -212,11 +212,16 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any)
         If there is no such option.
     """
     inspectors = {one.name: one for one in entry_points(INSPECTORS)}
-    suffix = path.suffix.lower().lstrip(".")
+    held = _held(path)
+    suffix = held or path.suffix.lower().lstrip(".")
+    if held is None and path.is_dir():
+        raise _no_model_in(path)
     if suffix not in inspectors:
-        known = ", ".join(f".{one}" for one in sorted(inspectors))
-        raise UnsupportedModelError("Files of this format are not inspected", got=str(path), expected=known)
-    if not path.is_file():
+        known = ", ".join(f".{one}" for one in sorted(set(inspectors) - set(FOLDERS.values())))
+        raise UnsupportedModelError(
+            "Files of this format are not inspected", got=str(path), expected=f"{known}, or a SavedModel folder"
+        )
+    if held is None and not path.is_file():
         raise UnsupportedModelError("There is no such model file", got=str(path))
     return _with_options(_load(inspectors[suffix]), "The inspection of this model", (path, shape), options)
 
@@ -254,7 +259,7 @@ def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
     """Read a model; the options that its reader knows are taken out of `options`."""
     path = Path(text)
     readers = {one.name for one in entry_points(FORMATS)}
-    held = next((name for file, name in FOLDERS.items() if (path / file).is_file()), None)
+    held = _held(path)
     suffix = held or path.suffix.lower().lstrip(".")
     if suffix in readers:
         if held is None and not path.is_file():
@@ -263,8 +268,7 @@ def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
         known, _ = _options_of(reader)
         return reader(path, **{name: options.pop(name) for name in list(options) if name in known})
     if path.is_dir():
-        expected = " or ".join(f"a folder with {file}" for file in FOLDERS)
-        raise UnsupportedModelError("This folder holds no model", got=text, expected=expected)
+        raise _no_model_in(path)
     if ":" in text and not path.exists():
         return _from_function(text)
     files = ", ".join(f".{one}" for one in sorted(readers - set(FOLDERS.values())))
@@ -273,6 +277,16 @@ def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
         got=repr(text),
         expected=f"a file or folder ({files}), an address, module:function, or a name ({', '.join(named)})",
     )
+
+
+def _held(path: Path) -> str | None:
+    """Return the format of a folder that is a model."""
+    return next((name for file, name in FOLDERS.items() if (path / file).is_file()), None)
+
+
+def _no_model_in(path: Path) -> UnsupportedModelError:
+    expected = " or ".join(f"a folder with {file}" for file in FOLDERS)
+    return UnsupportedModelError("This folder holds no model", got=str(path), expected=expected)
 
 
 def _reader(suffix: str) -> Any:

@@ -6,12 +6,15 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from blackbox_explain.blackbox import Preprocessing
 
 __all__ = ["Rescaling", "agreed", "at_odds", "preprocessing_told"]
+
+Numbers = Sequence[float] | np.ndarray[Any, Any]
 
 BYTES = (0.0, 255.0)
 SHARES = (0.0, 1.0)
@@ -37,7 +40,7 @@ class Rescaling:
     scale: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
 
-    def then(self, *, times: Sequence[float] = (1.0,), plus: Sequence[float] = (0.0,)) -> Rescaling:
+    def then(self, *, times: Numbers = (1.0,), plus: Numbers = (0.0,)) -> Rescaling:
         """Return both steps as one: this one, then a multiplication, then an addition, each per channel or for all."""
         by = np.asarray(times, dtype=np.float64)
         scale = np.asarray(self.scale) * by

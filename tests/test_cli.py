@@ -136,6 +136,9 @@ def test_models_lists_what_can_be_explained() -> None:
     assert ".pt2" in done.output
     classes = run("models", "--classes", "efficientnet-lite0", "--like", "tabby")
     assert classes.output.split() == ["281", "tabby,", "tabby", "cat"]
+    # Two classes have one name, and are told apart as in tables.
+    cranes = run("models", "--classes", "efficientnet-lite0", "--like", "crane").output.splitlines()
+    assert [line.strip() for line in cranes] == ["134  crane (134)", "517  crane (517)"]
 
 
 @pytest.mark.parametrize(

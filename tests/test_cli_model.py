@@ -75,7 +75,7 @@ def test_verify_needs_no_options(net: Path, tmp_path: Path, monkeypatch: pytest.
     assert done.exit_code == 0, done.output
     assert "the model is the one that the result was made with" in done.output
     # What is told comes first, and preprocessing is one thing.
-    assert run("verify", result, "--seeds", 0, "--rgb", "--mean", "123,117,104", "--range", "255").exit_code == 1
+    assert run("verify", result, "--seeds", 0, "--mean", "123,117,104", "--range", "255").exit_code == 1
     assert run("verify", result, "--seeds", 0, "--activation", "softmax").exit_code == 1
     moved = shutil.move(net, tmp_path / "elsewhere" / "moved.onnx")
     done = run("verify", result, "--seeds", 0)

@@ -86,11 +86,14 @@ def compare_command(
 ) -> None:
     """Compare the scores and the masks of two exports of one model.
 
-    Photos that cannot be read, or that a model fails on, are named with the reason, and the others are compared.
-    What is said of a model (shape, mean, std, range, bgr, classes, activation) is said of each that does not describe
-    itself. Without gradients a model is asked for 2 images a photo more than --queries.
+    Photos that cannot be read, or that a model fails on, are named with the
+    reason, and the others are compared. What is said of a model (shape, mean,
+    std, range, bgr, classes, activation) is said of each that does not describe
+    itself. Without gradients a model is asked for 2 images a photo more than
+    --queries.
 
-    The exit status is 0 if all tolerances are kept, 1 if not, and 2 after an error or if a photo was not compared.
+    The exit status is 0 if all tolerances are kept, 1 if not, and 2 after an
+    error or if a photo was not compared.
 
     [bold]Examples[/]
 

@@ -129,5 +129,5 @@ def errors_as_messages() -> Generator[None]:
         show_error(str(error))
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        stderr.print("interrupted; what was finished is kept")
+        stderr.print("interrupted")
         raise typer.Exit(130) from None

@@ -16,12 +16,12 @@ from blackbox_explain.cli.mask_options import QUERIES, GameName, Perturbed, Pres
 from blackbox_explain.cli.model_options import (
     ActivationName,
     Bgr,
-    Cache,
     Classes,
     Device,
     Mean,
     Model,
     ModelOptions,
+    NoCache,
     Options,
     Output,
     Range,
@@ -47,10 +47,13 @@ def explain_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Class name or index; repeat it for the sum of several. Default: the top class of each photo."
+            metavar="CLASS",
+            help="Class name or index; repeat it for the sum of several. Default: the top class of each photo.",
         ),
     ] = None,
-    versus: Annotated[str | None, typer.Option(help="Explain how far --target leads this class.")] = None,
+    versus: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Explain how far --target leads this class.")
+    ] = None,
     top: Annotated[
         int | None, typer.Option(help="Explain each of the K top classes of a photo by itself.", metavar="K", min=1)
     ] = None,
@@ -66,7 +69,9 @@ def explain_command(
     batch_size: Annotated[
         int,
         typer.Option(
-            help="Most masks learned together. Slow models get fewer, so that finished photos are written soon.", min=1
+            metavar="N",
+            help="Most masks learned together. Slow models get fewer, so that finished photos are written soon.",
+            min=1,
         ),
     ] = BATCH,
     device: Device = None,
@@ -81,15 +86,18 @@ def explain_command(
     straight_through: StraightThrough = None,
     queries: Queries = QUERIES,
     option: Options = None,
-    cache: Cache = True,
-    out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("explanations"),
+    no_cache: NoCache = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for pictures and results.")] = Path(
+        "explanations"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Find the smallest region of each photo that the class score depends on.
 
-    Writes a picture (.png), a result (.npz) and a summary (.json) for each photo. Photos that cannot be explained
-    are named, the others are finished, and the exit status is 2. Ctrl-C keeps what is finished.
+    Writes a picture (.png), a result (.npz) and a summary (.json) for each
+    photo. Photos that cannot be explained are named, the others are finished,
+    and the exit status is 2. Ctrl-C keeps what is finished.
 
     [bold]Examples[/]
 
@@ -126,7 +134,7 @@ def explain_command(
             output=output,
             straight_through=straight_through,
             option=tuple(option or ()),
-            cache=cache,
+            no_cache=no_cache,
         )
         box = given.wrapped()
         started = time.perf_counter()

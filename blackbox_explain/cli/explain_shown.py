@@ -14,6 +14,9 @@ from blackbox_explain.cli.run import PhotoResult
 
 __all__ = ["show_found"]
 
+PREDICTIONS = 3
+"""Shown of each photo."""
+
 SCORES = ("score_original", "score_masked", "score_region", "score_perturbed")
 
 
@@ -30,9 +33,11 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
         status = escape(row["status"].partition(":")[0])
         table.add_row(End(name), Start(row["target"]), *scores, area, status)
     stdout.print(table)
-    for name, row in rows:
+    several = len(rows) > len(good)
+    abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
+    _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
+    for about, (_, row) in zip(abouts, rows, strict=True):
         if row["status"] != "ok":
-            about = f"{name}, {row['target']}" if sum(one == name for one, _ in rows) > 1 else name
             stdout.print(f"{escape(about)}: {escape(row['status'])}")
     for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"].get("doubts", ())):
         stdout.print(f"[yellow]check:[/] {escape(doubt)}")
@@ -45,6 +50,19 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
         f"{len(good)} of {len(found)} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "
         f"{escape(str(out.path))}/"
     )
+
+
+def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Print the top predictions of each photo, before and after the mask."""
+    known = [(about, row["predictions"]) for about, row in rows if row.get("predictions")]
+    if known:
+        stdout.print("top predictions, without and with the mask:")
+    for about, found in known:
+        before, after = (
+            ", ".join(f"{name} {score:.2f}" for name, score in found[when][:PREDICTIONS])
+            for when in ("before", "after")
+        )
+        stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
 
 
 def _show_queries(rows: Sequence[dict[str, Any]]) -> None:

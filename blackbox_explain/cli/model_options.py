@@ -18,12 +18,12 @@ from blackbox_explain.registry import DEFAULT_MODEL, named_models, wrap
 __all__ = [
     "ActivationName",
     "Bgr",
-    "Cache",
     "Classes",
     "Device",
     "Mean",
     "Model",
     "ModelOptions",
+    "NoCache",
     "Options",
     "Output",
     "Range",
@@ -49,44 +49,53 @@ def complete_models(incomplete: str) -> list[str]:
 Model = Annotated[
     str,
     typer.Option(
+        metavar="MODEL",
         help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function.",
         autocompletion=complete_models,
     ),
 ]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda.")]
-Shape = Annotated[str | None, typer.Option(help="Shape of one image, such as 3,224,224, if the model does not tell.")]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda.")]
+Shape = Annotated[
+    str | None, typer.Option(metavar="C,H,W", help="Shape of one image, such as 3,224,224, if the model does not tell.")
+]
 Mean = Annotated[
     str | None,
     typer.Option(
+        metavar="R,G,B",
         help="Mean the model subtracts from pixels in 0 to 1 (or 0 to --range): one number, or one per channel, always "
-        "in the order R,G,B, also with --bgr."
+        "in the order R,G,B, also with --bgr.",
     ),
 ]
-Std = Annotated[str | None, typer.Option(help="Scale the model divides by, likewise.")]
+Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Scale the model divides by, likewise.")]
 Range = Annotated[
     float | None,
-    typer.Option("--range", help="The pixel value of white in --mean and --std, such as 255. Default: 1."),
+    typer.Option(
+        "--range", metavar="NUMBER", help="The pixel value of white in --mean and --std, such as 255. Default: 1."
+    ),
 ]
 Bgr = Annotated[
     bool | None,
     typer.Option(
-        "--bgr/--rgb",
-        help="The model reads blue first, as those of Caffe and OpenCV do: 123,117,104 is then still the mean of "
-        "R,G,B. Default: red first.",
+        "--bgr",
+        help="The model reads blue first, as those of Caffe do; 123,117,104 is then still the mean of R,G,B.",
         show_default=False,
     ),
 ]
 Classes = Annotated[
-    Path | None, typer.Option(help="File of class names: a line for each, or JSON or YAML such as id2label.")
+    Path | None,
+    typer.Option(metavar="FILE", help="File of class names: a line for each, or JSON or YAML such as id2label."),
 ]
 ActivationName = Annotated[
     Activation | None,
     typer.Option(
-        help="What turns the model's outputs into scores: none if they are probabilities already. Default: auto, told "
-        "from the model or from its outputs."
+        metavar="NAME",
+        help="What turns the model's outputs into scores: softmax, log_softmax, sigmoid, or none if they are "
+        "probabilities already. Default: auto, told from the model or from its outputs.",
     ),
 ]
-Output = Annotated[str | None, typer.Option(help="The output that holds the scores, where the model has several.")]
+Output = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The output that holds the scores, where the model has several.")
+]
 StraightThrough = Annotated[
     bool | None,
     typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.", show_default=False),
@@ -95,7 +104,7 @@ Options = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="For the model's adapter, such as timeout=30; may be repeated."),
 ]
-Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="ONNX: keep the gradient graph on disk.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="ONNX: do not keep the gradient graph on disk.")]
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class ModelOptions:
     output: str | None = None
     straight_through: bool | None = None
     option: tuple[str, ...] = ()
-    cache: bool = True
+    no_cache: bool = False
 
     def description(self) -> dict[str, Any]:
         """Return the parameters of `wrap` that say what a model reads and how its scores are called.
@@ -138,7 +147,7 @@ class ModelOptions:
             "device": self.device,
             "output": self.output,
             "straight_through": self.straight_through,
-            "cache": None if self.cache else False,
+            "cache": False if self.no_cache else None,
         }
         return {name: value for name, value in given.items() if value is not None} | adapter_options(self.option)
 

@@ -56,7 +56,7 @@ class ModelRecord:
 
     @classmethod
     def of(cls, given: ModelOptions) -> ModelRecord:
-        """Record what was typed; the machine's own (device, cache) is not."""
+        """Record what was typed; the machine's own (device, no_cache) is not."""
         kind, left_out = _kind(given.model), [one for one in SECRET if one in adapter_options(given.option)]
         model = given.model
         if kind == "address":
@@ -92,7 +92,7 @@ class ModelRecord:
             texts = [kept["model"], kept["path"], *kept["left_out"], *options.get("option", [])]
             texts += [options[name] for name in (*TEXTS, "classes") if name in options]
             flags = [options[name] for name in ("bgr", "straight_through") if name in options]
-            known = {one.name for one in dataclasses.fields(ModelOptions)} - {"model", "device", "cache"}
+            known = {one.name for one in dataclasses.fields(ModelOptions)} - {"model", "device", "no_cache"}
             sound = (
                 kept["kind"] in ("name", "file", "address", "code")
                 and all(isinstance(one, str) for one in texts)

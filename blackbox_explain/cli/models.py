@@ -73,9 +73,8 @@ def _show_classes(model: str, like: str) -> None:
     names = wrap(model).spec.class_names or ()
     for index, (name, shown) in enumerate(zip(names, display_names(names), strict=True)):
         if like.casefold() in name.casefold():
-            # The name that tables show, where it is not part of the whole one.
-            also = "" if shown in name else f"  ({shown})"
-            stdout.print(f"{index:>5}  {name}{also}", soft_wrap=True, markup=False)
+            # A name that several classes have is told apart as in tables.
+            stdout.print(f"{index:>5}  {name if shown in name else shown}", soft_wrap=True, markup=False)
 
 
 @models_app.command("inspect")
@@ -90,9 +89,14 @@ def inspect_model(
 ) -> None:
     """Show what a model file holds, and whether it can be differentiated.
 
+    Takes the files that explain takes (ONNX, TFLite, Keras, PyTorch) and
+    SavedModel folders.
+
     [bold]Examples[/]
 
       blackbox-explain models inspect classifier.onnx
+
+      blackbox-explain models inspect saved_model_folder
 
       blackbox-explain models inspect classifier.onnx --shape 3,48,192 --json
 
@@ -108,10 +112,11 @@ def inspect_model(
             for name, value in found.facts:
                 table.add_row(name, escape(value))
             stdout.print(table)
-            table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
-            for name, count, how in found.operators:
-                table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
-            stdout.print(table)
+            if found.operators:
+                table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
+                for name, count, how in found.operators:
+                    table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
+                stdout.print(table)
             verdict = "[red]scores only[/]" if found.usable else "[red]cannot be explained as it is[/]"
             verdict = f"{verdict}: {escape(found.why_not)}"
             if found.differentiable:

@@ -36,13 +36,15 @@ Fitted = Annotated[
     Fit,
     typer.Option(
         "--fit",
-        help="How a photo meets the model's shape: cut out of its centre, stretched, or with a border.",
+        metavar="NAME",
+        help="How a photo meets the model's shape: crop (its centre), stretch, or pad (with a border).",
     ),
 ]
 White = Annotated[
     float | None,
     typer.Option(
-        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells."
+        metavar="NUMBER",
+        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells.",
     ),
 ]
 
@@ -125,7 +127,7 @@ def _expanded(one: Path, out: Path | None) -> list[Path]:
     if not files and any(path.is_dir() for path in fitting):
         files = [photo for path in fitting for photo in _inside(path, out)]
     if not files:
-        raise ImageError("No photo fits this pattern", got=str(one), expected="such as 'photos/*.jpg'")
+        raise ImageError("No photo fits this pattern", got=str(one), hint="the folder itself")
     return files
 
 

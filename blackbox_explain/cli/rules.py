@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,16 +13,16 @@ import typer
 from rich.markup import escape
 
 from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.cli.console import errors_as_messages, show_error, stdout, tell
+from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.model_options import (
     ActivationName,
     Bgr,
-    Cache,
     Classes,
     Device,
     Mean,
     Model,
     ModelOptions,
+    NoCache,
     Options,
     Output,
     Range,
@@ -91,21 +92,24 @@ def rules_command(
     activation: ActivationName = None,
     output: Output = None,
     option: Options = None,
-    cache: Cache = True,
+    no_cache: NoCache = False,
     out: Annotated[Path, typer.Option(help="Folder for the report and its pictures.")] = Path("rules"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Learn rules that predict a model, and measure how often they are wrong.
 
-    For each relation: the most that can be done to the photos while the model's answer stays. With labels: recall and
-    precision. With boxes: the photos whose class does not come from the object. Writes rules.json and pictures. Photos
+    For each relation: the most that can be done to the photos while the model's
+    answer stays. With labels: recall and precision. With boxes: the photos whose
+    class does not come from the object. Writes rules.json and pictures. Photos
     that cannot be read are named and left out, and the exit status is then 2.
 
-    The smaller the error that is to be shown, the more photos it takes: about 150 for --max-error 0.05, 70 for 0.1, 35
-    for 0.2, and with --joint half as many again. What is asked for is checked before the model is asked.
+    The smaller the error that is to be shown, the more photos it takes: about
+    150 for --max-error 0.05, 70 for 0.1, 35 for 0.2, and with --joint half as
+    many again. What is asked for is checked before the model is asked.
 
-    The error of a rule is a mean over strengths up to the one that it names, drawn evenly.
+    The error of a rule is a mean over strengths up to the one that it names,
+    drawn evenly.
 
     [bold]Examples[/]
 
@@ -132,7 +136,7 @@ def rules_command(
             activation=activation,
             output=output,
             option=tuple(option or ()),
-            cache=cache,
+            no_cache=no_cache,
         )
         box = given.wrapped()
         chosen = relations_for(box.spec) if named is None else named
@@ -168,7 +172,7 @@ def rules_command(
             report.update(asked, photos=names, left_out=unread, **so_far.to_dict())
             write_report(report, folder.made())
 
-        with _Bars(show) as bars:
+        with _told_if_interrupted(report, folder), _Bars(show) as bars:
             found = examine(
                 questions,
                 chosen,
@@ -192,6 +196,16 @@ def rules_command(
             show_error(f"{part}: {error}")
         if unread or found.failed:
             raise typer.Exit(2)
+
+
+@contextmanager
+def _told_if_interrupted(report: dict[str, Any], folder: OutputFolder) -> Generator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if report:
+            stderr.print(f"what was finished is in {escape(str(folder.path / 'rules.json'))}")
+        raise
 
 
 class _Bars:

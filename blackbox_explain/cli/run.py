@@ -120,16 +120,19 @@ class Photos:
         while first < len(paths):
             part = paths[first : first + size]
             started = time.monotonic()
-            self._batch(part, steps, advance)
-            each = (time.monotonic() - started) / len(part)
+            learned = self._batch(part, steps, advance)
             first += len(part)
+            if not learned:
+                continue
+            each = (time.monotonic() - started) / learned
             # Powers of this number, so that models that are compiled for a size of batches are so for few.
             while size > 1 and size * each > SECONDS:
                 size //= GROWTH
             if size * GROWTH * each <= SECONDS:
                 size = min(size * GROWTH, most)
 
-    def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
+    def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> int:
+        """Explain some photos together, and return how many of them could be read."""
         loaded = self.reading.read_all(paths, self.box.spec)
         for path, image in loaded:
             if isinstance(image, ImageError):
@@ -137,14 +140,14 @@ class Photos:
                 self._tell(PhotoResult(path, error=str(image)))
         good, images = readable(loaded)
         if images is None:
-            return
+            return 0
         try:
             result = self._explained(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
             for path in good:
                 self._tell(PhotoResult(path, error=str(error)))
-            return
+            return len(good)
         except (ModelError, OutOfMemoryError) as error:
             if len(good) == 1:
                 self._tell(PhotoResult(good[0], error=str(error)))
@@ -152,11 +155,12 @@ class Photos:
                 # Nothing worked; each photo alone tells its own reason.
                 for path in good:
                     self._batch([path], steps, lambda _steps: None)
-            return
+            return len(good)
         many = self.top or 1
         with interrupts_wait():
             for index, path in enumerate(good):
                 self._tell(self._written(path, result[index * many : (index + 1) * many]))
+        return len(good)
 
     def _explained(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> Explanation:
         """Explain photos, the classes of each one after the other."""

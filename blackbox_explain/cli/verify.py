@@ -20,11 +20,11 @@ from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tel
 from blackbox_explain.cli.model_options import (
     ActivationName,
     Bgr,
-    Cache,
     Classes,
     Device,
     Mean,
     ModelOptions,
+    NoCache,
     Options,
     Output,
     Range,
@@ -75,16 +75,18 @@ def verify_command(
     output: Output = None,
     straight_through: StraightThrough = None,
     option: Options = None,
-    cache: Cache = True,
+    no_cache: NoCache = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
     """Recompute what a result says, and fail where it no longer holds.
 
-    A result of explain knows its model and the options that it was given; what is given here comes before them.
-    (--mean, --std, --range and --bgr are one: where one is given, none of them is taken from the result.)
+    A result of explain knows its model and the options that it was given; what
+    is given here comes before them. (--mean, --std, --range and --bgr are one:
+    where one is given, none of them is taken from the result.)
 
-    The exit status is 0 if every claim holds, 1 if one does not, 2 after an error. What perturbations do that the mask
-    was not learned with, shifts of the image, and other seeds are measured and shown; no claim is made of them.
+    The exit status is 0 if every claim holds, 1 if one does not, 2 after an
+    error. What perturbations do that the mask was not learned with, shifts of
+    the image, and other seeds are measured and shown; no claim is made of them.
 
     [bold]Examples[/]
 
@@ -106,7 +108,7 @@ def verify_command(
             output=output,
             straight_through=straight_through,
             option=tuple(option or ()),
-            cache=cache,
+            no_cache=no_cache,
         )
         kept = loaded.settings.get("model")
         record = None if kept is None else ModelRecord.from_dict(kept)

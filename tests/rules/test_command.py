@@ -37,6 +37,11 @@ class Bright:
 def model():
     return Bright()
 
+def never_asked():
+    box = Bright()
+    box.scores = lambda images: 1 / 0
+    return box
+
 def signals():
     return bx.wrap(lambda x: np.stack([x.mean(axis=(1, 2)), 1 - x.mean(axis=(1, 2))], axis=1), shape=(1, 64))
 '''
@@ -150,6 +155,36 @@ def test_one_photo_says_too_little_and_how_many_it_takes(folder: Path) -> None:
     result = run(folder, *MODEL, "--relations", "horizontal-flip,grey-scale", "--limit", "1", "--max-error", "0.98")
     assert result.exit_code == 0, result.output
     assert "wrong" in result.output
+
+
+def test_too_few_photos_show_what_they_can_and_say_so_first(folder: Path) -> None:
+    model = ("--model", "bright:model", "--fit", "stretch")
+    result = run(folder, *model, "--relations", "rotation", "--json")
+    assert result.exit_code == 0, result.output
+    # 45 rules are told apart: 1 - (0.05 / 90)^(1/12), rounded up.
+    assert "12 photos are too few for --max-error 0.05, which takes 147" in result.stderr
+    assert "they can show --max-error 0.465, which is looked for" in result.stderr
+    report = json.loads(result.stdout)
+    assert report["relations"][0]["max_error"] == 0.465
+    # What is asked for is not changed, and a joint region, which takes more photos, is found out as early.
+    unasked = ("--model", "bright:never_asked", "--fit", "stretch", "--out", "never")
+    result = run(folder, *unasked, "--relations", "rotation", "--max-error", "0.3")
+    assert result.exit_code == 2
+    assert "Got 12; expected at least 22" in result.stderr
+    assert "--max-error 0.465" in result.stderr
+    result = run(folder, *unasked, "--relations", "rotation", "--joint", "rotation,scale", "--max-error", "0.5")
+    assert result.exit_code == 2
+    assert "Got 12; expected at least 17, to tell 1,885 rules apart" in result.stderr
+    assert not Path("never").exists()
+
+
+def test_files_and_folders_are_photos(folder: Path) -> None:
+    files = (folder / "photo 1.png", folder / "photo 2.png", folder / "more")
+    result = run(*files, *MODEL[:-2], "--max-error", "0.9", "--relations", "horizontal-flip", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["photos"] == ["photo 1.png", "photo 2.png", "photo 10.png", "photo 11.png", "photo 9.png"]
+    assert "takes at least 2 photos; here are 5" in result.stderr
 
 
 def test_a_part_that_fails_leaves_the_others(folder: Path) -> None:

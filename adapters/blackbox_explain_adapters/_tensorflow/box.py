@@ -25,6 +25,7 @@ from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
+from blackbox_explain_adapters._tensorflow.operations import Operations
 from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.signature import source_of
@@ -173,6 +174,11 @@ class TensorFlowBlackBox:
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         return self._run(lambda images: (self._parts.scores(images),), images)[0]
+
+    @property
+    def operations(self) -> Operations:
+        """What the model consists of."""
+        return self._parts.traced.operations
 
     def fingerprint(self) -> str:
         """Return a digest of the graph and its weights."""

@@ -144,9 +144,17 @@ def operations_of(function: Any) -> Operations:
 def leads_to(first: Any, second: Any) -> bool:
     """Tell whether one tensor of a graph is computed from another, also within functions that the graph calls."""
     top, bodies = _written_out(second.graph)
-    name, scope = _resolved(first.name, top, bodies)
     steps, target = _steps_behind(second.name, top, bodies)
-    return target != scope.prefix + name and scope.prefix + name in steps
+    begun, source = _steps_behind(first.name, top, bodies)
+    # What a function returns passes an operation that does nothing.
+    source, target = _bare(begun, source), _bare(steps, target)
+    return source != target and source in steps
+
+
+def _bare(steps: Mapping[str, Step], name: str) -> str:
+    while steps[name].kind == "Identity":
+        (name,) = steps[name].reads
+    return name
 
 
 def _written_out(graph: Any) -> tuple[_Scope, dict[str, Any]]:

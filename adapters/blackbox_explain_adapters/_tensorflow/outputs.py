@@ -89,8 +89,8 @@ def _named(outputs: Any, names: Sequence[str]) -> dict[str, tf.Tensor]:
         told: Sequence[str] = getattr(outputs, "_fields", None) or names
         labels = told if len(told) == len(outputs) == len(set(told)) else [str(place) for place in range(len(outputs))]
         return {name: one for name, one in zip(labels, outputs, strict=True) if tf.is_tensor(one)}
-    attributes = ((name, getattr(outputs, name, None)) for name in NAMED_OUTPUTS)
-    return {name: one for name, one in attributes if tf.is_tensor(one)}
+    attributes: dict[str, Any] = {name: getattr(outputs, name, None) for name in NAMED_OUTPUTS}
+    return {name: one for name, one in attributes.items() if tf.is_tensor(one)}
 
 
 def _wanted(found: Mapping[str, tf.Tensor], wanted: str | int) -> str:
@@ -137,7 +137,8 @@ def _found(found: Mapping[str, tf.Tensor], choice: Choice, batch: int | None) ->
 def _may_hold_scores(output: tf.Tensor, batch: int | None, choice: Choice) -> bool:
     if not output.dtype.is_floating:
         return False
-    if output.shape.rank is None:
+    rank: int | None = output.shape.rank
+    if rank is None:
         return True
     sizes = output.shape.as_list()
     if not sizes or (batch is None and sizes[0] is not None) or (batch is not None and sizes[0] not in (None, batch)):
@@ -147,10 +148,11 @@ def _may_hold_scores(output: tf.Tensor, batch: int | None, choice: Choice) -> bo
 
 def _rows(outputs: tf.Tensor, choice: Choice, found: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Return an output as (N, K): a lone axis is one class, axes of one are dropped."""
-    if choice.reduction is not None and outputs.shape.rank is not None:
-        join = tf.reduce_mean if choice.reduction.kind == "mean" else tf.reduce_max
-        outputs = join(outputs, axis=choice.reduction.of_rank(outputs.shape.rank))
     rank: Any = outputs.shape.rank
+    if choice.reduction is not None and rank is not None:
+        join = tf.reduce_mean if choice.reduction.kind == "mean" else tf.reduce_max
+        outputs = join(outputs, axis=choice.reduction.of_rank(rank))
+        rank = outputs.shape.rank
     if rank is None:
         return tf.ensure_shape(outputs, (None, None))
     if not is_row(outputs.shape.as_list(), choice.classes):

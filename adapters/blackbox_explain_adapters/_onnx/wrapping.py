@@ -21,7 +21,7 @@ from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
-from blackbox_explain_adapters._onnx.leading import blue_first, leading_rescaling
+from blackbox_explain_adapters._onnx.leading import biases_outweigh, blue_first, leading_rescaling
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
@@ -227,6 +227,13 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
         preprocessing, told = agreed(rescaling, image, described.bounds, preprocessing)
         if told is not None:
             notes.append(told)
+        low, high = described.bounds or (0.0, 1.0)
+        if preprocessing is None and (ratio := biases_outweigh(model.graph, signature.source, high - low)) is not None:
+            notes.append(
+                f"the preprocessing is probably missing: the first layer adds {ratio:.0f} times what photos with "
+                f"pixels in ({low:g}, {high:g}) make of its weights, so it was trained on larger numbers: check "
+                "preprocessing= and bounds= (--mean, --std, --range 255, --bgr)"
+            )
         as_said = preprocessing is None or preprocessing.channels == "RGB"
         if rescaling is not None and rescaling.reads() is not None and as_said and blue_first(rescaling):
             told = "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"

@@ -38,6 +38,9 @@ class Described:
         As in `InputSpec`; None where nothing was said.
     activation
         As in `wrap`.
+    preprocessing_assumed
+        Whether the caller gave no preprocessing.  It stays so where an adapter replaces None by a preprocessing of its
+        own, so that it need not be passed on; an adapter that knows that pixels are read as they are sets it to False.
     """
 
     shape: tuple[int, ...] | None = None
@@ -45,8 +48,11 @@ class Described:
     preprocessing: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
     activation: Activation = "auto"
+    preprocessing_assumed: bool = False
 
     def __post_init__(self) -> None:
+        if self.preprocessing is None:
+            object.__setattr__(self, "preprocessing_assumed", True)
         if self.activation not in ACTIVATIONS:
             raise InputError("There is no such activation", got=repr(self.activation), expected=", ".join(ACTIVATIONS))
 
@@ -91,7 +97,11 @@ class Described:
         if np.any((mean < low) | (mean > high)):
             told = f"the mean {mean.tolist()} lies outside of the pixel values {(low, high)}"
             assumptions.append(f"{told}: if they are bytes, bounds=(0, 255), or --range 255, is meant")
-        spec = InputSpec(shape, self.bounds or (0.0, 1.0), self.preprocessing or Preprocessing(), self.class_names)
+        rules = self.preprocessing or Preprocessing()
+        # A mean, a scale or an order of channels that the caller did not give is what the model itself told.
+        told_nothing = (rules.mean, rules.std, rules.channels) == (0.0, 1.0, "RGB")
+        assumed = self.preprocessing_assumed and told_nothing
+        spec = InputSpec(shape, self.bounds or (0.0, 1.0), rules, self.class_names, preprocessing_assumed=assumed)
         return spec, tuple(assumptions)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
+from blackbox_explain.doubts import Answer
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -41,7 +42,7 @@ LEAST_FALL = 0.05
 """A score that falls by less than this is not blown up further."""
 
 Row = dict[str, Any]
-"""The fields of one row of an `Explanation`."""
+"""The fields of one row of an `Explanation`, and its `answer` for `doubts`."""
 
 Waiting = tuple[slice, BlackBoxExplainError | None]
 
@@ -109,9 +110,14 @@ class Job:
             evaluations,
         )
         original = score.targets(scores)
-        perturbed = score.of_images(levels[0, ...])
-        start, sound = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
-        scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
+        with counted(evaluations, np.arange(len(images)), 0):
+            scores_perturbed = ask(box, levels[0, ...])
+        perturbed = score.targets(scores_perturbed)
+        start, sound, wider = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
+        scale = xp.ones_like(original)
+        if settings.relative:
+            # A region that must be large may cost no more than one that need not.
+            scale = score_scale(original, perturbed) * constant_like(wider, original)
         solution = solve(score, start, regularizer, settings, self.seed, scale, on_step)
         masked = score.images(solution.mask)
         after = score.of_images(masked)
@@ -134,12 +140,13 @@ class Job:
             "masked_images": masked,
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
+        answers = [Answer.of(*pair) for pair in zip(on_host, to_numpy(scores_perturbed), strict=True)]
         learned: list[Row | BlackBoxExplainError] = []
         for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
             row = {part: array[index] for part, array in arrays.items()}
             ends = [row["score_original"], row["score_masked"], row["score_perturbed"]]
             if sound[index] and np.isfinite(ends).all() and np.isfinite(row["history"][:steps]).all():
-                learned.append({**row, "target": name})
+                learned.append({**row, "target": name, "answer": answers[index]})
             else:
                 learned.append(_not_finite(ends))
         return learned

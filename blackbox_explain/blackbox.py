@@ -90,6 +90,9 @@ class InputSpec:
         From pixel space to the network's own input.
     class_names
         One name per score, or None.
+    preprocessing_assumed
+        Whether nobody said what the network reads, neither the user nor the model, so that pixels are given as they
+        are; see `doubts`.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class InputSpec:
     bounds: tuple[float, float] = (0.0, 1.0)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     class_names: tuple[str, ...] | None = None
+    preprocessing_assumed: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))

@@ -12,23 +12,22 @@ import numpy as np
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import Job, Learned, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images, reading_of
+from blackbox_explain.doubts import about
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import PresetName, make_perturbation, settings_for
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.regularizers import Game
+from blackbox_explain.status import status_of
 from blackbox_explain.targets import Target, one_per_image
 
-__all__ = ["check_call", "explain", "status_of"]
-
-WEAK = 0.5
-"""Below this share of the score destroyed (kept), a mask does not do what was asked."""
-
-LEAST_REACH = 0.01
-"""A score that falls by less than this share of itself does not depend on what is perturbed."""
+__all__ = ["check_call", "explain"]
 
 BATCH = 16
+
+APART = ("target", "answer")
+"""Parts of a row that are no arrays."""
 
 
 def explain(
@@ -93,7 +92,7 @@ def explain(
     if method != "mask":
         raise InputError("There is no such method", got=repr(method), expected="'mask'")
     check_call(box, batch_size, seed)
-    settings = settings_for(preset, overrides)
+    settings = settings_for(preset, overrides, box.spec.spatial)
     host = check_images(images, box.spec)
     made = make_perturbation(perturbation, settings)
     if isinstance(made, Reference) and len(made.images) not in (1, len(host)):
@@ -121,6 +120,7 @@ def explain(
         "input": reading_of(box.spec),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
+        "doubts": _doubts(learned, box),
         "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],
         "versions": _versions(),
     }
@@ -156,17 +156,18 @@ def _assemble(
     blank: Row = {
         name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
         for name, value in template.items()
-        if name != "target"
+        if name not in APART
     }
     blank["target"] = "-"
     complete = [blank if isinstance(row, BlackBoxExplainError) else row for row in rows]
-    arrays = {name: np.stack([row[name] for row in complete]) for name in template if name != "target"}
+    arrays = {name: np.stack([row[name] for row in complete]) for name in template if name not in APART}
     reach = arrays["score_original"] - arrays["score_perturbed"]
     with np.errstate(divide="ignore", invalid="ignore"):
         left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
     suppression = np.where(reach == 0, np.nan, 1 - left)
     status = tuple(
-        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else status_of(row, record["game"]) for row in rows
+        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else status_of(row, record["game"], record["doubts"])
+        for row in rows
     )
     return Explanation(
         **arrays,
@@ -181,22 +182,9 @@ def _assemble(
     )
 
 
-def status_of(row: Row, game: Game) -> str:
-    """Say whether the mask, and its region made hard, do what was asked."""
-    before, fully = float(row["score_original"]), float(row["score_perturbed"])
-    if before - fully <= LEAST_REACH * abs(before):
-        return f"weak: perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f})"
-    done = {}
-    for name in ("score_masked", "score_region"):
-        left = (float(row[name]) - fully) / (before - fully)
-        done[name] = 1 - left if game == "deletion" else left
-    verb = "takes away" if game == "deletion" else "keeps"
-    share = f"{verb} {{:.0%}} of what perturbing the whole image takes away"
-    if done["score_masked"] < WEAK:
-        return "weak: the mask " + share.format(done["score_masked"])
-    if done["score_region"] < WEAK:
-        return "soft: the outlined region alone " + share.format(done["score_region"])
-    return "ok"
+def _doubts(learned: Learned, box: BlackBox) -> list[str]:
+    answers = [row["answer"] for row in learned.rows if not isinstance(row, BlackBoxExplainError)]
+    return about(answers, box)
 
 
 def _why_estimated(box: BlackBox) -> str:

@@ -141,7 +141,8 @@ class Explanation:
                 f" with {self.evaluations.sum(axis=1).max()} queries an image"
             )
         notes = [note for note in self.settings.get("notes", ()) if note.startswith(ESTIMATED)]
-        return "\n".join([title, *notes, head, *lines])
+        doubts = [f"doubt: {sentence}" for sentence in self.settings.get("doubts", ())]
+        return "\n".join([title, *notes, *doubts, head, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""

@@ -18,13 +18,14 @@ from blackbox_explain.cli.console import errors_as_messages, show_error, stderr,
 from blackbox_explain.cli.options import adapter_options, described
 from blackbox_explain.cli.run import Loaded, load_photos, perturbation_for, prepare_file
 from blackbox_explain.compare import compare
-from blackbox_explain.comparison import Comparison, Tolerances, failure
+from blackbox_explain.comparison import Comparison, Tolerances
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
 from blackbox_explain.images import Fit
 from blackbox_explain.presets import PRESETS, PerturbationName, PresetName, Settings
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import wrap
 from blackbox_explain.regularizers import Game
+from blackbox_explain.status import failure
 from blackbox_explain.targets import resolve
 
 __all__ = ["compare_command"]

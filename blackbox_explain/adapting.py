@@ -11,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.activations import ACTIVATIONS, Activation
 from blackbox_explain.arrays import Array, constant_like, namespace
-from blackbox_explain.blackbox import NOTHING_SAID, InputSpec, Preprocessing
+from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
 __all__ = [
@@ -41,6 +41,9 @@ class Described:
         As in `InputSpec`; None where nothing was said.
     activation
         As in `wrap`.
+    preprocessing_assumed
+        Whether the caller gave no preprocessing.  It stays so where an adapter replaces None by a preprocessing of its
+        own, so that it need not be passed on; an adapter that knows that pixels are read as they are sets it to False.
     """
 
     shape: tuple[int, ...] | None = None
@@ -48,8 +51,11 @@ class Described:
     preprocessing: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
     activation: Activation = "auto"
+    preprocessing_assumed: bool = False
 
     def __post_init__(self) -> None:
+        if self.preprocessing is None:
+            object.__setattr__(self, "preprocessing_assumed", True)
         if self.activation not in ACTIVATIONS:
             raise InputError("There is no such activation", got=repr(self.activation), expected=", ".join(ACTIVATIONS))
 
@@ -86,7 +92,7 @@ class Described:
             raise InputError("The model reads another shape", got=f"shape={self.shape}", expected=str(seen))
         assumptions: list[str] = []
         if self.preprocessing is None:
-            assumptions.append(NOTHING_SAID)
+            assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
         if self.bounds is None:
             assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
         low, high = self.bounds or (0.0, 1.0)
@@ -94,7 +100,11 @@ class Described:
         if np.any((mean < low) | (mean > high)):
             told = f"the mean {mean.tolist()} lies outside of the pixel values {(low, high)}"
             assumptions.append(f"{told}: if they are bytes, bounds=(0, 255), or --range 255, is meant")
-        spec = InputSpec(shape, self.bounds or (0.0, 1.0), self.preprocessing or Preprocessing(), self.class_names)
+        rules = self.preprocessing or Preprocessing()
+        # A mean, a scale or an order of channels that the caller did not give is what the model itself told.
+        told_nothing = (rules.mean, rules.std, rules.channels) == (0.0, 1.0, "RGB")
+        assumed = self.preprocessing_assumed and told_nothing
+        spec = InputSpec(shape, self.bounds or (0.0, 1.0), rules, self.class_names, preprocessing_assumed=assumed)
         return spec, tuple(assumptions)
 
 

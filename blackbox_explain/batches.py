@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
+from blackbox_explain.doubts import Answer
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -41,10 +42,10 @@ LEAST_FALL = 0.05
 """A score that falls by less than this is not blown up further."""
 
 Row = dict[str, Any]
-"""The fields of one row of an `Explanation`, and all scores (K,) of the image, without the region, and fully perturbed:
-`ALL_SCORES`."""
+"""The fields of one row of an `Explanation`; all scores (K,) of the image and without the region, `ALL_SCORES`; and its
+`answer` for `doubts`."""
 
-ALL_SCORES = ("scores_original", "scores_region", "scores_perturbed")
+ALL_SCORES = ("scores_original", "scores_region")
 
 Waiting = tuple[slice, BlackBoxExplainError | None]
 
@@ -112,10 +113,13 @@ class Job:
             evaluations,
         )
         original = score.targets(scores)
-        fully = score.all_scores(levels[0, ...])
-        perturbed = score.targets(fully)
-        start, sound = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
-        scale = score_scale(original, perturbed) if settings.relative else xp.ones_like(original)
+        scores_perturbed = score.all_scores(levels[0, ...])
+        perturbed = score.targets(scores_perturbed)
+        start, sound, wider = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
+        scale = xp.ones_like(original)
+        if settings.relative:
+            # A region that must be large may cost no more than one that need not.
+            scale = score_scale(original, perturbed) * constant_like(wider, original)
         solution = solve(score, start, regularizer, settings, self.seed, scale, on_step)
         masked = score.images(solution.mask)
         after = score.of_images(masked)
@@ -140,15 +144,15 @@ class Job:
             "region_images": without,
             "scores_original": on_host,
             "scores_region": in_region,
-            "scores_perturbed": fully,
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
+        answers = [Answer.of(*pair) for pair in zip(on_host, to_numpy(scores_perturbed), strict=True)]
         learned: list[Row | BlackBoxExplainError] = []
         for index, (name, steps) in enumerate(zip(names, solution.steps, strict=True)):
             row = {part: array[index] for part, array in arrays.items()}
             ends = [row["score_original"], row["score_masked"], row["score_perturbed"]]
             if sound[index] and np.isfinite(ends).all() and np.isfinite(row["history"][:steps]).all():
-                learned.append({**row, "target": name})
+                learned.append({**row, "target": name, "answer": answers[index]})
             else:
                 learned.append(_not_finite(ends))
         return learned

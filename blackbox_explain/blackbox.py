@@ -15,7 +15,6 @@ from blackbox_explain.class_names import taken_names
 from blackbox_explain.errors import InputError
 
 __all__ = [
-    "NOTHING_SAID",
     "BlackBox",
     "DifferentiableBlackBox",
     "InputSpec",
@@ -23,9 +22,6 @@ __all__ = [
     "check_images",
     "reading_of",
 ]
-
-NOTHING_SAID = "no preprocessing was given: the model is taken to read pixel values as they are"
-"""The assumption of a black box whose mean and scale neither the caller of `wrap` nor the model told."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +100,9 @@ class InputSpec:
         From pixel space to the network's own input.
     class_names
         One name per score, or None.
+    preprocessing_assumed
+        Whether nobody said what the network reads, neither the user nor the model, so that pixels are given as they
+        are; see `doubts`.
 
     Raises
     ------
@@ -115,6 +114,7 @@ class InputSpec:
     bounds: tuple[float, float] = (0.0, 1.0)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     class_names: tuple[str, ...] | None = None
+    preprocessing_assumed: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))

@@ -21,7 +21,7 @@ from blackbox_explain.perturbations import Perturbation, Reference
 from blackbox_explain.presets import make_perturbation
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.recipe import LACKS, NUMBERS, Recipe, check_arrays, target_of
-from blackbox_explain.status import status_of
+from blackbox_explain.status import kind_of, status_of
 from blackbox_explain.targets import resolve
 
 __all__ = ["TOLERANCE", "certify"]
@@ -84,7 +84,7 @@ def certify(
         raise InputError("This cannot be certified", got=got, expected=expected)
     check_arrays(result)
     how = Recipe.of(result)
-    good = [row for row, status in enumerate(result.status) if not status.startswith("failed")]
+    good = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
     if not good:
         raise ResultError("There is nothing to verify", got="a result whose rows all failed")
     check_images(result.images, box.spec)
@@ -225,9 +225,10 @@ class _Work:
         return Check(claim, not reasons, ", ".join(reasons))
 
     def _status_check(self, row: int, numbers: dict[str, float]) -> Check:
-        """Check that the status follows from the numbers stated, which are checked by themselves."""
-        claim, stated = "the status is what the scores say", self.result.status[row].partition(":")[0]
-        earned = status_of(numbers, self.how.game, self.result.settings.get("doubts", ())).partition(":")[0]
+        """Check that the status follows from the numbers and doubts stated; the numbers are checked by themselves."""
+        claim, stated = "the status is what the scores say", kind_of(self.result.status[row])
+        told = {**numbers, "target_weights": self.result.target_weights[row]}
+        earned = kind_of(status_of(told, self.how.game, self.result.settings.get("doubts", ())))
         return Check(claim, earned == stated, "" if earned == stated else f"it is {earned!r}, and was {stated!r}")
 
     def _name_check(self, row: int) -> Check:

@@ -11,12 +11,13 @@ from blackbox_explain.agreement import correlation as map_correlation
 from blackbox_explain.agreement import equal_area_iou
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec, check_images
-from blackbox_explain.comparison import NAMES, Comparison, Tolerances, failure
+from blackbox_explain.comparison import NAMES, Comparison, Tolerances
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explain import BATCH, check_call, explain
 from blackbox_explain.explanation import Explanation, Floats
 from blackbox_explain.gradients import ask, is_out_of_memory
 from blackbox_explain.progress import Advance
+from blackbox_explain.status import failure
 
 __all__ = ["Comparison", "Tolerances", "compare"]
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation import Explanation, Floats, finite
+from blackbox_explain.status import failure
 
-__all__ = ["NAMES", "Comparison", "Tolerances", "failure"]
+__all__ = ["NAMES", "Comparison", "Tolerances"]
 
 NAMES = ("first", "second")
 
-OF_A_MODEL = ("gradients", "assumptions", "notes")
+OF_A_MODEL = ("gradients", "assumptions", "notes", "doubts")
 """Settings of an explanation that are the model's own, whether or not those of two models are equal."""
 
 
@@ -149,8 +150,3 @@ class Comparison:
         ]
         whole = {"models": models, "settings": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
         return finite(whole)
-
-
-def failure(status: str) -> str:
-    """Return why a row with such a status failed; "" if it did not."""
-    return status.removeprefix("failed: ") if status.startswith("failed: ") else ""

@@ -1,114 +1,217 @@
-"""Signs that a model is shown the wrong pixels: it still answers, and explanations of such answers mean nothing."""
+"""Doubts: what speaks against the way that images are given to a model, told from its own answers.
+
+A network that is shown other numbers than it was trained on, such as pixels from 0 to 1 where it expects 0 to 255 minus
+a mean, still answers, and a mask can be learned for that answer.  Four things give it away: it cannot tell black, grey,
+white and noise from each other; it says the same of every photo, also blurred; what it says hardly changes when the
+whole image is perturbed; it is nearly undecided.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
-from blackbox_explain.blackbox import NOTHING_SAID, BlackBox
+from blackbox_explain.adapting import plain_images
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.gradients import ask
-from blackbox_explain.perturbations import Perturbation
-from blackbox_explain.status import status_of
+from blackbox_explain.perturbations import Blur, Perturbation
+from blackbox_explain.status import DOUBTED, kind_of
 
-__all__ = ["MANY_CLASSES", "doubts_about", "look_at", "nothing_said", "with_doubts"]
+__all__ = ["Answer", "about", "find", "look", "with_doubts"]
 
-Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-MANY_CLASSES = 10
-"""With fewer classes than this, any answer is likely by chance: a blurred photo has to be one of two classes, say."""
+MANY = 10
+"""Of fewer classes, one for all images is nothing unusual: a detector says "no" to many photos, blurred or not."""
 
-SEVERAL = 3
-"""Images that tell more than one."""
+SAME = 0.5
+"""A score of which at least this share is left, for the same class, once the whole image is perturbed, stays."""
 
-KEPT = 0.2
-"""Share of the top score that photos which are blurred as a whole keep, in the median, only where something is wrong:
-networks that are shown the right pixels keep 0.00 in the median, and 0.02 on one photo of twenty; those shown the wrong
-ones 0.24 to 0.85."""
+MOST = 0.8
+"""Of the images of a run, at least this share must speak for a doubt."""
 
-KEPT_OF_FEW = 0.5
-"""The same for one or two photos, of which one may be blurred already."""
+LEAST_IMAGES = 3
+"""So many images of one class, also once they are perturbed, are no accident even where the preprocessing was given."""
 
-UNSURE = 0.4
-"""Top scores that stay below this on each of several photos are rare for a network that sees them right (one photo of
-seven), and the rule for one that does not."""
+ALIKE = 0.1
+"""Plain images of one class are alike to a model if no score differs by more than this among them."""
 
-ALIKE = 0.02
-"""Mean difference of pixels, as a share of their range, below which two images are the same photo."""
+UNDECIDED = 5.0
+"""A best score below so many times chance is hardly a decision."""
+
+BATCH = 16
+"""Images in one call of the model."""
 
 CHECK = (
-    "check how pixels are given to the model: preprocessing=Preprocessing(mean, std, channels) and bounds "
-    "(--mean, --std, --range 255, --bgr), activation (--activation), output (--output)"
+    "check preprocessing= and bounds= (--mean, --std, --range 255, --bgr), activation= (--activation), output= "
+    "(--output) and that the weights are the trained ones"
 )
-READS_AS_THEY_ARE = "; if it does read pixels as they are, say so: preprocessing=Preprocessing() (--mean 0 --std 1)"
 
 
-def doubts_about(
-    before: Floats, fully: Floats, images: Floats, *, assumed: bool, extent: float = 1.0
-) -> tuple[str, ...]:
-    """Say why a model may be shown the wrong pixels.
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one image, and of the same image fully perturbed.
+
+    Attributes
+    ----------
+    top, score
+        The class with the highest score, and that score.
+    perturbed_top, perturbed_score
+        The class with the highest score once the whole image is perturbed, and the score of `top` then.
+    classes
+        K.
+    distribution
+        Whether the scores are probabilities that sum to one.
+    """
+
+    top: int
+    score: float
+    perturbed_top: int
+    perturbed_score: float
+    classes: int
+    distribution: bool
+
+    @classmethod
+    def of(cls, scores: Array, perturbed: Array) -> Answer:
+        """Read the scores (K,) of an image and of the same image fully perturbed; NaN counts as lowest."""
+        first, second = (np.nan_to_num(to_numpy(one).astype(float), nan=-np.inf) for one in (scores, perturbed))
+        top = int(first.argmax())
+        distribution = bool(first.size > 1 and first.min() >= -1e-3 and abs(first.sum() - 1) < 1e-2)
+        return cls(top, float(first[top]), int(second.argmax()), float(second[top]), first.size, distribution)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the class is the same once the whole image is perturbed, and half of its score is left."""
+        return self.top == self.perturbed_top and self.score > 0 and self.perturbed_score >= SAME * self.score
+
+
+def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None) -> list[str]:
+    """Return the doubts that the answers of a model about some images give rise to.
 
     Parameters
     ----------
-    before
-        (N, K) scores of the images; rows that are not finite are left out.
-    fully
-        (N, K) scores of the same images, fully perturbed.
-    images
-        (N, *shape), to tell one photo from several.
-    assumed
-        Whether nobody told the preprocessing, neither the caller nor the model.
-    extent
-        Of the pixel space, white minus black.
+    answers
+        One for each image of a run that did not fail.
+    spec
+        Of the black box: `preprocessing_assumed` and the names of the classes.
+    plain
+        (4, K) scores of black, grey, white and noise; None if the model was not asked about them.
 
     Returns
     -------
-    tuple of str
-        Sentences that name what to check; none where nothing is suspicious, where scores are no probabilities, or
-        where there are fewer than `MANY_CLASSES` classes.
+    list of str
+        Sentences with what to check; empty if there are none.  In order:
+
+        - Black, grey, white and noise get the same class, and scores that differ by 0.1 at most: the numbers that make
+          the difference are too small or too large for the model.  Only where the preprocessing was assumed.
+        - One class for most images (0.8 of them, 3 or more), and still once they are perturbed, with at least half of
+          the scores.
+        - The class stays, with at least half of its score, once the whole image is perturbed, for most images or for
+          the only one.  Only where the preprocessing was assumed: with the right one, colours alone can tell a class.
+        - No image has a score of 5 times chance (5 / K) for any class.  Probabilities of at least 20 classes only.
+
+        There are none about fewer than 10 classes.  Photos of one class give none as long as perturbing them
+        changes the answer.
+
+    Notes
+    -----
+    The best class of each image is looked at, whatever the target: that may be a class which is not there.
     """
-    good = np.isfinite(before).all(axis=1) & np.isfinite(fully).all(axis=1)
-    before, fully, images = before[good], fully[good], images[good]
-    if not len(before) or before.shape[1] < MANY_CLASSES or before.min() < -1e-6 or before.max() > 1 + 1e-6:
-        return ()
-    rows, top = np.arange(len(before)), before.argmax(axis=1)
-    best = before[rows, top]
-    kept = fully[rows, top] / np.maximum(best, 1e-12)
-    different = _different(images, extent)
-    enough = different >= SEVERAL
+    if not answers or min(one.classes for one in answers) < MANY:
+        return []
     found: list[str] = []
-    if assumed and enough and (top == top[0]).all():
-        found.append(f"{different} different images all get one class")
-    if np.median(kept) > (KEPT if enough else KEPT_OF_FEW):
-        share = f"{np.median(kept):.0%} of the top score" + (" (median)" if len(kept) > 1 else "")
-        found.append(f"deleting the whole image keeps {share}")
-    if enough and best.max() < UNSURE:
-        found.append(f"the model is sure of nothing: no top score is above {best.max():.2f}")
-    remedy = CHECK + READS_AS_THEY_ARE if assumed else CHECK
-    return tuple(f"the model may be shown the wrong pixels: {one}; {remedy}" for one in found)
+    if plain is not None and spec.preprocessing_assumed and _alike(plain):
+        found.append(
+            f"the model cannot tell black, white and noise from each other ({_name(int(plain[0].argmax()), spec)} "
+            f"each), and no preprocessing was given: it may not be shown what it was trained on; {CHECK}"
+        )
+    staying = [one for one in answers if one.stays]
+    if len(staying) >= MOST * len(answers):
+        found.extend(_stays(staying, len(answers), spec))
+    best = max(one.score for one in answers)
+    chance = UNDECIDED / min(one.classes for one in answers)
+    if all(one.distribution for one in answers) and chance <= UNDECIDED / (2 * MANY) and best < chance:
+        found.append(
+            f"the best score of any image is {best:.2g} of {answers[0].classes} classes, so that the model is nearly "
+            f"undecided: an activation may have been applied twice, or preprocessing is missing; {CHECK}"
+        )
+    return found
 
 
-def look_at(box: BlackBox, images: Floats, perturbation: Perturbation, seed: int = 0) -> tuple[str, ...]:
-    """Ask a model about images and about the same images fully perturbed, and say what is suspicious.
+def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:
+    """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
+    asks = box.spec.preprocessing_assumed and answers and answers[0].classes >= MANY
+    return find(answers, box.spec, _plain_scores(box) if asks else None)
 
-    A run over many photos, which explains few at a time, looks at more of them first.
+
+def _plain_scores(box: BlackBox) -> Floats | None:
+    """Return the scores (4, K) of black, grey, white and noise; None from a model that fails on such images."""
+    native = getattr(box, "native", np.asarray)
+    try:
+        scores = to_numpy(ask(box, native(plain_images(box.spec)))).astype(np.float64)
+    except BlackBoxExplainError:
+        return None
+    return scores if np.isfinite(scores).all() else None
+
+
+def _alike(plain: Floats) -> bool:
+    probabilities = bool(plain.min() >= -1e-3 and plain.max() <= 1 + 1e-3)
+    return (
+        probabilities and len(set(plain.argmax(axis=1).tolist())) == 1 and float(np.ptp(plain, axis=0).max()) <= ALIKE
+    )
+
+
+def _name(index: int, spec: InputSpec) -> str:
+    return repr(spec.class_names[index]) if spec.class_names is not None else f"class {index}"
+
+
+def _stays(staying: Sequence[Answer], count: int, spec: InputSpec) -> list[str]:
+    """Say what it means that the answers for these of all images stay once they are perturbed."""
+    (top, often), *_ = Counter(one.top for one in staying).most_common(1)
+    if count >= LEAST_IMAGES and often >= MOST * count:
+        return [
+            f"the model says {_name(top, spec)} of {often} of {count} images, and of the same images fully perturbed: "
+            f"it may not be shown what it was trained on; {CHECK}"
+        ]
+    if not spec.preprocessing_assumed:
+        return []
+    least = min(one.perturbed_score / one.score for one in staying)
+    whose = "the best score" if count == 1 else f"the best scores of {len(staying)} of {count} images"
+    return [
+        f"at least {least:.0%} of {whose} is left once the whole image is perturbed, and no preprocessing was given: "
+        f"the model may not be shown what it was trained on; {CHECK}"
+    ]
+
+
+def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None, seed: int = 0) -> list[str]:
+    """Ask a model about images and about the same images fully perturbed, and return the doubts that arise.
+
+    `explain` does so by itself for the images that it is given.  A run that explains few images at a time calls this
+    first, with some of them at once, and hands the doubts on to each result by `with_doubts`.
 
     Parameters
     ----------
     box
-        The model.
+        The model; it is asked about 2 N images, and 4 more.
     images
-        (N, *shape) in pixel space, on the host.
-    perturbation, seed
-        What stands in for deleted pixels.
+        (N, *shape) in pixel space.
+    perturbation
+        What stands in for deleted pixels; None is a blur.
+    seed
+        Of its noise.
 
     Returns
     -------
-    tuple of str
-        As of `doubts_about`.
+    list of str
+        As `find` returns them.
 
     Raises
     ------
@@ -116,43 +219,23 @@ def look_at(box: BlackBox, images: Floats, perturbation: Perturbation, seed: int
         If the model fails.
     """
     native = getattr(box, "native", np.asarray)
-    given = native(images)
-    before = to_numpy(ask(box, given))
-    fully = to_numpy(ask(box, perturbation.levels(given, box.spec, seed)[0, ...]))
-    low, high = box.spec.bounds
-    return doubts_about(before, fully, images, assumed=nothing_said(box), extent=high - low)
+    made = perturbation or Blur()
+    answers: list[Answer] = []
+    for first in range(0, len(images), BATCH):
+        rows = slice(first, first + BATCH)
+        own = native(images[rows])
+        scores, perturbed = (
+            to_numpy(ask(box, one)) for one in (own, made.take(rows).levels(own, box.spec, seed)[0, ...])
+        )
+        answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
+    return about(answers, box)
 
 
-def nothing_said(box: BlackBox) -> bool:
-    """Whether neither the caller of `wrap` nor the model told how pixels are prepared."""
-    return NOTHING_SAID in getattr(box, "assumptions", ())
-
-
-def with_doubts(result: Explanation, doubts: tuple[str, ...]) -> Explanation:
-    """Return a result that has further doubts beside its own: no row of it is ok."""
-    held = tuple(result.settings.get("doubts", ()))
-    added = tuple(one for one in doubts if one not in held)
-    if not added:
+def with_doubts(result: Explanation, doubts: Sequence[str]) -> Explanation:
+    """Return a result whose settings hold these doubts besides its own, and none of whose rows is ``"ok"``."""
+    settings: dict[str, Any] = dict(result.settings)
+    settings["doubts"] = list(dict.fromkeys([*settings.get("doubts", ()), *doubts]))
+    if not settings["doubts"]:
         return result
-    known, game = [*held, *added], result.settings["game"]
-    status = tuple(
-        said if said.startswith("failed") else status_of(_numbers(result, row), game, known)
-        for row, said in enumerate(result.status)
-    )
-    return dataclasses.replace(result, status=status, settings={**result.settings, "doubts": known})
-
-
-def _numbers(result: Explanation, row: int) -> dict[str, float]:
-    names = ("score_original", "score_masked", "score_region", "score_perturbed")
-    return {name: float(getattr(result, name)[row]) for name in names}
-
-
-def _different(images: Floats, extent: float) -> int:
-    """Return how many images differ from each other, `SEVERAL` at most."""
-    seen: list[Floats] = []
-    for image in images:
-        if all(np.abs(image - other).mean() > ALIKE * extent for other in seen):
-            seen.append(image)
-        if len(seen) == SEVERAL:
-            break
-    return len(seen)
+    status = tuple(one if kind_of(one) == "failed" else DOUBTED for one in result.status)
+    return dataclasses.replace(result, settings=settings, status=status)

@@ -12,7 +12,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.batches import ALL_SCORES, Job, Learned, Row, learn_all
 from blackbox_explain.blackbox import BlackBox, check_images, reading_of
-from blackbox_explain.doubts import doubts_about, nothing_said
+from blackbox_explain.doubts import about
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation import ESTIMATED, Explanation
 from blackbox_explain.perturbations import Perturbation, Reference
@@ -27,6 +27,9 @@ from blackbox_explain.targets import Target, one_per_image
 __all__ = ["BATCH", "check_call", "explain"]
 
 BATCH = 16
+
+APART = ("target", "answer", *ALL_SCORES)
+"""Parts of a row that are no arrays."""
 
 
 def explain(
@@ -91,7 +94,7 @@ def explain(
     if method != "mask":
         raise InputError("There is no such method", got=repr(method), expected="'mask'")
     check_call(box, batch_size, seed)
-    settings = settings_for(preset, overrides)
+    settings = settings_for(preset, overrides, box.spec.spatial)
     host = check_images(images, box.spec)
     made = make_perturbation(perturbation, settings)
     if isinstance(made, Reference) and len(made.images) not in (1, len(host)):
@@ -119,7 +122,7 @@ def explain(
         "input": reading_of(box.spec),
         "activation": getattr(box, "activation", "none"),
         "assumptions": list(getattr(box, "assumptions", ())),
-        "doubts": list(_doubts(box, learned, host)),
+        "doubts": _doubts(learned, box),
         "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],
         "versions": _versions(),
     }
@@ -162,20 +165,10 @@ class Own:
     photos: Photos | None
 
 
-def _doubts(box: BlackBox, learned: Learned, host: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    good = [index for index, row in enumerate(learned.rows) if not isinstance(row, BlackBoxExplainError)]
-    before, fully = (
-        np.stack([row[name] for row in learned.rows if not isinstance(row, BlackBoxExplainError)])
-        for name in ("scores_original", "scores_perturbed")
-    )
-    low, high = box.spec.bounds
-    return doubts_about(before, fully, host[good], assumed=nothing_said(box), extent=high - low)
-
-
 def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], own: Own) -> Explanation:
     rows = learned.rows
     template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
-    kept = [name for name in template if name != "target" and name not in ALL_SCORES]
+    kept = [name for name in template if name not in APART]
     blank: Row = {
         name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
         for name, value in template.items()
@@ -210,6 +203,11 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
             for row in rows
         ),
     )
+
+
+def _doubts(learned: Learned, box: BlackBox) -> list[str]:
+    answers = [row["answer"] for row in learned.rows if not isinstance(row, BlackBoxExplainError)]
+    return about(answers, box)
 
 
 def _why_estimated(box: BlackBox) -> str:

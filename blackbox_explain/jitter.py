@@ -8,9 +8,31 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, constant_like, namespace
 
-__all__ = ["JitterKind", "canvas", "offset_at"]
+__all__ = ["JitterKind", "canvas", "offset_at", "width_for"]
 
 JitterKind = Literal["shift", "crop"]
+
+
+SIDES = 14
+"""Jitter moves an image by less than this part of its shortest side."""
+
+
+def width_for(width: int, spatial: tuple[int, ...]) -> int:
+    """Return the width of the jitter for images of a size, given that for images of 224 pixels.
+
+    It is at most a fourteenth of the shortest side, which is a cell of the mask of a small image: from 56 pixels on 4
+    are 4, at 28 they are 2, and below that there is no jitter, which would move half of a small image out of sight.
+    Sides of one pixel do not count.
+
+    Parameters
+    ----------
+    width
+        In pixels, as stated for 224.
+    spatial
+        Sizes of the image in pixels.
+    """
+    side = min((size for size in spatial if size > 1), default=1)
+    return min(width, max(1, side // SIDES))
 
 
 def offset_at(seed: int, step: int, width: int, axes: int) -> tuple[int, ...]:

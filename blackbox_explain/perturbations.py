@@ -11,10 +11,13 @@ from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_m
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError
 
-__all__ = ["Blur", "Constant", "Noise", "Perturbation", "Reference", "blur"]
+__all__ = ["Blur", "Constant", "Noise", "Perturbation", "Reference", "blur", "sigma_for"]
 
 PAPER_SIZE = 224
 PAPER_SIGMA = 10.0
+
+LEAST_SIGMA = 4.0
+"""In pixels, of images that are large enough: what fills a small image is drawn with lines of a pixel or three."""
 
 
 class Perturbation(Protocol):
@@ -98,7 +101,8 @@ class Blur(_SameForAll):
     Attributes
     ----------
     sigma
-        σ0 in pixels; None is the paper's 10 at 224 pixels, in proportion to the shortest side.
+        σ0 in pixels; None is that of `sigma_for`: the paper's 10 at 224 pixels, in proportion to the shortest side,
+        and no less than 4 pixels or a quarter of that side.
     levels_count
         2 mixes the image with one blurred image, as the authors' code does.  More are a scale space, linear in σ,
         that approaches the paper's blur of another width at each pixel.  Mean absolute error against the exact
@@ -119,7 +123,7 @@ class Blur(_SameForAll):
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return the scale space from σ0 to 0."""
-        sigma = self.sigma if self.sigma is not None else PAPER_SIGMA * min(spec.spatial) / PAPER_SIZE
+        sigma = self.sigma if self.sigma is not None else sigma_for(spec.spatial)
         sigmas = np.linspace(sigma, 0.0, self.levels_count)[:-1]
         return namespace(images).stack([*(blur(images, float(one)) for one in sigmas), images])
 
@@ -156,6 +160,23 @@ class Reference:
             expected = "one reference for each image, or one for all"
             raise InputError("There are too few references", got=str(self.images.shape[0]), expected=expected)
         return Reference(self.images[rows])
+
+
+def sigma_for(spatial: tuple[int, ...]) -> float:
+    """Return the width of the blur that deletes, in pixels, for images of a size.
+
+    At 224 pixels it is the paper's 10, and in proportion to the shortest side elsewhere.  In proportion, an image of 8
+    pixels would be blurred by a third of a pixel, which deletes nothing: a digit that fills it stays legible.  So σ is
+    at least 4 pixels, where that is at most a quarter of the shortest side, else that quarter.  Sides of one pixel, as
+    of signals laid out as images, do not count.
+
+    Parameters
+    ----------
+    spatial
+        Sizes of the image in pixels.
+    """
+    side = min((size for size in spatial if size > 1), default=1)
+    return max(PAPER_SIGMA * side / PAPER_SIZE, min(LEAST_SIGMA, side / 4))
 
 
 def blur(images: Array, sigma: float) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.jitter import JitterKind
+from blackbox_explain.jitter import JitterKind, width_for
 from blackbox_explain.masks import UpsamplingKind
 from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation
 from blackbox_explain.regularizers import TotalVariationKind
@@ -57,7 +57,8 @@ class Settings:
     upsampling
         ``"gaussian"`` or ``"nearest_blur"``, see `make_upsampling`.
     jitter, jitter_kind
-        τ is drawn from [0, jitter) pixels on each axis, see `canvas`.
+        τ is drawn from [0, jitter) pixels on each axis, see `canvas`.  That of a preset is for 224 pixels, and smaller
+        for images of less than 56, see `jitter.width_for`; one that is given is taken as it is.
         The authors' crops are taken of the image resized to 228; here the levels are, from 224.
     start
         ``"circle"``: the smallest centred disc that suppresses the score by 99 % relative to the fully perturbed
@@ -142,8 +143,17 @@ PerturbationName = Literal["blur", "constant", "noise"]
 PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
 
 
-def settings_for(preset: PresetName, overrides: dict[str, Any]) -> Settings:
+def settings_for(preset: PresetName, overrides: dict[str, Any], spatial: tuple[int, ...] | None = None) -> Settings:
     """Return a preset with some of its fields replaced.
+
+    Parameters
+    ----------
+    preset
+        Its name.
+    overrides
+        Fields of `Settings`.
+    spatial
+        Sizes of the images in pixels, which decide how far jitter moves them; None is as for 224 pixels.
 
     Raises
     ------
@@ -158,7 +168,10 @@ def settings_for(preset: PresetName, overrides: dict[str, Any]) -> Settings:
         raise InputError(
             "There is no such setting", got=", ".join(unknown), expected=f"some of {', '.join(sorted(fields))}"
         )
-    return dataclasses.replace(PRESETS[preset], **overrides)
+    chosen = dataclasses.replace(PRESETS[preset], **overrides)
+    if spatial is None or "jitter" in overrides:
+        return chosen
+    return dataclasses.replace(chosen, jitter=width_for(chosen.jitter, spatial))
 
 
 def make_perturbation(perturbation: str | Perturbation, settings: Settings) -> Perturbation:

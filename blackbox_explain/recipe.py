@@ -11,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation, Floats
-from blackbox_explain.jitter import offset_at
+from blackbox_explain.jitter import offset_at, width_for
 from blackbox_explain.perturbations import Blur, Constant, Noise, Perturbation, Reference
 from blackbox_explain.presets import PERTURBATIONS, PresetName, Settings, settings_for
 from blackbox_explain.regularizers import Game, Regularizer
@@ -37,7 +37,7 @@ SHIFTS = 16
 """Most shifts that the masked image is asked about under."""
 
 JITTER = 4
-"""Of results that were learned without jitter."""
+"""Of results that were learned without jitter, at 224 pixels."""
 
 KINDS: dict[str, type[Any]] = {"blur": Blur, "constant": Constant, "noise": Noise}
 
@@ -54,6 +54,8 @@ class Recipe:
         What made the masks small and smooth.
     perturbation
         None where the result does not hold what it needs: a perturbation of the user's own.
+    spatial
+        Sizes of the images in pixels.
     """
 
     settings: Settings
@@ -62,6 +64,7 @@ class Recipe:
     regularizer: Regularizer
     perturbation: Perturbation | None
     seed: int
+    spatial: tuple[int, ...]
 
     @classmethod
     def of(cls, result: Explanation) -> Recipe:
@@ -84,7 +87,7 @@ class Recipe:
                 made = kind(**{name: _tuples(value) for name, value in settings["perturbation_settings"].items()})
             elif result.reference is not None:
                 made = Reference(result.reference)
-            return cls(kept, preset, game, regularizer, made, seed)
+            return cls(kept, preset, game, regularizer, made, seed, result.images.shape[2:])
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
             raise ResultError("The settings of this result cannot be read", got=got.removesuffix(".")) from error
@@ -97,8 +100,8 @@ class Recipe:
 
     @property
     def width(self) -> int:
-        """Of the jitter, or of the paper's where there was none."""
-        return self.settings.jitter if self.settings.jitter > 1 else JITTER
+        """Of the jitter, or of the paper's for images of this size where there was none."""
+        return self.settings.jitter if self.settings.jitter > 1 else width_for(JITTER, self.spatial)
 
     def offsets(self, axes: int) -> list[tuple[int, ...]]:
         """Return all shifts of the jitter, or some of those that were learned with where there are many."""

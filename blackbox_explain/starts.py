@@ -14,14 +14,28 @@ from blackbox_explain.masks import disc, smooth
 from blackbox_explain.presets import Settings, Start
 from blackbox_explain.regularizers import Game
 
-__all__ = ["circle_start", "gradient_start", "integrated_mask_gradient", "most_queries", "start_mask"]
+__all__ = [
+    "circle_start",
+    "gradient_start",
+    "integrated_mask_gradient",
+    "most_queries",
+    "start_mask",
+    "widened_start",
+]
 
 Sound = np.ndarray[Any, np.dtype[np.bool_]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 RADII = np.arange(0, 171, 5) / (224 * math.sqrt(2) / 2)
 """The authors' radii, 0 to 170 pixels at 224 × 224, as shares of half the diagonal."""
 
 SUPPRESSED = 0.99
+
+WIDER = (0.3, 0.5, 0.7, 0.85, 1.0)
+"""Shares of the cells that a start from a gradient goes on to where its own share does not change the score."""
+
+STARTED = 0.5
+"""Of what perturbing the whole image does to the score, this much is enough to start from."""
 
 AUTHORS_EDGE = 10 / 8
 """The authors soften their circles by a blur of 10 pixels, in cells."""
@@ -35,8 +49,8 @@ def start_mask(
     game: Game,
     original: Array,
     perturbed: Array,
-) -> tuple[Array, Sound]:
-    """Return the first masks (N, *cells) of one batch, and whether every answer that they rest on was finite (N,).
+) -> tuple[Array, Sound, Floats]:
+    """Return the first masks of one batch.
 
     Parameters
     ----------
@@ -50,20 +64,30 @@ def start_mask(
         ``"deletion"`` or ``"preservation"``.
     original, perturbed
         (N,) scores of the untouched and of the fully perturbed images.
+
+    Returns
+    -------
+    masks
+        (N, *cells).
+    sound
+        (N,) whether every answer that they rest on was finite.
+    wider
+        (N,) how much larger than usual the region that they start from is: 1, or more where evidence is spread.
     """
     xp = namespace(original)
     ones = constant_like(np.ones((original.shape[0], *cells)), original)
     if settings.start == "ones":
-        return ones, np.ones(ones.shape[0], bool)
+        return ones, np.ones(ones.shape[0], bool), np.ones(ones.shape[0])
     if settings.start == "gradient":
         gradient = integrated_mask_gradient(score, ones, settings.start_points)
         finite = xp.isfinite(gradient)
-        masks = gradient_start(xp.where(finite, gradient, ones * 0), settings.start_area, game)
-        return masks, to_numpy(xp.all(xp.reshape(finite, (ones.shape[0], -1)), axis=1))
+        known = xp.where(finite, gradient, ones * 0)
+        masks, answered, wider = widened_start(score, known, settings.start_area, game, original, perturbed)
+        return masks, answered & to_numpy(xp.all(xp.reshape(finite, (ones.shape[0], -1)), axis=1)), wider
     if settings.start == "circle":
-        return circle_start(score, ones, spatial, game, original, perturbed)
+        return *circle_start(score, ones, spatial, game, original, perturbed), np.ones(ones.shape[0])
     if settings.start == "authors_circle":
-        return circle_start(score, ones, spatial, game, original, None)
+        return *circle_start(score, ones, spatial, game, original, None), np.ones(ones.shape[0])
     raise InputError(
         "There is no such start", got=repr(settings.start), expected="'circle', 'authors_circle', 'gradient' or 'ones'"
     )
@@ -71,7 +95,7 @@ def start_mask(
 
 def most_queries(start: Start) -> int:
     """Return how often a start asks for the score of each image, at most; gradients are not counted."""
-    return len(RADII) + 1 if "circle" in start else 0
+    return len(RADII) + 1 if "circle" in start else 1 + len(WIDER) if start == "gradient" else 0
 
 
 def circle_start(
@@ -159,6 +183,54 @@ def integrated_mask_gradient(score: MaskedScore, ones: Array, points: int) -> Ar
         total = total + gradient
         finite = finite & xp.isfinite(value)
     return xp.where(xp.reshape(finite, (-1,) + (1,) * (ones.ndim - 1)), total / points, xp.nan * ones)
+
+
+def widened_start(
+    score: MaskedScore, gradient: Array, share: float, game: Game, original: Array, perturbed: Array
+) -> tuple[Array, Sound, Floats]:
+    """Turn a gradient in mask space into a start that changes the score, by a larger level set where it must be.
+
+    Where a score is flat around the start, as that of a sure classifier whose evidence is spread is, no step finds a
+    way down, and the region shrinks to nothing.
+
+    Parameters
+    ----------
+    score, game, original, perturbed
+        As in `start_mask`.
+    gradient
+        (N, *cells).
+    share
+        Share of the cells in the first level set.
+
+    Returns
+    -------
+    masks
+        (N, *cells) of the first share among `share` and `WIDER` that does half of what perturbing the whole image does;
+        of `share` where none does.
+    sound
+        (N,) whether every answer was finite.
+    wider
+        (N,) the share taken, in units of `share`.
+    """
+    xp = namespace(gradient)
+    shares = [share, *(one for one in WIDER if one > share)]
+    masks = [gradient_start(gradient, one, game) for one in shares]
+    enough = original - STARTED * (original - perturbed)
+    waiting, chosen = np.arange(gradient.shape[0]), np.zeros(gradient.shape[0], np.int64)
+    sound = to_numpy(xp.isfinite(enough)).copy()
+    remaining, rows = score, constant_like(waiting, gradient, integer=True)
+    for index, mask in enumerate(masks):
+        values = remaining.value(mask[rows, ...])
+        sound[waiting] &= to_numpy(xp.isfinite(values))
+        reached = to_numpy(values <= enough[rows] if game == "deletion" else values >= enough[rows])
+        chosen[waiting[reached]] = index
+        waiting = waiting[~reached]
+        if waiting.size == 0:
+            break
+        rows = constant_like(waiting, gradient, integer=True)
+        remaining = score.take(rows)
+    starts = xp.stack([masks[index][row, ...] for row, index in enumerate(chosen)])
+    return starts, sound, np.asarray(shares)[chosen] / max(share, 1e-9)
 
 
 def gradient_start(gradient: Array, share: float, game: Game) -> Array:

@@ -38,11 +38,12 @@ from blackbox_explain.cli.photo_options import (
 )
 from blackbox_explain.cli.run import perturbation_for
 from blackbox_explain.compare import compare
-from blackbox_explain.comparison import Comparison, Tolerances, failure
+from blackbox_explain.comparison import Comparison, Tolerances
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
 from blackbox_explain.presets import PRESETS
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import wrap
+from blackbox_explain.status import failure
 
 __all__ = ["compare_command"]
 

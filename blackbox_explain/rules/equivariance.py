@@ -19,6 +19,7 @@ from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.geometry import HorizontalFlip, Rotation, Scale, Translation
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.rule import Booleans, Floats, Outcome, Rule
+from blackbox_explain.status import failure, kind_of
 
 __all__ = ["MOVES", "Equivariance", "moved_mask", "seen_in_both"]
 
@@ -97,7 +98,7 @@ class Equivariance(Rule):
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
             if seen.any():
                 agreement[place] = self._agreement(moved[seen], after.saliency[place][seen])
-        applies = np.asarray([not status.startswith("weak") for status in before.status])
+        applies = np.asarray([kind_of(status) != "weak" for status in before.status])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
 
     def _masks(self, questions: Questions, rows: Rows) -> tuple[Explanation, Explanation, Floats]:
@@ -118,9 +119,9 @@ class Equivariance(Rule):
             **dict(self.options),
         )
         questions.queries += int(found.evaluations.sum())
-        failed = next((status for status in found.status if status.startswith("failed: ")), None)
-        if failed:
-            raise ModelError("An image could not be explained", got=failed.removeprefix("failed: ").removesuffix("."))
+        reason = next(filter(None, map(failure, found.status)), "")
+        if reason:
+            raise ModelError("An image could not be explained", got=reason.removesuffix("."))
         return found[: len(rows)], found[len(rows) :], amounts
 
     def _agreement(self, moved: Floats, found: Floats) -> float:

@@ -23,6 +23,7 @@ from blackbox_explain.rules.region import RegionDecides
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.trials import Trials
+from blackbox_explain.status import failure
 from blackbox_explain.targets import Target, resolve
 
 __all__ = ["Predictor", "Predictors", "compare_predictors", "maps_of"]
@@ -265,9 +266,9 @@ def maps_of(
         slope = gradient(box, host, target).astype(np.float64)
         found = {"gradient": np.abs(slope).max(axis=1), "gradient × input": (slope * host).sum(axis=1)}
     result = explain(box, host, target, seed=seed, progress=False)
-    failed = next((status for status in result.status if status.startswith("failed")), None)
-    if failed:
-        raise InputError("An image could not be explained", got=failed.removeprefix("failed: ").removesuffix("."))
+    reason = next(filter(None, map(failure, result.status)), "")
+    if reason:
+        raise InputError("An image could not be explained", got=reason.removesuffix("."))
     axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in box.spec.spatial), indexing="ij")
     centre = -np.sqrt(sum(axis**2 for axis in axes))
     found |= {"learned mask": result.saliency.astype(np.float64), "centre of the image": np.stack([centre] * len(host))}

@@ -24,11 +24,9 @@ from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.rule import Outcome, Rule
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.trials import Trials, distinct
+from blackbox_explain.status import LEAST_REACH, kind_of
 
 __all__ = ["RegionDecides", "mask_trials"]
-
-LEAST_REACH = 0.01
-"""A score that the deletion of all lowers by less than this share of itself has no evidence in the image."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -166,7 +164,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Trial
     InputError
         If no row is left, or one explains anything but a single class.
     """
-    rows = [row for row, status in enumerate(result.status) if not status.startswith("failed")]
+    rows = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
     if not rows:
         raise InputError("This explanation has no masks", got="rows that all failed")
     weights = result.target_weights[rows]

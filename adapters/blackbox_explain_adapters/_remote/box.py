@@ -71,7 +71,8 @@ def wrap_remote(
             got=str(described.preprocessing),
             expected="no preprocessing",
         )
-    spec, assumptions = dataclasses.replace(described, preprocessing=Preprocessing()).spec()
+    known = dataclasses.replace(described, preprocessing=Preprocessing(), preprocessing_assumed=False)
+    spec, assumptions = known.spec()
     if len(spec.shape) != 3 or spec.shape[0] not in MODES:
         raise UnsupportedModelError(
             "Such images are no PNG files", got=f"shape={spec.shape}", expected="(1, H, W), (3, H, W) or (4, H, W)"

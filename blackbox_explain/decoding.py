@@ -159,7 +159,11 @@ def _upright(file: Image.Image, where: str, white: float | None) -> Image.Image:
     sixteen = any(";16" in str(getattr(tile, "args", "")) for tile in getattr(file, "tile", ()))
     upright = ImageOps.exif_transpose(file)
     if upright.mode.startswith("I") or upright.mode == "F":
-        grey = as_bytes(np.asarray(upright), where, white=white, told=_white_told(file, tags))
+        values = np.asarray(upright)
+        if file.format == "PNG":
+            # Some versions of Pillow read 16 bits as 32.
+            values = values.astype(np.uint16)
+        grey = as_bytes(values, where, white=white, told=_white_told(file, tags))
         # Pillow turns this around in 8 bits alone.
         return _converted(_image(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey))
     picture = _converted(upright)
@@ -181,9 +185,9 @@ def _extrema(picture: Image.Image) -> list[tuple[int, int]]:
 
 def _white_told(file: Image.Image, tags: Any) -> float | None:
     """Return the value of white that a file in grey tells."""
-    # Pillow scales both to 16 bits.
-    if file.mode == "I" and file.format in ("PNG", "PPM"):
-        return 65535.0
+    # Pillow scales it to 16 bits.
+    if file.mode == "I" and file.format == "PPM":
+        return WORD
     if LARGEST_SAMPLE in tags:
         told = tags[LARGEST_SAMPLE]
         return float(np.max(told)) or None

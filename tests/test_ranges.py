@@ -48,7 +48,14 @@ def test_every_range_that_is_known_shows_the_same(name: str) -> None:
     np.testing.assert_allclose(read(KNOWN[name]), RAMP, atol=1 / 255)
 
 
+def png(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
 UNKNOWN = {
+    "12 bits in a PNG of 16": (png((RAMP * 4095).round().astype(np.uint16)), 4095),
     "12 bits in 16": (tiff((RAMP * 4095).round().astype(np.uint16)), 4095),
     "14 bits in 16": (tiff((RAMP * 16383).round().astype(np.uint16)), 16383),
     "8 bits in 16": (tiff((RAMP * 255).round().astype(np.uint16)), 255),
@@ -103,6 +110,13 @@ def test_colours_of_sixteen_bits() -> None:
     dark = read(sixteen_bit_colours(colours * 4095), white=65535)
     np.testing.assert_allclose(dark, RAMP * 4095 / 65535, atol=1 / 255)
     np.testing.assert_allclose(read((colours * 4095).astype(np.uint16), white=4095), RAMP, atol=1 / 255)
+
+
+def test_a_pgm_tells_white() -> None:
+    values = (RAMP * 4095).round()
+    for white, shown in ((4095, RAMP), (16383, RAMP / 4)):
+        content = f"P5 64 64 {white}\n".encode() + values.astype(">u2").tobytes()
+        np.testing.assert_allclose(read(content), shown, atol=1 / 255)
 
 
 def test_black_is_black_whatever_white_is() -> None:

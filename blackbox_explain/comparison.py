@@ -127,6 +127,7 @@ class Comparison:
                 "score_difference": float(self.score_difference[row]),
                 "top": self.top[row].tolist(),
                 "scores": [float(one.score_original[row]) for one in both],
+                "predictions": [one.predictions[row].to_dict()["before"] if one.predictions else [] for one in both],
                 "correlation": float(self.correlation[row]),
                 "iou": float(self.iou[row]),
                 "effect": self.effect[row].tolist(),

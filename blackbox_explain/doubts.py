@@ -47,6 +47,9 @@ ALIKE = 0.1
 UNDECIDED = 5.0
 """A best score below so many times chance is hardly a decision."""
 
+KEPT = 0.1
+"""Share of the best score that is left of fully perturbed images, in the median, only where something is wrong."""
+
 BATCH = 16
 """Images in one call of the model."""
 
@@ -116,6 +119,8 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
           the scores.
         - The class stays, with at least half of its score, once the whole image is perturbed, for most images or for
           the only one.  Only where the preprocessing was assumed: with the right one, colours alone can tell a class.
+        - Of 3 or more images, a tenth of the best score is left in the median once they are perturbed.  Probabilities
+          only.
         - No image has a score of 5 times chance (5 / K) for any class.  Probabilities of at least 20 classes only.
 
         There are none about fewer than 10 classes.  Photos of one class give none as long as perturbing them
@@ -136,6 +141,11 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
     staying = [one for one in answers if one.stays]
     if len(staying) >= MOST * len(answers):
         found.extend(_stays(staying, len(answers), spec))
+    elif len(answers) >= LEAST_IMAGES and (kept := _median_kept(answers)) >= KEPT:
+        found.append(
+            f"{kept:.0%} of the best score is left once the whole image is perturbed, in the median of {len(answers)} "
+            f"images, of which a model that is shown the right pixels keeps next to nothing; {CHECK}"
+        )
     best = max(one.score for one in answers)
     chance = UNDECIDED / min(one.classes for one in answers)
     if all(one.distribution for one in answers) and chance <= UNDECIDED / (2 * MANY) and best < chance:
@@ -144,6 +154,11 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
             f"undecided: an activation may have been applied twice, or preprocessing is missing; {CHECK}"
         )
     return found
+
+
+def _median_kept(answers: Sequence[Answer]) -> float:
+    shares = [one.perturbed_score / one.score for one in answers if one.score > 0]
+    return float(np.median(shares)) if shares and all(one.distribution for one in answers) else 0.0
 
 
 def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -26,6 +27,7 @@ from blackbox_explain.cli import app, console, quiet_frameworks
 from blackbox_explain.cli.output import OutputFolder, interrupts_wait
 from blackbox_explain.cli.photo_options import names_of, photos_of
 from blackbox_explain.errors import ImageError, ResultError
+from blackbox_explain.status import DOUBTED
 
 MODEL = ("--model", "tests.test_cli_photos:bright", "--queries", "100")
 
@@ -113,8 +115,17 @@ def test_a_folder_is_explained(folder: Path, tmp_path: Path) -> None:
     assert "in place of" not in done.output
     assert {path.stem for path in out.glob("*.npz")} == {"a_long_name_of_a_photo_0001", "b [1]", "cat", "cat-2"}
     # Nothing is cut or broken where there is no terminal.
-    assert sum("a_long_name_of_a_photo_0001.jpg" in line and "most" in line for line in done.output.splitlines()) == 1
+    lines = [line for line in done.output.splitlines() if line.startswith("a_long_name_of_a_photo_0001.jpg ")]
+    assert [line.split()[1] for line in lines] == ["most"]
     assert "more/cat.jpg" in done.output
+    saved = bx.Explanation.load(out / "cat.npz")
+    (best, score), *_ = saved.predictions[0].before
+    assert best == "most"
+    # Two photos have that name.
+    assert f"  cat.jpg: most {score:.2f}, some {score / 2:.2f}, few {score / 6:.2f} → most" in done.output
+    assert saved.photos is not None
+    assert saved.photos[0] is not None
+    assert saved.photos[0].name == "cat.jpg"
     assert "\x1b" not in done.output
     done = run("explain", folder / "cat.jpg", *MODEL, "--out", out)
     assert "1 of 1 explained" in done.output
@@ -130,6 +141,7 @@ def test_the_top_classes_of_a_photo_are_explained_each_by_itself(tmp_path: Path)
     both = bx.Explanation.load(tmp_path / "cat.npz")
     assert both.target == ("most", "some")
     assert both.score_original[0] == pytest.approx(2 * both.score_original[1])
+    assert [Path(file).name for file in rows[0]["files"]] == ["cat.png", "cat.npz", "cat.json"]
     assert all(Path(file).stat().st_size > 0 for file in rows[0]["files"])
     done = run("explain", samples.CAT, *MODEL, "--out", tmp_path, "--top", 4)
     assert done.exit_code == 2
@@ -137,6 +149,55 @@ def test_the_top_classes_of_a_photo_are_explained_each_by_itself(tmp_path: Path)
     (only,) = json.loads(run("explain", samples.CAT, *MODEL, "--out", tmp_path, "--sum-top", 2, "--json").stdout)
     assert only["target"] == "most + some"
     assert only["score_original"] == pytest.approx(both.score_original.sum())
+
+
+def test_a_sheet_shows_the_photos_of_a_run(tmp_path: Path) -> None:
+    photos = [tmp_path / "one.jpg", tmp_path / "two.jpg", tmp_path / "sheet.jpg"]
+    for photo in photos:
+        shutil.copy(samples.CAT, photo)
+    sizes = []
+    for count in (1, 3):
+        out = tmp_path / f"out{count}"
+        done = run("explain", *photos[:count], *MODEL, "--out", out, "--sheet", "-q")
+        assert done.exit_code == 0, done.output
+        with Image.open(out / "sheet.png") as sheet:
+            sizes.append(sheet.width)
+    assert sizes[1] > 2 * sizes[0]
+    # A photo of that name gives way.
+    assert {path.stem for path in out.glob("*.npz")} == {"one", "two", "sheet-2"}
+
+
+def stubborn() -> Any:
+    """Return a model of twelve classes that says the same of everything, and a little more of bright images."""
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        answer = np.tile(np.r_[0.45, np.full(11, 0.05)], (len(images), 1))
+        answer[:, 0] += 0.001 * images.mean(axis=(1, 2, 3))
+        return answer
+
+    return bx.wrap(scores, shape=(3, 32, 32), activation="none")
+
+
+def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
+    photos = [tmp_path / f"{name}.jpg" for name in ("a", "b", "c")]
+    for photo in photos:
+        shutil.copy(samples.CAT, photo)
+    options = ("--model", "tests.test_cli_photos:stubborn", "--queries", "100", "--out", tmp_path / "out")
+    told = []
+    for size in (1, 16):
+        done = run("explain", *photos, *options, "--json", "--batch-size", size)
+        assert done.exit_code == 0, done.output
+        rows = json.loads(done.stdout)
+        assert {row["status"] for row in rows} == {DOUBTED}
+        told.extend(row["settings"]["doubts"] for row in rows)
+    assert all(one == told[0] for one in told)
+    assert any("of 3 of 3 images" in doubt for doubt in told[0])
+    shown = run("explain", *photos, *options).output
+    assert f"3 of 3 masks: {DOUBTED}" in shown
+    assert all(shown.count(f"check: {doubt}") == 1 for doubt in told[0])
+    # Such a result is verified as any other.
+    done = run("verify", tmp_path / "out" / "a.npz", "--model", "tests.test_cli_photos:stubborn", "--seeds", 0)
+    assert "the status is what the scores say" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_an_image_that_one_model_fails_on_is_set_apart(second_fails: bool) -> No
     row = whole["rows"][1]
     assert row.pop("error") == found.error(1)
     assert row.pop("status") == list(found.status[1])
-    assert set(row) == {"target", "score_difference", "top", "scores", "correlation", "iou", "effect"}
+    assert set(row) == {"target", "score_difference", "top", "scores", "predictions", "correlation", "iou", "effect"}
     assert set(row.values()) == {None}
     assert whole["rows"][0]["error"] is None
     assert whole["rows"][0]["effect"] == found.effect[0].tolist()
@@ -255,6 +255,8 @@ def test_the_images_that_are_asked_are_those_that_are_told() -> None:
         return Regions(REGIONS[:1]).scores(images)
 
     box = bx.wrap(scores, shape=(1, 64, 64), activation="none")
+    # Wrapping asks about a few plain images of its own.
+    asked = 0
     found = compare(box, Regions(REGIONS[:1]), np.concatenate([Regions(REGIONS).image()] * 2), queries=150, **options())
     assert asked == found.first.evaluations.sum() + 2 * 2
     assert found.first.evaluations.sum(axis=1).max() <= 150
@@ -338,6 +340,9 @@ def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> N
     assert rows[2]["error"] is None
     assert rows[2]["status"][0].startswith("weak")
     assert len({frozenset(row) for row in rows}) == 1
+    best = [one[0] for one in rows[2]["predictions"]]
+    assert [one["score"] for one in best] == pytest.approx(rows[2]["scores"])
+    assert f"cat.jpg, A: {best[0]['class']} {best[0]['score']:.2f}" in text
     assert json.loads(run(*models, samples.CAT, *SMALL, "--json").stdout)["rows"][0]["scores"][0] > 0
     done = run(*models, samples.COFFEE, torn, *SMALL)
     assert done.exit_code == 2

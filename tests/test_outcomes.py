@@ -23,13 +23,14 @@ def numbers(before: float, masked: float, region: float, fully: float) -> dict[s
         (numbers(0.94, 0.2, 0.6, 0.0), "soft"),
         (numbers(0.94, 0.6, 0.7, 0.0), "weak"),
         (numbers(0.04, 0.0, 0.009, 0.0), "ok"),
-        (numbers(0.04, 0.0, 0.02, 0.0), "soft"),
-        (numbers(0.8, 0.1, 0.1, 0.9), "ok"),  # the region takes away what deleting everything does not
+        (numbers(0.04, 0.0, 0.03, 0.0), "soft"),
+        (numbers(0.8, 0.1, 0.1, 0.9), "weak"),  # deleting everything raises the score: nothing can be told by it
         (numbers(0.8, 0.7, 0.7, 0.8), "weak"),
         (numbers(0.5, -0.5, -0.4, -0.6), "ok"),  # a difference of two classes
         (numbers(0.5, -0.5, 0.4, -0.6), "soft"),
-        (numbers(12.0, 7.2, 7.4, 7.0), "ok"),  # logits have no zero: what counts is the fall
-        (numbers(12.0, 7.2, 10.0, 7.0), "soft"),
+        (numbers(12.0, 4.2, 4.4, 4.0), "ok"),  # logits: half of the score, and three quarters of the whole fall
+        (numbers(12.0, 4.2, 10.0, 4.0), "soft"),
+        (numbers(12.0, 10.2, 10.2, 10.0), "weak"),
         (numbers(-3.0, -9.0, -9.0, -10.0), "ok"),
         (numbers(0.0, 0.0, 0.0, 0.0), "weak"),
     ],

@@ -9,12 +9,23 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["without_lines"]
+__all__ = ["quiet_tensorflow", "without_lines"]
 
 STANDARD_ERROR = 2
 """Its number: libraries in C++ write there, past Python."""
 
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+FATAL_ALONE = "3"
+"""What TensorFlow calls an error in its log is raised as an exception too, or is about devices that are not there."""
+
 _ONE_AT_A_TIME = threading.Lock()
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow from writing of processors and devices, unless it is there already or the user set a level."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault(LEVEL, FATAL_ALONE)
 
 
 @contextmanager

@@ -16,12 +16,13 @@ from blackbox_explain.errors import InputError, ModelError, UnsupportedModelErro
 from blackbox_explain.reduction import REDUCE, Reduction, is_row
 from blackbox_explain_adapters._callable import CallableBlackBox
 from blackbox_explain_adapters._fingerprint import digest_of_answers
-from blackbox_explain_adapters._quiet import without_lines
+from blackbox_explain_adapters._quiet import quiet_tensorflow, without_lines
 
 Interpreter: Any
 try:
     from ai_edge_litert.interpreter import Interpreter
 except ModuleNotFoundError as missing:
+    quiet_tensorflow()
     try:
         from tensorflow.lite.python.interpreter import Interpreter
     except ModuleNotFoundError:

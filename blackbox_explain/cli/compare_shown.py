@@ -14,6 +14,9 @@ from blackbox_explain.targets import resolve
 
 __all__ = ["show_comparison"]
 
+PREDICTIONS = 3
+"""Shown of each photo."""
+
 
 def show_comparison(found: Comparison, names: Sequence[str], tolerances: Tolerances, boxes: Sequence[BlackBox]) -> None:
     """Print a table with a line for each photo, then what is weak, then what is kept and what is broken."""
@@ -41,6 +44,7 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
             weights = found.second.target_weights[row : row + 1]
             other = resolve(int(found.top[row, 1]), weights, class_names)[1][0]
             stdout.print(f"{escape(names[row])}: [red]{escape(found.first.target[row])}, but B: {escape(other)}[/]")
+    _show_predictions(found, [(row, names[row]) for row in rows])
     poor = [
         (names[row], letter, status)
         for row in rows
@@ -59,5 +63,14 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
     for letter, result in zip("AB", (found.first, found.second), strict=True):
         tell(f"assumed of {letter}", result.settings["assumptions"])
         tell(letter, result.settings["notes"])
-        for doubt in result.settings.get("doubts", ()):
+        for doubt in result.settings["doubts"]:
             stdout.print(f"[yellow]check {letter}:[/] {escape(doubt)}")
+
+
+def _show_predictions(found: Comparison, rows: Sequence[tuple[int, str]]) -> None:
+    """Print what either model says of each photo."""
+    stdout.print("top predictions:")
+    for row, name in rows:
+        for letter, result in zip("AB", (found.first, found.second), strict=True):
+            best = ", ".join(f"{one} {score:.2f}" for one, score in result.predictions[row].before[:PREDICTIONS])
+            stdout.print(f"  {escape(name)}, {letter}: {escape(best)}")

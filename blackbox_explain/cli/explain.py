@@ -37,6 +37,7 @@ from blackbox_explain.explain import BATCH
 from blackbox_explain.presets import PRESETS
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
+from blackbox_explain.sheet import save_sheet
 
 __all__ = ["explain_command"]
 
@@ -90,6 +91,9 @@ def explain_command(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for pictures and results.")] = Path(
         "explanations"
     ),
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Draw one picture of all photos of the run besides: sheet.png.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -108,6 +112,8 @@ def explain_command(
       blackbox-explain explain cat.jpg --target tabby --versus "tiger cat"
 
       blackbox-explain explain cat.jpg --top 5
+
+      blackbox-explain explain photos --sheet
 
       blackbox-explain explain cat.jpg --model net.onnx --classes names.txt --mean 0.5 --std 0.25
 
@@ -149,7 +155,9 @@ def explain_command(
             ModelRecord.of(given).to_dict(),
             top,
             _tell_error,
+            keep=sheet,
         )
+        sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None
         steps = (top or 1) * (PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries)
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
         interrupted = False
@@ -159,6 +167,8 @@ def explain_command(
         except KeyboardInterrupt:
             interrupted = True
         found = photos.found
+        if sheet_path is not None and photos.kept:
+            save_sheet(photos.kept, sheet_path)
         if as_json:
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not quiet and any(not one.error for one in found):

@@ -11,6 +11,7 @@ from blackbox_explain.cli.console import End, Start, numbers_table, stdout, tell
 from blackbox_explain.cli.output import OutputFolder
 from blackbox_explain.cli.photo_options import names_of
 from blackbox_explain.cli.run import PhotoResult
+from blackbox_explain.status import DOUBTED
 
 __all__ = ["show_found"]
 
@@ -37,9 +38,11 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
     _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
     for about, (_, row) in zip(abouts, rows, strict=True):
-        if row["status"] != "ok":
+        if row["status"] not in ("ok", DOUBTED):
             stdout.print(f"{escape(about)}: {escape(row['status'])}")
-    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"].get("doubts", ())):
+    if doubted := sum(row["status"] == DOUBTED for _, row in rows):
+        stdout.print(f"{doubted} of {len(rows)} masks: {DOUBTED}")
+    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"]["doubts"]):
         stdout.print(f"[yellow]check:[/] {escape(doubt)}")
     settings = rows[0][1]["settings"]
     if settings["gradients"] == "estimated":
@@ -53,16 +56,16 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
 
 
 def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Print the top predictions of each photo, before and after the mask."""
-    known = [(about, row["predictions"]) for about, row in rows if row.get("predictions")]
-    if known:
-        stdout.print("top predictions, without and with the mask:")
-    for about, found in known:
+    """Print the top predictions for each photo, and what the model says without its region."""
+    left = "without the region" if rows[0][1]["settings"]["game"] == "deletion" else "with the region alone"
+    stdout.print(f"top predictions, of the photo → {left}:")
+    for about, row in rows:
         before, after = (
-            ", ".join(f"{name} {score:.2f}" for name, score in found[when][:PREDICTIONS])
+            ", ".join(f"{one['class']} {one['score']:.2f}" for one in row["predictions"][when][:PREDICTIONS])
             for when in ("before", "after")
         )
-        stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
+        if before:
+            stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
 
 
 def _show_queries(rows: Sequence[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.cli.judging import LOOKED_AT, doubts_of_run, judged
 from blackbox_explain.cli.output import OutputFolder, interrupts_wait
 from blackbox_explain.cli.photo_options import PhotoOptions, readable
 from blackbox_explain.errors import (
@@ -31,6 +32,7 @@ from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.presets import PerturbationName, PresetName
 from blackbox_explain.progress import Advance
 from blackbox_explain.render import save_figure
+from blackbox_explain.sheet import MOST_CELLS, save_sheet
 from blackbox_explain.targets import Difference, Labels, Target, Top
 
 __all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
@@ -90,6 +92,10 @@ class Photos:
         Called with each result.
     found
         All results so far; complete, whatever interrupts the run.
+    keep, kept
+        Whether to keep what a sheet of the run is drawn from, and that.
+    doubts
+        About the photos of the run together; None where each tells its own.
     """
 
     box: BlackBox
@@ -102,6 +108,9 @@ class Photos:
     top: int | None = None
     told: Callable[[PhotoResult], None] = lambda _result: None
     found: list[PhotoResult] = field(default_factory=list)
+    keep: bool = False
+    kept: list[Explanation] = field(default_factory=list)
+    doubts: list[str] | None = None
 
     def run(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
         """Explain photos; each is written as soon as its batch is learned, and batches are small enough for that.
@@ -115,6 +124,7 @@ class Photos:
         advance
             Told so.
         """
+        self._look(paths)
         most = max(1, self.batch_size // (self.top or 1))
         size, first = 1, 0
         while first < len(paths):
@@ -130,6 +140,15 @@ class Photos:
                 size //= GROWTH
             if size * GROWTH * each <= SECONDS:
                 size = min(size * GROWTH, most)
+
+    def _look(self, paths: Sequence[Path]) -> None:
+        """Find out what speaks against the way that the photos are given to the model; one alone is looked at later."""
+        good, images = readable(self.reading.read_all(paths[:LOOKED_AT], self.box.spec))
+        if images is None or len(good) < 2:
+            return
+        chosen, preset = self.options["perturbation"], self.options["preset"]
+        perturbation = perturbation_for(chosen, preset, good, self.box.spec, self.reading)
+        self.doubts = doubts_of_run(self.box, images, perturbation, preset, self.options["seed"])
 
     def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> int:
         """Explain some photos together, and return how many of them could be read."""
@@ -174,7 +193,8 @@ class Photos:
         if self.top is not None:
             wanted = [*top_classes(self.box, images, self.top).ravel().tolist()]
         result = explain(self.box, images[rows], wanted, batch_size=self.batch_size, progress=advance, **options)
-        return replace(result, settings={**result.settings, "model": self.model})
+        result = replace(result, settings={**result.settings, "model": self.model})
+        return result if self.doubts is None else judged(result, self.doubts)
 
     def _tell(self, result: PhotoResult) -> None:
         self.found.append(result)
@@ -188,20 +208,22 @@ class Photos:
         try:
             folder = self.out.made()
             stem = self.out.free_name(path.stem)
-            drawn = [row for row, status in enumerate(rows.status) if not status.startswith("failed")]
-            pictures = [folder / (f"{stem}.png" if self.top is None else f"{stem}.top{row + 1}.png") for row in drawn]
-            files = (*pictures, folder / f"{stem}.npz", folder / f"{stem}.json")
+            files = tuple(folder / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
             shared = {
                 "files": [str(file) for file in files],
                 "settings": whole["settings"],
                 "model_fingerprint": whole["model_fingerprint"],
             }
             entries = tuple({"photo": str(path), **row, **shared} for row in whole["rows"])
-            rows.save(files[-2])
+            rows.save(files[1])
             text = json.dumps(entries[0] if self.top is None else entries, indent=2)
-            files[-1].write_text(text + "\n", encoding="utf-8")
-            for row, picture in zip(drawn, pictures, strict=True):
-                save_figure(rows, row, picture)
+            files[2].write_text(text + "\n", encoding="utf-8")
+            if self.top is None:
+                save_figure(rows, 0, files[0])
+            else:
+                save_sheet(rows, files[0])
+            if self.keep and sum(map(len, self.kept)) < MOST_CELLS:
+                self.kept.append(rows)
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:

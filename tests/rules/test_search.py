@@ -87,7 +87,7 @@ def test_images_that_are_too_few_for_a_level_are_named_before_any_query() -> Non
     with pytest.raises(InputError, match=r"So few images cannot show.*Got 146; expected at least 147") as error:
         most_informative(Brighter(), box, dark(146), progress=False)
     assert box.asked == 0
-    feasible = float(str(error.value).rpartition("max_error of ")[2].rstrip("."))
+    feasible = float(str(error.value).rpartition("--max-error ")[2].rstrip(".)"))
     assert most_informative(Brighter(), box, dark(146), max_error=feasible, progress=False).theta == 45
     assert most_informative(Brighter(), box, dark(147), progress=False).theta == 45
 

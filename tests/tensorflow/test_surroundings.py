@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +94,7 @@ box = bx.wrap(model)
 images = np.random.default_rng(0).random((2, 3, 12, 10), dtype=np.float32)
 expected = torch.softmax(model(torch.tensor(images).permute(0, 2, 3, 1), training=False), dim=1)
 np.testing.assert_allclose(box.scores(images), expected.detach().numpy(), atol=1e-6)
-assert type(box).__name__ == "TorchBlackBox" and box.spec.preprocessing.layout == "channels_last"
+assert type(box).__name__ == "DifferentiableTorch" and box.spec.preprocessing.layout == "channels_last"
 bx.explain(box, images, progress=False, steps=2)
 assert "tensorflow" not in sys.modules
 """
@@ -110,6 +111,37 @@ def test_keras_on_another_backend_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(UnsupportedModelError, match="KERAS_BACKEND=tensorflow"):
         bx.wrap(model)
+
+
+# Keras saves by what NumPy will no longer do.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_nothing_but_the_program_speaks(tmp_path: Path) -> None:
+    models.sequential().save(tmp_path / "model.keras")
+    models.saved(tmp_path / "saved")
+    sample = Path(bx.__file__).parent / "samples" / "coffee.jpg"
+    told = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GRPC_", "GLOG_"))}
+    for name in ("model.keras", "saved"):
+        command = [sys.executable, "-m", "blackbox_explain", "explain", str(sample), "--preset", "fast"]
+        command += ["--model", str(tmp_path / name), "--out", str(tmp_path / "out")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
+        assert done.returncode == 0, done.stderr
+        lines = [one for one in done.stderr.splitlines() if one.strip()]
+        assert lines[0].startswith("assumed: ")
+        noise = ("I0000", "W0000", "E0000", "WARNING", "INFO", "absl", "oneDNN", "rebuild TensorFlow", "Warning")
+        assert not [one for one in lines if any(word in one for word in noise)]
+
+
+def test_a_level_that_the_user_set_is_kept() -> None:
+    code = (
+        "import os, sys\n"
+        "import blackbox_explain_adapters._tensorflow\n"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'], 'tensorflow' in sys.modules)"
+    )
+    for given, kept in ((None, "3"), ("0", "0")):
+        told = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+        told |= {} if given is None else {"TF_CPP_MIN_LOG_LEVEL": given}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=told)
+        assert done.stdout.split() == [kept, "False"]
 
 
 def test_wrapping_by_another_framework_loads_no_tensorflow() -> None:

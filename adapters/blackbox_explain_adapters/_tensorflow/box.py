@@ -25,7 +25,7 @@ from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
-from blackbox_explain_adapters._tensorflow.operations import Operations
+from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
 from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.signature import source_of
@@ -127,7 +127,7 @@ def box_of(
             stored,
         )
         try:
-            gradient, notes = gradient_function(traced, trial.activation, trial.classes)
+            gradient, notes = gradient_function(traced, trial.operations, trial.activation, trial.classes)
             parts = dataclasses.replace(parts, assumptions=(*parts.assumptions, *notes))
             box = DifferentiableTensorFlow(parts, gradient)
             # Some operations have a gradient on paper, and none on this device, or none that is a number.
@@ -135,7 +135,7 @@ def box_of(
             _, slopes = box.scores_and_gradient(images, np.ones((len(images), trial.classes), np.float32))
             if not np.isfinite(slopes).all():
                 raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
-            if not slopes.any() and (flat := traced.operations.kinds(FLAT)):
+            if not slopes.any() and (flat := trial.operations.kinds(FLAT)):
                 raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
@@ -175,10 +175,9 @@ class TensorFlowBlackBox:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
         return self._run(lambda images: (self._parts.scores(images),), images)[0]
 
-    @property
     def operations(self) -> Operations:
-        """What the model consists of."""
-        return self._parts.traced.operations
+        """Return what the model consists of."""
+        return operations_of(self._parts.traced.model)
 
     def fingerprint(self) -> str:
         """Return a digest of the graph and its weights."""

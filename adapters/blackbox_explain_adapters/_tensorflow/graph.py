@@ -13,7 +13,7 @@ import tensorflow as tf
 from blackbox_explain.activations import Activation
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._tensorflow.finite import endless_slopes, finite_slopes, has_finite_slope, note_on
-from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
+from blackbox_explain_adapters._tensorflow.operations import Operations
 from blackbox_explain_adapters._tensorflow.outputs import Choice, score_rows
 from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
 from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats, with_finite_slopes
@@ -42,15 +42,12 @@ class Traced:
         That images are computed in: the model's own precision if it is double, else single.
     notes
         What was guessed of its outputs.
-    operations
-        What the model consists of.
     """
 
     model: Any
     reading: Reading
     dtype: tf.DType
     notes: tuple[str, ...]
-    operations: Operations
 
     def images(self) -> tf.TensorSpec:
         """Return what the functions on top of it read."""
@@ -63,7 +60,7 @@ class Traced:
         floats = tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
         return tf.cast(self.model(floats), self.dtype)
 
-    def differentiable(self) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[str, ...]]:
+    def differentiable(self, operations: Operations) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[str, ...]]:
         """Return the same function with a gradient, and notes: as if nothing were rounded where the model reads bytes.
 
         Raises
@@ -71,7 +68,7 @@ class Traced:
         UnsupportedModelError
             If the model does more with its bytes than to make floats of them.
         """
-        endless = endless_slopes(self.operations)
+        endless = endless_slopes(operations)
         said = note_on(endless)
         if not self.model.inputs[0].dtype.is_integer:
             if all(has_finite_slope(one.node) for one in endless):
@@ -139,7 +136,7 @@ def trace(source: Source, reading: Reading, choice: Choice) -> Traced:
             "wrap(lambda images: model(images).numpy(), shape=...)",
         ) from error
     dtype = tf.float64 if source.dtype == tf.float64 else tf.float32
-    return Traced(model, reading, dtype, tuple(notes), operations_of(model))
+    return Traced(model, reading, dtype, tuple(notes))
 
 
 def scores_function(traced: Traced, activation: Activation) -> Any:
@@ -151,10 +148,13 @@ def scores_function(traced: Traced, activation: Activation) -> Any:
     return tf.function(scores, input_signature=[traced.images()], autograph=False).get_concrete_function()
 
 
-def gradient_function(traced: Traced, activation: Activation, classes: int) -> tuple[Any, tuple[str, ...]]:
+def gradient_function(
+    traced: Traced, operations: Operations, activation: Activation, classes: int
+) -> tuple[Any, tuple[str, ...]]:
     """Return the concrete function from images and weights (N, K) to scores and d Σ(weights · scores) / d images.
 
-    Beside it stand notes on what that gradient is, where it is not of the model as it is.
+    `operations` are those of the model.  Beside the function stand notes on what that gradient is, where it is not of
+    the model as it is.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def gradient_function(traced: Traced, activation: Activation, classes: int) -> t
     ModelError
         If no gradient arrives at the images.
     """
-    forward, notes = traced.differentiable()
+    forward, notes = traced.differentiable(operations)
 
     def scores_and_gradient(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

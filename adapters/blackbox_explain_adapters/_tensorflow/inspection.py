@@ -94,7 +94,7 @@ def inspect_saved_model(
 def _report(verdict: Verdict, facts: Facts) -> Inspection:
     if not isinstance(verdict.box, TensorFlowBlackBox):
         return verdict.inspection(tuple(facts), ())
-    operations = verdict.box.operations
+    operations = verdict.box.operations()
     if (ending := ending_of(operations)) is not None:
         facts.append(("ends in", ending))
     return verdict.inspection(tuple(facts), _table(operations))

@@ -137,7 +137,7 @@ def _found(found: Mapping[str, tf.Tensor], choice: Choice, batch: int | None) ->
 def _may_hold_scores(output: tf.Tensor, batch: int | None, choice: Choice) -> bool:
     if not output.dtype.is_floating:
         return False
-    rank: int | None = output.shape.rank
+    rank: Any = output.shape.rank
     if rank is None:
         return True
     sizes = output.shape.as_list()

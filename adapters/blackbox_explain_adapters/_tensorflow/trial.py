@@ -18,6 +18,7 @@ from blackbox_explain_adapters._tensorflow.arrays import as_tensor
 from blackbox_explain_adapters._tensorflow.ending import ending_of
 from blackbox_explain_adapters._tensorflow.graph import Traced, trace
 from blackbox_explain_adapters._tensorflow.leading import rescaled
+from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
 from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.source import Source, readings, short
 from blackbox_explain_adapters._tensorflow.state import State
@@ -36,6 +37,8 @@ class Trial:
     ----------
     traced
         The model, read in the first way that works.
+    operations
+        What the model consists of; its constants are in there, so that it is not kept.
     classes
         Number of its scores.
     activation
@@ -49,6 +52,7 @@ class Trial:
     """
 
     traced: Traced
+    operations: Operations
     classes: int
     activation: Activation
     notes: tuple[str, ...]
@@ -70,9 +74,10 @@ def tried(source: Source, described: Described, choice: Choice) -> Trial:
     for reading in readings(source, described):
         try:
             traced = trace(source, reading, choice)
+            operations = operations_of(traced.model)
             # Bytes say what they are.
-            told = rescaled(reading, described, traced.operations) if source.dtype.is_floating else reading
-            return _looked_at(dataclasses.replace(traced, reading=told), described.activation)
+            told = rescaled(reading, described, operations) if source.dtype.is_floating else reading
+            return _looked_at(dataclasses.replace(traced, reading=told), operations, described.activation)
         except (UnsupportedModelError, tf.errors.OpError) as error:
             failure = failure or error
     if isinstance(failure, UnsupportedModelError):
@@ -80,7 +85,7 @@ def tried(source: Source, described: Described, choice: Choice) -> Trial:
     raise ModelError("TensorFlow cannot run the model", got=short(failure or RuntimeError())) from failure
 
 
-def _looked_at(traced: Traced, wanted: Activation) -> Trial:
+def _looked_at(traced: Traced, operations: Operations, wanted: Activation) -> Trial:
     forward = tf.function(traced.forward, input_signature=[traced.images()], autograph=False)
     state = State(traced.model)
 
@@ -104,12 +109,12 @@ def _looked_at(traced: Traced, wanted: Activation) -> Trial:
             got=f"outputs of shape {outputs.shape} for {len(images)} images",
             expected="(N, K): one row of class scores per image",
         )
-    rough = any(one.node.attr["T"].type in ROUGH_TYPES for one in traced.operations.steps.values())
+    rough = any(one.node.attr["T"].type in ROUGH_TYPES for one in operations.steps.values())
     manner = manner_of_asking(ask, traced.reading.spec, batch, tolerance=ROUGH if rough else TOLERANCE)
     notes += manner.notes
     if manner.batch != traced.reading.batch:
         traced = dataclasses.replace(traced, reading=dataclasses.replace(traced.reading, batch=manner.batch))
-    ends_in = ending_of(traced.operations)
+    ends_in = ending_of(operations)
     activation = wanted
     if wanted == "auto":
         activation, reason = choose_activation(outputs, ends_in)
@@ -117,7 +122,7 @@ def _looked_at(traced: Traced, wanted: Activation) -> Trial:
     elif wanted != "none" and ends_in == wanted:
         notes.append(f"the model ends in a {wanted} itself, and another is applied, as activation={wanted!r} asks for")
     watched = WatchedRange.of(outputs, wanted, activation, ends_in)
-    return Trial(traced, outputs.shape[1], activation, tuple(notes), watched, state)
+    return Trial(traced, operations, outputs.shape[1], activation, tuple(notes), watched, state)
 
 
 ROUGH_TYPES = (tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum)

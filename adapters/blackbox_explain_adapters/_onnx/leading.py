@@ -11,6 +11,7 @@ import onnx
 from blackbox_explain_adapters._onnx.node import Node, read_by
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.stored import Stored
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
 __all__ = ["Leading", "blue_first", "is_photo", "leading_scale", "reads_bytes"]
 
@@ -45,7 +46,7 @@ class Leading:
     first: str
 
 
-def leading_scale(graph: onnx.GraphProto, source: str) -> Leading | None:
+def leading_scale(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> Leading | None:
     """Read the sums and products with constants that a graph begins with, if any.
 
     Parameters
@@ -54,8 +55,10 @@ def leading_scale(graph: onnx.GraphProto, source: str) -> Leading | None:
         It stays.
     source
         Name of the input.
+    weights
+        Held apart from the graph.
     """
-    stored, name = Stored(graph), source
+    stored, name = Stored(graph, weights), source
     slope, shift, first = np.ones(1), np.zeros(1), ""
     readers: dict[str, list[Node]] = {}
     for proto in graph.node:

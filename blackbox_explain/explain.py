@@ -166,7 +166,9 @@ def _assemble(
         left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
     suppression = np.where(reach == 0, np.nan, 1 - left)
     status = tuple(
-        f"failed: {row}" if isinstance(row, BlackBoxExplainError) else status_of(row, record["game"], record["doubts"])
+        f"failed: {row}"
+        if isinstance(row, BlackBoxExplainError)
+        else status_of(row, record["game"], record["doubts"], record["preset"])
         for row in rows
     )
     return Explanation(

@@ -190,8 +190,8 @@ def _depends(scores: RowScores) -> bool:
 def _remedy(game: Game, preset: str) -> str:
     """Return what to try where a mask or its region does too little.
 
-    Measured with the default model and the blur on six photos that were soft with ``"fast"``: with area_weight=5e-4 four
-    became ok, with noise one and with the constant one; in the preservation game none is, at their own settings.
+    Measured with the default model on six photos that were soft with ``"fast"`` and the blur: area_weight=5e-4 makes
+    four of them ok, noise one and the constant one; in the preservation game none of them is.
     """
     # The paper's preset is no way out: its blur has another width at each pixel, and masks stop where a little of it is
     # enough, so that their regions made hard do nothing.

@@ -93,7 +93,7 @@ def test_preservation(numbers: tuple[float, ...], kind: str) -> None:
 @pytest.mark.parametrize(
     "numbers",
     [
-        (0.9, 0.8, 0.8, 0.0),
+        (0.9, 0.5, 0.5, 0.0),
         (0.9, 0.1, 0.5, 0.0),
         (0.9, 0.1, 0.9, 0.0),
         (0.9, 0.8, 0.0, 0.0),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import onnx
@@ -54,7 +55,7 @@ def read_apart(path: Path) -> tuple[bytes, dict[str, Span]]:
         return b"".join(parts), spans
 
 
-def read_array(file: BinaryIO, span: Span, tensor: onnx.TensorProto) -> np.ndarray[Any, Any]:
+def read_array(file: io.FileIO, span: Span, tensor: onnx.TensorProto) -> np.ndarray[Any, Any]:
     """Read the content of a tensor.
 
     Raises
@@ -67,7 +68,7 @@ def read_array(file: BinaryIO, span: Span, tensor: onnx.TensorProto) -> np.ndarr
     if array.nbytes != length:
         raise ValueError(f"{tensor.name!r} has {length} bytes of content, and its shape says {array.nbytes}")
     file.seek(first)
-    if file.readinto(memoryview(array).cast("B") if array.ndim else array.data) != length:
+    if file.readinto(array.reshape(-1).view(np.uint8).data) != length:
         raise ValueError(f"{tensor.name!r} has less content than its shape says")
     return array
 

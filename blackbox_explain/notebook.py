@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
-import warnings
 from typing import Any
 
 from blackbox_explain.errors import BackendMissingError
@@ -15,9 +13,6 @@ from blackbox_explain.sheet import sheet
 from blackbox_explain.summary import name_of, photo_name
 
 __all__ = ["frame_of", "notebook_html", "notebook_png"]
-
-DOTS = 80
-"""Per inch, of pictures in notebooks."""
 
 COLUMNS = {
     "score_original": "before",
@@ -52,12 +47,8 @@ def notebook_png(result: Explanation) -> bytes | None:
     good = [row for row, status in enumerate(result.status) if not status.startswith("failed")]
     if not good:
         return None
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawing = figure(result, good[0]) if len(result) == 1 else sheet(result)
-        drawing.savefig(stream, format="png", dpi=DOTS)
-    return stream.getvalue()
+    drawing = figure(result, good[0]) if len(result) == 1 else sheet(result)
+    return drawing._repr_png_()
 
 
 def notebook_html(result: Explanation) -> str:

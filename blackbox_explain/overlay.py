@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blackbox_explain.errors import InputError
 from blackbox_explain.explanation import Explanation, Floats
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Canvas", "canvas_of", "coloured", "deleted_region", "greyed", "middle", "without_region"]
+__all__ = [
+    "Canvas",
+    "beyond_photo",
+    "blended",
+    "canvas_of",
+    "coloured",
+    "flat_saliency",
+    "limits_of",
+    "slice_of",
+    "without_region",
+]
 
 LONGEST = 1400
 """Pixels on the long side of what is drawn: a photo of more is scaled down."""
@@ -44,6 +55,13 @@ class Canvas:
         """Whether the model reads all of it, and no more."""
         height, width = self.pixels.shape[:2]
         return bool(np.allclose(self.box, (0, 0, width, height)))
+
+    @property
+    def cropped(self) -> bool:
+        """Whether some of it is not read, by more than a thousandth of its size."""
+        height, width = self.pixels.shape[:2]
+        left, top, right, bottom = self.box
+        return max(left, width - right) > width / 1000 or max(top, height - bottom) > height / 1000
 
     def placed(self, values: Floats, outside: float = 0.0) -> Floats:
         """Put values (h, w) of the model's image where they belong.
@@ -80,10 +98,10 @@ class Canvas:
 
 
 def canvas_of(result: Explanation, row: int) -> Canvas:
-    """Return the photo of a row, or where it is not known its image; of a volume the middle slice."""
+    """Return the photo of a row, or where it is not known its image; of a volume the slice where most matters."""
     photo = result.photos[row] if result.photos else None
     if photo is None:
-        pixels = _shown(result.images[row], result.images[row])
+        pixels = _shown(result, row, result.images)
         return Canvas(pixels, (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])))
     from PIL import Image
 
@@ -101,36 +119,59 @@ def canvas_of(result: Explanation, row: int) -> Canvas:
     return Canvas(pixels, (left * across, top * down, right * across, bottom * down))
 
 
-def middle(values: Floats, axes: int) -> Floats:
-    """Return the middle slice of what has more than `axes` axes; the depth is the first axis of space."""
-    while values.ndim > axes:
-        values = values[..., values.shape[-3] // 2, :, :]
-    return values
+def slice_of(result: Explanation, row: int) -> tuple[int, ...]:
+    """Return which slice of a volume is shown: the one where most matters, the middle one where all matter alike."""
+    saliency, found = result.saliency[row], list[int]()
+    while saliency.ndim > 2:
+        each = saliency.reshape(len(saliency), -1).sum(axis=1)
+        found.append(int(each.argmax()) if np.ptp(each) > 0 else len(each) // 2)
+        saliency = saliency[found[-1]]
+    return tuple(found)
 
 
-def deleted_region(result: Explanation, row: int) -> Floats:
-    """Return (h, w), of a volume the middle slice: 1 where the region's pixels are deleted, 0 where they are kept."""
-    salient = middle(result.saliency[row], 2)
-    deletion = result.settings.get("game", "deletion") == "deletion"
-    return (salient > 0.5 if deletion else salient < 0.5).astype(np.float64)
+def flat_saliency(result: Explanation, row: int) -> Floats:
+    """Return the saliency (h, w) of a row, of a volume that of the slice that is shown."""
+    return result.saliency[row][slice_of(result, row)]
+
+
+def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:
+    """Return the share of the region that lies beyond the photo, in what pads it."""
+    region = flat_saliency(result, row) > 0.5
+    left, top, right, bottom = canvas.box
+    height, width = canvas.pixels.shape[:2]
+    x = left + (np.arange(region.shape[1]) + 0.5) * (right - left) / region.shape[1]
+    y = top + (np.arange(region.shape[0]) + 0.5) * (bottom - top) / region.shape[0]
+    inside = ((y >= 0) & (y <= height))[:, None] & ((x >= 0) & (x <= width))[None, :]
+    return float((region & ~inside).sum() / max(int(region.sum()), 1))
 
 
 def without_region(result: Explanation, row: int, canvas: Canvas) -> Floats:
     """Return the photo (H, W, 3) with the region deleted (preservation: all but the region)."""
-    images = result.masked_images if result.region_images is None else result.region_images
-    deleted = _shown(images[row], result.images[row])
+    if result.region_images is None:
+        return _pasted(canvas, _shown(result, row, result.masked_images), None)
+    deleted = _shown(result, row, result.region_images)
     if canvas.pixels.shape == deleted.shape and canvas.whole:
         return deleted
-    placed = np.stack([canvas.placed(deleted[..., channel]) for channel in range(3)], axis=-1)
-    share = np.clip(canvas.placed(deleted_region(result, row)) * 2 - 0.5, 0, 1)[..., None]
-    if result.region_images is None:
-        share = canvas.read[..., None].astype(np.float64)
+    saliency = flat_saliency(result, row)
+    deletion = result.settings.get("game", "deletion") == "deletion"
+    return _pasted(canvas, deleted, saliency - 0.5 if deletion else 0.5 - saliency)
+
+
+def _pasted(canvas: Canvas, image: Floats, inside: Floats | None) -> Floats:
+    """Put an image (h, w, 3) over the photo where `inside` (h, w) is positive; None puts all of it there."""
+    read = canvas.read[..., None]
+    if inside is None:
+        placed = np.stack([canvas.placed(image[..., channel]) for channel in range(3)], axis=-1)
+        return np.where(read, placed, canvas.pixels)
+    # Colours of pixels that are not deleted must not bleed into the region, whose edge is as fine as the photo.
+    known = (inside > 0).astype(np.float64)
+    weight = canvas.placed(known)[..., None]
+    sums = np.stack([canvas.placed(image[..., channel] * known) for channel in range(3)], axis=-1)
+    placed = sums / np.maximum(weight, 1e-6)
+    distance = canvas.placed(inside)
+    slope = np.maximum(np.hypot(*np.gradient(distance)) if min(distance.shape) > 1 else np.abs(distance), 1e-6)
+    share = np.clip(distance / slope + 0.5, 0, 1)[..., None] * (read & (weight > 1e-3))
     return canvas.pixels * (1 - share) + placed * share
-
-
-def greyed(pixels: Floats) -> Floats:
-    """Return pixels (H, W, 3) without colour and a little darker, so that colours can be laid over them."""
-    return np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1) * GREY
 
 
 def coloured(canvas: Canvas, saliency: Floats, cmap: str, alpha: float) -> Floats:
@@ -141,18 +182,35 @@ def coloured(canvas: Canvas, saliency: Floats, cmap: str, alpha: float) -> Float
     ndarray
         (H, W, 3) in [0, 1]: grey where nothing matters, the colours of `cmap` where much does.
     """
+    return canvas.dimmed(blended(canvas.pixels, np.clip(canvas.placed(saliency), 0, 1), cmap, alpha))
+
+
+def blended(pixels: Floats, strength: Floats, cmap: str, alpha: float) -> Floats:
+    """Lay importance (H, W) over pixels (H, W, 3) without their colour, the more the larger it is."""
     from matplotlib import colormaps
 
-    strength = np.clip(canvas.placed(saliency), 0, 1)
-    colours = colormaps[cmap](strength)[..., :3]
+    try:
+        colours = colormaps.get_cmap(cmap)(strength)[..., :3]
+    except ValueError as error:
+        raise InputError("There is no such colour map", got=f"cmap={cmap!r}", expected="such as 'viridis'") from error
+    if not 0 <= alpha <= 1:
+        raise InputError("This is no share of cover", got=f"alpha={alpha:g}", expected="0 to 1")
+    grey = np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1) * GREY
     share = (alpha * strength)[..., None]
-    return canvas.dimmed(greyed(canvas.pixels) * (1 - share) + colours * share)
+    return grey * (1 - share) + colours * share
 
 
-def _shown(image: Floats, like: Floats) -> Floats:
-    """Return an image (C, ...) as (H, W, 3) in [0, 1]; black and white are those of `like`, at least 0 and 1."""
-    image = middle(image, 3)
-    low, high = min(float(like.min()), 0.0), max(float(like.max()), 1.0)
+def limits_of(result: Explanation, row: int) -> tuple[float, float]:
+    """Return the values that are black and white: those the model was said to read, and further ones of the image."""
+    low, high = result.settings.get("input", {}).get("bounds", (0.0, 1.0))
+    image = result.images[row]
+    return min(float(image.min()), low), max(float(image.max()), high)
+
+
+def _shown(result: Explanation, row: int, images: Floats) -> Floats:
+    """Return a row of images (N, C, ...) as (H, W, 3) in [0, 1]."""
+    image = images[row][(slice(None), *slice_of(result, row))]
+    low, high = limits_of(result, row)
     scaled = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
     if scaled.shape[0] == 3:
         return np.moveaxis(scaled, 0, -1)

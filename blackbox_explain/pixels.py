@@ -10,7 +10,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation
-from blackbox_explain.overlay import canvas_of, coloured, middle
+from blackbox_explain.overlay import canvas_of, coloured, flat_saliency
 from blackbox_explain.render import check_row
 
 __all__ = ["overlay_of", "saliency_png"]
@@ -21,7 +21,7 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 def overlay_of(result: Explanation, row: int, cmap: str, alpha: float) -> Bytes:
     """Return (H, W, 3): the importance of a row over its photo; see `Explanation.overlay`."""
     _check_picture(result, row)
-    return _bytes(coloured(canvas_of(result, row), middle(result.saliency[row], 2), cmap, alpha))
+    return _bytes(coloured(canvas_of(result, row), flat_saliency(result, row), cmap, alpha))
 
 
 def saliency_png(result: Explanation, row: int, path: str | Path | None) -> bytes:
@@ -30,7 +30,7 @@ def saliency_png(result: Explanation, row: int, path: str | Path | None) -> byte
 
     _check_picture(result, row)
     stream = io.BytesIO()
-    Image.fromarray(_bytes(canvas_of(result, row).placed(middle(result.saliency[row], 2)))).save(stream, "PNG")
+    Image.fromarray(_bytes(canvas_of(result, row).placed(flat_saliency(result, row)))).save(stream, "PNG")
     if path is not None:
         try:
             Path(path).write_bytes(stream.getvalue())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,30 +9,27 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation, Floats
-from blackbox_explain.overlay import Canvas, canvas_of, coloured, without_region
-from blackbox_explain.summary import photo_name
+from blackbox_explain.overlay import Canvas, canvas_of, coloured, flat_saliency, slice_of, without_region
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from blackbox_explain.predictions import Named
+    from blackbox_explain.lettering import Picture
 
-__all__ = ["COLOURS", "COVER", "DOTS", "INK", "WARNING", "check_row", "draw_importance", "figure", "save_figure"]
+__all__ = ["COLOURS", "COVER", "check_row", "draw_importance", "figure", "has_region", "save_figure"]
 
 COLOURS = "inferno"
 COVER = 0.75
 """How far colours cover the photo where importance is 1."""
 
-SHOWN = 3
-"""Leading classes beside a picture."""
+WIDTH, MARGIN, BETWEEN = 11.0, 0.16, 0.14
+"""Of a picture, at its edges, and between its panels, in inches."""
 
-DOTS = 160
-"""Per inch, of pictures in files."""
+TALLEST, WIDEST = 1.6, 0.25
+"""Height of a panel, as a share of its width."""
 
-INK, PALE, WARNING = "#222222", "#d9e2ec", "#a33b00"
-WIDTH = 11.0
-"""Inches."""
+NOTHING = "no region found"
 
 
 def check_row(result: Explanation, row: int) -> None:
@@ -45,13 +40,13 @@ def check_row(result: Explanation, row: int) -> None:
         raise InputError("A row that failed cannot be drawn", got=result.status[row])
 
 
-def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: float = COVER) -> Figure:
+def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: float = COVER) -> Picture:
     """Draw one row of a result.
 
     Parameters
     ----------
     result
-        Of images (grey or colour), signals, or volumes, of which the middle slice is shown.
+        Of images (grey or colour), signals, or volumes, of which the slice is shown where most matters.
     row
         Which one.
     cmap
@@ -61,48 +56,55 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
         The photo with its leading classes; what matters in it, with the outlined region; and the photo without that
         region (preservation: with nothing else), with its leading classes.
 
     Raises
     ------
     InputError
-        If there is no such row, or it failed.
+        If there is no such row, it failed, or there is no such colour map.
     """
-    from matplotlib.figure import Figure
+    from blackbox_explain.heading import draw_heading, heading_height, heading_of
+    from blackbox_explain.legend import draw_bar, draw_entries, draw_key, entries_of, height_of, key_height
+    from blackbox_explain.lettering import Picture
 
     check_row(result, row)
     deletion = result.settings.get("game", "deletion") == "deletion"
-    signal = result.saliency.ndim == 2
-    canvas = None if signal else canvas_of(result, row)
-    tall = 0.75 if canvas is None else canvas.pixels.shape[0] / canvas.pixels.shape[1]
-    panel = WIDTH / 3 * min(max(tall, 0.25), 1.6)
-    words = _heading(result, row)
-    head = 0.30 + sum(0.27 if bold else 0.21 for _, bold, _ in words)
-    foot = 1.15
-    height = head + panel + foot
-    drawing = Figure(figsize=(WIDTH, height), facecolor="white")
-    _write_heading(drawing, words, height)
-    top, bottom = 1 - head / height, foot / height
-    grid = drawing.add_gridspec(1, 3, left=0.015, right=0.985, top=top, bottom=bottom, wspace=0.035)
-    left, middle, right = (drawing.add_subplot(cell) for cell in grid)
-    if canvas is None:
-        _draw_signals(result, row, (left, middle, right), cmap, alpha)
-    else:
-        _show(left, canvas.dimmed(canvas.pixels), canvas)
-        draw_importance(result, row, middle, cmap, alpha)
-        _show(right, canvas.dimmed(without_region(result, row, canvas)), canvas)
-    verb = "without the outlined region" if deletion else "with the outlined region alone"
-    for axes, title in zip((left, middle, right), ("what the model sees", "what matters", verb), strict=True):
-        axes.set_title(title, fontsize=11, color=INK, loc="left", pad=5)
-    predictions = result.predictions[row] if result.predictions else None
-    for axes, named in ((left, predictions and predictions.before), (right, predictions and predictions.after)):
-        box = axes.get_position()
-        below = drawing.add_axes((box.x0, 0.12 / height, box.width, (foot - 0.30) / height))
-        _draw_classes(below, named or (), result.target[row])
-    box = middle.get_position()
-    _draw_key(drawing, (box.x0, box.width), height, cmap, deletion, _has_region(result, row))
+    canvas = None if result.saliency.ndim == 2 else canvas_of(result, row)
+    edge = MARGIN if canvas is not None else 0.55
+    panel = (WIDTH - edge - MARGIN - 2 * BETWEEN) / 3
+    ratio = 0.75 if canvas is None else canvas.pixels.shape[0] / canvas.pixels.shape[1]
+    tall = panel * min(max(ratio, WIDEST), TALLEST)
+    words = heading_of(result, row, canvas, WIDTH - 2 * MARGIN)
+    before, after = _named(result, row)
+    left_list = entries_of(before, result.target[row], float(result.score_original[row]), panel)
+    right_list = entries_of(after, result.target[row], float(result.score_region[row]), panel)
+    framed = canvas is not None and canvas.cropped
+    outline = _outline(result, row, deletion)
+    lines = bool(outline) + framed
+    foot = max(height_of(left_list), height_of(right_list), key_height(lines)) + MARGIN + 0.02
+    foot += 0.12 if canvas is not None else 0.55
+    head = heading_height(words) + 0.32
+    height = head + tall + foot
+    drawing = Picture(figsize=(WIDTH, height), facecolor="white")
+    draw_heading(drawing, words, MARGIN)
+
+    def place(column: int, bottom: float, tall: float) -> tuple[float, float, float, float]:
+        left = edge + column * (panel + BETWEEN)
+        return left / WIDTH, bottom / height, panel / WIDTH, tall / height
+
+    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(3)]
+    _draw_panels(result, row, canvas, (panels[0], panels[1], panels[2]), cmap, alpha)
+    top = foot - (0.12 if canvas is not None else 0.55)
+    for column, entries in ((0, left_list), (2, right_list)):
+        if entries:
+            axes = drawing.add_axes(place(column, top - height_of(entries), height_of(entries)))
+            draw_entries(axes, entries, panel)
+    draw_bar(drawing, place(1, top - 0.15, 0.13), cmap, alpha)
+    if lines:
+        axes = drawing.add_axes(place(1, top - key_height(lines) - 0.02, 0.24 * lines))
+        draw_key(axes, outline, framed, panel)
     return drawing
 
 
@@ -115,164 +117,96 @@ def save_figure(result: Explanation, row: int, path: Path) -> Path:
         If the file cannot be written.
     """
     try:
-        with warnings.catch_warnings():
-            # Names in scripts that the font lacks are drawn as boxes.
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-            figure(result, row).savefig(path, dpi=DOTS)
+        figure(result, row).savefig(path)
     except OSError as error:
         raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
     return path
 
 
 def draw_importance(
-    result: Explanation, row: int, axes: Axes, cmap: str = COLOURS, alpha: float = COVER
+    result: Explanation, row: int, axes: Axes, cmap: str = COLOURS, alpha: float = COVER, thin: bool = False
 ) -> Figure | SubFigure:
-    """Draw what matters over the photo into axes, with the region's outline; return their figure."""
+    """Draw what matters over the photo into axes, with the region's outline, thin for small axes; return the figure."""
+    from blackbox_explain.signals import draw_signal
+
     check_row(result, row)
     if result.saliency.ndim == 2:
-        _draw_signal(axes, result.images[row], result.saliency[row], _limits(result, row), cmap, alpha)
+        draw_signal(axes, result, row, result.images, cmap=cmap, alpha=alpha, behind=True)
         return axes.figure
     canvas = canvas_of(result, row)
-    saliency = result.saliency[row]
-    while saliency.ndim > 2:
-        saliency = saliency[saliency.shape[0] // 2]
+    saliency = flat_saliency(result, row)
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(saliency, outside=np.nan)
-    if _has_region(result, row) and np.nanmin(placed) < 0.5 < np.nanmax(placed):
-        for colour, width in (("black", 2.6), ("white", 1.3)):
+    if np.nanmin(placed) < 0.5 < np.nanmax(placed):
+        for colour, width in (("black", 2.0 if thin else 2.8), ("white", 1.0 if thin else 1.4)):
             axes.contour(placed, levels=[0.5], colors=colour, linewidths=width)
     return axes.figure
 
 
-def _has_region(result: Explanation, row: int) -> bool:
+def has_region(result: Explanation, row: int) -> bool:
+    """Whether anything has an importance above 0.5."""
     return bool((result.saliency[row] > 0.5).any())
 
 
-def _heading(result: Explanation, row: int) -> list[tuple[str, bool, str]]:
-    """Return lines with whether they are bold, and their colours."""
-    told = result.settings
-    deletion = told.get("game", "deletion") == "deletion"
-    name = photo_name(result, row)
-    before, region, fully = (
-        float(values[row]) for values in (result.score_original, result.score_region, result.score_perturbed)
-    )
-    title = f"{name}: {result.target[row]}" if name else result.target[row]
-    lines = [(line, True, INK) for line in textwrap.wrap(title, 95)]
-    share, stand_in = f"{result.region_share[row]:.1%} of the image", str(told.get("perturbation", "blur"))
-    if _has_region(result, row):
-        does = (
-            f"Without the outlined {share} ({stand_in})"
-            if deletion
-            else f"With the outlined {share} alone (the rest: {stand_in})"
-        )
-        ends = f"from {before:.4f} to {region:.4f}; with the whole image perturbed it is {fully:.4f}"
-        sentence = f"{does} the score goes {ends}."
+def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
+    """Return the leading classes before and after; none after where there is no region."""
+    if not result.predictions:
+        return (), ()
+    told = result.predictions[row]
+    return told.before, told.after if has_region(result, row) else ()
+
+
+def _outline(result: Explanation, row: int, deletion: bool) -> str:
+    """Return what the outline means, "" where there is none."""
+    region = flat_saliency(result, row) > 0.5
+    if not region.any() or region.all():
+        return ""
+    line = "dashed: the region" if result.saliency.ndim == 2 else "outline: the region"
+    return f"{line} that is deleted" if deletion else f"{line} that is kept"
+
+
+def _draw_panels(
+    result: Explanation, row: int, canvas: Canvas | None, panels: tuple[Axes, Axes, Axes], cmap: str, alpha: float
+) -> None:
+    from blackbox_explain.signals import draw_signal, mark_empty
+
+    left, middle, right = panels
+    found = has_region(result, row)
+    draw_importance(result, row, middle, cmap, alpha)
+    if canvas is not None:
+        _show(left, canvas.dimmed(canvas.pixels), canvas)
     else:
-        sentence = f"No region was found: score {before:.4f}, with the whole image perturbed {fully:.4f}."
-    lines += [(line, False, INK) for line in textwrap.wrap(sentence, 135)]
-    if result.status[row] != "ok":
-        lines += [(line, False, WARNING) for line in textwrap.wrap(result.status[row], 135)]
-    return lines
-
-
-def _write_heading(drawing: Figure, lines: list[tuple[str, bool, str]], height: float) -> None:
-    place = height - 0.12
-    for text, bold, colour in lines:
-        size, weight = (13, "bold") if bold else (10.5, "normal")
-        drawing.text(
-            0.015,
-            place / height,
-            text,
-            fontsize=size,
-            fontweight=weight,
-            color=colour,
-            va="top",
-            parse_math=False,
-        )
-        place -= 0.27 if bold else 0.21
+        draw_signal(left, result, row, result.images, cmap=cmap, alpha=alpha, behind=False)
+        middle.set_yticklabels([])
+    if not found:
+        mark_empty(right, NOTHING)
+    elif canvas is not None:
+        _show(right, canvas.dimmed(without_region(result, row, canvas)), canvas)
+    else:
+        after = result.masked_images if result.region_images is None else result.region_images
+        draw_signal(right, result, row, after, cmap=cmap, alpha=alpha, behind=False)
+        right.set_yticklabels([])
+    deletion = result.settings.get("game", "deletion") == "deletion"
+    last = "without the outlined region" if deletion else "with the outlined region alone"
+    shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
+    first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
+    for axes, title in zip(panels, (first, "what matters", last), strict=True):
+        axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
 
 
 def _show(axes: Axes, picture: Floats, canvas: Canvas) -> None:
-    axes.imshow(np.clip(picture, 0, 1), interpolation="antialiased")
+    height, width = canvas.pixels.shape[:2]
+    # Few pixels are shown as they are; many are smoothed.
+    few = max(height, width) <= 64
+    axes.imshow(np.clip(picture, 0, 1), interpolation="nearest" if few else "antialiased")
+    axes.set_anchor("NW")
     axes.set_axis_off()
-    if not canvas.whole:
+    if canvas.cropped:
         from matplotlib.patches import Rectangle
 
-        height, width = canvas.pixels.shape[:2]
         x0, y0 = (max(edge, 0.0) - 0.5 for edge in canvas.box[:2])
         x1, y1 = (min(edge, end) - 0.5 for edge, end in zip(canvas.box[2:], (width, height), strict=True))
-        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white", linewidth=1.0))
-        axes.add_patch(
-            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        )
-
-
-def _draw_classes(axes: Axes, named: Named, target: str) -> None:
-    """Draw the leading classes with their scores, the bars those of probabilities."""
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(SHOWN, 0)
-    for place, (name, score) in enumerate(named[:SHOWN]):
-        length = min(max(score, 0.0), 1.0)
-        axes.barh(place + 0.5, length, height=0.82, color=PALE)
-        weight = "bold" if name == target else "normal"
-        shown = textwrap.shorten(name, 36, placeholder="…")
-        value = f"{score:.3f}" if abs(score) < 100 else f"{score:.0f}"
-        for text, x, side in ((shown, 0.015, "left"), (value, 0.985, "right")):
-            axes.text(
-                x, place + 0.5, text, ha=side, va="center", fontsize=10, fontweight=weight, color=INK, parse_math=False
+        for colour, thick, style in (("white", 1.0, "-"), ("#222222", 0.8, (0, (4, 3)))):
+            axes.add_patch(
+                Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=thick, linestyle=style)
             )
-
-
-def _draw_key(
-    drawing: Figure, across: tuple[float, float], height: float, cmap: str, deletion: bool, outlined: bool
-) -> None:
-    """Draw the colour bar of importance, and what the outline means."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    left, width = across
-    bar = drawing.add_axes((left, 0.74 / height, width, 0.13 / height))
-    drawing.colorbar(ScalarMappable(Normalize(0, 1), cmap), cax=bar, orientation="horizontal")
-    bar.set_xticks([0, 0.5, 1], ["0", "importance", "1"], fontsize=9.5, color=INK)
-    key = drawing.add_axes((left, 0.12 / height, width, 0.24 / height))
-    key.set_axis_off()
-    key.set_xlim(0, 1)
-    key.set_ylim(0, 1)
-    words = f"outline: the region that is {'deleted' if deletion else 'kept'}"
-    if outlined:
-        for colour, thick in (("black", 2.6), ("white", 1.3)):
-            key.plot([0.01, 0.09], [0.5, 0.5], color=colour, linewidth=thick)
-    else:
-        words = "no outline: nothing has an importance above 0.5"
-    key.text(0.12 if outlined else 0.01, 0.5, words, fontsize=10, color=INK, va="center")
-
-
-def _limits(result: Explanation, row: int) -> tuple[float, float]:
-    return min(float(result.images[row].min()), 0.0), max(float(result.images[row].max()), 1.0)
-
-
-def _draw_signals(result: Explanation, row: int, panels: tuple[Axes, Axes, Axes], cmap: str, alpha: float) -> None:
-    limits = _limits(result, row)
-    after = result.masked_images if result.region_images is None else result.region_images
-    _draw_signal(panels[0], result.images[row], None, limits, cmap, alpha)
-    _draw_signal(panels[1], result.images[row], result.saliency[row], limits, cmap, alpha)
-    _draw_signal(panels[2], after[row], None, limits, cmap, alpha)
-
-
-def _draw_signal(
-    axes: Axes, signal: Floats, saliency: Floats | None, limits: tuple[float, float], cmap: str, alpha: float
-) -> None:
-    """Draw the channels of a signal (C, T) over time, its importance (T,) behind them."""
-    time = np.arange(signal.shape[-1])
-    axes.plot(time, signal.T, linewidth=0.9)
-    axes.set_xlim(-0.5, time.size - 0.5)
-    axes.set_ylim(*limits)
-    if saliency is not None:
-        extent = (-0.5, time.size - 0.5, *limits)
-        axes.imshow(saliency[None], extent=extent, aspect="auto", cmap=cmap, alpha=0.6 * alpha, vmin=0, vmax=1)
-        edges = np.flatnonzero(np.diff((saliency > 0.5).astype(int))) + 0.5
-        for edge in edges:
-            axes.axvline(edge, color=INK, linewidth=1.0)
-    axes.set_yticks([])
-    axes.tick_params(axis="x", labelsize=9)

@@ -121,14 +121,21 @@ def wrap(
         One name for each score, in their order; or a mapping ``{0: "cat"}`` (``id2label``) or ``{"cat": 0}``
         (``label2id``).
     activation
-        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
+        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``; or ``"auto"``, which decides here and now, from what
+        the model ends in, or from its answers to black, grey, white and noise.
     **options
-        For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
-        ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; ``output``
-        and ``reduce`` for TensorFlow, Keras and TFLite, ``signature`` for SavedModels, ``allow_lambda`` for Keras
-        files, ``threads`` for TFLite; ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request`` and ``headers`` for endpoints, and most of them for
-        commands; for a function ``fixed_batch``, and ``gradient``, which is
-        called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        For the adapter.
+
+        - All but scikit-learn, endpoints and commands: ``output`` (name or index of the scores among several outputs)
+          and ``reduce`` (``("mean", axes)`` or ``("max", axes)``, where there are scores for each step or place).
+        - PyTorch: ``device``, ``autocast``, ``channels_last``.
+        - ONNX: ``device``, ``providers``, ``threads``, ``straight_through``, ``tf32``, ``rules``, ``constants``,
+          ``cache``.
+        - TensorFlow: ``signature`` for SavedModels, ``allow_lambda`` for Keras files.  TFLite: ``threads``.
+        - Endpoints: ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request``, ``headers``; most
+          of them for commands too.
+        - Functions: ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and returns
+          d Σ(weights · scores) / d images.
 
     Returns
     -------

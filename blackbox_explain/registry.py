@@ -121,8 +121,8 @@ def wrap(
         One name for each score, in their order; or a mapping ``{0: "cat"}`` (``id2label``) or ``{"cat": 0}``
         (``label2id``).
     activation
-        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``; or ``"auto"``, which decides here and now, from what
-        the model ends in, or from its answers to black, grey, white and noise.
+        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``; or ``"auto"``, which decides here and now, by what
+        the model ends in, or by its answers to black, grey, white and noise.
     **options
         For the adapter.
 

@@ -201,9 +201,10 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
     (tmp_path / "junk.pt2").write_bytes(b"junk")
     (tmp_path / "junk.pt").write_bytes(b"junk")
     torch.save(model.state_dict(), tmp_path / "weights.pt")
-    for name in ("junk.pt2", "junk.pt", "weights.pt"):
+    torch.save(model, tmp_path / "module.pt")
+    for name in ("junk.pt2", "junk.pt", "weights.pt, which holds weights alone", "module.pt, which holds a pickled"):
         with pytest.raises(UnsupportedModelError, match=name):
-            bx.wrap(tmp_path / name, shape=SHAPE)
+            bx.wrap(tmp_path / name.split(",")[0], shape=SHAPE)
 
 
 def test_an_exported_program_runs_no_pickled_code(model: torch.nn.Module, tmp_path: Path) -> None:

@@ -213,3 +213,20 @@ def test_arguments_of_other_types_are_mistakes(given: dict[str, Any]) -> None:
 def test_descriptions_of_other_types_are_mistakes(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         bx.wrap(lambda rows: rows.mean(axis=(2, 3)), **{"shape": (3, 8, 8), **wrong})
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"class Linear.*wrap\(Linear\(\)\)"):
+        bx.wrap(Linear, shape=(1, 8, 8))
+
+
+def test_the_axis_of_the_batch_in_a_shape_is_left_out() -> None:
+    images = np.random.default_rng(0).random((2, 3, 8, 8))
+    box: Any = bx.wrap(lambda rows: rows.transpose(0, 2, 3, 1).mean(axis=(1, 2)), shape=(1, 3, 8, 8))
+    assert box.spec.shape == (3, 8, 8)
+    assert any("(1, 3, 8, 8): the first axis is taken for that of the batch" in one for one in box.assumptions)
+    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)))
+    volume = bx.wrap(lambda rows: rows.mean(axis=(2, 3, 4)), shape=(1, 3, 8, 8))
+    assert volume.spec.shape == (1, 3, 8, 8)
+    with pytest.raises(ModelError, match=r"outputs of shape \(2, 1, 3, 8, 8\)"):
+        bx.wrap(lambda rows: rows + 0, shape=(1, 3, 8, 8))

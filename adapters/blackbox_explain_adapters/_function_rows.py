@@ -58,7 +58,8 @@ def array_like(answer: Any, inputs: Array) -> Array:
         If it is no array of numbers.
     """
     if type(answer) is type(inputs):
-        return answer
+        # A tensor that remembers how it was computed is no use to anyone here.
+        return answer.detach() if hasattr(answer, "detach") else answer
     if isinstance(answer, (list, tuple)):
         answer = [_on_host(one) for one in cast("list[Any]", answer)]
     values = _on_host(answer)

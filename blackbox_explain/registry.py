@@ -128,7 +128,8 @@ def wrap(
         and ``reduce`` for TensorFlow, Keras and TFLite, ``signature`` for SavedModels, ``allow_lambda`` for Keras
         files, ``threads`` for TFLite; ``timeout``, ``retries``, ``backoff``, ``concurrency``,
         ``images_per_request`` and ``headers`` for endpoints, and most of them for commands; for a function
-        ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and
+        returns d Σ(weights · scores) / d images.
 
     Returns
     -------

@@ -109,20 +109,6 @@ class Answers(torch.nn.Module):
         return self.make(images.mean(dim=(2, 3)))
 
 
-@pytest.mark.parametrize(
-    ("make", "note"),
-    [
-        (lambda scores: (scores, None), "first of its outputs"),
-        (lambda scores: {"logits": scores, "loss": None}, "'logits'"),
-        (lambda scores: {"anything": scores}, "only output"),
-    ],
-)
-def test_scores_among_other_outputs(make: Any, note: str, images: np.ndarray) -> None:
-    box = bx.wrap(Answers(make), shape=SHAPE)
-    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)), atol=1e-6)
-    assert any(note in sentence for sentence in box.assumptions)
-
-
 class Head(torch.nn.Module):
     """A network whose outputs for every image are near 0.5, and what is done with them."""
 

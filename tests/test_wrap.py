@@ -47,7 +47,7 @@ def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
 
 
 def test_what_a_function_must_answer() -> None:
-    for answer, message in ((np.zeros(2), r"\(2,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
+    for answer, message in ((np.zeros(3), r"\(3,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
         with pytest.raises(ModelError, match=message):
             bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8))
 

@@ -65,8 +65,10 @@ class Explanation:
     evaluations
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     status
-        N strings: "ok"; "weak: ..." where the mask does not do what was asked; "soft: ..." where only the mask does,
-        through values between 0 and 1, and its region made hard at 0.5 does not; "failed: ..." with the reason.
+        N strings: "ok" where the region alone does what was asked, as `status.status_of` says in numbers; "weak: ..."
+        where the mask does not, or there are doubts (``settings["doubts"]``); "soft: ..." where only the mask does,
+        through values between 0 and 1, and its region made hard at 0.5 does not; both with what to try next;
+        "failed: ..." with the reason.
     settings
         Everything needed to run it again, what was assumed and what happened on the way (`notes`).
     model_fingerprint

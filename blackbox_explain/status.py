@@ -68,9 +68,14 @@ class RowScores:
     def of(cls, row: Mapping[str, Any]) -> RowScores:
         """Read them from the fields of an `Explanation`, for one row."""
         weights = np.asarray(row["target_weights"], dtype=float)
-        names = ("score_original", "score_masked", "score_region", "score_perturbed")
         chance = max(0.0, float(weights.sum())) / max(2, weights.size)
-        return cls(*(float(row[name]) for name in names), chance)
+        return cls(
+            original=float(row["score_original"]),
+            masked=float(row["score_masked"]),
+            region=float(row["score_region"]),
+            perturbed=float(row["score_perturbed"]),
+            chance=chance,
+        )
 
     @property
     def raw(self) -> bool:

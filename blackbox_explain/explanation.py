@@ -41,58 +41,52 @@ PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif")
 class Explanation:
     """Masks learned for a batch of images and targets, in NumPy arrays on the host.
 
-        Attributes
-        ----------
-        mask
-            (N, *cells) low-resolution masks in [0, 1]; 1 keeps, 0 deletes.  NaN where a row failed.
-        saliency
-            (N, *spatial) in [0, 1], high = important: 1 − M for deletion, M for preservation.
-        target
-            N descriptions of what was explained.
-        target_weights
-            (N, K) the target as weights over the scores.
-        score_original, score_masked, score_perturbed
-            (N,) target scores of the image, of the image perturbed by the mask, of the fully perturbed image.
-        score_region
-            (N,) target scores once the mask is made hard at 0.5: the region where M < 0.5 fully perturbed, the rest
-            untouched.  Masks learned with many levels of blur may stop where a little blur is enough; this tells.
-        suppression
-            (N,) 1 − p', where p' = (masked − perturbed) / (original − perturbed) is the normalised score that is left
-            (section 5.2).  1: as if all were deleted.  A preservation mask is good where it is near 0.
-        area
-            (N,) share of the image that is deleted (deletion) or kept (preservation).
-        objective
-            (N,) eq. 4 at the final mask, without jitter.
-        history
-            (N, steps) what was minimised, before each step; NaN after a row's end.
-        evaluations
-            (N, 2) images the model was run on for each row: scores alone, scores with gradient.
-        status
-    <<<<<<< HEAD
-            N strings: "ok", where the score is nearly gone without the region; "soft: ..." where only the mask does that,
-            through values between 0 and 1, and its region made hard at 0.5 does not; "weak: ..." where neither does, or
-            where the model may be shown the wrong pixels; "failed: ..." with the reason.  See `status.status_of`.
-    =======
-            N strings: "ok" where the region alone does what was asked, as `status.status_of` says in numbers; "weak: ..."
-            where the mask does not, or there are doubts (``settings["doubts"]``); "soft: ..." where only the mask does,
-            through values between 0 and 1, and its region made hard at 0.5 does not; both with what to try next;
-            "failed: ..." with the reason.
-    >>>>>>> h7
-        settings
-            Everything needed to run it again, what was assumed, what happened on the way (`notes`), and signs that the
-            model is shown the wrong pixels (`doubts`).
-        model_fingerprint
-            Changes with the model; "" if the black box has none.
-        images, masked_images
-            (N, *shape) the images and what the mask makes of them, in pixel space.
-        reference
-            (N, *shape) what stood in for deleted pixels, where it was given as images; None where the settings tell it.
-        photos
-            N photos that the images were made from, None for those that are not known; None if none is.
-        predictions
-            N times the leading classes, before and after the region is deleted (or kept alone).
-        region_images
-            (N, *shape) the images with the region fully perturbed (preservation: all but the region).
+    Attributes
+    ----------
+    mask
+        (N, *cells) low-resolution masks in [0, 1]; 1 keeps, 0 deletes.  NaN where a row failed.
+    saliency
+        (N, *spatial) in [0, 1], high = important: 1 − M for deletion, M for preservation.
+    target
+        N descriptions of what was explained.
+    target_weights
+        (N, K) the target as weights over the scores.
+    score_original, score_masked, score_perturbed
+        (N,) target scores of the image, of the image perturbed by the mask, of the fully perturbed image.
+    score_region
+        (N,) target scores once the mask is made hard at 0.5: the region where M < 0.5 fully perturbed, the rest
+        untouched.  Masks learned with many levels of blur may stop where a little blur is enough; this tells.
+    suppression
+        (N,) 1 − p', where p' = (masked − perturbed) / (original − perturbed) is the normalised score that is left
+        (section 5.2).  1: as if all were deleted.  A preservation mask is good where it is near 0.
+    area
+        (N,) share of the image that is deleted (deletion) or kept (preservation).
+    objective
+        (N,) eq. 4 at the final mask, without jitter.
+    history
+        (N, steps) what was minimised, before each step; NaN after a row's end.
+    evaluations
+        (N, 2) images the model was run on for each row: scores alone, scores with gradient.
+    status
+        N strings: "ok" where the region alone does what was asked, as `status.status_of` says in numbers; "weak: ..."
+        where the mask does not, or there are doubts (``settings["doubts"]``); "soft: ..." where only the mask does,
+        through values between 0 and 1, and its region made hard at 0.5 does not; both with what to try next;
+        "failed: ..." with the reason.
+    settings
+        Everything needed to run it again, what was assumed, what happened on the way (`notes`), and signs that the
+        model is shown the wrong pixels (`doubts`).
+    model_fingerprint
+        Changes with the model; "" if the black box has none.
+    images, masked_images
+        (N, *shape) the images and what the mask makes of them, in pixel space.
+    reference
+        (N, *shape) what stood in for deleted pixels, where it was given as images; None where the settings tell it.
+    photos
+        N photos that the images were made from, None for those that are not known; None if none is.
+    predictions
+        N times the leading classes, before and after the region is deleted (or kept alone).
+    region_images
+        (N, *shape) the images with the region fully perturbed (preservation: all but the region).
     """
 
     mask: Floats

@@ -126,9 +126,10 @@ def wrap(
         For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
         ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; ``output``
         and ``reduce`` for TensorFlow, Keras and TFLite, ``signature`` for SavedModels, ``allow_lambda`` for Keras
-        files, ``threads`` for TFLite; ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request`` and ``headers`` for endpoints, and most of them for
-        commands; for a function ``fixed_batch``, and ``gradient``, which is
-        called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        files, ``threads`` for TFLite; ``timeout``, ``retries``, ``backoff``, ``concurrency``,
+        ``images_per_request`` and ``headers`` for endpoints, and most of them for commands; for a function
+        ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and
+        returns d Σ(weights · scores) / d images.
 
     Returns
     -------

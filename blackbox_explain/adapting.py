@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +25,6 @@ __all__ = [
     "maybe_grey",
     "plain_images",
     "reshaped",
-    "scores_among",
 ]
 
 Layout = Literal["channels_first", "channels_last"]
@@ -153,31 +152,6 @@ def check_weights(weights: Array, count: int, classes: int | None = None) -> Non
     if len(shape) != 2 or shape[0] != count or classes not in (None, shape[1]):
         expected = f"({count}, {'K' if classes is None else classes})"
         raise InputError("These weights do not fit the images", got=f"shape {shape}", expected=expected)
-
-
-NAMED_OUTPUTS = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
-
-
-def scores_among(outputs: Any) -> tuple[Any, str]:
-    """Find the class scores in what a model returns.
-
-    Returns
-    -------
-    scores
-        Of a tuple or list the first, of a mapping the only value, else what has one of `NAMED_OUTPUTS` as
-        its key or attribute; None if there is nothing of the kind.
-    place
-        Where it was, for people.
-    """
-    if isinstance(outputs, (tuple, list)) and outputs:
-        return outputs[0], "the first of its outputs"
-    if isinstance(outputs, Mapping) and len(outputs) == 1:
-        return next(iter(outputs.values())), "its only output"
-    for name in NAMED_OUTPUTS:
-        found = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
-        if found is not None:
-            return found, f"its output {name!r}"
-    return None, ""
 
 
 def check_scores(scores: Array, count: int, origin: str) -> None:

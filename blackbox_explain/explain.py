@@ -188,7 +188,7 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
         status=tuple(
             f"failed: {row}"
             if isinstance(row, BlackBoxExplainError)
-            else status_of(row, record["game"], record["doubts"])
+            else status_of(row, record["game"], record["doubts"], record["preset"])
             for row in rows
         ),
         settings=record,

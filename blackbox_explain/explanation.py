@@ -68,9 +68,10 @@ class Explanation:
     evaluations
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     status
-        N strings: "ok", where the score is nearly gone without the region; "soft: ..." where only the mask does that,
-        through values between 0 and 1, and its region made hard at 0.5 does not; "weak: ..." where neither does, or
-        where the model may be shown the wrong pixels; "failed: ..." with the reason.  See `status.status_of`.
+        N strings: "ok" where the region alone does what was asked, as `status.status_of` says in numbers; "weak: ..."
+        where the mask does not, or there are doubts (``settings["doubts"]``); "soft: ..." where only the mask does,
+        through values between 0 and 1, and its region made hard at 0.5 does not; both with what to try next;
+        "failed: ..." with the reason.
     settings
         Everything needed to run it again, what was assumed, what happened on the way (`notes`), and signs that the
         model is shown the wrong pixels (`doubts`).

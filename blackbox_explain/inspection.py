@@ -68,9 +68,9 @@ class Verdict:
         if self.box is None:
             return ()
         spec = self.box.spec
-        found = [("images", f"{spec.shape}, {spec.preprocessing.layout.replace('_', ' ')}")]
+        images = ("images", f"{spec.shape}, {spec.preprocessing.layout.replace('_', ' ')}")
         assumptions: tuple[str, ...] = getattr(self.box, "assumptions", ())
-        return (*found, *(("assumed" if place == 0 else "", one) for place, one in enumerate(assumptions)))
+        return (images, ("assumed", "\n".join(assumptions))) if assumptions else (images,)
 
     def inspection(self, facts: tuple[tuple[str, str], ...], operators: tuple[tuple[str, int, str], ...]) -> Inspection:
         """Return the whole report, given what the file itself tells."""
@@ -99,4 +99,5 @@ def judged(make: Callable[[], BlackBox], no_gradient: str = "") -> Verdict:
 def size_of(path: Path) -> str:
     """Return the size of a file, or of all files in a folder, in words."""
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    return f"{sum(one.stat().st_size for one in files) / 1e6:.1f} MB"
+    size = sum(one.stat().st_size for one in files)
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

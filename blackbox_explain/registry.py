@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import sys
@@ -20,6 +21,7 @@ from blackbox_explain.errors import (
     BackendMissingError,
     BlackBoxExplainError,
     InputError,
+    ModelError,
     UnsupportedModelError,
 )
 from blackbox_explain.inspection import Inspection
@@ -121,14 +123,21 @@ def wrap(
         One name for each score, in their order; or a mapping ``{0: "cat"}`` (``id2label``) or ``{"cat": 0}``
         (``label2id``).
     activation
-        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
+        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``; or ``"auto"``, which decides here and now, by what
+        the model ends in, or by its answers to black, grey, white and noise.
     **options
-        For the adapter: ``device``, ``autocast`` and ``channels_last`` for PyTorch; ``device``, ``providers``,
-        ``threads``, ``output``, ``straight_through``, ``tf32``, ``rules`` and ``cache`` for ONNX; ``output``
-        and ``reduce`` for TensorFlow, Keras and TFLite, ``signature`` for SavedModels, ``allow_lambda`` for Keras
-        files, ``threads`` for TFLite; ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request`` and ``headers`` for endpoints, and most of them for
-        commands; for a function ``fixed_batch``, and ``gradient``, which is
-        called as ``gradient(images, weights)`` and returns d Σ(weights · scores) / d images.
+        For the adapter.
+
+        - All but scikit-learn, endpoints and commands: ``output`` (name or index of the scores among several outputs)
+          and ``reduce`` (``("mean", axes)`` or ``("max", axes)``, where there are scores for each step or place).
+        - PyTorch: ``device``, ``autocast``, ``channels_last``.
+        - ONNX: ``device``, ``providers``, ``threads``, ``straight_through``, ``tf32``, ``rules``, ``constants``,
+          ``cache``.
+        - TensorFlow: ``signature`` for SavedModels, ``allow_lambda`` for Keras files.  TFLite: ``threads``.
+        - Endpoints: ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request``, ``headers``; most
+          of them for commands too.
+        - Functions: ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and returns
+          d Σ(weights · scores) / d images.
 
     Returns
     -------
@@ -158,6 +167,11 @@ def wrap(
             expected = "blackbox_explain.Preprocessing(mean=0.5, std=0.5)"
             raise InputError("This is no preprocessing", got=repr(preprocessing), expected=expected)
         described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
+    if isinstance(model, type):
+        name = model.__name__
+        raise UnsupportedModelError(
+            "This is a class, not a model", got=f"the class {name}", hint=f"wrap({name}()), with its weights loaded"
+        )
     if isinstance(model, (str, Path)):
         text = str(model)
         named = {one.name: one for one in entry_points(MODELS)}
@@ -237,7 +251,23 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
 
 
 def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
-    return _with_options(adapter, "The adapter of this model", (model, described), options)
+    try:
+        return _with_options(adapter, "The adapter of this model", (model, described), options)
+    except (InputError, ModelError, UnsupportedModelError):
+        shape = described.shape or ()
+        if len(shape) != 4 or shape[0] != 1:
+            raise
+        # A volume of one channel has such a shape too, so that it is tried as it is first.
+        without = dataclasses.replace(described, shape=shape[1:])
+        try:
+            box: Any = _with_options(adapter, "The adapter of this model", (model, without), options)
+        except BlackBoxExplainError:
+            box = None
+        if box is None:
+            raise
+    note = f"the model takes no images of shape {shape}: the first axis is taken for that of the batch and left out"
+    box.assumptions = (*getattr(box, "assumptions", ()), note)
+    return box
 
 
 def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -69,7 +69,8 @@ def test_keras_and_saved_models(tmp_path: Path) -> None:
         assert any("between 0 and 255" in value for _, value in found.facts)
         assert operators(found)["Conv2D"] == (1, "yes")
         assert operators(found)["Rsqrt"][1] == "not needed: does not read pixels"
-        assert told["file"].endswith(" MB")
+        assert told["file"].endswith(" kB")
+        assert "a softmax is applied" in found.to_dict()["assumed"]
         if name != "saved":
             assert "float32 ? × 12 × 10 × 3" in told["inputs"]
             assert "Rescaling × 1" in told["layers"]

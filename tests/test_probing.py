@@ -61,7 +61,12 @@ def in_training(images: np.ndarray) -> np.ndarray:
     return Train()(torch.tensor(images)).numpy()
 
 
-@pytest.mark.parametrize("model", [centred, quantised, in_training, Train()], ids=str)
+def name_of(model: Any) -> str:
+    """Return the same name in every process that collects the tests."""
+    return getattr(model, "__qualname__", type(model).__name__)
+
+
+@pytest.mark.parametrize("model", [centred, quantised, in_training, Train()], ids=name_of)
 def test_scores_that_depend_on_the_batch_are_asked_for_one_by_one(model: Any, images: np.ndarray) -> None:
     box = bx.wrap(model, shape=SHAPE, activation="none")
     assert COMPANY in box.assumptions
@@ -94,7 +99,7 @@ class Counting:
         return means(images) * self.calls
 
 
-@pytest.mark.parametrize("model", [noisy, Counting(), Dropping()], ids=str)
+@pytest.mark.parametrize("model", [noisy, Counting(), Dropping()], ids=name_of)
 def test_answers_that_do_not_repeat_are_told_loudly(model: Any, images: np.ndarray) -> None:
     box = bx.wrap(model, shape=SHAPE, activation="none")
     assert RANDOM in box.assumptions
@@ -120,7 +125,7 @@ def through(network: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: network(torch.tensor(images)).detach().numpy()
 
 
-@pytest.mark.parametrize("model", [means, Deep(), through(Deep()), Deep().to(torch.bfloat16)], ids=str)
+@pytest.mark.parametrize("model", [means, Deep(), through(Deep()), Deep().to(torch.bfloat16)], ids=name_of)
 def test_rounding_is_neither_company_nor_chance(model: Any) -> None:
     box = bx.wrap(model, shape=SHAPE)
     assert not {COMPANY, COMPANY_STAYS, RANDOM} & set(box.assumptions)

@@ -171,3 +171,12 @@ def test_what_is_no_fitted_classifier_is_refused(model: Any, message: str) -> No
 def test_nan_is_named(pipeline: Any) -> None:
     with pytest.raises(InputError, match="not finite"):
         bx.wrap(pipeline).scores(np.full((1, 1, 8, 8), np.nan))
+
+
+def test_class_names_in_another_order_than_the_classifiers_own_are_refused() -> None:
+    pixels, labels = load_digits(return_X_y=True)
+    model = LogisticRegression(max_iter=2000).fit(pixels[:200] / 16, np.where(labels[:200] > 4, "high", "low"))
+    with pytest.raises(InputError, match=r"another order.*'low' for class 0.*'high'"):
+        bx.wrap(model, class_names=["low", "high"])
+    box: Any = bx.wrap(model, class_names=["5 to 9", "0 to 4"])
+    assert any("class 0 is 'high' there and '5 to 9' here" in one for one in box.assumptions)

@@ -109,20 +109,6 @@ class Answers(torch.nn.Module):
         return self.make(images.mean(dim=(2, 3)))
 
 
-@pytest.mark.parametrize(
-    ("make", "note"),
-    [
-        (lambda scores: (scores, None), "first of its outputs"),
-        (lambda scores: {"logits": scores, "loss": None}, "'logits'"),
-        (lambda scores: {"anything": scores}, "only output"),
-    ],
-)
-def test_scores_among_other_outputs(make: Any, note: str, images: np.ndarray) -> None:
-    box = bx.wrap(Answers(make), shape=SHAPE)
-    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)), atol=1e-6)
-    assert any(note in sentence for sentence in box.assumptions)
-
-
 class Head(torch.nn.Module):
     """A network whose outputs for every image are near 0.5, and what is done with them."""
 
@@ -215,9 +201,10 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
     (tmp_path / "junk.pt2").write_bytes(b"junk")
     (tmp_path / "junk.pt").write_bytes(b"junk")
     torch.save(model.state_dict(), tmp_path / "weights.pt")
-    for name in ("junk.pt2", "junk.pt", "weights.pt"):
+    torch.save(model, tmp_path / "module.pt")
+    for name in ("junk.pt2", "junk.pt", "weights.pt, which holds weights alone", "module.pt, which holds a pickled"):
         with pytest.raises(UnsupportedModelError, match=name):
-            bx.wrap(tmp_path / name, shape=SHAPE)
+            bx.wrap(tmp_path / name.split(",")[0], shape=SHAPE)
 
 
 def test_an_exported_program_runs_no_pickled_code(model: torch.nn.Module, tmp_path: Path) -> None:

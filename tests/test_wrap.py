@@ -47,7 +47,7 @@ def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
 
 
 def test_what_a_function_must_answer() -> None:
-    for answer, message in ((np.zeros(2), r"\(2,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
+    for answer, message in ((np.zeros(3), r"\(3,\)"), (np.zeros((3, 4)), r"\(3, 4\)"), (np.zeros((2, 0)), r"\(2, 0\)")):
         with pytest.raises(ModelError, match=message):
             bx.wrap(lambda _images, answer=answer: answer, shape=(3, 8, 8))
 
@@ -213,3 +213,20 @@ def test_arguments_of_other_types_are_mistakes(given: dict[str, Any]) -> None:
 def test_descriptions_of_other_types_are_mistakes(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         bx.wrap(lambda rows: rows.mean(axis=(2, 3)), **{"shape": (3, 8, 8), **wrong})
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"class Linear.*wrap\(Linear\(\)\)"):
+        bx.wrap(Linear, shape=(1, 8, 8))
+
+
+def test_the_axis_of_the_batch_in_a_shape_is_left_out() -> None:
+    images = np.random.default_rng(0).random((2, 3, 8, 8))
+    box: Any = bx.wrap(lambda rows: rows.transpose(0, 2, 3, 1).mean(axis=(1, 2)), shape=(1, 3, 8, 8))
+    assert box.spec.shape == (3, 8, 8)
+    assert any("(1, 3, 8, 8): the first axis is taken for that of the batch" in one for one in box.assumptions)
+    np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)))
+    volume = bx.wrap(lambda rows: rows.mean(axis=(2, 3, 4)), shape=(1, 3, 8, 8))
+    assert volume.spec.shape == (1, 3, 8, 8)
+    with pytest.raises(ModelError, match=r"outputs of shape \(2, 1, 3, 8, 8\)"):
+        bx.wrap(lambda rows: rows + 0, shape=(1, 3, 8, 8))

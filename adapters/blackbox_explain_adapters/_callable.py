@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from blackbox_explain.activations import (
     Activation,
@@ -24,10 +22,13 @@ from blackbox_explain.adapting import (
     in_batches,
     plain_images,
 )
-from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.blackbox import BlackBox, InputSpec
 from blackbox_explain.errors import ModelError
+from blackbox_explain.outputs import Wanted
 from blackbox_explain.probing import manner_of_asking
+from blackbox_explain.reduction import Reduction
+from blackbox_explain_adapters._function_rows import FunctionRows, array_like
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
 
@@ -38,6 +39,8 @@ def wrap_callable(
     *,
     gradient: Callable[[Array, Array], Array] | None = None,
     fixed_batch: int | None = None,
+    output: str | int | None = None,
+    reduce: Any = None,
 ) -> BlackBox:
     """Wrap a function.
 
@@ -52,12 +55,27 @@ def wrap_callable(
         and weights (N, K); None for a score-only black box.
     fixed_batch
         The one N that the function takes: other batches are padded and cropped.  None if it takes any.
+    output
+        Name, or place from 0 on, of what holds the class scores, where the function returns several arrays.
+    reduce
+        How further axes of it are joined, such as ``("mean", 1)`` or ``("max", (2, 3))``; the batch is axis 0.
+
+    Raises
+    ------
+    InputError
+        If the shape is missing, or there is no such output.
+    ModelError
+        If the function fails on plain images, or its class scores are not found.
     """
     spec, assumptions = described.spec()
-    raw = CallableBlackBox(model, spec, "none")
+    classes = None if spec.class_names is None else len(spec.class_names)
+    function = FunctionRows(model, Wanted(output, Reduction.of(reduce), classes))
+    raw = CallableBlackBox(function, spec, "none")
     manner = manner_of_asking(raw.asked, spec, fixed_batch)
-    rest = (spec, described.activation, (*assumptions, *manner.notes), manner.batch)
-    return CallableBlackBox(model, *rest) if gradient is None else DifferentiableCallable(model, gradient, *rest)
+    notes = (*assumptions, *function.notes, *manner.notes)
+    if gradient is None:
+        return CallableBlackBox(function, spec, described.activation, notes, manner.batch)
+    return DifferentiableCallable(function, gradient, spec, described.activation, notes, manner.batch)
 
 
 class CallableBlackBox:
@@ -123,7 +141,7 @@ class CallableBlackBox:
         return asked_at_wrap(lambda rows: in_batches(outputs, size, rows)[0], images)
 
     def _outputs(self, inputs: Array) -> Array:
-        outputs = _like(self._function(inputs), inputs)
+        outputs = self._function(inputs)
         check_scores(outputs, inputs.shape[0], "The function")
         xp = namespace(outputs)
         if xp.isdtype(outputs.dtype, ("bool", "integral")):
@@ -156,7 +174,7 @@ class DifferentiableCallable(CallableBlackBox):
             check_weights(chosen, *scores.shape)
             by_outputs = activation_adjoint(scores, chosen, self.activation)
             inputs = self._inputs(rows)
-            gradient = _like(self._gradient(inputs, by_outputs), inputs)
+            gradient = array_like(self._gradient(inputs, by_outputs), inputs)
             if tuple(getattr(gradient, "shape", ())) != inputs.shape:
                 raise ModelError(
                     "The gradient does not fit the images",
@@ -167,25 +185,3 @@ class DifferentiableCallable(CallableBlackBox):
 
         scores, gradient = in_batches(call, self._batch, images, weights)
         return scores, gradient
-
-
-def _like(answer: Any, inputs: Array) -> Array:
-    """Return what a function answers as an array of the library of its inputs: it may use any, or lists."""
-    if hasattr(answer, "shape") and type(answer) is type(inputs):
-        return answer
-    if isinstance(answer, (list, tuple)):
-        answer = [_on_host(one) for one in cast("list[Any]", answer)]
-    values = _on_host(answer)
-    # Shapes are checked afterwards, in words; ragged rows and objects have none.
-    return constant_like(values, inputs) if values.dtype.kind in "biuf" else values
-
-
-def _on_host(answer: Any) -> np.ndarray[Any, Any]:
-    if hasattr(answer, "detach") or hasattr(answer, "__array_namespace__"):
-        return to_numpy(answer)
-    try:
-        return np.asarray(answer)
-    except ValueError as error:
-        raise ModelError(
-            "The function answers with rows of different lengths", got=str(error), expected="(N, K) class scores"
-        ) from error

@@ -16,6 +16,7 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described
 from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable import CallableBlackBox
 from blackbox_explain_adapters._fingerprint import digest_of_answers
@@ -65,6 +66,8 @@ def wrap_sklearn(model: Any, described: Described) -> EstimatorBlackBox:
             notes.append(f"the classifier has no probabilities: a {activation} is applied to its decision function")
     if spec.class_names is None:
         spec = dataclasses.replace(spec, class_names=names)
+    elif (other := check_own_names(spec.class_names, names)) is not None:
+        notes.append(other)
     if hasattr(model, "feature_names_in_"):
         notes.append("the classifier was fitted to named columns: pixels are taken to come in their order")
     function = Estimator(model, method, len(names))

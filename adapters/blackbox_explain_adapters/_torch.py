@@ -13,6 +13,8 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described, check_weights
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain.outputs import Wanted
+from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch_network import Network
 from blackbox_explain_adapters._torch_probe import Look, look_at, manner_of
@@ -35,6 +37,8 @@ def wrap_torch(
     device: str | torch.device | None = None,
     autocast: torch.dtype | str | None = None,
     channels_last: bool = False,
+    output: str | int | None = None,
+    reduce: Any = None,
 ) -> TorchBlackBox:
     """Wrap a PyTorch classifier.
 
@@ -50,11 +54,17 @@ def wrap_torch(
         Type to autocast to, such as ``torch.bfloat16`` or its name; None leaves types alone.
     channels_last
         Feed the model NHWC memory, which is faster for many convolutions.
+    output
+        Name, or place from 0 on, of the output that holds the class scores, where the model has several.
+    reduce
+        How further axes of it are joined, such as ``("mean", 1)`` or ``("max", (2, 3))``; the batch is axis 0.
 
     Raises
     ------
     InputError
-        If shape, device or type do not fit.
+        If shape, device or type do not fit, or there is no such output.
+    ModelError
+        If the model fails on plain images, or its class scores are not found.
     """
     dtype = _dtype(autocast)
     if isinstance(model, torch.export.ExportedProgram):
@@ -78,6 +88,7 @@ def wrap_torch(
         channels_last=channels_last,
         batch=fixed,
         exported=isinstance(model, torch.export.ExportedProgram),
+        wanted=Wanted(output, Reduction.of(reduce), None if spec.class_names is None else len(spec.class_names)),
     )
     manner = manner_of(network)
     network.batch = manner.batch

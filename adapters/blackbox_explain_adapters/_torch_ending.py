@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from blackbox_explain.activations import Ending
 
-__all__ = ["ending_of"]
+__all__ = ["ending_of", "leads_to", "nodes_behind", "operation_of"]
 
 FINAL: dict[str, Ending] = {
     "softmax": "softmax",
@@ -89,7 +89,33 @@ def ending_of(module: torch.nn.Module, outputs: torch.Tensor) -> Ending | None:
         found = _ending_of_script(module)
         if found is not None:
             return found
-    return None if outputs.grad_fn is None else _walk(outputs.grad_fn, _name, _before, 0)
+    return None if outputs.grad_fn is None else _walk(outputs.grad_fn, operation_of, _before, 0)
+
+
+def leads_to(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Tell whether one output is computed from another, both with gradients enabled."""
+    origin = first.grad_fn
+    # What is returned may be a reshaped view of what goes on.
+    while origin is not None and operation_of(origin) in MOVES and len(origin.next_functions) == 1:
+        origin = origin.next_functions[0][0]
+    return origin is not None and any(node is origin for node in nodes_behind(second))
+
+
+def nodes_behind(outputs: torch.Tensor) -> Iterator[Any]:
+    """Yield all operations behind outputs, as autograd keeps them."""
+    waiting: list[Any] = [outputs.grad_fn]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            waiting += [one for one, _ in node.next_functions]
+
+
+def operation_of(node: Any) -> str:
+    """Return "logsoftmax" for a LogSoftmaxBackward0."""
+    return node.name().partition("Backward")[0].lower()
 
 
 def _walk(node: Any, name: Callable[[Any], str], before: Callable[[Any], list[Any]], depth: int) -> Ending | None:
@@ -101,11 +127,6 @@ def _walk(node: Any, name: Callable[[Any], str], before: Callable[[Any], list[An
     found: list[Ending | None] = [_walk(one, name, before, depth + 1) for one in before(node)]
     ending: Ending | None = found[0] if found and all(one == found[0] for one in found) else None
     return ending if called in MOVES or ending == "linear" else None
-
-
-def _name(node: Any) -> str:
-    """Return "logsoftmax" for a LogSoftmaxBackward0."""
-    return node.name().partition("Backward")[0].lower()
 
 
 def _before(node: Any) -> list[Any]:

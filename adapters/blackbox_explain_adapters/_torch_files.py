@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,16 +31,32 @@ def load_exported(path: Path) -> Any:
 
 
 def load_torchscript(path: Path) -> Any:
-    """Read a TorchScript archive (.pt, .pth, .ts, .torchscript)."""
+    """Read a TorchScript archive (.pt, .pth, .ts, .jit, .torchscript)."""
     try:
         return torch.jit.load(str(path), map_location="cpu")
     except Exception as error:
         raise UnsupportedModelError(
             "This is not a TorchScript file",
-            got=str(path),
+            got=f"{path}{_what_else(path)}",
             expected="torch.jit.save(torch.jit.script(model), path)",
-            hint="a file of weights alone (a pickle) is not loaded: give the model as module:function",
+            hint="give the model as module:function, where the function makes it and loads the file into it",
         ) from error
+
+
+def _what_else(path: Path) -> str:
+    """Say what a file of PyTorch holds instead; no code in it is run."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        return (
+            ", which holds a pickled module: it is not loaded, for that would run code"
+            if "GLOBAL" in str(error)
+            else ""
+        )
+    except Exception:
+        return ""
+    weights = isinstance(held, dict) and any(isinstance(one, (torch.Tensor, dict)) for one in held.values())
+    return ", which holds weights alone (a state_dict)" if weights else ""
 
 
 @contextmanager

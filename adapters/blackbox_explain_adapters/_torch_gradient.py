@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
 from blackbox_explain.errors import NoGradientError
+from blackbox_explain_adapters._torch_ending import nodes_behind, operation_of
 
 __all__ = ["MENDED", "gradient_by", "mended_gradient_by", "no_gradient"]
 
@@ -39,8 +39,8 @@ def gradient_by(outputs: torch.Tensor, weights: torch.Tensor, images: torch.Tens
 def mended_gradient_by(outputs: torch.Tensor, weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor | None:
     """Return the same, where each operation of `SINGULAR` that has no finite derivative is given the derivative 0."""
     # Nodes are made anew for each run, so that hooks need not be taken away again.
-    for node in _nodes(outputs):
-        if _name(node) in SINGULAR:
+    for node in nodes_behind(outputs):
+        if operation_of(node) in SINGULAR:
             node.register_hook(_finite)
     return gradient_by(outputs, weights, images)
 
@@ -61,7 +61,7 @@ def no_gradient(gradient: Callable[[], torch.Tensor | None], outputs: torch.Tens
         reason = f"PyTorch says: {str(error).strip().splitlines()[0].removesuffix('.')}"
     else:
         if found is not None:
-            steps = sorted({name for node in _nodes(outputs) if (name := _name(node)) in STEPS})
+            steps = sorted({name for node in nodes_behind(outputs) if (name := operation_of(node)) in STEPS})
             if not steps or bool((found != 0).any()):
                 return None
             reason = f"it is 0 for every plain image, behind the operation {', '.join(steps)}"
@@ -77,20 +77,3 @@ def _finite(
 ) -> tuple[torch.Tensor | None, ...]:
     del by_outputs
     return tuple(None if one is None else torch.where(torch.isfinite(one), one, 0) for one in by_inputs)
-
-
-def _nodes(outputs: torch.Tensor) -> Iterator[Any]:
-    """Yield all operations behind outputs, as autograd keeps them."""
-    waiting: list[Any] = [outputs.grad_fn]
-    seen: set[Any] = set()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting += [one for one, _ in node.next_functions]
-
-
-def _name(node: Any) -> str:
-    """Return "sqrt" for a SqrtBackward0."""
-    return node.name().partition("Backward")[0].lower()

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_explain.adapting import check_batch, check_scores, in_batches, scores_among
+from blackbox_explain.adapting import check_batch, in_batches
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError
+from blackbox_explain.errors import InputError, OutOfMemoryError
+from blackbox_explain.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
+from blackbox_explain.reduction import is_row
+from blackbox_explain_adapters._torch_ending import leads_to
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
 __all__ = ["Network"]
@@ -46,6 +49,8 @@ class Network:
         The one number of images that it takes; None if any.
     exported
         Whether it was exported, and so has its mode built in.
+    wanted
+        What the caller said of its outputs.
 
     Raises
     ------
@@ -63,6 +68,7 @@ class Network:
         channels_last: bool,
         batch: int | None,
         exported: bool,
+        wanted: Wanted,
     ) -> None:
         floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
         try:
@@ -73,6 +79,8 @@ class Network:
         self.spec = spec
         self.batch = batch
         self.notes: tuple[str, ...] = ()
+        self.place: str | None = None
+        self._wanted = wanted
         self._dtype = floating.dtype
         self._exported = exported
         self._autocast = autocast
@@ -88,9 +96,7 @@ class Network:
         else:
             with torch.autocast(self.device.type, self._autocast):
                 outputs = self.module(inputs)
-        raw = self._scores_among(outputs).to(images.dtype)
-        check_scores(raw, images.shape[0], "The model")
-        return raw
+        return self._rows(outputs, images.shape[0]).to(images.dtype)
 
     def run(
         self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
@@ -122,20 +128,29 @@ class Network:
             return array.to(self.device)
         return torch.tensor(np.ascontiguousarray(array), device=self.device)
 
-    def _scores_among(self, outputs: Any) -> torch.Tensor:
-        """Find the class scores in what the model returns, and record the guess if it is one."""
-        if isinstance(outputs, torch.Tensor):
-            return outputs
-        found, place = scores_among(outputs)
-        if not isinstance(found, torch.Tensor):
-            raise ModelError(
-                "The class scores are not among the outputs",
-                got=f"a {type(outputs).__name__}",
-                expected="a tensor, a tuple that begins with one, or logits",
-                hint="wrap a module that returns the scores alone",
+    def _rows(self, outputs: Any, count: int) -> torch.Tensor:
+        """Return the class scores (N, K) among what the module returned; the first time decides which they are.
+
+        The first time is when the module is wrapped, with gradients enabled, so that it shows what leads to what.
+        """
+        found = named_outputs(outputs, lambda one: isinstance(one, torch.Tensor))
+        if self.place not in found:
+            tracked = any(one.requires_grad for one in found.values())
+            known = {
+                name: Output(tuple(one.shape), one.is_floating_point(), one.requires_grad or not tracked)
+                for name, one in found.items()
+            }
+            self.place, note = choose_output(
+                known, count, self._wanted, lambda first, second: leads_to(found[first], found[second])
             )
-        self.notes = (f"the class scores are {place}",)
-        return found
+            self.notes = () if note is None else (note,)
+        scores, reduction = found[self.place], self._wanted.reduction
+        if reduction is not None:
+            axes = reduction.of_rank(scores.ndim)
+            scores = scores.mean(axes) if reduction.kind == "mean" else scores.amax(axes)
+        if scores.shape[:1] != (count,) or not is_row(scores.shape, self._wanted.classes) or not scores.numel():
+            raise refuse_shape(scores.shape, count, self._wanted, len(found) - 1, "The model")
+        return scores if scores.ndim == 2 else scores.reshape(count, -1)
 
     def __getstate__(self) -> dict[str, Any]:
         scripts = [one for one in self.module.modules() if isinstance(one, torch.jit.ScriptModule)]

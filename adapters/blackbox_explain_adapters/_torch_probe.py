@@ -24,8 +24,9 @@ def manner_of(network: Network) -> Manner:
     """Find out how many images a module takes at once, and whether its answers repeat."""
 
     def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.no_grad():
-            return (network.outputs(batch),)
+        # The first run shows which output is computed from which.
+        with torch.set_grad_enabled(network.place is None):
+            return (network.outputs(batch.detach().requires_grad_(network.place is None)).detach(),)
 
     def ask(images: torch.Tensor, size: int | None) -> torch.Tensor:
         return asked_at_wrap(lambda rows: network.run(run, rows, size=size)[0], images)

@@ -198,6 +198,8 @@ def test_weights_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_gradient_graph_beyond_what_a_message_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless:
+        graph = onnx.GraphProto()
+
         def SerializeToString(self) -> bytes:  # noqa: N802 (a message has it)
             raise EncodeError("Failed to serialize proto")
 

@@ -19,11 +19,12 @@ from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
 from blackbox_explain_adapters._onnx.pipeline import IMAGES
 from blackbox_explain_adapters._onnx.recipe import Recipe
 from blackbox_explain_adapters._onnx.session import LazySession, Provider, Session
+from blackbox_explain_adapters._onnx.weights import Weights, serialized, together
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "Parts"]
 
 MOST_SESSIONS = 8
-"""Kept for inner tensors, each with the weights of the whole model."""
+"""Kept for inner tensors."""
 
 _CHOICE = threading.Lock()
 
@@ -35,7 +36,9 @@ class Parts:
     Attributes
     ----------
     model
-        From images in pixel space to scores.
+        From images in pixel space to scores; its large weights are held apart.
+    weights
+        Those.
     spec, activation, assumptions
         As boxes have them.
     batch
@@ -55,6 +58,7 @@ class Parts:
     """
 
     model: onnx.ModelProto
+    weights: Weights
     spec: InputSpec
     activation: Activation
     assumptions: tuple[str, ...]
@@ -67,8 +71,8 @@ class Parts:
     watched: WatchedRange | None = None
     alone: bool = False
 
-    def lazy(self, model: Any, made: Session | None = None) -> LazySession:
-        return LazySession(model, self.providers, self.threads, made)
+    def lazy(self, model: Any, made: Session | None = None, shared: bool = True) -> LazySession:
+        return LazySession(model, self.providers, self.threads, self.weights, shared, made)
 
 
 class OnnxBlackBox:
@@ -80,7 +84,7 @@ class OnnxBlackBox:
         self.assumptions = parts.assumptions
         self.no_gradient = refusal
         self._parts = parts
-        self._scores = parts.lazy(parts.model.SerializeToString, session)
+        self._scores = parts.lazy(parts.model, session, shared=False)
 
     def native(self, array: np.ndarray[Any, Any]) -> Array:
         """Move a NumPy array to where the session computes: a torch tensor on CUDA, itself on a CPU."""
@@ -135,7 +139,7 @@ class OnnxBlackBox:
 class DifferentiableOnnx(OnnxBlackBox):
     """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
 
-    def __init__(self, parts: Parts, session: Session | None, graph: bytes, build: Recipe) -> None:
+    def __init__(self, parts: Parts, session: Session | None, graph: onnx.ModelProto, build: Recipe) -> None:
         super().__init__(parts, session)
         self._graph = graph
         self._build = build
@@ -143,8 +147,14 @@ class DifferentiableOnnx(OnnxBlackBox):
         self._inner: dict[tuple[str, ...], LazySession] = {}
 
     def gradient_graph(self) -> bytes:
-        """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it."""
-        return self._graph
+        """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it takes more than 2 GB, which no message does.
+        """
+        return serialized(together(self._graph, self._parts.weights))
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""

@@ -14,6 +14,7 @@ from blackbox_explain.errors import ModelError
 from blackbox_explain_adapters._onnx.node import read_by, rename, set_nodes
 from blackbox_explain_adapters._onnx.observe import session_options
 from blackbox_explain_adapters._onnx.prepare import LEAST_IR, inputs_of, prune
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
 __all__ = ["choose_branches", "settle_branches"]
 
@@ -58,7 +59,7 @@ def choose_branches(model: onnx.ModelProto, constants: Mapping[str, np.ndarray[A
     return found
 
 
-def settle_branches(model: onnx.ModelProto) -> onnx.ModelProto:
+def settle_branches(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> onnx.ModelProto:
     """Choose the branches that constants alone decide, also inside of one another; the given model stays.
 
     ONNX Runtime does the same while it optimises, and has been seen to crash over it.
@@ -80,8 +81,10 @@ def settle_branches(model: onnx.ModelProto) -> onnx.ModelProto:
         asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in conditions)
         prune(asked.graph)
         try:
+            options = session_options(optimise=False)
+            weights.give(asked, options, shared=True)
             session = onnxruntime.InferenceSession(
-                asked.SerializeToString(), session_options(optimise=False), providers=["CPUExecutionProvider"]
+                asked.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
             values = session.run(None, {})
         except Exception as error:

@@ -11,6 +11,7 @@ from onnx import helper
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Node, bodies_of, set_nodes
 from blackbox_explain_adapters._onnx.prepare import LEAST_OPSET, opset_of, prune
+from blackbox_explain_adapters._onnx.weights import held_at
 
 __all__ = ["MOST_OPSET", "converted"]
 
@@ -40,7 +41,7 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
         if version < ONE_AXIS:
             _replace(model.graph, "Hardmax", _hardmax_of_rows)
         try:
-            model = onnx.version_converter.convert_version(model, wanted)
+            model = _convert(model, wanted)
         except Exception as error:
             if version > MOST_OPSET:
                 return model  # what is newer than the converter can lower says the same
@@ -55,6 +56,26 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
         prune(model.graph)
     model.ir_version = min(model.ir_version, IR_VERSION)
     return model
+
+
+def _convert(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """Apply ONNX's converter, which is shown what is held apart as further inputs; the model given is spoilt."""
+    graph = model.graph
+    apart = [one for one in graph.initializer if held_at(one)]
+    inputs, inside = list(graph.input), [one for one in graph.initializer if not held_at(one)]
+    del graph.initializer[:]
+    graph.initializer.extend(inside)
+    named = {one.name for one in inputs}
+    graph.input.extend(
+        helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in apart if one.name not in named
+    )
+    made = onnx.version_converter.convert_version(model, version)
+    added = {one.name for one in apart} - named
+    kept = [one for one in made.graph.input if one.name not in added]
+    del made.graph.input[:]
+    made.graph.input.extend(kept)
+    made.graph.initializer.extend(apart)
+    return made
 
 
 def _replace(graph: onnx.GraphProto, operator: str, write: Callable[[Node], list[onnx.NodeProto]]) -> None:

@@ -24,6 +24,7 @@ from blackbox_explain_adapters._onnx.prepare import flat, in_order, inputs_of, o
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
 from blackbox_explain_adapters._onnx.tape import Device, Tape
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, held_at
 from blackbox_explain_adapters._onnx.widening import widen
 
 __all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
@@ -58,6 +59,7 @@ def gradient_of(tensor: str) -> str:
 def differentiate(
     model: onnx.ModelProto,
     *,
+    weights: Weights = NO_WEIGHTS,
     rules: Mapping[str, Rule] | None = None,
     node_rules: Mapping[str, Rule] | None = None,
     tensors: Iterable[str] = (),
@@ -70,6 +72,8 @@ def differentiate(
     model
         One input of images, whose sizes are fixed but for the batch, and one output of scores.  Half precision becomes
         single precision.
+    weights
+        Those that are held apart from the model, and will be from the graph.
     rules
         Rules by operator that replace the exact ones: guided backpropagation is another rule for Relu.
     node_rules
@@ -92,8 +96,8 @@ def differentiate(
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
     model = flat(model)
     widen(model)
-    model = converted(_straight(model))
-    observed, nodes, constants = _looked_at(model)
+    model = converted(_straight(model, weights))
+    observed, nodes, constants = _looked_at(model, weights)
     while (
         _straighten(model, observed, constants)
         or unfuse(model, observed.tensors, constants)
@@ -101,7 +105,7 @@ def differentiate(
         or unroll(model, observed.tensors, constants, set(rules or {}))
         or write_definitions(model, observed.tensors, constants, set(rules or {}))
     ):
-        observed, nodes, constants = _looked_at(model)
+        observed, nodes, constants = _looked_at(model, weights)
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
     nodes = merge_pads(nodes, constants, {output, *tensors})
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
@@ -121,20 +125,20 @@ def differentiate(
     return _assembled(model, nodes, tape, source, output, tensors)
 
 
-def _looked_at(model: onnx.ModelProto) -> tuple[Observed, list[onnx.NodeProto], dict[str, Constant]]:
+def _looked_at(model: onnx.ModelProto, weights: Weights) -> tuple[Observed, list[onnx.NodeProto], dict[str, Constant]]:
     count_steps(model)
-    observed = observe(model)
-    return observed, *fold(model, observed)
+    observed = observe(model, weights)
+    return observed, *fold(model, observed, weights)
 
 
 def _straighten(model: onnx.ModelProto, observed: Observed, constants: Mapping[str, Constant]) -> bool:
     return choose_branches(model, constants) or unroll_loops(model, observed.tensors, constants)
 
 
-def _straight(model: onnx.ModelProto) -> onnx.ModelProto:
+def _straight(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     """Take control flow out of a model, in place, in the opset that it comes in."""
     while any(node.op_type in CONTROL for node in model.graph.node):
-        observed, _, constants = _looked_at(model)
+        observed, _, constants = _looked_at(model, weights)
         if not _straighten(model, observed, constants):
             break
     return model
@@ -221,9 +225,13 @@ def _assembled(
     ]
     graph = helper.make_graph(everything, "gradient", inputs, outputs, value_info=known)
     made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    held = {one.name: one for one in model.graph.initializer if held_at(one)}
+    written = {name for node in everything for name in node.output}
     for name, value in tape.constants.items():
         # One by one into their place: the helpers copy whatever they are given.
-        if name in used:
+        if name in held and name in used:
+            made.graph.initializer.append(held[name])
+        elif name in used and name not in written:
             array = np.ascontiguousarray(value) if value.ndim else value
             made.graph.initializer.append(numpy_helper.from_array(array, name))
     return made

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx.external_data_helper
+import onnx.model_container
 from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import nodes_of
+from blackbox_explain_adapters._onnx.parsing import Span, read_apart, read_array
 from blackbox_explain_adapters._onnx.prepare import inputs_of
+from blackbox_explain_adapters._onnx.weights import (
+    LARGE,
+    MARK,
+    Weights,
+    apart,
+    array_of,
+    contained,
+    held_at,
+    size_of,
+    stub,
+)
 
 __all__ = ["check_weights", "external_tensors", "model_of", "read_model", "reading", "with_constants"]
 
@@ -36,8 +50,13 @@ def reading() -> Generator[None]:
         ) from error
 
 
-def read_model(source: Path | bytes) -> onnx.ModelProto:
+def read_model(source: Path | bytes) -> onnx.model_container.ModelContainer:
     """Read a model from a file, with the weights that lie beside it, or from bytes.
+
+    Returns
+    -------
+    ModelContainer
+        Graph and large weights apart: of these there is one copy, the one that sessions read.
 
     Raises
     ------
@@ -46,40 +65,84 @@ def read_model(source: Path | bytes) -> onnx.ModelProto:
         nowhere.
     """
     if isinstance(source, bytes):
-        model, origin, folder = _parsed(source, "bytes"), "bytes", None
-    else:
-        if not source.is_file():
-            raise UnsupportedModelError("There is no such model file", got=str(source))
-        model, origin, folder = _parsed(source.read_bytes(), str(source)), str(source), source.parent
-    for tensor in external_tensors(model):
-        _check_location(tensor, folder, origin)
-    if folder is not None:
-        try:
-            onnx.load_external_data_for_model(model, str(folder))
-        except Exception as error:
-            raise UnsupportedModelError("The weights beside the model cannot be read", got=str(error)) from error
-    return model
+        model = _parsed(source, "bytes")
+        for tensor in external_tensors(model):
+            _check_location(tensor, None, "bytes")
+        return contained(*apart(model))
+    if not source.is_file():
+        raise UnsupportedModelError("There is no such model file", got=str(source))
+    spans: dict[str, Span] = {}
+    try:
+        content, spans = read_apart(source)
+    except Exception:  # whatever it is: the parser of messages says what is wrong
+        content = source.read_bytes()
+    model = _parsed(content, str(source))
+    inside = [one for one in model.graph.initializer if held_at(one) == f"{MARK}{one.name}" and held_at(one) in spans]
+    known = set(map(id, inside))
+    beside = [one for one in external_tensors(model) if id(one) not in known]
+    for tensor in beside:
+        _check_location(tensor, source.parent, str(source))
+    try:
+        return contained(model, _read_inside(inside, source, spans) | _read_beside(model, beside, source.parent))
+    except Exception as error:
+        raise UnsupportedModelError("The weights beside the model cannot be read", got=str(error)) from error
 
 
-def model_of(model: Any) -> onnx.ModelProto:
-    """Return the message behind a ``ModelProto`` or an ``onnxruntime.InferenceSession``."""
+def _read_inside(
+    tensors: Iterable[onnx.TensorProto], path: Path, spans: Mapping[str, Span]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Read what lies in the file itself."""
+    with path.open("rb", buffering=0) as file:
+        return {held_at(one): read_array(file, spans[held_at(one)], one) for one in tensors}
+
+
+def _read_beside(
+    model: onnx.ModelProto, tensors: Iterable[onnx.TensorProto], folder: Path
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Read what lies in other files: the large weights into arrays, everything else into its tensor."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    own = {one.name: place for place, one in enumerate(model.graph.initializer)}
+    for tensor in tensors:
+        key, place = f"{MARK}{tensor.name}", own.get(tensor.name)
+        if place is None or model.graph.initializer[place] is not tensor or size_of(tensor) < LARGE:
+            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+            continue
+        told = onnx.external_data_helper.ExternalDataInfo(tensor)
+        path, first = folder / told.location, int(told.offset or 0)
+        length = path.stat().st_size - first if told.length is None else int(told.length)
+        with path.open("rb", buffering=0) as file:
+            arrays[key] = read_array(file, (first, length), tensor)
+        tensor.CopyFrom(stub(tensor, key))
+    return arrays
+
+
+def model_of(model: Any) -> tuple[onnx.ModelProto, Weights]:
+    """Return graph and large weights of a ``ModelProto``, ``ModelContainer`` or ``onnxruntime.InferenceSession``."""
+    if isinstance(model, onnx.model_container.ModelContainer):
+        _check_parts(model.model_proto, "a ModelContainer")
+        for tensor in external_tensors(model.model_proto):
+            if held_at(tensor) not in model.large_initializers:
+                _check_location(tensor, None, "a ModelContainer")
+        return apart(model.model_proto, model.large_initializers)
     if isinstance(model, onnx.ModelProto):
         _check_parts(model, "a ModelProto")
         for tensor in external_tensors(model):
             _check_location(tensor, None, "a ModelProto")
-        return model
+        return apart(model)
     stored = getattr(model, "_model_bytes", None)
     if stored:
-        return read_model(bytes(stored))
+        return model_of(read_model(bytes(stored)))
     path = getattr(model, "_model_path", None)
     if path:
-        return read_model(Path(path))
+        return model_of(read_model(Path(path)))
     raise UnsupportedModelError(
         "This is no ONNX classifier", got=f"a {type(model).__name__}", expected="a file, ModelProto or InferenceSession"
     )
 
 
-def check_weights(model: onnx.ModelProto) -> None:
+def check_weights(model: onnx.ModelProto, weights: Weights) -> None:
     """Refuse weights that are not numbers, or too many.
 
     Raises
@@ -92,7 +155,7 @@ def check_weights(model: onnx.ModelProto) -> None:
     size = 0
     for tensor in model.graph.initializer:
         try:
-            array = numpy_helper.to_array(tensor)
+            array = array_of(tensor, weights)
         except Exception as error:
             raise UnsupportedModelError(
                 "The weights of the model cannot be read",
@@ -107,7 +170,7 @@ def check_weights(model: onnx.ModelProto) -> None:
                 expected="less, which is what one ONNX message holds",
                 hint="wrap the model in the framework that it comes from",
             )
-        if array.dtype.kind == "f" and np.isnan(array).any():
+        if array.dtype.kind == "f" and array.size and np.isnan(array.min()):  # which is NaN if one of them is
             raise ModelError("The weights of the model hold NaN", got=repr(tensor.name), expected="numbers")
 
 

@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.definitions import has_definition
-from blackbox_explain_adapters._onnx.files import external_tensors, read_model, reading, with_constants
+from blackbox_explain_adapters._onnx.files import external_tensors, model_of, read_model, reading, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
 from blackbox_explain_adapters._onnx.outputs import told
@@ -27,6 +27,7 @@ from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.reduction import with_reduction
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature
+from blackbox_explain_adapters._onnx.weights import contained
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]
@@ -61,8 +62,9 @@ def inspect_onnx(
     straight_through
         Whether quantised models are to have a surrogate gradient.
     """
-    model = read_model(path)
+    whole = read_model(path)
     with reading():
+        model, weights = model_of(whole)
         model = sorted_model(model)
         facts, table = _facts(model, path)
     try:
@@ -75,7 +77,7 @@ def inspect_onnx(
         if signature.head:
             facts.append(("ends in", signature.head.activation))
         described = Described(shape=None if shape is None else tuple(shape))
-        box = wrap_onnx(model, described, output=output, straight_through=straight_through)
+        box = wrap_onnx(contained(model, weights), described, output=output, straight_through=straight_through)
         why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
     except BlackBoxExplainError as error:
         why, usable = str(error), False

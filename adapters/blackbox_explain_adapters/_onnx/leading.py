@@ -9,6 +9,7 @@ from blackbox_explain.rescaling import Rescaling
 from blackbox_explain_adapters._onnx.node import Node, read_by
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.stored import Stored
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
 __all__ = ["biases_outweigh", "blue_first", "leading_rescaling"]
 
@@ -20,7 +21,7 @@ CHANNELS = 4
 """The most that an image has: what has more numbers scales features apart, or is a mean image."""
 
 
-def leading_rescaling(graph: onnx.GraphProto, source: str) -> Rescaling | None:
+def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> Rescaling | None:
     """Read the sums and products with constants that a graph begins with, if any.
 
     Parameters
@@ -29,8 +30,10 @@ def leading_rescaling(graph: onnx.GraphProto, source: str) -> Rescaling | None:
         It stays.
     source
         Name of the input.
+    weights
+        Held apart from the graph.
     """
-    stored, name = Stored(graph), source
+    stored, name = Stored(graph, weights), source
     found: Rescaling | None = None
     readers: dict[str, list[Node]] = {}
     for proto in graph.node:
@@ -69,14 +72,14 @@ FILTERS = 16
 """Fewer say too little: some random ones have large biases."""
 
 
-def biases_outweigh(graph: onnx.GraphProto, source: str, width: float) -> float | None:
+def biases_outweigh(graph: onnx.GraphProto, source: str, width: float, weights: Weights = NO_WEIGHTS) -> float | None:
     """Return by how much the biases of a first convolution outweigh what photos make of its weights, if they do.
 
     Then all photos are alike to the network, which was trained on larger numbers, such as bytes minus a mean.
 
     Parameters
     ----------
-    graph, source
+    graph, source, weights
         As for `leading_rescaling`.
     width
         Of the range of the pixels.
@@ -86,17 +89,17 @@ def biases_outweigh(graph: onnx.GraphProto, source: str, width: float) -> float 
     ratio
         The median over the filters; None unless it is above `OUTWEIGHED` for three quarters of them.
     """
-    stored = Stored(graph)
+    stored = Stored(graph, weights)
     readers = [node for node in graph.node if source in node.input and node.op_type not in READ_SHAPE_ALONE]
     while len(readers) == 1 and readers[0].op_type in ("Identity", "Cast", "Transpose") and not readers[0].domain:
         source = readers[0].output[0]
         readers = [node for node in graph.node if source in node.input]
     if len(readers) != 1 or readers[0].op_type != "Conv" or readers[0].domain or len(readers[0].input) < 3:
         return None
-    weights, biases = (stored.get(name) for name in readers[0].input[1:3])
-    if weights is None or biases is None or weights.ndim < 3 or len(weights) < FILTERS:
+    filters, biases = (stored.get(name) for name in readers[0].input[1:3])
+    if filters is None or biases is None or filters.ndim < 3 or len(filters) < FILTERS:
         return None
-    flat = weights.reshape(len(weights), -1).astype(np.float64)
+    flat = filters.reshape(len(filters), -1).astype(np.float64)
     moved = width * np.hypot(BRIGHTNESS * flat.sum(axis=1), DETAIL * np.linalg.norm(flat, axis=1))
     ratio = np.abs(biases.astype(np.float64)) / np.maximum(moved, np.finfo(np.float64).tiny)
     return float(np.median(ratio)) if np.quantile(ratio, 0.25) > OUTWEIGHED else None

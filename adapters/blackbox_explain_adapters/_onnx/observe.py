@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.other_batches import changing
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, inputs_of, without_pixels
+from blackbox_explain_adapters._onnx.weights import LARGE, NO_WEIGHTS, Weights, array_of
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
 
 LARGEST_CONSTANT = 1 << 24
 """Elements; nothing larger is folded, since it would only swell the file."""
+
+# fmt: off
+PLAIN = frozenset((
+    "Add", "Cast", "Concat", "Div", "Expand", "Flatten", "Gather", "Identity", "Mul", "Pad", "Reshape", "Slice",
+    "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
+))
+# fmt: on
+"""What ONNX Runtime folds by itself when it starts a session, and every provider computes."""
+
+Started: TypeAlias = Callable[[onnx.ModelProto], onnxruntime.InferenceSession]
 
 SHAPE, NAN, WHOLE, NOT_A_NUMBER = (f"blackbox_explain/{one}/" for one in ("shape", "nan", "whole", "not_a_number"))
 """Beginnings of the names of what is asked of a tensor."""
@@ -61,7 +73,7 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
     return options
 
 
-def observe(model: onnx.ModelProto) -> Observed:
+def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
     """Run the forward half once, or for several batches if it is dynamic, on noise between 0 and 1.
 
     Raises
@@ -83,15 +95,18 @@ def observe(model: onnx.ModelProto) -> Observed:
         )
     dtype = helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type)
     batches = BATCHES if not sizes[0] else (sizes[0],)
+    started = partial(_session, weights=weights)
     try:
-        types = _types(exposed)
+        types = _types(exposed, started)
         plain = without_pixels(exposed) & types.keys()
         _expose(exposed, plain, types)
-        session, wanted = _session(exposed), [one.name for one in exposed.graph.output]
+        session, wanted = started(exposed), [one.name for one in exposed.graph.output]
         runs: list[dict[str, Any]] = []
         for batch in batches:
             noise = np.random.default_rng(batch).random((batch, *(size or 1 for size in sizes[1:])))
-            runs.append(dict(zip(wanted, session.run(None, {source.name: noise.astype(dtype)}), strict=True)))
+            run = dict(zip(wanted, session.run(None, {source.name: noise.astype(dtype)}), strict=True))
+            # What is made of weights is the same again: once is enough.
+            runs.append({name: _first(value, runs[0][name] if runs else value) for name, value in run.items()})
     except Exception as error:
         raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error
     seen = {name: [run[name].shape if name in plain else tuple(run[SHAPE + name]) for run in runs] for name in types}
@@ -111,20 +126,26 @@ def observe(model: onnx.ModelProto) -> Observed:
             if value.size < LARGEST_CONSTANT and all(np.array_equal(value, run[name]) for run in runs[1:]):
                 values[name] = value
     if len(batches) > 1:
-        for name in changing(model, plain, values.keys(), BATCHES, runs, _session):
+        for name in changing(model, plain, values.keys(), BATCHES, runs, started):
             del values[name]
     return Observed(tensors, values)
 
 
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def _first(value: Any, before: Any) -> Any:
+    large = isinstance(value, np.ndarray) and value.nbytes >= LARGE
+    return before if large and value.dtype == before.dtype and np.array_equal(value, before) else value
+
+
+def _session(model: onnx.ModelProto, weights: Weights) -> onnxruntime.InferenceSession:
     options = session_options(optimise=False)
+    weights.give(model, options, shared=True)
     # Shapes are taken as early as they can be, so that a tensor is freed after its last reader.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.enable_cpu_mem_arena = False
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
+def _types(model: onnx.ModelProto, started: Started) -> dict[str, np.dtype[Any]]:
     """Return the types of the tensors that nodes make; sequences are left out, and what NumPy does not know."""
     # Fused operators may leave out what nobody reads, though it has a name.
     read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
@@ -137,7 +158,7 @@ def _types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
         for name in node.output
         if name and (name in read or not node.domain)
     )
-    return {one.name: TYPES[one.type] for one in _session(told).get_outputs() if one.type in TYPES}
+    return {one.name: TYPES[one.type] for one in started(told).get_outputs() if one.type in TYPES}
 
 
 def _expose(model: onnx.ModelProto, plain: Set[str], types: Mapping[str, Any]) -> None:
@@ -159,17 +180,22 @@ def _expose(model: onnx.ModelProto, plain: Set[str], types: Mapping[str, Any]) -
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
 
 
-def fold(model: onnx.ModelProto, observed: Observed) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray[Any, Any]]]:
+def fold(
+    model: onnx.ModelProto, observed: Observed, weights: Weights = NO_WEIGHTS
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray[Any, Any]]]:
     """Turn nodes that do not depend on the image, except by its shape, into constants.
+
+    Those that make large constants of weights are known as constants, too, but stay: what they write is in the file
+    already, in another form.
 
     Returns
     -------
     nodes
-        The others, in order.
+        The others, and those that stay, in order.
     constants
         Initializers and folded values by name.
     """
-    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    constants = {one.name: array_of(one, weights) for one in model.graph.initializer}
     depends = {inputs_of(model.graph)[0].name}
     nodes: list[onnx.NodeProto] = []
     for proto in model.graph.node:
@@ -183,6 +209,8 @@ def fold(model: onnx.ModelProto, observed: Observed) -> tuple[list[onnx.NodeProt
         outputs = [name for name in node.output if name]
         if not depends.intersection(outputs) and all(name in observed.values for name in outputs):
             constants.update((name, observed.values[name]) for name in outputs)
+            if node.op_type in PLAIN and any(observed.values[name].nbytes >= LARGE for name in outputs):
+                nodes.append(node)
         else:
             nodes.append(node)
     return nodes, constants

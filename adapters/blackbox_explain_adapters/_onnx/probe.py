@@ -21,6 +21,7 @@ from blackbox_explain_adapters._onnx.pipeline import IMAGES, SCORES, pixels_to_s
 from blackbox_explain_adapters._onnx.session import Provider, Session
 from blackbox_explain_adapters._onnx.signature import Signature
 from blackbox_explain_adapters._onnx.training import draws_lots, scales_by_batch
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 from blackbox_explain_adapters._onnx.widening import is_half
 
 __all__ = ["Probed", "probe"]
@@ -76,6 +77,7 @@ def probe(
     spec: InputSpec,
     providers: Sequence[Provider],
     threads: int | None = None,
+    weights: Weights = NO_WEIGHTS,
     *,
     asked: bool = False,
     classes: int | None = None,
@@ -87,7 +89,7 @@ def probe(
 
     Parameters
     ----------
-    model, signature, spec, providers, threads
+    model, signature, spec, providers, threads, weights
         What to run, and how.
     asked
         Whether the caller named the tensor of scores.
@@ -103,7 +105,7 @@ def probe(
     """
 
     def run(signature: Signature) -> Probed:
-        found = _run(model, signature, spec, providers, threads, asked)
+        found = _run(model, signature, spec, providers, threads, weights, asked)
         _check_axis(model, found, classes, asked)
         return found
 
@@ -126,10 +128,11 @@ def _run(
     spec: InputSpec,
     providers: Sequence[Provider],
     threads: int | None,
+    weights: Weights,
     asked: bool,
 ) -> Probed:
     raw = pixels_to_scores(model, signature, spec, "none")
-    session = Session(raw.SerializeToString(), providers, threads)
+    session = Session(raw, providers, threads, weights)
 
     def call(rows: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any]]:
         (answer,) = session.run({IMAGES: rows})

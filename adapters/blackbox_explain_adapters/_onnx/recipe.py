@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from google.protobuf.message import EncodeError
 
 from blackbox_explain.errors import BlackBoxExplainError, InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.differentiate import differentiate
@@ -16,6 +15,7 @@ from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
 from blackbox_explain_adapters._onnx.rules import Rule
 from blackbox_explain_adapters._onnx.straight_through import behind_bytes, through_quantisation
 from blackbox_explain_adapters._onnx.tape import Device
+from blackbox_explain_adapters._onnx.weights import Weights
 
 __all__ = ["Recipe"]
 
@@ -28,6 +28,8 @@ class Recipe:
     ----------
     model
         From images in pixel space to scores.
+    weights
+        Its large ones, held apart.
     rules
         Rules by operator in place of the exact ones, or None.
     surrogate
@@ -37,21 +39,29 @@ class Recipe:
     """
 
     model: onnx.ModelProto
+    weights: Weights
     rules: Mapping[str, Rule] | None
     surrogate: bool
     device: Device
 
-    def __call__(self, tensors: Sequence[str] = ()) -> bytes:
+    def __call__(self, tensors: Sequence[str] = ()) -> onnx.ModelProto:
         """Write the graph, with inner tensors and their gradients as outputs if there are any.
 
         Raises
         ------
         UnsupportedModelError
-            If an operator has no rule, or the graph is too large.
+            If an operator has no rule.
         """
         by_node = through_quantisation(self.model) if self.surrogate else {ROUNDING_NODE: behind_bytes}
         try:
-            made = differentiate(self.model, rules=self.rules, node_rules=by_node, tensors=tensors, device=self.device)
+            made = differentiate(
+                self.model,
+                weights=self.weights,
+                rules=self.rules,
+                node_rules=by_node,
+                tensors=tensors,
+                device=self.device,
+            )
         except (BlackBoxExplainError, MemoryError):
             raise
         except Exception as error:  # whatever it is, scores are still there
@@ -60,14 +70,7 @@ class Recipe:
                 got=f"{type(error).__name__}: {error}",
                 hint="a fault of this package: please report it, with the model if it may be shown",
             ) from error
-        try:
-            return made.SerializeToString()
-        except (EncodeError, ValueError) as error:
-            raise UnsupportedModelError(
-                "The model cannot be differentiated",
-                got="a gradient graph of more than 2 GB",
-                hint="explain it from its scores alone, or wrap it in the framework that it comes from",
-            ) from error
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         try:

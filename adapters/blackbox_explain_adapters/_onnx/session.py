@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, serialized
 
 __all__ = ["CUDA", "LazySession", "Provider", "Session", "checked_providers", "device_arrays", "providers_for"]
 
@@ -21,6 +23,9 @@ Provider = str | tuple[str, dict[str, Any]]
 CUDA = "CUDAExecutionProvider"
 
 MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
+
+MANY = 1 << 25
+"""Bytes of weights from which on a second copy is not worth what it makes faster."""
 
 # fmt: off
 SIZES = {
@@ -85,6 +90,18 @@ def checked_providers(providers: Iterable[Provider]) -> list[Provider]:
 class Session:
     """A session, made once and run many times.
 
+    Parameters
+    ----------
+    model
+        Graph whose large weights may be held apart.
+    providers, threads
+        For ONNX Runtime.
+    weights
+        Those large ones.
+    shared
+        Whether a session on the CPU takes large weights as they are, if there are many of them; else it packs them
+        anew, which is a copy, and a little faster.
+
     Attributes
     ----------
     outputs
@@ -97,11 +114,21 @@ class Session:
         Operators that a session on CUDA leaves to the CPU for want of a kernel; arithmetic on sizes is not counted.
     """
 
-    def __init__(self, model: bytes, providers: Sequence[Provider], threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        providers: Sequence[Provider],
+        threads: int | None = None,
+        weights: Weights = NO_WEIGHTS,
+        shared: bool = False,
+    ) -> None:
         chosen = session_options(threads)
+        self._weights = weights  # which ONNX Runtime reads where they lie
+        weights.give(model, chosen, shared and weights.nbytes >= MANY and list(providers) == ["CPUExecutionProvider"])
         chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        content = serialized(model)
         try:
-            self._session = onnxruntime.InferenceSession(model, chosen, providers=list(providers))
+            self._session = onnxruntime.InferenceSession(content, chosen, providers=list(providers))
         except Exception as error:
             raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
         self.outputs = [one.name for one in self._session.get_outputs()]
@@ -163,8 +190,8 @@ class LazySession:
     Parameters
     ----------
     model
-        Serialized, or what makes it.
-    providers, threads
+        The graph, or what makes it.
+    providers, threads, weights, shared
         As for `Session`.
     made
         The session, if there is one already.
@@ -172,24 +199,27 @@ class LazySession:
 
     def __init__(
         self,
-        model: bytes | Callable[[], bytes],
+        model: onnx.ModelProto | Callable[[], onnx.ModelProto],
         providers: Sequence[Provider],
-        threads: int | None = None,
+        threads: int | None,
+        weights: Weights,
+        shared: bool,
         made: Session | None = None,
     ) -> None:
         self._model, self._providers, self._threads = model, providers, threads
+        self._weights, self._shared = weights, shared
         self._made, self._lock = made, threading.Lock()
 
     def get(self) -> Session:
         """Return the session."""
         with self._lock:
             if self._made is None:
-                model = self._model if isinstance(self._model, bytes) else self._model()
-                self._made = Session(model, self._providers, self._threads)
+                model = self._model() if callable(self._model) else self._model
+                self._made = Session(model, self._providers, self._threads, self._weights, self._shared)
             return self._made
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self._providers, self._threads
+        return self._model, self._providers, self._threads, self._weights, self._shared
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.__init__(*state)

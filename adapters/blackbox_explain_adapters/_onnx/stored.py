@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, array_of, held_at
 
 __all__ = ["Stored"]
 
@@ -24,9 +25,12 @@ class Stored:
     ----------
     graph
         It stays.
+    weights
+        Held apart from it.
     """
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, weights: Weights = NO_WEIGHTS) -> None:
+        self._weights = weights
         self._tensors = {one.name: one for one in graph.initializer}
         known = [node for node in graph.node if node.op_type in ("Constant", *COPYING)]
         self._makers = {name: node for node in known for name in node.output}
@@ -35,7 +39,7 @@ class Stored:
         """Return the value of a constant of numbers, perhaps with other axes; None for anything else."""
         for _ in range(len(self._makers) + 1):
             if name in self._tensors:
-                return _array(self._tensors[name])
+                return _array(self._tensors[name], self._weights)
             node = self._makers.get(name)
             if node is None:
                 return None
@@ -47,17 +51,18 @@ class Stored:
         return None
 
 
-def _array(tensor: onnx.TensorProto) -> np.ndarray[Any, Any] | None:
-    if int(np.prod(tensor.dims, dtype=np.int64)) > LARGEST or tensor.data_location == onnx.TensorProto.EXTERNAL:
+def _array(tensor: onnx.TensorProto, weights: Weights) -> np.ndarray[Any, Any] | None:
+    elsewhere = tensor.data_location == onnx.TensorProto.EXTERNAL and held_at(tensor) not in weights
+    if elsewhere or int(np.prod(tensor.dims, dtype=np.int64)) > LARGEST:
         return None
-    array = numpy_helper.to_array(tensor)
+    array = array_of(tensor, weights)
     return array if array.dtype.kind in "biuf" else None
 
 
 def _constant(node: onnx.NodeProto) -> np.ndarray[Any, Any] | None:
     for one in node.attribute:
         if one.HasField("t"):
-            return _array(one.t)
+            return _array(one.t, NO_WEIGHTS)
         if one.name in ("value_float", "value_int"):
             return np.asarray(one.f if one.name == "value_float" else one.i)
         if one.name in ("value_floats", "value_ints"):

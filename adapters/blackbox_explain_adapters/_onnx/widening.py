@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.files import LARGEST
-from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of
+from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, set_nodes
+from blackbox_explain_adapters._onnx.weights import held_at
 
 __all__ = ["is_half", "widen"]
 
@@ -50,6 +51,14 @@ def widen(model: onnx.ModelProto) -> None:
             got=f"weights of half precision that take more than {LARGEST / 1e9:.1f} GB in single precision",
             hint="explain it from its scores alone, or wrap it in the framework that it comes from",
         )
+    casts: list[onnx.NodeProto] = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == HALF and held_at(tensor):
+            name = tensor.name
+            tensor.name = f"{name}/half"
+            casts.append(helper.make_node("Cast", [tensor.name], [name], name=f"{name}/single", to=TensorProto.FLOAT))
+    if casts:
+        set_nodes(model.graph, [*casts, *model.graph.node])
     _widen(model.graph)
 
 
@@ -85,5 +94,5 @@ def _widen_type(kind: onnx.TypeProto) -> None:
 
 def _widen_tensors(tensors: Iterable[onnx.TensorProto]) -> None:
     for tensor in tensors:
-        if tensor.data_type == HALF:
+        if tensor.data_type == HALF and not held_at(tensor):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))

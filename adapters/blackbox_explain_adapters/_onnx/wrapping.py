@@ -47,6 +47,7 @@ from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
 from blackbox_explain_adapters._onnx.training import draws_lots, in_evaluation_mode
 from blackbox_explain_adapters._onnx.trial import try_out
+from blackbox_explain_adapters._onnx.weights import Weights, serialized
 from blackbox_explain_adapters._onnx.widening import is_half
 
 __all__ = ["wrap_onnx"]
@@ -79,7 +80,7 @@ def wrap_onnx(
     Parameters
     ----------
     model
-        ``onnx.ModelProto`` or ``onnxruntime.InferenceSession``.
+        ``onnx.ModelProto``, ``onnx.model_container.ModelContainer`` or ``onnxruntime.InferenceSession``.
     described
         What the caller said of its input; what the graph and its metadata tell need not be said.
     device
@@ -127,16 +128,17 @@ def wrap_onnx(
         raise InputError("Threads are counted", got=f"threads={threads!r}", expected="a whole number of at least 1")
     check_rules({} if rules is None else rules)
     with reading():
-        proto = without_maps(sorted_model(model_of(model)))
-        proto = settle_branches(with_constants(proto, constants) if constants else proto)
+        proto, weights = model_of(model)
+        proto = without_maps(sorted_model(proto))
+        proto = settle_branches(with_constants(proto, constants) if constants else proto, weights)
         proto, turned_off = in_evaluation_mode(proto)
-        check_weights(proto)
+        check_weights(proto, weights)
         proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
         classes = len(described.class_names) if described.class_names else None
         signature = read_signature(proto, scores, described.shape, classes)
-        spec, assumptions = _spec(proto, signature, described)
+        spec, assumptions = _spec(proto, weights, signature, described)
         own = class_names_of(proto) or signature.class_names
-    seen = probe(proto, signature, spec, chosen, threads, asked=output is not None, classes=classes)
+    seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
@@ -153,6 +155,7 @@ def wrap_onnx(
     whole = raw if plain else pixels_to_scores(proto, signature, spec, activation, shape)
     parts = Parts(
         whole,
+        weights,
         spec,
         activation,
         (
@@ -167,7 +170,7 @@ def wrap_onnx(
         signature.batch,
         chosen,
         threads,
-        _digest(proto),
+        weights.digest(proto),
         seen.outputs[0].size,
         place,
         watched,
@@ -175,11 +178,11 @@ def wrap_onnx(
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
-    build = Recipe(whole, rules, surrogate, target)
-    described_by = repr((code(), VERSIONS, spec, activation, shape, signature, target, surrogate))
-    key = "" if rules or not cache else hashlib.sha256((parts.digest + described_by).encode()).hexdigest()
+    build = Recipe(whole, weights, rules, surrogate, target)
+    key = "" if rules or not cache else _key(build)
     tolerance, floor = HALF if is_half(proto) else SINGLE
     made = session if plain else None
+    del seen, session  # else one that is not needed would be there while others are made
     try:
         box = _differentiable(parts, made, build, key, None if surrogate else tolerance, floor)
     except (UnsupportedModelError, ModelError) as refusal:
@@ -199,19 +202,29 @@ def _differentiable(
     ready: list[DifferentiableOnnx] = []
 
     def tried() -> bytes:
-        ready.append(DifferentiableOnnx(parts, session, build(), build))
+        graph = build()
+        ready.append(DifferentiableOnnx(parts, session, graph, build))
         try_out(ready[0], tolerance, floor)
-        return ready[0].gradient_graph()
+        return serialized(graph)
 
     graph = cached(key, tried) if key else tried()
-    return ready[0] if ready else DifferentiableOnnx(parts, session, graph, build)
+    return ready[0] if ready else DifferentiableOnnx(parts, session, onnx.ModelProto.FromString(graph), build)
 
 
-def _digest(model: onnx.ModelProto) -> str:
-    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+def _key(build: Recipe) -> str:
+    """Return the name under which a graph is kept: all that decides it, and nothing else, such as names of classes."""
+    model = onnx.ModelProto()
+    model.CopyFrom(build.model)
+    del model.metadata_props[:]
+    for name in ("doc_string", "producer_name", "producer_version", "model_version"):
+        model.ClearField(name)
+    decisive = repr((code(), VERSIONS, build.weights.digest(model), build.device, build.surrogate))
+    return hashlib.sha256(decisive.encode()).hexdigest()
 
 
-def _spec(model: onnx.ModelProto, signature: Signature, described: Described) -> tuple[InputSpec, tuple[str, ...]]:
+def _spec(
+    model: onnx.ModelProto, weights: Weights, signature: Signature, described: Described
+) -> tuple[InputSpec, tuple[str, ...]]:
     """Join what the caller said with what the graph and its metadata say."""
     notes: list[str] = []
     preprocessing = described.preprocessing
@@ -222,13 +235,14 @@ def _spec(model: onnx.ModelProto, signature: Signature, described: Described) ->
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
     elif signature.dtype != np.uint8 and None not in signature.image:
-        rescaling = leading_rescaling(model.graph, signature.source)
+        rescaling = leading_rescaling(model.graph, signature.source, weights)
         image = tuple(size or 0 for size in signature.image)
         preprocessing, told = agreed(rescaling, image, described.bounds, preprocessing)
         if told is not None:
             notes.append(told)
         low, high = described.bounds or (0.0, 1.0)
-        if preprocessing is None and (ratio := biases_outweigh(model.graph, signature.source, high - low)) is not None:
+        ratio = biases_outweigh(model.graph, signature.source, high - low, weights) if preprocessing is None else None
+        if ratio is not None:
             notes.append(
                 f"the preprocessing is probably missing: the first layer adds {ratio:.0f} times what photos with "
                 f"pixels in ({low:g}, {high:g}) make of its weights, so it was trained on larger numbers: check "

@@ -8,14 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from blackbox_explain.adapting import NAMED_OUTPUTS
 from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.outputs import ATTRIBUTES, SURE_NAMES
 from blackbox_explain.reduction import REDUCE, Reduction, is_row
 from blackbox_explain_adapters._tensorflow.operations import leads_to
 
 __all__ = ["Choice", "score_rows"]
-
-SURE_NAMES = ("logits", "scores", "probabilities", "prob", "predictions")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def score_rows(outputs: Any, choice: Choice, batch: int | None, notes: list[str]
     Parameters
     ----------
     outputs
-        A tensor, a tuple, a mapping, or an object with an attribute of `NAMED_OUTPUTS`.
+        A tensor, a tuple, a mapping, or an object with an attribute of `ATTRIBUTES`.
     choice
         What the caller said.
     batch
@@ -89,7 +87,7 @@ def _named(outputs: Any, names: Sequence[str]) -> dict[str, tf.Tensor]:
         told: Sequence[str] = getattr(outputs, "_fields", None) or names
         labels = told if len(told) == len(outputs) == len(set(told)) else [str(place) for place in range(len(outputs))]
         return {name: one for name, one in zip(labels, outputs, strict=True) if tf.is_tensor(one)}
-    attributes: dict[str, Any] = {name: getattr(outputs, name, None) for name in NAMED_OUTPUTS}
+    attributes: dict[str, Any] = {name: getattr(outputs, name, None) for name in ATTRIBUTES}
     return {name: one for name, one in attributes.items() if tf.is_tensor(one)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -166,15 +167,12 @@ def _by_kernel(tape: Tape, node: Node, g: str, at: Geometry) -> str:
 
 def _conv_adjoint(tape: Tape, g: str, weight: str, at: Geometry) -> str:
     """Write the adjoint of a convolution by whichever of three equal ways is fastest."""
-    kernel = tape.constants.get(weight)
-    if kernel is None or (max(at.stride) > 1 and tape.device == "cuda"):
+    if weight not in tape.constants or (max(at.stride) > 1 and tape.device == "cuda"):
         return _by_transposed(tape, g, weight, at)
-    if max(at.stride) == 1:
-        return _by_flipped(tape, g, kernel, at)
-    return _by_phases(tape, g, kernel, at)
+    return (_by_flipped if max(at.stride) == 1 else _by_phases)(tape, g, weight, at)
 
 
-def _by_flipped(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
+def _by_flipped(tape: Tape, g: str, weight: str, at: Geometry) -> str:
     """Stride 1: a convolution with the flipped kernel."""
     before = [reach - pad for reach, pad in zip(at.reach, at.before, strict=True)]
     after = [
@@ -184,7 +182,7 @@ def _by_flipped(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
     return tape.op(
         "Conv",
         g,
-        _flipped(kernel, at.group),
+        _flipped(tape, weight, at),
         group=at.group,
         pads=[*before, *after],
         dilations=list(at.dilation),
@@ -201,26 +199,51 @@ def _cropped(tape: Tape, g: str, before: list[int], after: list[int]) -> tuple[s
     return g, before, after
 
 
-def _flipped(kernel: np.ndarray, group: int) -> np.ndarray:
-    """Swap inputs and outputs of a kernel (M, C / group, ...), and turn it round."""
-    outputs, inputs, *spatial = kernel.shape
-    swapped = kernel.reshape(group, outputs // group, inputs, *spatial).swapaxes(1, 2)
-    swapped = swapped.reshape(group * inputs, outputs // group, *spatial)
-    return np.ascontiguousarray(np.flip(swapped, tuple(range(2, kernel.ndim))))
+def _flipped(tape: Tape, weight: str, at: Geometry) -> str:
+    """Swap inputs and outputs of a constant kernel (M, C / group, ...), and turn it round.
+
+    In operators, which run once when a session is made: what is in the file already is not stored again.
+    """
+    outputs, inputs, rank = *_channels(tape, weight), 2 + len(at.kernel)
+    if at.group > 1:
+        apart = tape.reshape(weight, [at.group, outputs // at.group, inputs, *at.kernel])
+        swapped = tape.transpose(apart, [0, 2, 1, *range(3, rank + 1)])
+        swapped = tape.reshape(swapped, [at.group * inputs, outputs // at.group, *at.kernel])
+    else:
+        swapped = tape.transpose(weight, [1, 0, *range(2, rank)])
+    for axis, size in enumerate(at.kernel):
+        swapped = _taken(tape, swapped, rank, axis + 2, size, list(reversed(range(size))))
+    return swapped
 
 
-def _by_phases(tape: Tape, g: str, kernel: np.ndarray, at: Geometry) -> str:
+def _channels(tape: Tape, weight: str) -> tuple[int, int]:
+    outputs, inputs = tape.shape(weight)[:2]
+    return int(outputs or 0), int(inputs or 0)
+
+
+def _taken(tape: Tape, kernel: str, rank: int, axis: int, size: int, taps: Sequence[int | None]) -> str:
+    """Take taps along one axis of a kernel, zeros for those that are None."""
+    if list(taps) == list(range(size)):
+        return kernel
+    if None in taps:
+        kernel = tape.pad(kernel, [0] * rank, [int(one == axis) for one in range(rank)])
+    return tape.op("Gather", kernel, tape.ints([size if tap is None else tap for tap in taps]), axis=axis)
+
+
+def _by_phases(tape: Tape, g: str, weight: str, at: Geometry) -> str:
     """Stride s: pixel s·q + r of the input is reached by every s-th tap alone, so each phase r is a small convolution.
 
     The phases are computed at the size of the output and then interleaved: nothing is multiplied by stuffed zeros, and
     nothing is scattered.
     """
-    flipped = _flipped(kernel, at.group)
+    flipped, channels = _flipped(tape, weight, at), _channels(tape, weight)[1] * at.group
     cells = [-(-size // stride) for size, stride in zip(at.size, at.stride, strict=True)]
     lines = [_phase_lines(at, axis) for axis in range(len(at.kernel))]
-    together = at.group == 1 and flipped.shape[0] < WIDE
-    parts = (_phases_together if together else _phases_apart)(tape, g, flipped, lines, cells, at)
-    whole = _interleaved(tape, parts, at, cells, flipped.shape[0])
+    if at.group == 1 and channels < WIDE:
+        parts = _phases_together(tape, g, flipped, lines, cells, at, channels)
+    else:
+        parts = _phases_apart(tape, g, flipped, lines, cells, at, tape.dtype(weight))
+    whole = _interleaved(tape, parts, at, cells, channels)
     excess = [size - cell * stride for size, cell, stride in zip(at.size, cells, at.stride, strict=True)]
     return tape.pad(whole, [0] * (2 + len(cells)), [0, 0, *excess])
 
@@ -240,22 +263,21 @@ def _phase_lines(at: Geometry, axis: int) -> list[dict[int, int]]:
 
 
 def _phase_kernel(
-    flipped: np.ndarray, lines: Sequence[dict[int, int]], first: Sequence[int], last: Sequence[int]
-) -> np.ndarray:
+    tape: Tape, flipped: str, at: Geometry, lines: Sequence[dict[int, int]], first: Sequence[int], last: Sequence[int]
+) -> str:
     """Return the kernel of one phase over the offsets from `first` to `last`, zeros where there is no tap."""
-    kernel = np.zeros((*flipped.shape[:2], *(b - a + 1 for a, b in zip(first, last, strict=True))), flipped.dtype)
-    for place in np.ndindex(*kernel.shape[2:]):
-        taps = [line.get(offset + start) for line, offset, start in zip(lines, place, first, strict=True)]
-        if None not in taps:
-            mirrored = [size - 1 - (tap or 0) for size, tap in zip(flipped.shape[2:], taps, strict=True)]
-            kernel[(slice(None), slice(None), *place)] = flipped[(slice(None), slice(None), *mirrored)]
+    kernel, rank = flipped, 2 + len(lines)
+    for axis, (line, low, high, size) in enumerate(zip(lines, first, last, at.kernel, strict=True)):
+        taps = [line.get(offset) for offset in range(low, high + 1)]
+        mirrored = [None if tap is None else size - 1 - tap for tap in taps]
+        kernel = _taken(tape, kernel, rank, axis + 2, size, mirrored)
     return kernel
 
 
 def _phase_conv(
     tape: Tape,
     g: str,
-    kernel: np.ndarray,
+    kernel: str,
     at: Geometry,
     first: Sequence[int],
     last: Sequence[int],
@@ -264,11 +286,18 @@ def _phase_conv(
     before = [-one for one in first]
     after = [cell + one - out for cell, one, out in zip(cells, last, at.output, strict=True)]
     g, before, after = _cropped(tape, g, before, after)
-    return tape.op("Conv", g, kernel, group=at.group, pads=[*before, *after], kernel_shape=list(kernel.shape[2:]))
+    sizes = [high - low + 1 for low, high in zip(first, last, strict=True)]
+    return tape.op("Conv", g, kernel, group=at.group, pads=[*before, *after], kernel_shape=sizes)
 
 
 def _phases_apart(
-    tape: Tape, g: str, flipped: np.ndarray, lines: list[list[dict[int, int]]], cells: list[int], at: Geometry
+    tape: Tape,
+    g: str,
+    flipped: str,
+    lines: list[list[dict[int, int]]],
+    cells: list[int],
+    at: Geometry,
+    dtype: np.dtype[Any],
 ) -> list[str]:
     """Return the phases (N, C, *cells), one convolution for each; zeros for those that no tap reaches."""
     parts: list[str] = []
@@ -276,27 +305,34 @@ def _phases_apart(
         chosen = [lines[axis][r] for axis, r in enumerate(phase)]
         if all(chosen):
             first, last = [min(line) for line in chosen], [max(line) for line in chosen]
-            kernel = _phase_kernel(flipped, chosen, first, last)
+            kernel = _phase_kernel(tape, flipped, at, chosen, first, last)
             parts.append(_phase_conv(tape, g, kernel, at, first, last, cells))
         else:
             parts.append("")
     model = next(part for part in parts if part)
-    zeros = tape.zeros_as(model, flipped.dtype) if "" in parts else ""
+    zeros = tape.zeros_as(model, dtype) if "" in parts else ""
     return [part or zeros for part in parts]
 
 
 def _phases_together(
-    tape: Tape, g: str, flipped: np.ndarray, lines: list[list[dict[int, int]]], cells: list[int], at: Geometry
+    tape: Tape,
+    g: str,
+    flipped: str,
+    lines: list[list[dict[int, int]]],
+    cells: list[int],
+    at: Geometry,
+    channels: int,
 ) -> list[str]:
     """Return the same by one convolution, which is better where each phase has few channels."""
     every = [[offset for line in one for offset in line] for one in lines]
     first, last = [min(one) for one in every], [max(one) for one in every]
     kernels = [
-        _phase_kernel(flipped, [lines[axis][r] for axis, r in enumerate(phase)], first, last)
+        _phase_kernel(tape, flipped, at, [lines[axis][r] for axis, r in enumerate(phase)], first, last)
         for phase in np.ndindex(*at.stride)
     ]
-    mixed = _phase_conv(tape, g, np.concatenate(kernels), at, first, last, cells)
-    return tape.ops("Split", mixed, tape.ints([len(one) for one in kernels]), outputs=len(kernels), axis=1)
+    together = tape.op("Concat", *kernels, axis=0) if len(kernels) > 1 else kernels[0]
+    mixed = _phase_conv(tape, g, together, at, first, last, cells)
+    return tape.ops("Split", mixed, tape.ints([channels] * len(kernels)), outputs=len(kernels), axis=1)
 
 
 def _interleaved(tape: Tape, parts: list[str], at: Geometry, cells: list[int], channels: int) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-import numpy as np
-
 from blackbox_explain_adapters._onnx.node import Node, refusal
 from blackbox_explain_adapters._onnx.rules.registry import Case, rule
 from blackbox_explain_adapters._onnx.tape import Tape
@@ -89,8 +87,13 @@ def _matmul(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
         )
     found = ["", ""]
     if a in tape.active:
-        by_a = tape.op("MatMul", g, _transposed(tape, wide_b, len(shape_b)))
-        found[0] = tape.reshape_like(_summed(tape, by_a, shape_a, shape_b), a)
+        if b in tape.constants and len(shape_b) == 2:
+            # Rows times the same weights, which Gemm turns on the way: they are not stored a second time.
+            rows = tape.reshape(g, [None, shape_b[1]]) if len(shape_a) > 2 else g
+            by_a = tape.op("Gemm", rows, wide_b, transB=1)
+        else:
+            by_a = _summed(tape, tape.op("MatMul", g, _transposed(tape, wide_b, len(shape_b))), shape_a, shape_b)
+        found[0] = tape.reshape_like(by_a, a)
     if b in tape.active:
         by_b = tape.op("MatMul", _transposed(tape, wide_a, len(shape_a)), g)
         found[1] = tape.reshape_like(_summed(tape, by_b, shape_b, shape_a), b)
@@ -98,10 +101,7 @@ def _matmul(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
 
 
 def _transposed(tape: Tape, name: str, rank: int) -> str:
-    order = [*range(rank - 2), rank - 1, rank - 2]
-    if name in tape.constants:
-        return tape.constant(np.transpose(tape.constants[name], order))
-    return tape.transpose(name, order)
+    return tape.transpose(name, [*range(rank - 2), rank - 1, rank - 2])
 
 
 def _summed(tape: Tape, gradient: str, own: Sequence[int | None], other: Sequence[int | None]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.lettering import WARNING, width_of, wrapped, write
 from blackbox_explain.overlay import Canvas, beyond_photo
-from blackbox_explain.summary import photo_name
+from blackbox_explain.summary import photo_name, status_sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: floa
     lines += [Line(one, SENTENCE) for one in wrapped(_sentence(result, row, canvas), width, SENTENCE)]
     if result.status[row] != "ok":
         room = width - 2 * PAD - EDGE
-        lines += [Line(one, SENTENCE, warning=True) for one in wrapped(result.status[row], room, SENTENCE)]
+        lines += [Line(one, SENTENCE, warning=True) for one in wrapped(status_sentence(result, row), room, SENTENCE)]
     return lines
 
 

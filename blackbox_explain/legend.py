@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Entry", "draw_bar", "draw_entries", "draw_key", "entries_of", "height_of", "key_height"]
+__all__ = ["EDGES", "Entry", "draw_bar", "draw_entries", "draw_key", "entries_of", "height_of", "key_height"]
 
 Named = tuple[tuple[str, float], ...]
 
@@ -32,6 +32,12 @@ PALE, TRACK, CHOSEN = "#d9e2ec", "#f3f6f9", "#f6d7a7"
 
 BAR = 0.13
 """Height of the colour bar in inches."""
+
+PHOTO = 0.6
+"""Brightness of a photo in the middle."""
+
+EDGES = "dashed: the region"
+"""Beginning of what the lines in a signal mean."""
 
 FRAME = "frame: the part that the model reads"
 
@@ -132,21 +138,22 @@ def key_height(lines: int) -> float:
     return BAR + 0.25 + 0.24 * lines
 
 
-def draw_bar(drawing: Figure, place: tuple[float, float, float, float], cmap: str, alpha: float) -> None:
-    """Draw the colours of importance as they look over a grey photo; `place` is in shares of the figure."""
+def draw_bar(
+    drawing: Figure, place: tuple[float, float, float, float], cmap: str, alpha: float, ground: float = PHOTO
+) -> None:
+    """Draw the colours of importance as they look over a photo; `place` is in shares of the figure."""
     axes = drawing.add_axes(place)
     strength = np.linspace(0, 1, 256)[None]
-    # As over a photo of middle brightness.
-    colours = blended(np.full((1, 256, 3), 0.6), strength, cmap, alpha)
-    axes.imshow(colours, aspect="auto", extent=(0, 1, 0, 1), interpolation="nearest")
+    colours = blended(np.full((1, 256, 3), ground), strength, cmap, alpha)
+    axes.imshow(np.clip(colours, 0, 1), aspect="auto", extent=(0, 1, 0, 1), interpolation="nearest")
     axes.set_yticks([])
     axes.set_xticks([0, 0.5, 1], ["0", "importance", "1"], fontsize=SIZE, color=INK)
     axes.tick_params(axis="x", length=3, color=INK, pad=2)
     for spine in axes.spines.values():
         spine.set(color=INK, linewidth=0.6)
     first, _, last = axes.get_xticklabels()
-    first.set_ha("left")
-    last.set_ha("right")
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
 
 
 def draw_key(axes: Axes, outline: str, framed: bool, width: float) -> None:
@@ -169,7 +176,7 @@ def draw_key(axes: Axes, outline: str, framed: bool, width: float) -> None:
     axes.set_ylim(max(len(lines), 1), 0)
     for place, text in enumerate(lines):
         y = place + 0.5
-        if text == FRAME:
+        if text == FRAME or text.startswith(EDGES):
             axes.plot([0.03, 0.33], [y, y], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         else:
             for colour, thick in (("black", 2.8), ("white", 1.4)):

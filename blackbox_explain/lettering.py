@@ -41,18 +41,28 @@ class Picture(Figure):
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Write to a file or a stream, as `matplotlib.figure.Figure.savefig` does, with 160 dots per inch."""
+        chosen: dict[str, Any] = {"dpi": DOTS, **options}
         with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}), _quiet():
-            super().savefig(fname, **{"dpi": DOTS, **options})
+            super().savefig(fname, **chosen)
 
     def draw(self, renderer: Any) -> None:
         """Draw everything; letters that no font has become boxes, without a warning for each."""
         with _quiet():
             super().draw(renderer)
 
-    def _repr_png_(self) -> bytes:
+    def get_tightbbox(self, *given: Any, **options: Any) -> Any:
+        """Return the room that everything takes, as notebooks ask for it."""
+        with _quiet():
+            return super().get_tightbbox(*given, **options)
+
+    def png(self) -> bytes:
+        """Return a PNG file of the size of a notebook."""
         stream = io.BytesIO()
         self.savefig(stream, format="png", dpi=SCREEN)
         return stream.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.render import figure
 from blackbox_explain.sheet import sheet
-from blackbox_explain.summary import name_of, photo_name
+from blackbox_explain.status import kind_of
+from blackbox_explain.summary import name_of, photo_name, status_sentence
 
 __all__ = ["frame_of", "notebook_html", "notebook_png"]
 
@@ -44,11 +45,11 @@ def frame_of(result: Explanation) -> Any:
 
 def notebook_png(result: Explanation) -> bytes | None:
     """Return the picture of one row, or a sheet of several; None where every row failed."""
-    good = [row for row, status in enumerate(result.status) if not status.startswith("failed")]
+    good = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
     if not good:
         return None
     drawing = figure(result, good[0]) if len(result) == 1 else sheet(result)
-    return drawing._repr_png_()
+    return drawing.png()
 
 
 def notebook_html(result: Explanation) -> str:
@@ -63,8 +64,8 @@ def notebook_html(result: Explanation) -> str:
     parts.append("<table><thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead><tbody>")
     for row in range(len(result)):
         numbers = (f"{getattr(result, name)[row]:.4f}" for name in COLUMNS)
-        cells = (name_of(result, row), result.target[row], *numbers, result.status[row])
+        cells = (name_of(result, row), result.target[row], *numbers, status_sentence(result, row))
         parts.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     parts.append("</tbody></table>")
-    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.settings.get("doubts", ())]
+    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.settings.get("doubts", ())[1:]]
     return "".join(parts)

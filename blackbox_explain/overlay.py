@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "GREY",
     "Canvas",
     "beyond_photo",
     "blended",
@@ -169,7 +170,8 @@ def _pasted(canvas: Canvas, image: Floats, inside: Floats | None) -> Floats:
     sums = np.stack([canvas.placed(image[..., channel] * known) for channel in range(3)], axis=-1)
     placed = sums / np.maximum(weight, 1e-6)
     distance = canvas.placed(inside)
-    slope = np.maximum(np.hypot(*np.gradient(distance)) if min(distance.shape) > 1 else np.abs(distance), 1e-6)
+    slope = np.sqrt(sum(np.gradient(distance, axis=axis) ** 2 for axis in (0, 1) if distance.shape[axis] > 1))
+    slope = np.maximum(slope, 1e-6)
     share = np.clip(distance / slope + 0.5, 0, 1)[..., None] * (read & (weight > 1e-3))
     return canvas.pixels * (1 - share) + placed * share
 

@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation, Floats
 from blackbox_explain.overlay import Canvas, canvas_of, coloured, flat_saliency, slice_of, without_region
+from blackbox_explain.status import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def check_row(result: Explanation, row: int) -> None:
     """Raise `InputError` if there is no such row, or it failed."""
     if not -len(result) <= row < len(result):
         raise InputError("There is no such row", got=f"row={row}", expected=f"0 to {len(result) - 1}")
-    if result.status[row].startswith("failed"):
+    if kind_of(result.status[row]) == "failed":
         raise InputError("A row that failed cannot be drawn", got=result.status[row])
 
 
@@ -68,6 +69,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     from blackbox_explain.heading import draw_heading, heading_height, heading_of
     from blackbox_explain.legend import draw_bar, draw_entries, draw_key, entries_of, height_of, key_height
     from blackbox_explain.lettering import Picture
+    from blackbox_explain.signals import PAPER
 
     check_row(result, row)
     deletion = result.settings.get("game", "deletion") == "deletion"
@@ -101,7 +103,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
         if entries:
             axes = drawing.add_axes(place(column, top - height_of(entries), height_of(entries)))
             draw_entries(axes, entries, panel)
-    draw_bar(drawing, place(1, top - 0.15, 0.13), cmap, alpha)
+    draw_bar(drawing, place(1, top - 0.15, 0.13), cmap, alpha, *([PAPER] if canvas is None else []))
     if lines:
         axes = drawing.add_axes(place(1, top - key_height(lines) - 0.02, 0.24 * lines))
         draw_key(axes, outline, framed, panel)
@@ -158,11 +160,13 @@ def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...]
 
 def _outline(result: Explanation, row: int, deletion: bool) -> str:
     """Return what the outline means, "" where there is none."""
+    from blackbox_explain.legend import EDGES
+
     region = flat_saliency(result, row) > 0.5
     if not region.any() or region.all():
         return ""
-    line = "dashed: the region" if result.saliency.ndim == 2 else "outline: the region"
-    return f"{line} that is deleted" if deletion else f"{line} that is kept"
+    verb = "deleted" if deletion else "kept"
+    return f"{EDGES} that is {verb}" if result.saliency.ndim == 2 else f"outline: the region that is {verb}"
 
 
 def _draw_panels(

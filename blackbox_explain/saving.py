@@ -67,21 +67,25 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str, Any] | None] | None]:
-    """Return photos as arrays of JPEG bytes, and their names and boxes for JSON."""
+    """Return photos as arrays of JPEG bytes, one for all rows that share it, and their names and boxes for JSON."""
     if photos is None:
         return {}, None
     arrays: dict[str, Any] = {}
     told: list[dict[str, Any] | None] = []
+    known: dict[int, str] = {}
     for index, photo in enumerate(photos):
         if photo is None:
             told.append(None)
             continue
-        from PIL import Image
+        if id(photo.pixels) not in known:
+            from PIL import Image
 
-        stream = io.BytesIO()
-        Image.fromarray(photo.pixels).save(stream, "JPEG", quality=QUALITY)
-        arrays[f"photo_{index}"] = np.frombuffer(stream.getvalue(), np.uint8)
-        told.append({"name": photo.name, "box": [float(one) for one in photo.box]})
+            stream = io.BytesIO()
+            Image.fromarray(photo.pixels).save(stream, "JPEG", quality=QUALITY)
+            name = known[id(photo.pixels)] = f"photo_{index}"
+            arrays[name] = np.frombuffer(stream.getvalue(), np.uint8)
+        pixels = known[id(photo.pixels)]
+        told.append({"name": photo.name, "box": [float(one) for one in photo.box], "pixels": pixels})
     return arrays, told
 
 
@@ -90,15 +94,17 @@ def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | 
     if told is None:
         return None
     photos: list[Photo | None] = []
-    for index, one in enumerate(told):
+    decoded: dict[str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
+    for one in told:
         if one is None:
             photos.append(None)
             continue
-        from PIL import Image
+        if one["pixels"] not in decoded:
+            from PIL import Image
 
-        stream = io.BytesIO(arrays.pop(f"photo_{index}").tobytes())
-        with Image.open(stream, formats=["JPEG"]) as image:
-            pixels = np.asarray(image.convert("RGB"))
+            stream = io.BytesIO(arrays.pop(one["pixels"]).tobytes())
+            with Image.open(stream, formats=["JPEG"]) as image:
+                decoded[one["pixels"]] = np.asarray(image.convert("RGB"))
         left, top, right, bottom = one["box"]
-        photos.append(Photo(one["name"], pixels, (left, top, right, bottom)))
+        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom)))
     return tuple(photos)

@@ -11,7 +11,8 @@ from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.overlay import canvas_of
 from blackbox_explain.render import COLOURS, COVER, WIDEST, draw_importance, has_region
-from blackbox_explain.summary import name_of, photo_name
+from blackbox_explain.status import kind_of
+from blackbox_explain.summary import photo_name
 
 if TYPE_CHECKING:
     from blackbox_explain.heading import Line
@@ -90,14 +91,17 @@ def sheet(
 
     given = [results] if isinstance(results, Explanation) else list(results)
     rows = [(one, row) for one in given for row in range(len(one))]
-    good = [(one, row) for one, row in rows if not one.status[row].startswith("failed")]
+    good = [(one, row) for one, row in rows if kind_of(one.status[row]) != "failed"]
     if not good:
         raise InputError("There is nothing to draw", got="no row that did not fail")
     if columns is not None and columns < 1:
         raise InputError("A sheet has at least one column", got=f"columns={columns}")
     names = {photo_name(one, row) for one, row in rows}
     shared = len(names) == 1 and len(rows) > 1 and "" not in names
-    cells = [_cell(one, row, named=not shared) for one, row in good[:MOST_CELLS]]
+    cells = [
+        _cell(one, row, "" if shared else photo_name(one, row) or f"image {place}")
+        for place, (one, row) in enumerate(good[:MOST_CELLS], start=1)
+    ]
     across = min(columns or COLUMNS, len(cells))
     width = max(2 * MARGIN + across * CELL + (across - 1) * ACROSS, NARROWEST)
     lines = _heading(good, next(iter(names)) if shared else "", width - 2 * MARGIN)
@@ -147,12 +151,12 @@ def save_sheet(results: Explanation | Sequence[Explanation], path: Path) -> Path
     return path
 
 
-def _cell(result: Explanation, row: int, *, named: bool) -> Cell:
+def _cell(result: Explanation, row: int, name: str) -> Cell:
     from blackbox_explain.heading import Line
     from blackbox_explain.lettering import wrapped
 
-    word = result.status[row].partition(":")[0]
-    lines = [Line(one, 9.5) for one in wrapped(name_of(result, row), CELL, 9.5)] if named else []
+    word = kind_of(result.status[row])
+    lines = [Line(one, 9.5) for one in wrapped(name, CELL, 9.5)] if name else []
     lines += [Line(one, 10.5, bold=True) for one in wrapped(result.target[row], CELL, 10.5, "bold")]
     if has_region(result, row):
         numbers = f"{result.score_original[row]:.3f} → {result.score_region[row]:.3f}"
@@ -216,7 +220,7 @@ def _below(cells: Sequence[Cell], more: int, failed: int, width: float) -> list[
     from blackbox_explain.heading import Line
     from blackbox_explain.lettering import wrapped
 
-    words = {cell.result.status[cell.row].partition(":")[0] for cell in cells}
+    words = {kind_of(cell.result.status[cell.row]) for cell in cells}
     told = [meaning for word, meaning in MEANING.items() if word in words]
     told += [f"and {more} more"] if more else []
     told += [f"not drawn: {failed} that failed"] if failed else []

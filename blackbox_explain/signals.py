@@ -8,12 +8,15 @@ import numpy as np
 
 from blackbox_explain.explanation import Explanation, Floats
 from blackbox_explain.lettering import INK, write
-from blackbox_explain.overlay import blended, limits_of
+from blackbox_explain.overlay import GREY, blended, limits_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_signal", "mark_empty"]
+__all__ = ["PAPER", "draw_signal", "mark_empty"]
+
+PAPER = 1 / GREY
+"""Brightness behind a signal: white once it is darkened as photos are."""
 
 ROOM = 0.05
 """Share of the range above and below a signal."""
@@ -42,7 +45,7 @@ def draw_signal(
     low, high = limits_of(result, row)
     low, high = low - ROOM * (high - low), high + ROOM * (high - low)
     if behind:
-        colours = blended(np.ones((1, time.size, 3)) / 0.75, saliency[None], cmap, 0.7 * alpha)
+        colours = blended(np.full((1, time.size, 3), PAPER), saliency[None], cmap, alpha)
         extent = (-0.5, time.size - 0.5, low, high)
         axes.imshow(np.clip(colours, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
     for edge in np.flatnonzero(np.diff((saliency > 0.5).astype(int))) + 0.5:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blackbox_explain.status import DOUBTED, kind_of
+
 if TYPE_CHECKING:
     from blackbox_explain.explanation import Explanation
     from blackbox_explain.predictions import Named
 
-__all__ = ["cut_front", "name_of", "photo_name", "summary_of"]
+__all__ = ["cut_front", "name_of", "photo_name", "status_sentence", "summary_of"]
 
 WIDTH = 80
 
@@ -35,6 +37,13 @@ def photo_name(result: Explanation, row: int) -> str:
 def name_of(result: Explanation, row: int) -> str:
     """Return what a row is called: its photo, or its number."""
     return photo_name(result, row) or f"image {row + 1}"
+
+
+def status_sentence(result: Explanation, row: int) -> str:
+    """Return the status of a row; where there are doubts, with the first of them."""
+    doubts = result.settings.get("doubts", ())
+    status = result.status[row]
+    return f"weak: {doubts[0]}" if doubts and status == DOUBTED else status
 
 
 def cut_front(text: str, width: int) -> str:
@@ -61,7 +70,7 @@ def _at_length(result: Explanation) -> list[str]:
     status = result.status[0]
     name = photo_name(result, 0)
     head = f"{name}: {result.target[0]}" if name else result.target[0]
-    if status.startswith("failed"):
+    if kind_of(status) == "failed":
         return [head, *_wrapped(status, "  ")]
     deletion = result.settings.get("game", "deletion") == "deletion"
     region = "without the outlined region" if deletion else "with the outlined region alone"
@@ -75,7 +84,7 @@ def _at_length(result: Explanation) -> list[str]:
     if told:
         lines += _wrapped(f"top classes before: {_listed(told.before)}", "  ")
         lines += _wrapped(f"top classes {region.split(' (')[0]}: {_listed(told.after)}", "  ")
-    return [*lines, *_wrapped(f"status: {status}", "  "), *_further_doubts(result)]
+    return [*lines, *_wrapped(f"status: {status_sentence(result, 0)}", "  "), *_further_doubts(result)]
 
 
 def _table(result: Explanation) -> list[str]:
@@ -84,7 +93,7 @@ def _table(result: Explanation) -> list[str]:
     for row in range(len(result)):
         numbers = (result.score_original[row], result.score_region[row], result.score_perturbed[row])
         figures = "".join(f"{number:8.4f}" for number in numbers)
-        word = result.status[row].partition(":")[0]
+        word = kind_of(result.status[row])
         lines.append(
             f"{cut_front(name_of(result, row), 19):<20}{_start(result.target[row], 17):<18}"
             f"{figures}{result.region_share[row]:7.1%}  {word}"
@@ -95,7 +104,7 @@ def _table(result: Explanation) -> list[str]:
     said: set[str] = set()
     for row in poor:
         # A doubt about the model is the same in every row.
-        sentence = result.status[row]
+        sentence = status_sentence(result, row)
         if sentence not in said:
             lines += _wrapped(f"{name_of(result, row)}: {sentence}")
         said.add(sentence)
@@ -103,7 +112,7 @@ def _table(result: Explanation) -> list[str]:
 
 
 def _further_doubts(result: Explanation) -> list[str]:
-    """Return the doubts that no status tells: it tells the first."""
+    """Return the doubts beside the first, which `status_sentence` tells."""
     return [line for doubt in result.settings.get("doubts", ())[1:] for line in _wrapped(f"also: {doubt}")]
 
 

@@ -138,11 +138,11 @@ def _first(value: Any, before: Any) -> Any:
 
 def _session(model: onnx.ModelProto, weights: Weights) -> onnxruntime.InferenceSession:
     options = session_options(optimise=False)
-    weights.give(model, options, shared=True)
+    content = weights.message(model, options, shared=True)
     # Shapes are taken as early as they can be, so that a tensor is freed after its last reader.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _types(model: onnx.ModelProto, started: Started) -> dict[str, np.dtype[Any]]:

@@ -24,6 +24,7 @@ from blackbox_explain_adapters._onnx.observe import Observed, fold, observe
 from blackbox_explain_adapters._onnx.prepare import flat, in_order, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
+from blackbox_explain_adapters._onnx.scans import Scans
 from blackbox_explain_adapters._onnx.tape import Device, Tape
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, held_at
 from blackbox_explain_adapters._onnx.widening import widen
@@ -99,12 +100,12 @@ def differentiate(
     widen(model)
     model = converted(_straight(model, weights))
     observed, nodes, constants = _looked_at(model, weights)
-    step_of = partial(differentiate, rules=rules, device=device)
+    scans = Scans(by_node, partial(differentiate, rules=rules, device=device))
     while (
         _straighten(model, observed, constants, by_node.keys())
         or unfuse(model, observed.tensors, constants)
         or spell_classical(model, observed.tensors, constants)
-        or unroll(model, observed.tensors, constants, set(rules or {}), by_node, step_of)
+        or unroll(model, observed.tensors, constants, set(rules or {}), scans)
         or write_definitions(model, observed.tensors, constants, set(rules or {}))
     ):
         observed, nodes, constants = _looked_at(model, weights)

@@ -12,8 +12,7 @@ from onnx import numpy_helper
 from blackbox_explain_adapters._onnx.node import Tensor, refusal
 from blackbox_explain_adapters._onnx.prepare import opset_of
 from blackbox_explain_adapters._onnx.rewriting import Replacement, Rewrite, rewrite
-from blackbox_explain_adapters._onnx.rules import Rule
-from blackbox_explain_adapters._onnx.scans import Differentiate, StepScan
+from blackbox_explain_adapters._onnx.scans import Scans, StepScan
 
 __all__ = ["GATES", "unroll"]
 
@@ -36,8 +35,7 @@ def unroll(
     tensors: Mapping[str, Tensor],
     constants: Mapping[str, np.ndarray[Any, Any]],
     known: Set[str] = frozenset(),
-    scans: dict[str, Rule] | None = None,
-    differentiate: Differentiate | None = None,
+    scans: Scans | None = None,
 ) -> bool:
     """Replace each recurrent node by its steps; say whether there were any.
 
@@ -52,9 +50,7 @@ def unroll(
     known
         Operators that have a rule of the caller's, and stay.
     scans
-        The rules of the Scan nodes that are written, by their names, are added here; None to write none.
-    differentiate
-        Writes the gradient graph of a model, for one step.
+        Takes the Scan nodes that are written; None to write none.
 
     Raises
     ------
@@ -65,7 +61,7 @@ def unroll(
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
         if proto.op_type not in GATES or proto.op_type in known or proto.domain not in ("", "ai.onnx"):
             return None
-        return lambda write: _unrolled(write, constants, scans, differentiate, opset_of(model))
+        return lambda write: _unrolled(write, constants, scans, opset_of(model))
 
     return rewrite(model, tensors, constants, choose)
 
@@ -73,8 +69,7 @@ def unroll(
 def _unrolled(
     write: Replacement,
     constants: Mapping[str, np.ndarray[Any, Any]],
-    scans: dict[str, Rule] | None,
-    differentiate: Differentiate | None,
+    scans: Scans | None,
     opset: int,
 ) -> None:
     node = write.node
@@ -82,8 +77,8 @@ def _unrolled(
     hidden = int(node.get("hidden_size"))
     length = write.tensors[node.x].shape[0]  # ONNX Runtime has no other layout
     fixed = all(name in constants for place in (1, 2, 3, 7) if (name := node.input(place)))
-    scanned = scans is not None and differentiate is not None and fixed and length is not None and length > FEW
-    if length is None or (length * len(ways) > MOST_STEPS and not scanned):
+    scan = scans if fixed and length is not None and length > FEW else None
+    if length is None or (length * len(ways) > MOST_STEPS and scan is None):
         raise refusal(node, f"takes {'an unknown number of' if length is None else length * len(ways)} steps")
     lengths = constants.get(node.input(4)) if node.input(4) else np.full(1, length)
     if lengths is None or np.any(lengths != length):
@@ -95,10 +90,7 @@ def _unrolled(
     ends: list[list[str]] = []
     for index, backwards in enumerate(ways):
         direction = _Direction(write, node.x, index, length, hidden, backwards)
-        if scanned:
-            sequence, last = direction.scanned(constants, scans, differentiate, opset)
-        else:
-            sequence, last = direction.written()
+        sequence, last = direction.written() if scan is None else direction.scanned(constants, scan, opset)
         sequences.append(sequence)
         ends.append(last)
     for place, name in enumerate(node.outputs):
@@ -158,8 +150,7 @@ class _Direction:
     def scanned(
         self,
         constants: Mapping[str, np.ndarray[Any, Any]],
-        scans: dict[str, Rule],
-        differentiate: Differentiate,
+        scans: Scans,
         opset: int,
     ) -> tuple[str, list[str]]:
         """Write a Scan over the steps; return the same as `written`."""
@@ -184,7 +175,7 @@ class _Direction:
         )
         first = write.op("Concat", *self.states, axis=-1)
         last, every = scan.written(write, first, self.gates)
-        scans[scan.name] = scan.rule(differentiate)
+        scans.add(scan)
         outputs = write.op("Slice", every, [0], [self.hidden], [-1])
         ends = write.op("Split", last, outputs=many, axis=-1, num_outputs=many) if many > 1 else [last]
         return write.op("Unsqueeze", outputs, [1]), [write.op("Unsqueeze", end, [0]) for end in ends]

@@ -16,7 +16,7 @@ from blackbox_explain_adapters._onnx.rewriting import Writer
 from blackbox_explain_adapters._onnx.rules import Rule
 from blackbox_explain_adapters._onnx.tape import Tape
 
-__all__ = ["Differentiate", "StepScan"]
+__all__ = ["Scans", "StepScan"]
 
 Differentiate: TypeAlias = Callable[[onnx.ModelProto], onnx.ModelProto]
 """From a model of one input to the graph whose second output is its gradient, weighted by its second input."""
@@ -138,8 +138,8 @@ class StepScan:
 
     def _graph(self, nodes: Sequence[onnx.NodeProto], inputs: Sequence[str], outputs: Sequence[str]) -> onnx.GraphProto:
         kind = element_type(self.dtype)
-        described = [[helper.make_tensor_value_info(one, kind, None) for one in names] for names in (inputs, outputs)]
-        return helper.make_graph(nodes, "step", *described)
+        given, left = ([helper.make_tensor_value_info(one, kind, None) for one in names] for names in (inputs, outputs))
+        return helper.make_graph(nodes, "step", given, left)
 
     def _how(self, body: onnx.GraphProto, scanned: int, backwards: bool) -> dict[str, Any]:
         """Return the attributes of a Scan along the first axis that gives one row for each step."""
@@ -150,6 +150,26 @@ class StepScan:
             "scan_input_directions": [way] * scanned,
             "scan_output_directions": [way],
         }
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The Scan nodes of a graph that have rules of their own.
+
+    Attributes
+    ----------
+    rules
+        By name; more are added.
+    differentiate
+        Writes the gradient graph of one step.
+    """
+
+    rules: dict[str, Rule]
+    differentiate: Differentiate
+
+    def add(self, scan: StepScan) -> None:
+        """Give a Scan its rule."""
+        self.rules[scan.name] = scan.rule(self.differentiate)
 
 
 def _keep_what_leads(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray[Any, Any]]) -> None:

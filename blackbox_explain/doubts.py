@@ -133,7 +133,7 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
     if not answers or min(one.classes for one in answers) < MANY:
         return []
     found: list[str] = []
-    if plain is not None and spec.preprocessing_assumed and _alike(plain):
+    if plain is not None and _assumed(spec) and _alike(plain):
         found.append(
             f"the model cannot tell black, white and noise from each other ({_name(int(plain[0].argmax()), spec)} "
             f"each), and no preprocessing was given: it may not be shown what it was trained on; {CHECK}"
@@ -163,7 +163,7 @@ def _median_kept(answers: Sequence[Answer]) -> float:
 
 def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:
     """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
-    asks = box.spec.preprocessing_assumed and answers and answers[0].classes >= MANY
+    asks = answers and _assumed(box.spec) and answers[0].classes >= MANY
     return find(answers, box.spec, _plain_scores(box) if asks else None)
 
 
@@ -175,6 +175,11 @@ def _plain_scores(box: BlackBox) -> Floats | None:
     except BlackBoxExplainError:
         return None
     return scores if np.isfinite(scores).all() else None
+
+
+def _assumed(spec: InputSpec) -> bool:
+    # The spec of a box from elsewhere may be of another class, which knows nothing of this.
+    return bool(getattr(spec, "preprocessing_assumed", False))
 
 
 def _alike(plain: Floats) -> bool:
@@ -196,7 +201,7 @@ def _stays(staying: Sequence[Answer], count: int, spec: InputSpec) -> list[str]:
             f"the model says {_name(top, spec)} of {often} of {count} images, and of the same images fully perturbed: "
             f"it may not be shown what it was trained on; {CHECK}"
         ]
-    if not spec.preprocessing_assumed:
+    if not _assumed(spec):
         return []
     least = min(one.perturbed_score / one.score for one in staying)
     whose = "the best score" if count == 1 else f"the best scores of {len(staying)} of {count} images"

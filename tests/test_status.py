@@ -110,6 +110,14 @@ def test_whatever_is_not_ok_names_a_way_on_and_its_option(numbers: tuple[float, 
     assert "--" in remedy
 
 
+def test_the_way_on_is_one_that_was_not_gone_yet() -> None:
+    numbers = row(0.9, 0.1, 0.5, 0.0)
+    assert "--preset authors" in status_of(numbers, "deletion", preset="fast")
+    assert "--preset authors" in status_of(numbers, "deletion", preset="paper")
+    assert "--preset" not in status_of(numbers, "deletion", preset="authors")
+    assert all("--preset paper" not in status_of(numbers, "deletion", preset=one) for one in ("fast", "authors"))
+
+
 def test_no_region_is_said() -> None:
     assert "no region stands out" in status_of(row(0.9, 0.1, 0.9, 0.0), "deletion")
     assert "no region stands out" in status_of(row(0.9, 0.8, 0.0, 0.0), "preservation")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import onnx
+import pytest
+from onnx import numpy_helper
 
+from blackbox_explain_adapters._onnx import observe as observe_module
 from blackbox_explain_adapters._onnx.observe import fold, observe
+from blackbox_explain_adapters._onnx.shortened import shortened
 
 DEEP = """
 import resource
@@ -107,3 +112,46 @@ def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() 
     seen = observe(onnx.parser.parse_model(text))
     assert {"many", "k", "even", "is_four", "more", "n", "size", "dozens"}.isdisjoint(seen.values)
     assert seen.values["times"] == 12  # one entry of its shape varies with the values, the other does not
+
+
+PRODUCTS = """<ir_version: 9, opset_import: ["": 18]>
+    g (float[N, 4, 6, 6] x) => (float[N, 5] y) <int64[3] rows = {0, 4, -1}> {
+    c = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(x, k)
+    d = Conv<group = 4>(c, l)
+    r = Reshape(d, rows)
+    t = Transpose<perm = [0, 2, 1]>(r)
+    a = MatMul(r, t)
+    p = Softmax(a)
+    b = MatMul(p, r)
+    f = Flatten(b)
+    y = Gemm<transB = 1>(f, w)
+}"""
+
+
+def test_what_is_seen_of_other_batches_is_what_the_whole_network_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.parser.parse_model(PRODUCTS)
+    rng = np.random.default_rng(0)
+    for name, shape in {"k": (4, 4, 3, 3), "l": (4, 1, 2, 2), "w": (5, 16)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(rng.random(shape, dtype=np.float32), name))
+    found: list[onnx.ModelProto] = []
+
+    def noted(*given: Any) -> Any:
+        found.append(shortened(*given))
+        return found[-1]
+
+    monkeypatch.setattr(observe_module, "shortened", noted)
+    quick = observe(model)
+    assert [node.op_type for node in found[0].graph.node].count("Slice") == 8  # both factors of all but one product
+    monkeypatch.setattr(observe_module, "shortened", lambda *_given: None)
+    assert quick.tensors == observe(model).tensors
+    assert quick.tensors["y"].batched
+
+
+def test_networks_that_make_whole_numbers_of_pixels_are_run_as_they_are() -> None:
+    text = """<ir_version: 9, opset_import: ["": 18]>
+        g (float[N, 4] x) => (float[N, 4] y) { a = MatMul(x, w)\n i = ArgMax(a)\n j = Cast<to = 1>(i)\n y = Mul(a, j) }"""
+    model = onnx.parser.parse_model(text)
+    types = {name: np.dtype(kind) for name, kind in {"a": "f4", "i": "i8", "j": "f4", "y": "f4"}.items()}
+    shapes = {"x": (1, 4), "w": (4, 4), "a": (1, 4)}
+    assert shortened(model, shapes, types, set()) is None
+    assert shortened(model, shapes, types, {"i"}) is not None

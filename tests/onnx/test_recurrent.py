@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 
 from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._onnx import recurrent
 from blackbox_explain_adapters._onnx.conversion import converted
 from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.observe import observe
@@ -67,14 +68,18 @@ def outputs(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     return session.run(None, {"x": images})[0]
 
 
+@pytest.mark.parametrize("few", [0, STEPS], ids=["scanned", "written out"])
 @pytest.mark.parametrize("case", CASES, ids=[str(k) for k in range(len(CASES))])
-def test_steps_are_the_operator_and_have_its_gradient(case: Case) -> None:
+def test_steps_are_the_operator_and_have_its_gradient(case: Case, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrent, "FEW", few)
     model = fixed(case)
     rng = np.random.default_rng(0)
     images = rng.standard_normal((ROWS, STEPS, INPUTS)).astype(np.float32)
     expected = outputs(model, images)
     weights = rng.standard_normal(expected.shape).astype(np.float32)
-    session = onnxruntime.InferenceSession(differentiate(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    graph = differentiate(model)
+    assert ("Scan" in {node.op_type for node in graph.graph.node}) == (few == 0)
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(found, expected, atol=1e-5)
     steps = converted(flat(model))
@@ -119,8 +124,42 @@ def test_a_sequence_that_is_constant_and_a_state_that_is_the_image() -> None:
     assert float(np.sum(gradient * way)) == pytest.approx((ahead - behind) / 2e-2, rel=2e-3)
 
 
-def test_too_many_steps_are_refused() -> None:
-    model = build(case("RNN"))
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2000
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("operator", GATES)
+def test_a_scan_has_the_gradient_of_the_steps_written_out(
+    operator: str, direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(case(operator, f', direction="{direction}"', ", b", "a, y | z = Identity(a)"))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.ValueInfoProto(name="z"))
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 40
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((ROWS, 40, INPUTS)).astype(np.float32)
+    weights = rng.standard_normal(outputs(model, images).shape).astype(np.float32)
+    found: list[list[np.ndarray]] = []
+    for few in (0, 40):
+        monkeypatch.setattr(recurrent, "FEW", few)
+        graph = differentiate(model).SerializeToString()
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        found.append(session.run(None, {"x": images, WEIGHTS: weights}))
+    for scanned, written in zip(*found, strict=True):
+        np.testing.assert_allclose(scanned, written, atol=2e-6 * float(np.abs(written).max()))
+
+
+def test_a_number_of_steps_costs_no_nodes() -> None:
+    sizes: list[int] = []
+    for steps in (60, 5_000):
+        model = build(case("LSTM", ', direction="bidirectional"', ", b"))
+        model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = steps
+        sizes.append(len(differentiate(model).graph.node))
+    assert sizes[0] == sizes[1] < 100
+
+
+def test_steps_whose_weights_are_made_from_the_image_are_written_out() -> None:
+    text = "w = Reshape(x, s)\ny, e = RNN<hidden_size=3>(t, w, r)"
+    constants = {"t": (12, 2, 5), "r": (1, 3, 3), "s": np.array([1, 3, 5])}
+    model = build(Case(text, (1, 15), constants, dynamic=False))
+    assert "Scan" not in {node.op_type for node in differentiate(model).graph.node}
+    model = build(Case(text, (1, 15), {**constants, "t": (2000, 2, 5)}, dynamic=False))
     with pytest.raises(UnsupportedModelError, match="takes 2000 steps"):
         differentiate(model)

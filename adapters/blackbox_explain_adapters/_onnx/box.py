@@ -71,8 +71,8 @@ class Parts:
     watched: WatchedRange | None = None
     alone: bool = False
 
-    def lazy(self, model: Any, made: Session | None = None, shared: bool = True) -> LazySession:
-        return LazySession(model, self.providers, self.threads, self.weights, shared, made)
+    def lazy(self, model: Any, made: Session | None = None) -> LazySession:
+        return LazySession(model, self.providers, self.threads, self.weights, made)
 
 
 class OnnxBlackBox:
@@ -84,7 +84,7 @@ class OnnxBlackBox:
         self.assumptions = parts.assumptions
         self.no_gradient = refusal
         self._parts = parts
-        self._scores = parts.lazy(parts.model, session, shared=False)
+        self._scores = parts.lazy(parts.model, session)
 
     def native(self, array: np.ndarray[Any, Any]) -> Array:
         """Move a NumPy array to where the session computes: a torch tensor on CUDA, itself on a CPU."""

@@ -82,10 +82,8 @@ def settle_branches(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> on
         prune(asked.graph)
         try:
             options = session_options(optimise=False)
-            weights.give(asked, options, shared=True)
-            session = onnxruntime.InferenceSession(
-                asked.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            content = weights.message(asked, options, shared=True)
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             values = session.run(None, {})
         except Exception as error:
             raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ from blackbox_explain_adapters._onnx.observe import Observed, fold, observe
 from blackbox_explain_adapters._onnx.prepare import flat, in_order, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.recurrent import unroll
 from blackbox_explain_adapters._onnx.rules import RULES, Rule
+from blackbox_explain_adapters._onnx.scans import Scans
 from blackbox_explain_adapters._onnx.tape import Device, Tape
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, held_at
 from blackbox_explain_adapters._onnx.widening import widen
@@ -98,11 +100,12 @@ def differentiate(
     widen(model)
     model = converted(_straight(model, weights))
     observed, nodes, constants = _looked_at(model, weights)
+    scans = Scans(by_node, partial(differentiate, rules=rules, device=device))
     while (
-        _straighten(model, observed, constants)
+        _straighten(model, observed, constants, by_node.keys())
         or unfuse(model, observed.tensors, constants)
         or spell_classical(model, observed.tensors, constants)
-        or unroll(model, observed.tensors, constants, set(rules or {}))
+        or unroll(model, observed.tensors, constants, set(rules or {}), scans)
         or write_definitions(model, observed.tensors, constants, set(rules or {}))
     ):
         observed, nodes, constants = _looked_at(model, weights)
@@ -131,8 +134,10 @@ def _looked_at(model: onnx.ModelProto, weights: Weights) -> tuple[Observed, list
     return observed, *fold(model, observed, weights)
 
 
-def _straighten(model: onnx.ModelProto, observed: Observed, constants: Mapping[str, Constant]) -> bool:
-    return choose_branches(model, constants) or unroll_loops(model, observed.tensors, constants)
+def _straighten(
+    model: onnx.ModelProto, observed: Observed, constants: Mapping[str, Constant], known: Set[str] = frozenset()
+) -> bool:
+    return choose_branches(model, constants) or unroll_loops(model, observed.tensors, constants, known)
 
 
 def _straight(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from blackbox_explain_adapters._onnx.prepare import inputs_of
 from blackbox_explain_adapters._onnx.weights import (
     LARGE,
     MARK,
+    Place,
+    ReadModel,
     Weights,
     apart,
     array_of,
-    contained,
     held_at,
     size_of,
+    stamp_of,
     stub,
 )
 
@@ -50,12 +52,12 @@ def reading() -> Generator[None]:
         ) from error
 
 
-def read_model(source: Path | bytes) -> onnx.model_container.ModelContainer:
+def read_model(source: Path | bytes) -> ReadModel:
     """Read a model from a file, with the weights that lie beside it, or from bytes.
 
     Returns
     -------
-    ModelContainer
+    ReadModel
         Graph and large weights apart: of these there is one copy, the one that sessions read.
 
     Raises
@@ -68,7 +70,7 @@ def read_model(source: Path | bytes) -> onnx.model_container.ModelContainer:
         model = _parsed(source, "bytes")
         for tensor in external_tensors(model):
             _check_location(tensor, None, "bytes")
-        return contained(*apart(model))
+        return ReadModel(*apart(model))
     if not source.is_file():
         raise UnsupportedModelError("There is no such model file", got=str(source))
     spans: dict[str, Span] = {}
@@ -83,39 +85,42 @@ def read_model(source: Path | bytes) -> onnx.model_container.ModelContainer:
     for tensor in beside:
         _check_location(tensor, source.parent, str(source))
     try:
-        return contained(model, _read_inside(inside, source, spans) | _read_beside(model, beside, source.parent))
+        reader = _Reader(source.parent.resolve())
+        for tensor in inside:
+            reader.read(tensor, source, spans[held_at(tensor)])
+        own = {id(one) for one in model.graph.initializer}
+        for tensor in beside:
+            if id(tensor) in own and size_of(tensor) >= LARGE:
+                reader.read_beside(tensor)
+            else:
+                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(source.parent))
+                tensor.data_location = onnx.TensorProto.DEFAULT
+                del tensor.external_data[:]
     except Exception as error:
         raise UnsupportedModelError("The weights beside the model cannot be read", got=str(error)) from error
+    return ReadModel(model, Weights(reader.arrays, reader.places))
 
 
-def _read_inside(
-    tensors: Iterable[onnx.TensorProto], path: Path, spans: Mapping[str, Span]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Read what lies in the file itself."""
-    with path.open("rb", buffering=0) as file:
-        return {held_at(one): read_array(file, spans[held_at(one)], one) for one in tensors}
+class _Reader:
+    """Reads large weights into arrays, and leaves the keys that they are held under in their tensors."""
 
+    def __init__(self, folder: Path) -> None:
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+        self.places: dict[str, Place] = {}
+        self._folder = folder
 
-def _read_beside(
-    model: onnx.ModelProto, tensors: Iterable[onnx.TensorProto], folder: Path
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Read what lies in other files: the large weights into arrays, everything else into its tensor."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    own = {one.name: place for place, one in enumerate(model.graph.initializer)}
-    for tensor in tensors:
-        key, place = f"{MARK}{tensor.name}", own.get(tensor.name)
-        if place is None or model.graph.initializer[place] is not tensor or size_of(tensor) < LARGE:
-            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-            tensor.data_location = onnx.TensorProto.DEFAULT
-            del tensor.external_data[:]
-            continue
-        told = onnx.external_data_helper.ExternalDataInfo(tensor)
-        path, first = folder / told.location, int(told.offset or 0)
-        length = path.stat().st_size - first if told.length is None else int(told.length)
+    def read(self, tensor: onnx.TensorProto, path: Path, span: Span) -> None:
+        key, path = f"{MARK}{tensor.name}", path.resolve()
+        stamp = stamp_of(path)
         with path.open("rb", buffering=0) as file:
-            arrays[key] = read_array(file, (first, length), tensor)
+            self.arrays[key] = read_array(file, span, tensor)
+        self.places[key] = Place(self._folder, path, span[0], stamp)
         tensor.CopyFrom(stub(tensor, key))
-    return arrays
+
+    def read_beside(self, tensor: onnx.TensorProto) -> None:
+        told = onnx.external_data_helper.ExternalDataInfo(tensor)
+        path, first = self._folder / told.location, int(told.offset or 0)
+        self.read(tensor, path, (first, path.stat().st_size - first if told.length is None else int(told.length)))
 
 
 def model_of(model: Any) -> tuple[onnx.ModelProto, Weights]:
@@ -125,7 +130,8 @@ def model_of(model: Any) -> tuple[onnx.ModelProto, Weights]:
         for tensor in external_tensors(model.model_proto):
             if held_at(tensor) not in model.large_initializers:
                 _check_location(tensor, None, "a ModelContainer")
-        return apart(model.model_proto, model.large_initializers)
+        known = isinstance(model, ReadModel)
+        return apart(model.model_proto, model.large_initializers, model.weights.places if known else None)
     if isinstance(model, onnx.ModelProto):
         _check_parts(model, "a ModelProto")
         for tensor in external_tensors(model):

@@ -27,7 +27,7 @@ from blackbox_explain_adapters._onnx.recurrent import GATES
 from blackbox_explain_adapters._onnx.reduction import with_reduction
 from blackbox_explain_adapters._onnx.rules import RULES
 from blackbox_explain_adapters._onnx.signature import read_signature
-from blackbox_explain_adapters._onnx.weights import contained
+from blackbox_explain_adapters._onnx.weights import ReadModel
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]
@@ -77,7 +77,7 @@ def inspect_onnx(
         if signature.head:
             facts.append(("ends in", signature.head.activation))
         described = Described(shape=None if shape is None else tuple(shape))
-        box = wrap_onnx(contained(model, weights), described, output=output, straight_through=straight_through)
+        box = wrap_onnx(ReadModel(model, weights), described, output=output, straight_through=straight_through)
         why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
     except BlackBoxExplainError as error:
         why, usable = str(error), False

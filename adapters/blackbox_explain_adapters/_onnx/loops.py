@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,10 @@ def count_steps(model: onnx.ModelProto) -> None:
 
 
 def unroll_loops(
-    model: onnx.ModelProto, tensors: Mapping[str, Tensor], constants: Mapping[str, np.ndarray[Any, Any]]
+    model: onnx.ModelProto,
+    tensors: Mapping[str, Tensor],
+    constants: Mapping[str, np.ndarray[Any, Any]],
+    known: Set[str] = frozenset(),
 ) -> bool:
     """Replace each Loop and Scan that reads pixels by its steps; say whether there were any.
 
@@ -92,6 +95,8 @@ def unroll_loops(
         What was seen in a run.
     constants
         Tensors whose value is known.
+    known
+        Names of nodes that have a rule, and stay.
 
     Raises
     ------
@@ -104,7 +109,7 @@ def unroll_loops(
     found = False
     for proto in model.graph.node:
         loop = proto.op_type in ("Loop", "Scan") and proto.domain in ("", "ai.onnx")
-        if not loop or plain.issuperset(name for name in proto.output if name):
+        if not loop or proto.name in known or plain.issuperset(name for name in proto.output if name):
             nodes.append(proto)
             continue
         one = _loop_of(proto)

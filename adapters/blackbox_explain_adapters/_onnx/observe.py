@@ -16,6 +16,7 @@ from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.other_batches import changing
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE, inputs_of, without_pixels
+from blackbox_explain_adapters._onnx.shortened import shortened
 from blackbox_explain_adapters._onnx.weights import LARGE, NO_WEIGHTS, Weights, array_of
 
 __all__ = ["Observed", "fold", "observe", "session_options"]
@@ -74,7 +75,7 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
 
 
 def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
-    """Run the forward half once, or for several batches if it is dynamic, on noise between 0 and 1.
+    """Run the forward half once, or its shapes for several batches if it is dynamic, on noise between 0 and 1.
 
     Raises
     ------
@@ -100,13 +101,20 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
         types = _types(exposed, started)
         plain = without_pixels(exposed) & types.keys()
         _expose(exposed, plain, types)
-        session, wanted = started(exposed), [one.name for one in exposed.graph.output]
         runs: list[dict[str, Any]] = []
+        run = _asked(exposed, started)
         for batch in batches:
-            noise = np.random.default_rng(batch).random((batch, *(size or 1 for size in sizes[1:])))
-            run = dict(zip(wanted, session.run(None, {source.name: noise.astype(dtype)}), strict=True))
+            noise = np.random.default_rng(batch).random((batch, *(size or 1 for size in sizes[1:]))).astype(dtype)
+            found = run({source.name: noise})
             # What is made of weights is the same again: once is enough.
-            runs.append({name: _first(value, runs[0][name] if runs else value) for name, value in run.items()})
+            runs.append({name: _first(value, runs[0][name] if runs else value) for name, value in found.items()})
+            if len(runs) == 1 and len(batches) > 1:  # from the others nothing but shapes is wanted
+                shapes = {
+                    name: tuple(found[name].shape if name in plain else found[SHAPE + name].tolist()) for name in types
+                }
+                shapes |= {one.name: tuple(one.dims) for one in model.graph.initializer} | {source.name: noise.shape}
+                short = shortened(exposed, shapes, types, plain)
+                run = run if short is None else _asked(short, started)
     except Exception as error:
         raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error
     seen = {name: [run[name].shape if name in plain else tuple(run[SHAPE + name]) for run in runs] for name in types}
@@ -119,7 +127,7 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
             continue
         shape = tuple(axis[0] if len(set(axis)) == 1 else None for axis in zip(*shapes, strict=True))
         batched = shape[:1] == (None,) and None not in shape[1:] and tuple(one[0] for one in shapes) == BATCHES
-        has_nan = any(bool(run.get(NOT_A_NUMBER + name, False)) for run in runs)
+        has_nan = bool(runs[0].get(NOT_A_NUMBER + name, False))
         tensors[name] = Tensor(tuple(None if one is None else int(one) for one in shape), types[name], batched, has_nan)
         if name in plain and None not in shape:
             value = runs[0][name]
@@ -131,6 +139,11 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
     return Observed(tensors, values)
 
 
+def _asked(model: onnx.ModelProto, started: Started) -> Callable[[dict[str, np.ndarray[Any, Any]]], dict[str, Any]]:
+    session, wanted = started(model), [one.name for one in model.graph.output]
+    return lambda feeds: dict(zip(wanted, session.run(None, feeds), strict=True))
+
+
 def _first(value: Any, before: Any) -> Any:
     large = isinstance(value, np.ndarray) and value.nbytes >= LARGE
     return before if large and value.dtype == before.dtype and np.array_equal(value, before) else value
@@ -138,11 +151,11 @@ def _first(value: Any, before: Any) -> Any:
 
 def _session(model: onnx.ModelProto, weights: Weights) -> onnxruntime.InferenceSession:
     options = session_options(optimise=False)
-    weights.give(model, options, shared=True)
+    content = weights.message(model, options, shared=True)
     # Shapes are taken as early as they can be, so that a tensor is freed after its last reader.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _types(model: onnx.ModelProto, started: Started) -> dict[str, np.dtype[Any]]:

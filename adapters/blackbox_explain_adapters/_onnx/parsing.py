@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import mmap
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def read_apart(path: Path) -> tuple[bytes, dict[str, Span]]:
         return b"".join(parts), spans
 
 
-def read_array(file: io.FileIO, span: Span, tensor: onnx.TensorProto) -> np.ndarray[Any, Any]:
+def read_array(file: FileIO, span: Span, tensor: onnx.TensorProto) -> np.ndarray[Any, Any]:
     """Read the content of a tensor.
 
     Raises
@@ -67,9 +67,14 @@ def read_array(file: io.FileIO, span: Span, tensor: onnx.TensorProto) -> np.ndar
     array = np.empty(tuple(tensor.dims), helper.tensor_dtype_to_np_dtype(tensor.data_type).newbyteorder("<"))
     if array.nbytes != length:
         raise ValueError(f"{tensor.name!r} has {length} bytes of content, and its shape says {array.nbytes}")
+    place: Any = array.reshape(-1).view(np.uint8)  # the same bytes
     file.seek(first)
-    if file.readinto(array.reshape(-1).view(np.uint8).data) != length:
-        raise ValueError(f"{tensor.name!r} has less content than its shape says")
+    done = 0
+    while done < length:  # one call reads 2 GB at most
+        count = file.readinto(place[done:])
+        if not count:
+            raise ValueError(f"{tensor.name!r} has less content than its shape says")
+        done += count
     return array
 
 

@@ -64,9 +64,9 @@ class Replacement(Writer):
         What is known of those that it reads and makes.
     """
 
-    def __init__(self, node: Node, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, node: Node, tensors: Mapping[str, Tensor], place: str = "") -> None:
         label = node.proto.name or next(name for name in node.outputs if name)
-        super().__init__(f"blackbox_explain/in_place_of/{label}")
+        super().__init__(place or f"blackbox_explain/in_place_of/{label}")
         self.node, self.tensors = node, tensors
 
     @property

@@ -14,7 +14,7 @@ import onnxruntime
 from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._onnx.observe import session_options
-from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights, serialized
+from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
 __all__ = ["CUDA", "LazySession", "Provider", "Session", "checked_providers", "device_arrays", "providers_for"]
 
@@ -25,7 +25,7 @@ CUDA = "CUDAExecutionProvider"
 MEMORY = ("failed to allocate memory", "bad_alloc", "out of memory", "available memory")
 
 MANY = 1 << 25
-"""Bytes of weights from which on a second copy is not worth what it makes faster."""
+"""Bytes of weights from which on a session does not pack them anew: that is a copy, and makes it a little faster."""
 
 # fmt: off
 SIZES = {
@@ -97,10 +97,7 @@ class Session:
     providers, threads
         For ONNX Runtime.
     weights
-        Those large ones.
-    shared
-        Whether a session on the CPU takes large weights as they are, if there are many of them; else it packs them
-        anew, which is a copy, and a little faster.
+        Those large ones.  If there are `MANY`, a session on the CPU takes them as they are.
 
     Attributes
     ----------
@@ -120,13 +117,12 @@ class Session:
         providers: Sequence[Provider],
         threads: int | None = None,
         weights: Weights = NO_WEIGHTS,
-        shared: bool = False,
     ) -> None:
         chosen = session_options(threads)
         self._weights = weights  # which ONNX Runtime reads where they lie
-        weights.give(model, chosen, shared and weights.nbytes >= MANY and list(providers) == ["CPUExecutionProvider"])
+        shared = weights.nbytes >= MANY and list(providers) == ["CPUExecutionProvider"]
+        content = weights.message(model, chosen, shared)
         chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        content = serialized(model)
         try:
             self._session = onnxruntime.InferenceSession(content, chosen, providers=list(providers))
         except Exception as error:
@@ -191,7 +187,7 @@ class LazySession:
     ----------
     model
         The graph, or what makes it.
-    providers, threads, weights, shared
+    providers, threads, weights
         As for `Session`.
     made
         The session, if there is one already.
@@ -203,11 +199,10 @@ class LazySession:
         providers: Sequence[Provider],
         threads: int | None,
         weights: Weights,
-        shared: bool,
         made: Session | None = None,
     ) -> None:
         self._model, self._providers, self._threads = model, providers, threads
-        self._weights, self._shared = weights, shared
+        self._weights = weights
         self._made, self._lock = made, threading.Lock()
 
     def get(self) -> Session:
@@ -215,11 +210,11 @@ class LazySession:
         with self._lock:
             if self._made is None:
                 model = self._model() if callable(self._model) else self._model
-                self._made = Session(model, self._providers, self._threads, self._weights, self._shared)
+                self._made = Session(model, self._providers, self._threads, self._weights)
             return self._made
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self._providers, self._threads, self._weights, self._shared
+        return self._model, self._providers, self._threads, self._weights
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.__init__(*state)

@@ -37,7 +37,7 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) 
     share = math.inf
     for seed in range(TRIES):
         try:
-            share = min(share, _apart(box, seed, floor))
+            share = min(share, _apart(box, seed, floor, tolerance))
         except OutOfMemoryError:
             return  # one image is the least that can be asked: whoever asks will be told
         if tolerance is None or share <= tolerance:
@@ -50,7 +50,7 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) 
     )
 
 
-def _apart(box: DifferentiableBlackBox, seed: int, floor: float) -> float:
+def _apart(box: DifferentiableBlackBox, seed: int, floor: float, tolerance: float | None) -> float:
     """Return by how much the scores of noise differ, as a share of the largest; 0 for a model that draws lots."""
     spec = box.spec
     images = np.random.default_rng(seed).uniform(*spec.bounds, (1, *spec.shape)).astype(np.float32)
@@ -64,7 +64,9 @@ def _apart(box: DifferentiableBlackBox, seed: int, floor: float) -> float:
         got = f"a gradient of shape {gradient.shape}, and scores of shape {found.shape}"
         raise UnsupportedModelError(REFUSED, got=got, expected=f"{images.shape} and {expected.shape}")
     off = _off(found, expected, floor)
-    drawn = _off(np.asarray(box.scores(images)), expected, floor) if off else 0.0
+    if tolerance is None or off <= tolerance:
+        return off
+    drawn = _off(np.asarray(box.scores(images)), expected, floor)
     return off if drawn < off / 10 else 0.0
 
 

@@ -7,7 +7,9 @@ In the graph there stands a tensor without content, whose place says under which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,15 @@ __all__ = [
     "LARGE",
     "MARK",
     "NO_WEIGHTS",
+    "Place",
+    "ReadModel",
     "Weights",
     "apart",
     "array_of",
-    "contained",
     "held_at",
     "serialized",
     "size_of",
+    "stamp_of",
     "stub",
     "together",
 ]
@@ -47,6 +51,39 @@ HOLDABLE = frozenset(
 """Types that NumPy and ONNX Runtime hold alike."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where in a file the content of a tensor lies.
+
+    Attributes
+    ----------
+    folder, path
+        The file is inside of the folder, links followed.
+    first
+        Byte.
+    stamp
+        Of the file when it was read.
+    """
+
+    folder: Path
+    path: Path
+    first: int
+    stamp: tuple[int, ...]
+
+    def is_unchanged(self) -> bool:
+        """Say whether the file is still the one that was read."""
+        try:
+            return stamp_of(self.path) == self.stamp and self.path.is_relative_to(self.folder)
+        except OSError:
+            return False
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    told = path.stat()
+    return told.st_size, told.st_mtime_ns, told.st_ino
+
+
 class Weights(Mapping[str, np.ndarray[Any, Any]]):
     """Arrays by key, none of which may be changed.
 
@@ -54,10 +91,13 @@ class Weights(Mapping[str, np.ndarray[Any, Any]]):
     ----------
     arrays
         They are kept, not copied.
+    places
+        By the same keys, where they were read from.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], places: Mapping[str, Place] | None = None) -> None:
         self._arrays = {key: np.ascontiguousarray(one) for key, one in arrays.items()}
+        self.places = {key: one for key, one in (places or {}).items() if key in self._arrays}
         self._values: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
 
@@ -71,7 +111,7 @@ class Weights(Mapping[str, np.ndarray[Any, Any]]):
         return len(self._arrays)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_arrays": self._arrays, "_values": {}, "_digests": self._digests}
+        return {**self.__dict__, "_values": {}}
 
     @property
     def nbytes(self) -> int:
@@ -89,29 +129,60 @@ class Weights(Mapping[str, np.ndarray[Any, Any]]):
                 digest.update(self._digests[key].encode())
         return digest.hexdigest()
 
-    def give(self, model: onnx.ModelProto, options: onnxruntime.SessionOptions, shared: bool) -> None:
-        """Let a session of a model read what is held here; whoever has the session keeps this, too.
+    def message(self, model: onnx.ModelProto, options: onnxruntime.SessionOptions, shared: bool = False) -> bytes:
+        """Return the message for a session of a model, which reads what is held here; who has the session keeps this.
 
         Parameters
         ----------
         model
-            That the session is for.
+            It stays.
         options
             Changed in place.
         shared
             Whether the session, which must be one for the CPU, computes with these very arrays, and packs none of them
             anew: that would be a copy.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the graph alone is too large for a message.
         """
         keys = {tensor.name: key for tensor in model.graph.initializer if (key := held_at(tensor))}
         for key in keys.values():
             if key not in self._values:
                 self._values[key] = onnxruntime.OrtValue.ortvalue_from_numpy(self._arrays[key])
-        if keys:
-            options.add_external_initializers(list(keys), [self._values[key] for key in keys.values()])
         if shared:
             options.add_session_config_entry("session.disable_prepacking", "1")
             for name, key in keys.items():
                 options.add_initializer(name, self._values[key])
+        if shared and keys and (folder := self._folder(keys.values())):
+            # ONNX Runtime copies what is given to it, for a while at least; of a file it reads only what it folds.
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+            model = self._placed(model)
+        elif keys:
+            options.add_external_initializers(list(keys), [self._values[key] for key in keys.values()])
+        return serialized(model)
+
+    def _folder(self, keys: Iterable[str]) -> Path | None:
+        """Return the folder that some weights were read from, if they are all there as they were."""
+        places = [self.places.get(key) for key in keys]
+        if None in places or len({one.folder for one in places if one}) != 1:
+            return None
+        files = {one.path: one for one in places if one}
+        return next(iter(files.values())).folder if all(one.is_unchanged() for one in files.values()) else None
+
+    def _placed(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        """Return a model that says where in files its weights lie."""
+        made = onnx.ModelProto()
+        made.CopyFrom(model)
+        for tensor in made.graph.initializer:
+            if key := held_at(tensor):
+                place, length = self.places[key], self._arrays[key].nbytes
+                where = {"location": place.path.relative_to(place.folder), "offset": place.first, "length": length}
+                del tensor.external_data[:]
+                for name, value in where.items():
+                    tensor.external_data.add(key=name, value=str(value))
+        return made
 
 
 NO_WEIGHTS = Weights({})
@@ -147,7 +218,9 @@ def stub(tensor: onnx.TensorProto, key: str) -> onnx.TensorProto:
 
 
 def apart(
-    model: onnx.ModelProto, held: Mapping[str, np.ndarray[Any, Any]] | None = None
+    model: onnx.ModelProto,
+    held: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> tuple[onnx.ModelProto, Weights]:
     """Return the graph of a model, and its large weights by the names of their tensors; the given model stays.
 
@@ -157,6 +230,8 @@ def apart(
         As it was given.
     held
         Arrays by key, where some are held apart already.
+    places
+        Where they were read from, where that is known.
 
     Raises
     ------
@@ -177,17 +252,17 @@ def apart(
             light.graph.initializer.append(stub(tensor, name))
         else:
             light.graph.initializer.append(tensor)
-    return light, Weights(arrays)
+    return light, Weights(arrays, places)
 
 
-def contained(
-    model: onnx.ModelProto, weights: Mapping[str, np.ndarray[Any, Any]]
-) -> onnx.model_container.ModelContainer:
-    """Return graph and weights as one object, which `wrap` takes."""
-    made = onnx.model_container.ModelContainer()
-    made.model_proto = model
-    made.set_large_initializers(dict(weights))
-    return made
+class ReadModel(onnx.model_container.ModelContainer):
+    """Graph and weights as one object, which `wrap` takes."""
+
+    def __init__(self, model: onnx.ModelProto, weights: Weights) -> None:
+        super().__init__()
+        self.model_proto = model
+        self.weights = weights
+        self.set_large_initializers(dict(weights))
 
 
 def together(model: onnx.ModelProto, weights: Mapping[str, np.ndarray[Any, Any]]) -> onnx.ModelProto:

@@ -149,8 +149,11 @@ def draw_importance(
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(saliency, outside=np.nan)
     if np.nanmin(placed) < 0.5 < np.nanmax(placed):
-        for colour, width in (("black", 2.0 if small else 2.8), ("white", 1.0 if small else 1.4)):
-            axes.contour(placed, levels=[0.5], colors=colour, linewidths=width)
+        from matplotlib.patheffects import withStroke
+
+        width = 1.0 if small else 1.4
+        drawn = axes.contour(placed, levels=[0.5], colors="white", linewidths=width)
+        drawn.set_path_effects([withStroke(linewidth=2 * width, foreground="black")])
     return axes.figure
 
 

@@ -74,7 +74,7 @@ def _quiet() -> Generator[None]:
 
 def write(place: Figure | Axes, x: float, y: float, text: str, *, size: float, **options: Any) -> Text:
     """Write text as it is, never as a formula; `options` are those of `matplotlib.axes.Axes.text`."""
-    options = {"color": INK, "fontfamily": families_for(text), "parse_math": False, **options}
+    options = {"color": INK, "fontfamily": families_for(text), "parse_math": False, "usetex": False, **options}
     return place.text(x, y, text, fontsize=size, **options)
 
 

@@ -11,7 +11,7 @@ from blackbox_explain.explanation import Explanation
 from blackbox_explain.render import figure
 from blackbox_explain.sheet import sheet
 from blackbox_explain.status import kind_of
-from blackbox_explain.summary import name_of, photo_name, status_sentence
+from blackbox_explain.summary import name_of, photo_name
 
 __all__ = ["frame_of", "notebook_html", "notebook_png"]
 
@@ -64,8 +64,8 @@ def notebook_html(result: Explanation) -> str:
     parts.append("<table><thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead><tbody>")
     for row in range(len(result)):
         numbers = (f"{getattr(result, name)[row]:.4f}" for name in COLUMNS)
-        cells = (name_of(result, row), result.target[row], *numbers, status_sentence(result, row))
+        cells = (name_of(result, row), result.target[row], *numbers, result.status[row])
         parts.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     parts.append("</tbody></table>")
-    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.settings.get("doubts", ())[1:]]
+    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.settings.get("doubts", ())]
     return "".join(parts)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GREY",
+    "LONGEST",
+    "LONGEST_SMALL",
     "Canvas",
     "beyond_photo",
     "blended",
@@ -26,8 +28,8 @@ __all__ = [
     "without_region",
 ]
 
-LONGEST = 1400
-"""Pixels on the long side of what is drawn: a photo of more is scaled down."""
+LONGEST, LONGEST_SMALL = 1400, 600
+"""Pixels on the long side of what is drawn, and of what is drawn small."""
 
 UNREAD = 0.35
 """Share of their contrast that pixels keep which the model does not read."""
@@ -98,8 +100,11 @@ class Canvas:
         return np.where(self.read[..., None], picture, 1 - (1 - picture) * UNREAD)
 
 
-def canvas_of(result: Explanation, row: int) -> Canvas:
-    """Return the photo of a row, or where it is not known its image; of a volume the slice where most matters."""
+def canvas_of(result: Explanation, row: int, longest: int = LONGEST) -> Canvas:
+    """Return the photo of a row, or where it is not known its image; of a volume the slice where most matters.
+
+    A photo of more than `longest` pixels on its long side is scaled down.
+    """
     photo = result.photos[row] if result.photos else None
     if photo is None:
         pixels = _shown(result, row, result.images)
@@ -107,7 +112,7 @@ def canvas_of(result: Explanation, row: int) -> Canvas:
     from PIL import Image
 
     height, width = photo.pixels.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
+    scale = min(1.0, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture: Image.Image = Image.fromarray(photo.pixels)
     if scale < 1:

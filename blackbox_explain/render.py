@@ -9,7 +9,16 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation, Floats
-from blackbox_explain.overlay import Canvas, canvas_of, coloured, flat_saliency, slice_of, without_region
+from blackbox_explain.overlay import (
+    LONGEST,
+    LONGEST_SMALL,
+    Canvas,
+    canvas_of,
+    coloured,
+    flat_saliency,
+    slice_of,
+    without_region,
+)
 from blackbox_explain.status import kind_of
 
 if TYPE_CHECKING:
@@ -126,21 +135,21 @@ def save_figure(result: Explanation, row: int, path: Path) -> Path:
 
 
 def draw_importance(
-    result: Explanation, row: int, axes: Axes, cmap: str = COLOURS, alpha: float = COVER, thin: bool = False
+    result: Explanation, row: int, axes: Axes, cmap: str = COLOURS, alpha: float = COVER, small: bool = False
 ) -> Figure | SubFigure:
-    """Draw what matters over the photo into axes, with the region's outline, thin for small axes; return the figure."""
+    """Draw what matters over the photo into axes, with the region's outline; return their figure."""
     from blackbox_explain.signals import draw_signal
 
     check_row(result, row)
     if result.saliency.ndim == 2:
         draw_signal(axes, result, row, result.images, cmap=cmap, alpha=alpha, behind=True)
         return axes.figure
-    canvas = canvas_of(result, row)
+    canvas = canvas_of(result, row, LONGEST_SMALL if small else LONGEST)
     saliency = flat_saliency(result, row)
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(saliency, outside=np.nan)
     if np.nanmin(placed) < 0.5 < np.nanmax(placed):
-        for colour, width in (("black", 2.0 if thin else 2.8), ("white", 1.0 if thin else 1.4)):
+        for colour, width in (("black", 2.0 if small else 2.8), ("white", 1.0 if small else 1.4)):
             axes.contour(placed, levels=[0.5], colors=colour, linewidths=width)
     return axes.figure
 
@@ -202,7 +211,9 @@ def _show(axes: Axes, picture: Floats, canvas: Canvas) -> None:
     height, width = canvas.pixels.shape[:2]
     # Few pixels are shown as they are; many are smoothed.
     few = max(height, width) <= 64
-    axes.imshow(np.clip(picture, 0, 1), interpolation="nearest" if few else "antialiased")
+    # Bytes: figures keep their pictures.
+    shown = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    axes.imshow(shown, interpolation="nearest" if few else "antialiased")
     axes.set_anchor("NW")
     axes.set_axis_off()
     if canvas.cropped:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation import Explanation
-from blackbox_explain.overlay import canvas_of
+from blackbox_explain.overlay import LONGEST_SMALL, canvas_of
 from blackbox_explain.render import COLOURS, COVER, WIDEST, draw_importance, has_region
 from blackbox_explain.status import kind_of
 from blackbox_explain.summary import photo_name
@@ -124,7 +124,9 @@ def sheet(
     draw_bar(drawing, (MARGIN / width, (foot - 0.17) / height, bar / width, 0.13 / height), cmap, alpha)
     left, room = MARGIN + bar + 0.3, width - 2 * MARGIN - bar - 0.3
     outlined = any(has_region(cell.result, cell.row) for cell in cells)
-    framed = any(cell.result.saliency.ndim > 2 and canvas_of(cell.result, cell.row).cropped for cell in cells)
+    framed = any(
+        cell.result.saliency.ndim > 2 and canvas_of(cell.result, cell.row, LONGEST_SMALL).cropped for cell in cells
+    )
     if outlined or framed:
         tall = 0.24 * (outlined + framed)
         axes = drawing.add_axes((left / width, (foot - 0.02 - tall) / height, room / width, tall / height))
@@ -165,7 +167,7 @@ def _cell(result: Explanation, row: int, name: str) -> Cell:
     lines.append(Line(numbers if word == "ok" else f"{numbers}, {word}", 10.5, warning=word != "ok"))
     if result.saliency.ndim == 2:
         return Cell(result, row, tuple(lines), 0.6 * CELL + TICKS)
-    height, width = canvas_of(result, row).pixels.shape[:2]
+    height, width = canvas_of(result, row, LONGEST_SMALL).pixels.shape[:2]
     return Cell(result, row, tuple(lines), CELL * min(max(height / width, WIDEST), TALLEST))
 
 
@@ -180,7 +182,7 @@ def _draw_cell(drawing: Picture, cell: Cell, corner: tuple[float, float], cmap: 
     if signal:
         bottom, tall = bottom + TICKS, tall - TICKS
     axes = drawing.add_axes((left / width, bottom / height, CELL / width, tall / height))
-    draw_importance(cell.result, cell.row, axes, cmap, alpha, thin=True)
+    draw_importance(cell.result, cell.row, axes, cmap, alpha, small=True)
     if signal:
         axes.set_yticks([])
         axes.set_xlabel("")

@@ -40,7 +40,7 @@ def name_of(result: Explanation, row: int) -> str:
 
 
 def status_sentence(result: Explanation, row: int) -> str:
-    """Return the status of a row; where there are doubts, with the first of them."""
+    """Return the status of a row for pictures, which have room for one of the doubts instead of all."""
     doubts = result.settings.get("doubts", ())
     status = result.status[row]
     return f"weak: {doubts[0]}" if doubts and status == DOUBTED else status
@@ -84,7 +84,7 @@ def _at_length(result: Explanation) -> list[str]:
     if told:
         lines += _wrapped(f"top classes before: {_listed(told.before)}", "  ")
         lines += _wrapped(f"top classes {region.split(' (')[0]}: {_listed(told.after)}", "  ")
-    return [*lines, *_wrapped(f"status: {status_sentence(result, 0)}", "  "), *_further_doubts(result)]
+    return [*lines, *_wrapped(f"status: {status}", "  "), *_doubts(result)]
 
 
 def _table(result: Explanation) -> list[str]:
@@ -100,24 +100,44 @@ def _table(result: Explanation) -> list[str]:
         )
     lines.append("before: score of the class; region: with the region deleted (kept alone in the")
     lines.append("preservation game); all: with the whole image perturbed; share: of the region")
+    lines += _changes(result)
     poor = [row for row, status in enumerate(result.status) if status != "ok"]
     said: set[str] = set()
     for row in poor:
         # A doubt about the model is the same in every row.
-        sentence = status_sentence(result, row)
+        sentence = result.status[row]
         if sentence not in said:
             lines += _wrapped(f"{name_of(result, row)}: {sentence}")
         said.add(sentence)
-    return [*lines, *_further_doubts(result)]
+    return [*lines, *_doubts(result)]
 
 
-def _further_doubts(result: Explanation) -> list[str]:
-    """Return the doubts beside the first, which `status_sentence` tells."""
-    return [line for doubt in result.settings.get("doubts", ())[1:] for line in _wrapped(f"also: {doubt}")]
+def _changes(result: Explanation) -> list[str]:
+    """Return the leading classes of each row, before and after."""
+    if not result.predictions:
+        return []
+    deletion = result.settings.get("game", "deletion") == "deletion"
+    lines = [f"top classes, before → {'without the region' if deletion else 'with the region alone'}:"]
+    names = [name_of(result, row) for row in range(len(result))]
+    for row, told in enumerate(result.predictions):
+        if told.before:
+            name = names[row]
+            about = f"{name}, {result.target[row]}" if names.count(name) > 1 else name
+            lines += _wrapped(f"{about}: {_listed(told.before)} → {_listed(told.after)}", "  ")
+    return lines
+
+
+def _doubts(result: Explanation) -> list[str]:
+    return [line for doubt in result.settings.get("doubts", ()) for line in _wrapped(f"doubt: {doubt}")]
 
 
 def _listed(named: Named) -> str:
-    return " · ".join(f"{name} {score:.3g}" for name, score in named[:SHOWN]) or "none is finite"
+    return (
+        " · ".join(
+            f"{name} {score:.3f}" if abs(score) < 100 else f"{name} {score:.4g}" for name, score in named[:SHOWN]
+        )
+        or "none is finite"
+    )
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -27,6 +27,8 @@ from blackbox_explain.cli import app, console, quiet_frameworks
 from blackbox_explain.cli.output import OutputFolder, interrupts_wait
 from blackbox_explain.cli.photo_options import names_of, photos_of
 from blackbox_explain.errors import ImageError, ResultError
+from blackbox_explain.lettering import DOTS
+from blackbox_explain.sheet import CELL
 from blackbox_explain.status import DOUBTED
 
 MODEL = ("--model", "tests.test_cli_photos:bright", "--queries", "100")
@@ -162,7 +164,7 @@ def test_a_sheet_shows_the_photos_of_a_run(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         with Image.open(out / "sheet.png") as sheet:
             sizes.append(sheet.width)
-    assert sizes[1] > 2 * sizes[0]
+    assert sizes[1] > sizes[0] + CELL * DOTS
     # A photo of that name gives way.
     assert {path.stem for path in out.glob("*.npz")} == {"one", "two", "sheet-2"}
 

@@ -6,7 +6,6 @@ import importlib
 import io
 import os
 import pickle
-import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,6 @@ if os.environ.get("REQUIRE_BACKENDS") == "1":
 else:
     litert: Any = pytest.importorskip("ai_edge_litert.interpreter")
 
-from blackbox_explain_adapters._quiet import without_lines
 from blackbox_explain_adapters._tflite import load_tflite, wrap_tflite
 from tests.tflite_models import ended, file, linear, operator, recurrent, rescaled, tensor
 
@@ -339,24 +337,6 @@ def test_outputs_are_told_apart_or_asked_for(tmp_path: Path) -> None:
         np.testing.assert_allclose(bx.wrap(path, activation="none", **given).scores(IMAGES), rows, atol=1e-6)
     with pytest.raises(InputError, match=r"no such output.*'t2'"):
         bx.wrap(path, output=2)
-
-
-def test_nothing_but_the_program_speaks(tmp_path: Path) -> None:
-    path = stored(tmp_path, ended("softmax", WEIGHTS, (4, 6, 3)))
-    sample = Path(bx.__file__).parent / "samples" / "coffee.jpg"
-    command = [sys.executable, "-m", "blackbox_explain", "explain", str(sample), "--model", str(path)]
-    command += ["--out", str(tmp_path / "out"), "--option", "threads=1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("assumed: ")
-    assert "XNNPACK" not in done.stderr
-
-
-def test_what_others_write_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    with without_lines(b"noise"):
-        os.write(2, b"some noise\nan error\n")
-    os.write(2, b"afterwards\n")
-    assert capfd.readouterr().err == "an error\nafterwards\n"
 
 
 def test_there_is_no_gradient(tmp_path: Path) -> None:

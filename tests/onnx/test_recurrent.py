@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
+import blackbox_explain as bx
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx import recurrent
 from blackbox_explain_adapters._onnx.conversion import converted
@@ -146,13 +148,29 @@ def test_a_scan_has_the_gradient_of_the_steps_written_out(
         np.testing.assert_allclose(scanned, written, atol=2e-6 * float(np.abs(written).max()))
 
 
+def long_sequence(steps: int) -> onnx.ModelProto:
+    """Make a bidirectional LSTM of many steps."""
+    model = build(case("LSTM", ', direction="bidirectional"', ", b"))
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = steps
+    return model
+
+
 def test_a_number_of_steps_costs_no_nodes() -> None:
-    sizes: list[int] = []
-    for steps in (60, 5_000):
-        model = build(case("LSTM", ', direction="bidirectional"', ", b"))
-        model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = steps
-        sizes.append(len(differentiate(model).graph.node))
+    sizes = [len(differentiate(long_sequence(steps)).graph.node) for steps in (60, 5_000)]
     assert sizes[0] == sizes[1] < 100
+
+
+def test_four_times_as_many_steps_take_hardly_longer_to_wrap() -> None:
+    taken: list[float] = []
+    for steps in (60, 60, 240):  # the first one loads what all need
+        text = 't = Transpose<perm=[2,0,1]>(x)\nq, h = LSTM<hidden_size=3, direction="bidirectional">(t, w, r)\n'
+        shapes = {"w": (2, 12, INPUTS), "r": (2, 12, HIDDEN), "p": np.array([1, 0, 2]), "s": np.array([0, -1])}
+        model = build(Case(f"{text}b = Transpose<perm=[1,0,2]>(h)\ny = Reshape(b, s)", (1, INPUTS, steps), shapes))
+        begun = time.process_time()
+        box = bx.wrap(model, shape=(INPUTS, steps), activation="softmax", cache=False)
+        taken.append(time.process_time() - begun)
+        assert isinstance(box, bx.DifferentiableBlackBox)
+    assert taken[2] < 2 * taken[1] + 0.2
 
 
 def test_steps_whose_weights_are_made_from_the_image_are_written_out() -> None:

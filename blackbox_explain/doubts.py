@@ -50,6 +50,9 @@ UNDECIDED = 5.0
 KEPT = 0.1
 """Share of the best score that is left of fully perturbed images, in the median, only where something is wrong."""
 
+DECIDED = 0.1
+"""A probability from which on a best score is one."""
+
 BATCH = 16
 """Images in one call of the model."""
 
@@ -141,7 +144,7 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
     staying = [one for one in answers if one.stays]
     if len(staying) >= MOST * len(answers):
         found.extend(_stays(staying, len(answers), spec))
-    elif len(answers) >= LEAST_IMAGES and (kept := _median_kept(answers)) >= KEPT:
+    elif (kept := _median_kept(answers)) >= KEPT:
         found.append(
             f"{kept:.0%} of the best score is left once the whole image is perturbed, in the median of {len(answers)} "
             f"images, of which a model that is shown the right pixels keeps next to nothing; {CHECK}"
@@ -157,8 +160,9 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
 
 
 def _median_kept(answers: Sequence[Answer]) -> float:
-    shares = [one.perturbed_score / one.score for one in answers if one.score > 0]
-    return float(np.median(shares)) if shares and all(one.distribution for one in answers) else 0.0
+    """Return the median share of the best score that is left; 0 where too few images have one worth the name."""
+    shares = [one.perturbed_score / one.score for one in answers if one.distribution and one.score >= DECIDED]
+    return float(np.median(shares)) if len(shares) >= LEAST_IMAGES else 0.0
 
 
 def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:

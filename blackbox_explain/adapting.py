@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +22,9 @@ __all__ = [
     "check_weights",
     "in_batches",
     "layout_of",
+    "maybe_grey",
     "plain_images",
+    "reshaped",
     "scores_among",
 ]
 
@@ -252,6 +255,36 @@ def layout_of(sizes: Sequence[int | None], default: Layout = "channels_first") -
     first, last = sizes[0] in (1, 3, 4), sizes[-1] in (1, 3, 4)
     layout: Layout = default if first == last else "channels_first" if first else "channels_last"
     return (sizes[-1], *sizes[:-1]) if layout == "channels_last" else tuple(sizes), layout
+
+
+def reshaped(sizes: Sequence[int | None], shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the sizes that an image is given, where a model reads it without a channel axis or as a row of numbers.
+
+    Parameters
+    ----------
+    sizes
+        Of one image as the model tells them, None for what is free.
+    shape
+        Of one image as the caller said it, channels first.
+
+    Returns
+    -------
+    sizes
+        Empty where nothing is to be reshaped.
+    """
+    known = tuple(size for size in sizes if size is not None)
+    if shape is None or len(known) < len(sizes) or len(sizes) >= len(shape):
+        return ()
+    return known if math.prod(known) == math.prod(shape) else ()
+
+
+def maybe_grey(sizes: Sequence[int]) -> str:
+    """Return a sentence on a model that reads two axes, as signals and grey images have them."""
+    steps, channels = sizes
+    return (
+        f"the model reads {steps} × {channels} numbers, taken for a signal; if they are a grey image, pass "
+        f"shape=(1, {steps}, {channels}), or --shape 1,{steps},{channels}"
+    )
 
 
 def plain_images(spec: InputSpec) -> np.ndarray[Any, np.dtype[np.float32]]:

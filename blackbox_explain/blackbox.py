@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.class_names import taken_names
 from blackbox_explain.errors import InputError
 
 __all__ = ["BlackBox", "DifferentiableBlackBox", "InputSpec", "Preprocessing", "check_images", "reading_of"]
@@ -105,7 +108,7 @@ class InputSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
         if self.class_names is not None:
-            object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
+            object.__setattr__(self, "class_names", taken_names(self.class_names))
         if len(self.shape) < 2 or min(self.shape) < 1:
             raise InputError(
                 "This is not the shape of one image",
@@ -176,9 +179,7 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
     InputError
         If shape, type, finiteness or bounds do not fit, with what to do about it.
     """
-    if isinstance(images, str):
-        raise InputError("This is a path", got=repr(images), hint="load_images([path], box.spec)")
-    array = to_numpy(images) if hasattr(images, "shape") else np.asarray(images)
+    array = _as_array(images)
     expected = f"(N, {', '.join(map(str, spec.shape))}) floats in [{spec.bounds[0]:g}, {spec.bounds[1]:g}]"
     if array.ndim < 2 or array.shape[1:] != spec.shape or array.shape[0] == 0:
         hint = (
@@ -204,3 +205,36 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
             else "undo any normalisation: the box does it",
         )
     return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def _as_array(images: Any) -> np.ndarray[Any, Any]:
+    """Return an array, or a list of arrays of one shape, on the host; say what to do about what often stands here."""
+    if hasattr(images, "shape"):
+        return to_numpy(images)
+    if isinstance(images, (str, Path, bytes)) or _is_picture(images):
+        raise InputError("This is a photo", got=f"{images!r}"[:80], hint="load_images([photo], box.spec)")
+    if isinstance(images, Mapping):
+        got = f"a mapping of {', '.join(map(str, images))}"[:80]
+        raise InputError("These are no images", got=got, hint='explain(box, batch["pixel_values"], batch["labels"])')
+    if not isinstance(images, (list, tuple)):
+        hint = "for x, y in loader: explain(box, x, y)" if hasattr(images, "__iter__") else ""
+        raise InputError("These are no images", got=f"a {type(images).__name__}", expected="an array", hint=hint)
+    if images and all(isinstance(one, (str, Path, bytes)) or _is_picture(one) for one in images):
+        raise InputError("These are photos", got=f"a list of {len(images)}", hint="load_images(photos, box.spec)")
+    sizes = [tuple(getattr(one, "shape", ())) for one in images]
+    if len(sizes) == 2 and len(sizes[0]) > 1 and sizes[0] != sizes[1] and sizes[1][:1] in ((), sizes[0][:1]):
+        got = f"a {type(images).__name__} of shapes {sizes[0]} and {sizes[1]}"
+        raise InputError("This is a batch of images and their labels", got=got, hint="x, y = batch; explain(box, x, y)")
+    if images and all(hasattr(one, "shape") for one in images):
+        if len(set(sizes)) > 1:
+            raise InputError("These images differ in shape", got=", ".join(map(str, sorted(set(sizes))))[:120])
+        return np.stack([to_numpy(one) for one in images])
+    try:
+        return np.asarray(images, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("These are no images", got=f"a list: {error}", expected="an array") from error
+
+
+def _is_picture(given: Any) -> bool:
+    """Tell whether this is an image of Pillow, without importing it."""
+    return any(one.__module__ == "PIL.Image" for one in type(given).__mro__)

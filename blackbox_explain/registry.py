@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.class_names import taken_names
 from blackbox_explain.errors import (
     AlreadyDescribedError,
     BackendMissingError,
@@ -93,7 +94,7 @@ def wrap(
     shape: Sequence[int] | None = None,
     bounds: tuple[float, float] | None = None,
     preprocessing: Preprocessing | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None,
     activation: Activation = "auto",
     **options: Any,
 ) -> BlackBox:
@@ -117,7 +118,8 @@ def wrap(
     preprocessing
         Mean, scale, channel order and layout that the model expects; none if None.
     class_names
-        One name for each score.
+        One name for each score, in their order; or a mapping ``{0: "cat"}`` (``id2label``) or ``{"cat": 0}``
+        (``label2id``).
     activation
         ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``, or ``"auto"``, which looks once at real outputs.
     **options
@@ -147,7 +149,7 @@ def wrap(
             raise InputError("The input is described twice", got="spec and some of its parts", hint="put all into spec")
         described = Described(spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation)
     else:
-        names = None if class_names is None else tuple(class_names)
+        names = None if class_names is None else taken_names(class_names)
         if shape is not None and (isinstance(shape, (int, str)) or not all(isinstance(one, Integral) for one in shape)):
             raise InputError(
                 "A shape has a size for each axis", got=f"shape={shape!r}", expected="such as (3, 224, 224)"
@@ -155,8 +157,6 @@ def wrap(
         if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
             expected = "blackbox_explain.Preprocessing(mean=0.5, std=0.5)"
             raise InputError("This is no preprocessing", got=repr(preprocessing), expected=expected)
-        if isinstance(class_names, str):
-            raise InputError("Class names are a list", got=repr(class_names), expected="one name for each score")
         described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
     if isinstance(model, (str, Path)):
         text = str(model)

@@ -6,16 +6,19 @@ and its gradient, and images with different targets share a batch.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from array_api_compat import is_array_api_obj
 
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.class_lookup import class_index
+from blackbox_explain.class_names import shown_name
 from blackbox_explain.errors import TargetError
 
-__all__ = ["Difference", "Labels", "Target", "Top", "class_index", "one_per_image", "resolve"]
+__all__ = ["Difference", "Labels", "Target", "Top", "one_per_image", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,48 @@ Target = int | str | Top | Labels | Difference
 TARGETS = "a class index, a name, Top, Labels or Difference"
 
 
-def one_per_image(target: Target | Sequence[Target | None] | None, count: int) -> list[Target | None]:
+def one_per_image(target: Any, count: int) -> list[Target | None]:
     """Return one target for each of `count` images.
+
+    Parameters
+    ----------
+    target
+        A `Target` or None for all images; or a list, tuple or array of any library, such as the labels of a loader,
+        with one for each.  An array of no axes is one target.
 
     Raises
     ------
     TargetError
-        If a sequence has another length.
+        If a sequence has another length, or is no sequence of targets.
     """
-    if target is None or isinstance(target, (int, str, np.integer, Top, Labels, Difference)):
-        return [target] * count
-    if not isinstance(target, Iterable):
-        raise TargetError("This is not a target", got=repr(target), expected=TARGETS)
-    targets = list(target)
+    array = _array_of(target)
+    if array is not None:
+        if array.ndim > 1:
+            hint = "labels[:, 0]" if array.shape[1] == 1 else "labels.argmax(axis=1), if these are one-hot"
+            got = f"an array {array.shape}"
+            raise TargetError("Targets have one axis", got=got, expected=f"({count},) labels", hint=hint)
+        target = array.tolist()
+    if target is None or isinstance(target, (int, float, str, np.generic, Top, Labels, Difference)):
+        return [cast("Target | None", target)] * count
+    if isinstance(target, (Mapping, Set)) or not isinstance(target, Iterable):
+        raise TargetError("This is not a target", got=repr(target)[:80], expected=TARGETS)
+    targets: list[Any] = [one if (alone := _array_of(one)) is None or alone.ndim else alone.item() for one in target]
     if len(targets) != count:
+        hint = "Labels(...), to explain several classes together" if count == 1 else ""
         raise TargetError(
             "The targets do not match the images",
             got=f"{len(targets)} targets for {count} images",
             expected="one target for all images, or one for each",
+            hint=hint,
         )
     return targets
+
+
+def _array_of(given: Any) -> np.ndarray[Any, Any] | None:
+    """Return an array of any library on the host; None of anything else."""
+    if isinstance(given, np.ndarray) or is_array_api_obj(given):
+        return to_numpy(given)
+    return np.asarray(given) if hasattr(given, "shape") and hasattr(given, "__array__") else None
 
 
 def resolve(
@@ -99,7 +124,12 @@ def resolve(
     targets = one_per_image(target, scores.shape[0])
     if class_names is not None and len(class_names) != scores.shape[1]:
         raise TargetError(
-            "The class names do not match the scores", got=f"{len(class_names)} names", expected=f"{scores.shape[1]}"
+            "The class names do not match the scores",
+            got=f"{len(class_names)} names",
+            expected=f"{scores.shape[1]}, one for each score",
+            hint="put 'background' first, if the first class is that"
+            if scores.shape[1] == len(class_names) + 1
+            else "give every class a name, in the order of the scores",
         )
     rows = [_resolve_one(one, row, class_names) for one, row in zip(targets, scores, strict=True)]
     weights = np.stack([row for row, _ in rows]) if rows else np.zeros_like(scores)
@@ -118,81 +148,19 @@ def _resolve_one(
             raise TargetError("There are not as many classes", got=f"top {target.k}", expected=f"1 to {classes}")
         chosen = np.argsort(-scores, kind="stable")[: target.k]
         weights[chosen] = 1.0
-        return weights, " + ".join(_name(int(index), names) for index in chosen)
+        return weights, " + ".join(shown_name(int(index), names) for index in chosen)
     if isinstance(target, Labels):
         indices = [class_index(one, classes, names) for one in target.classes]
         if not indices:
             raise TargetError("No class was named", got="Labels()", expected="at least one class")
         weights[indices] = 1.0
-        return weights, " + ".join(_name(index, names) for index in indices)
+        return weights, " + ".join(shown_name(index, names) for index in indices)
     if isinstance(target, Difference):
         plus, minus = (class_index(one, classes, names) for one in (target.positive, target.negative))
         if plus == minus:
             raise TargetError("A class minus itself is zero", got=f"{target!r}", expected="two different classes")
         weights[plus], weights[minus] = 1.0, -1.0
-        return weights, f"{_name(plus, names)} - {_name(minus, names)}"
+        return weights, f"{shown_name(plus, names)} - {shown_name(minus, names)}"
     index = class_index(target, classes, names)
     weights[index] = 1.0
-    return weights, _name(index, names)
-
-
-def class_index(label: int | str, classes: int, names: Sequence[str] | None = None) -> int:
-    """Find the class that a number or a name means.
-
-    Parameters
-    ----------
-    label
-        An index from 0, a whole name ("tabby, tabby cat") or one of its synonyms ("tabby"); case does not matter.
-        A string of digits that is no name is read as an index.
-    classes
-        K, the number of scores.
-    names
-        K names, or None.
-
-    Raises
-    ------
-    TargetError
-        If there is no such class, with the nearest names, or if several share the name, with their indices.
-    """
-    if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
-        if not 0 <= label < classes:
-            raise TargetError("There is no such class", got=f"class {label}", expected=f"0 to {classes - 1}")
-        return int(label)
-    if not isinstance(label, str):
-        raise TargetError("This is not a target", got=repr(label), expected=TARGETS)
-    wanted = label.strip().casefold()
-    if not wanted:
-        raise TargetError("The class has no name", got=repr(label), expected="a name or an index")
-    whole = {index for index, name in enumerate(names or ()) if name.casefold() == wanted}
-    found = whole or {
-        i for i, name in enumerate(names or ()) if wanted in (s.strip() for s in name.casefold().split(","))
-    }
-    if len(found) == 1:
-        return found.pop()
-    if found:
-        meant = ", ".join(f"{index} ({_name(index, names)})" for index in sorted(found))
-        raise TargetError(
-            "Several classes share this name", got=repr(label), expected="one class", hint=f"one of {meant}"
-        )
-    if wanted.isdigit():
-        return class_index(int(wanted), classes, names)
-    if names is None:
-        raise TargetError(
-            "This model's classes have no names",
-            got=repr(label),
-            expected="an index",
-            hint="wrap(..., class_names=[...])",
-        )
-    raise TargetError("There is no such class", got=repr(label), hint=_near(wanted, names))
-
-
-def _near(wanted: str, names: Sequence[str]) -> str:
-    synonyms = {part.strip().casefold(): part.strip() for name in names for part in name.split(",")}
-    words = [name for name in synonyms if wanted in name.split()]
-    near = words[:4] or difflib.get_close_matches(wanted, synonyms, n=4, cutoff=0.6)
-    near += [name for name in synonyms if wanted in name and name not in near][: 4 - len(near)]
-    return ", ".join(synonyms[name] for name in near) or "`blackbox-explain models --classes` lists the names"
-
-
-def _name(index: int, names: Sequence[str] | None) -> str:
-    return names[index].split(",")[0] if names is not None else f"class {index}"
+    return weights, shown_name(index, names)

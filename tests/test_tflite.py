@@ -26,7 +26,7 @@ else:
     litert: Any = pytest.importorskip("ai_edge_litert.interpreter")
 
 from blackbox_explain_adapters._tflite import load_tflite, wrap_tflite
-from tests.tflite_models import file, linear, tensor
+from tests.tflite_models import ended, file, linear, operator, recurrent, rescaled, tensor
 
 WEIGHTS = np.random.default_rng(0).integers(-3, 4, (5, 4 * 6 * 3)).astype(np.float64)
 BYTES = np.random.default_rng(1).integers(0, 256, (7, 3, 4, 6))
@@ -177,9 +177,9 @@ SCORES = ("float32", (1, 5))
     [
         ([("string", (1, 4, 4, 3))], [SCORES], "does not read images.*type string"),
         ([("int64", (1, 4, 4, 3))], [SCORES], "does not read images.*type int64"),
-        ([("float32", (1, 48))], [SCORES], r"does not read images.*\(1, 48\)"),
+        ([("float32", (1, 48))], [SCORES], r"does not read images.*\(1, 48\).*--shape"),
         ([IMAGE, IMAGE], [SCORES], "2 inputs: 'in0', 'in1'"),
-        ([IMAGE], [SCORES, ("float32", (1, 4))], "several outputs.*'out0', 'out1'.*output=NAME"),
+        ([IMAGE], [SCORES, ("float32", (1, 4))], r"several outputs.*'out0' .*'out1' .*output='out0'"),
         ([IMAGE], [("int64", (1, 1))], "does not answer with class scores.*type int64"),
         ([IMAGE], [("string", (1, 5))], "does not answer with class scores.*type string"),
         ([IMAGE], [("float32", (1, 4, 4, 5))], r"does not answer with class scores.*\(1, 4, 4, 5\)"),
@@ -214,6 +214,131 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         bx.wrap(path).scores(IMAGES[:, :1])
 
 
+def check_alone_in_company_twice(box: Any, images: np.ndarray, right: np.ndarray) -> None:
+    for rows in (slice(0, 1), slice(0, 7), slice(0, 7), slice(3, 4), slice(2, 5)):
+        np.testing.assert_allclose(box.scores(images[rows]), right[rows], atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": 3}, {"free": True}], ids=["one", "three", "any"])
+def test_a_state_is_set_back_before_each_image(tmp_path: Path, options: dict[str, Any]) -> None:
+    box = bx.wrap(stored(tmp_path, recurrent(3, (4, 6, 3), **options)), activation="none")
+    # As the sums of each channel: channels are last, and 3 units take every third number.
+    right = IMAGES.sum(axis=(2, 3))
+    check_alone_in_company_twice(box, IMAGES, right)
+    assert any("keeps a state" in one for one in box.assumptions)
+    check_alone_in_company_twice(pickle.loads(pickle.dumps(box)), IMAGES, right)  # noqa: S301
+    assert not any("answers differently" in one for one in box.assumptions)
+
+
+def test_the_state_of_a_users_interpreter_is_set_back_too() -> None:
+    interpreter = litert.Interpreter(model_content=recurrent(3, (4, 6, 3)))
+    check_alone_in_company_twice(bx.wrap(interpreter, activation="none"), IMAGES, IMAGES.sum(axis=(2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_variables_that_no_reset_reaches_are_forgotten(tmp_path: Path) -> None:
+    """A stream: the last frame counts half, as in wake words; TensorFlow keeps it in a resource."""
+    if os.environ.get("REQUIRE_BACKENDS") != "1":
+        pytest.importorskip("tensorflow")
+    tf = importlib.import_module("tensorflow")
+
+    class Stream(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = tf.Variable(tf.constant([[0.1, 0.2, 0.3]]))
+
+        @tf.function(input_signature=[tf.TensorSpec((1, 4, 6, 3), name="frame")])
+        def __call__(self, frame: Any) -> Any:
+            self.last.assign(0.5 * self.last + tf.reduce_mean(frame, axis=[1, 2]))
+            return tf.identity(self.last)
+
+    stream: Any = Stream()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([stream.__call__.get_concrete_function()], stream)
+    converter.experimental_enable_resource_variables = True
+    content = converter.convert()
+    box = bx.wrap(stored(tmp_path, content), activation="none")
+    right = IMAGES.mean(axis=(2, 3)) + np.array([0.05, 0.1, 0.15])
+    check_alone_in_company_twice(box, IMAGES, right)
+    assert any("keeps a state" in one for one in box.assumptions)
+    # Of an interpreter that the caller made there is no other copy: it is said.
+    own = bx.wrap(litert.Interpreter(model_content=content), activation="none")
+    assert any("answers differently when the same image is given again" in one for one in own.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("head", "activation", "reason"),
+    [
+        (None, "softmax", "linear layer"),
+        ("softmax", "none", "ends in a softmax"),
+        ("logistic", "none", "ends in a sigmoid"),
+    ],
+)
+def test_the_last_operator_decides_at_wrap(tmp_path: Path, head: str | None, activation: str, reason: str) -> None:
+    weights = np.abs(WEIGHTS) / 300
+    box = bx.wrap(stored(tmp_path, ended(head, weights, (4, 6, 3))))
+    assert box.activation == activation
+    assert any(reason in one for one in box.assumptions)
+    logits = expected(IMAGES, weights)
+    powers = np.exp(logits)
+    right = 1 / (1 + np.exp(-logits)) if head == "logistic" else powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(box.scores(IMAGES), right, atol=1e-5)
+
+
+def test_a_model_that_rescales_is_given_what_it_asks_for(tmp_path: Path) -> None:
+    for by, minus in ((1 / 255, 0.0), (1 / 127.5, 1.0)):
+        path = stored(tmp_path, rescaled(by, minus, WEIGHTS, (4, 6, 3)))
+        box = bx.wrap(path, activation="none")
+        assert any("between 0 and 255" in one for one in box.assumptions)
+        np.testing.assert_allclose(box.scores(IMAGES), expected(255 * by * IMAGES - minus), atol=1e-3)
+        said = bx.wrap(path, activation="none", preprocessing=bx.Preprocessing())
+        np.testing.assert_allclose(said.scores(IMAGES), expected(by * IMAGES - minus), atol=1e-3)
+        assert any("may be wrong" in one for one in said.assumptions)
+
+
+@pytest.mark.parametrize("sizes", [(8, 9), (72,)])
+def test_grey_images_and_rows_are_told_by_their_shape(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    path = stored(tmp_path, linear(WEIGHTS, sizes, free=True))
+    images = IMAGES.reshape(7, 1, 8, 9)
+    box = bx.wrap(path, shape=(1, 8, 9), activation="none")
+    assert box.spec.shape == (1, 8, 9)
+    np.testing.assert_allclose(box.scores(images), images.reshape(7, 72) @ WEIGHTS.T, atol=1e-4)
+    assert any("reshaped" in one for one in box.assumptions)
+    again = pickle.loads(pickle.dumps(box))  # noqa: S301
+    np.testing.assert_array_equal(again.scores(images), box.scores(images))
+    if len(sizes) == 2:
+        assert any("shape=(1, 8, 9)" in one for one in bx.wrap(path).assumptions)
+    with pytest.raises(InputError, match="another shape"):
+        bx.wrap(path, shape=(1, 9, 9))
+
+
+def test_scores_at_many_steps_are_no_classes(tmp_path: Path) -> None:
+    tensors = [
+        tensor("in", "float32", (1, 4, 6, 3)),
+        tensor("shape", "int32", (3,)),
+        tensor("out", "float32", (1, 72, 1)),
+    ]
+    steps = file(tensors, [0], [2], [operator(1, (0, 1), (2,))], {1: np.asarray([1, 72, 1], np.int32)})
+    path = stored(tmp_path, steps)
+    with pytest.raises(UnsupportedModelError, match=r"\(1, 72, 1\).*reduce=\('mean', 1\)"):
+        bx.wrap(path)
+    box = bx.wrap(path, reduce=("mean", 1), activation="none")
+    np.testing.assert_allclose(box.scores(IMAGES), IMAGES.mean(axis=(1, 2, 3))[:, None], atol=1e-6)
+
+
+def test_outputs_are_told_apart_or_asked_for(tmp_path: Path) -> None:
+    shapes = [(1, 4, 6, 3), (1, 72), (1, 24, 3)]
+    tensors = [tensor(f"t{place}", "float32", shape) for place, shape in enumerate(shapes)]
+    tensors += [tensor("row", "int32", (2,)), tensor("steps", "int32", (3,))]
+    constants = {3: np.asarray([1, 72], np.int32), 4: np.asarray([1, 24, 3], np.int32)}
+    moves = [operator(1, (0, 3), (1,)), operator(1, (0, 4), (2,))]
+    path = stored(tmp_path, file(tensors, [0], [2, 1], moves, constants))
+    rows = np.moveaxis(IMAGES, 1, -1).reshape(7, 72)
+    for given in ({}, {"output": 1}, {"output": "t1"}):
+        np.testing.assert_allclose(bx.wrap(path, activation="none", **given).scores(IMAGES), rows, atol=1e-6)
+    with pytest.raises(InputError, match=r"no such output.*'t2'"):
+        bx.wrap(path, output=2)
+
+
 def test_there_is_no_gradient(tmp_path: Path) -> None:
     box = bx.wrap(stored(tmp_path, linear(WEIGHTS, (4, 6, 3))))
     assert not isinstance(box, bx.DifferentiableBlackBox)
@@ -221,7 +346,8 @@ def test_there_is_no_gradient(tmp_path: Path) -> None:
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    monkeypatch.delitem(sys.modules, "blackbox_explain_adapters._tflite")
+    for part in ("", "_contents", "_function"):
+        monkeypatch.delitem(sys.modules, f"blackbox_explain_adapters._tflite{part}")
     for name in modules:
         monkeypatch.setitem(sys.modules, name, None)
 

@@ -19,6 +19,19 @@ TYPES = {
 }
 
 
+CODES = (
+    schema.BuiltinOperator.FULLY_CONNECTED,
+    schema.BuiltinOperator.RESHAPE,
+    schema.BuiltinOperator.RNN,
+    schema.BuiltinOperator.SOFTMAX,
+    schema.BuiltinOperator.LOGISTIC,
+    schema.BuiltinOperator.MUL,
+    schema.BuiltinOperator.SUB,
+    schema.BuiltinOperator.REDUCE_MAX,
+    schema.BuiltinOperator.DIV,
+)
+
+
 def tensor(
     name: str, dtype: str, shape: Sequence[int], *, quantisation: tuple[float, int] | None = None, free: bool = False
 ) -> Any:
@@ -44,13 +57,13 @@ def file(
     operators: Sequence[Any] = (),
     constants: dict[int, np.ndarray] | None = None,
 ) -> bytes:
-    """Operator codes are 0 for FULLY_CONNECTED and 1 for RESHAPE."""
+    """Operator codes are places in `CODES`."""
     graph = schema.SubGraphT()
     graph.tensors, graph.inputs, graph.outputs, graph.operators = list(tensors), inputs, outputs, list(operators)
     model = schema.ModelT()
     model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
     model.operatorCodes = []
-    for builtin in (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.RESHAPE):
+    for builtin in CODES:
         code = schema.OperatorCodeT()
         code.builtinCode = code.deprecatedBuiltinCode = builtin
         code.version = 1
@@ -104,3 +117,76 @@ def linear(
         product.inputs = [4, 1, 2]
         operators = [operator(1, (0, 5), (4,)), product]
     return file(tensors, [0], [3], operators, constants)
+
+
+def recurrent(units: int, image: Sequence[int], *, batch: int = 1, free: bool = False) -> bytes:
+    """Scores are s ← s / 2 + the sums of the pixels by their place modulo `units`, where s is kept between calls."""
+    count = int(np.prod(image))
+    tensors = [
+        tensor("images", "float32", (batch, *image), free=free),
+        tensor("shape", "int32", (2,)),
+        tensor("flat", "float32", (batch, count), free=free),
+        tensor("weights", "float32", (units, count)),
+        tensor("recurrent", "float32", (units, units)),
+        tensor("bias", "float32", (units,)),
+        tensor("state", "float32", (batch, units)),
+        tensor("scores", "float32", (batch, units), free=free),
+    ]
+    tensors[6].isVariable = True
+    sums = (np.arange(count)[None] % units == np.arange(units)[:, None]).astype(np.float32)
+    constants = {
+        1: np.asarray([-1, count], np.int32),
+        3: sums,
+        4: np.eye(units, dtype=np.float32) / 2,
+        5: np.zeros(units, np.float32),
+    }
+    step = operator(2, (2, 3, 4, 5, 6), (7,))
+    step.builtinOptionsType, step.builtinOptions = schema.BuiltinOptions.RNNOptions, schema.RNNOptionsT()
+    return file(tensors, [0], [7], [operator(1, (0, 1), (2,)), step], constants)
+
+
+def ended(head: str | None, weights: np.ndarray, image: Sequence[int]) -> bytes:
+    """Scores are products with weights (K, F), through nothing, "softmax" or "logistic"."""
+    classes = len(weights)
+    tensors = [
+        tensor("images", "float32", (1, *image)),
+        tensor("weights", "float32", weights.shape),
+        tensor("bias", "float32", (classes,)),
+        tensor("logits", "float32", (1, classes)),
+        tensor("scores", "float32", (1, classes)),
+    ]
+    constants = {1: weights.astype(np.float32), 2: np.zeros(classes, np.float32)}
+    product = operator(0, (0, 1, 2), (3,))
+    product.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    product.builtinOptions = schema.FullyConnectedOptionsT()
+    if head is None:
+        return file(tensors[:4], [0], [3], [product], constants)
+    last = operator(3 if head == "softmax" else 4, (3,), (4,))
+    if head == "softmax":
+        last.builtinOptionsType, last.builtinOptions = schema.BuiltinOptions.SoftmaxOptions, schema.SoftmaxOptionsT()
+        last.builtinOptions.beta = 1.0
+    return file(tensors, [0], [4], [product, last], constants)
+
+
+def rescaled(by: float, minus: float, weights: np.ndarray, image: Sequence[int]) -> bytes:
+    """Scores are the products of weights (K, F) with ``by · pixels − minus``."""
+    classes = len(weights)
+    tensors = [
+        tensor("images", "float32", (1, *image)),
+        tensor("by", "float32", (1,)),
+        tensor("scaled", "float32", (1, *image)),
+        tensor("minus", "float32", (1,)),
+        tensor("moved", "float32", (1, *image)),
+        tensor("weights", "float32", weights.shape),
+        tensor("bias", "float32", (classes,)),
+        tensor("scores", "float32", (1, classes)),
+    ]
+    one = np.ones(1, np.float32)
+    constants = {1: by * one, 3: minus * one, 5: weights.astype(np.float32), 6: np.zeros(classes, np.float32)}
+    times, less = operator(5, (0, 1), (2,)), operator(6, (2, 3), (4,))
+    times.builtinOptionsType, times.builtinOptions = schema.BuiltinOptions.MulOptions, schema.MulOptionsT()
+    less.builtinOptionsType, less.builtinOptions = schema.BuiltinOptions.SubOptions, schema.SubOptionsT()
+    product = operator(0, (4, 5, 6), (7,))
+    product.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    product.builtinOptions = schema.FullyConnectedOptionsT()
+    return file(tensors, [0], [7], [times, less, product], constants)

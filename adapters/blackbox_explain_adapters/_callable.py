@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_explain.activations import (
     Activation,
+    Ending,
     WatchedRange,
     activate,
     activation_adjoint,
@@ -70,6 +71,8 @@ class CallableBlackBox:
         Of the black box.  With ``"auto"`` the function is asked for the outputs of plain images, once and at once.
     batch
         The one N that `function` takes, or None.
+    ends_in
+        The last operation of the function, where its model tells.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class CallableBlackBox:
         activation: Activation = "auto",
         assumptions: tuple[str, ...] = (),
         batch: int | None = None,
+        ends_in: Ending | None = None,
     ) -> None:
         self.spec = spec
         self.activation: Activation = activation
@@ -93,9 +97,9 @@ class CallableBlackBox:
         self._watched: WatchedRange | None = None
         if activation == "auto":
             outputs = self.asked(plain_images(spec), batch)
-            self.activation, reason = choose_activation(outputs)
+            self.activation, reason = choose_activation(outputs, ends_in)
             self.assumptions = (*assumptions, reason)
-            self._watched = WatchedRange.of(outputs, activation, self.activation, None)
+            self._watched = WatchedRange.of(outputs, activation, self.activation, ends_in)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
-import threading
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.activations import Activation
-from blackbox_explain.adapting import Described, check_batch, layout_of, plain_images
-from blackbox_explain.arrays import Array, constant_like, to_numpy
+from blackbox_explain.adapting import Described, layout_of, maybe_grey, reshaped
 from blackbox_explain.blackbox import InputSpec, Preprocessing
-from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
-from blackbox_explain_adapters._callable import CallableBlackBox
-from blackbox_explain_adapters._fingerprint import digest_of_answers
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.probing import manner_of_asking
+from blackbox_explain.reduction import Reduction, is_row
+from blackbox_explain.rescaling import agreed
+from blackbox_explain_adapters._tflite_contents import Contents
+from blackbox_explain_adapters._tflite_function import FileInterpreter, TFLiteBlackBox, TFLiteFunction, quantisation
 
-Interpreter: Any
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ModuleNotFoundError as missing:
-    try:
-        from tensorflow.lite.python.interpreter import Interpreter
-    except ModuleNotFoundError:
-        # The smaller of the two is what to install.
-        raise missing from None
-
-__all__ = ["FileInterpreter", "TFLiteBlackBox", "load_tflite", "wrap_tflite"]
+__all__ = ["load_tflite", "wrap_tflite"]
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TensorFlow Lite file."""
@@ -44,26 +33,6 @@ SCORES = (np.float32, np.uint8, np.int8, np.int16)
 
 LONGEST_NAMES = 1 << 20
 """A file of class names has at most this many bytes."""
-
-
-class FileInterpreter(Interpreter):
-    """An interpreter that knows the file it was made from, so that it may be resized, copied and pickled.
-
-    Parameters
-    ----------
-    content
-        Of the file.
-    threads
-        For one operator; None leaves it to the runtime.
-    """
-
-    def __init__(self, content: bytes, threads: int | None = None) -> None:
-        super().__init__(model_content=content, num_threads=threads)
-        self.content = content
-        self._threads = threads
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FileInterpreter, (self.content, self._threads)
 
 
 def load_tflite(path: Path, *, threads: int | None = None) -> FileInterpreter:
@@ -96,7 +65,9 @@ def load_tflite(path: Path, *, threads: int | None = None) -> FileInterpreter:
         ) from error
 
 
-def wrap_tflite(model: Any, described: Described, *, output: str | None = None) -> TFLiteBlackBox:
+def wrap_tflite(
+    model: Any, described: Described, *, output: str | int | None = None, reduce: Any = None
+) -> TFLiteBlackBox:
     """Wrap a TensorFlow Lite classifier.
 
     Parameters
@@ -108,7 +79,10 @@ def wrap_tflite(model: Any, described: Described, *, output: str | None = None) 
         What the caller said of its input.  Where a quantised model is given no mean and std, pixels are brought to
         the whole range of its bytes; where it is, what they make of the pixels is quantised as the model asks.
     output
-        Name of the output that holds the scores, where there are several.
+        Name, or place from 0 on, of the output that holds the scores; None to find it.
+    reduce
+        How the scores of many places or steps are joined: ``("mean", axes)`` or ``("max", axes)``, the batch being
+        axis 0.
 
     Raises
     ------
@@ -116,145 +90,48 @@ def wrap_tflite(model: Any, described: Described, *, output: str | None = None) 
         If the model reads anything but one array of images, or answers with no class scores.
     InputError
         If what was said does not fit the model, or `output` does not exist.
+
+    Notes
+    -----
+    A model that keeps a state between calls, as recurrent and streaming ones do, is set back before each image.
     """
     if not hasattr(model, "get_input_details"):
         raise UnsupportedModelError(
             "This is no TensorFlow Lite interpreter", got=f"a {type(model).__name__}", expected="an Interpreter"
         )
-    own = isinstance(model, FileInterpreter)
-    source, scores = _input(model), _output(model, output)
-    sizes = _sizes(source["shape_signature"] if own else source["shape"])
-    preprocessing, image, notes = _preprocessing(source, sizes[1:], described)
-    spec, assumptions = dataclasses.replace(described, preprocessing=preprocessing).spec(image)
-    function = TFLiteFunction(model, source, scores)
-    plain = spec.preprocessing.forward(plain_images(spec)[:2])
+    contents = Contents(model.content) if isinstance(model, FileInterpreter) else None
+    names = len(described.class_names) if described.class_names else None
+    reduction, notes = Reduction.of(reduce), list[str]()
+    source, scores = _input(model), _output(model, output, names, notes)
+    sizes = _sizes(source["shape_signature"] if contents is not None else source["shape"])
+    spec, own_sizes, assumptions = _described(source, sizes[1:], described, contents)
+    starts_anew = contents is not None and contents.writes_resources()
+    keeps_state = starts_anew or (contents is not None and contents.has_variables())
+    if keeps_state:
+        notes.append("the model keeps a state between calls: it is set back before each image, one at a time")
+    function = TFLiteFunction(
+        model,
+        source,
+        scores,
+        own_sizes,
+        reduction=reduction,
+        classes=names,
+        keeps_state=keeps_state,
+        starts_anew=starts_anew,
+    )
     batch = sizes[0]
-    if batch is None and not function.takes(plain.shape):
+    if batch is None and not function.takes((2, *own_sizes)):
         batch = 1
         notes.append("the model leaves its batch size free, and takes one image at a time all the same")
-    classes = function.prepare((batch or 1, *plain.shape[1:]))
-    if own and spec.class_names is None and (names := _class_names(model.content, classes)) is not None:
-        spec = dataclasses.replace(spec, class_names=names)
+    classes = function.prepare((batch or 1, *own_sizes))
+    manner = manner_of_asking(TFLiteBlackBox(function, spec, "none", (), batch).asked, spec, batch)
+    notes += manner.notes
+    if contents is not None and spec.class_names is None and (packed := _class_names(model.content, classes)):
+        spec = dataclasses.replace(spec, class_names=packed)
         notes.append("class names are those packed into the file")
-    return TFLiteBlackBox(function, spec, described.activation, (*assumptions, *notes), batch)
-
-
-class TFLiteFunction:
-    """What an interpreter computes, from real-valued inputs to real-valued outputs.
-
-    Parameters
-    ----------
-    interpreter
-        Of either library.
-    source, scores
-        Its own description of its input and of the output that holds the scores.
-    """
-
-    def __init__(self, interpreter: Any, source: dict[str, Any], scores: dict[str, Any]) -> None:
-        self.interpreter = interpreter
-        self._source, self._scores = source["index"], scores["index"]
-        self._dtype = source["dtype"]
-        self._from, self._to = _quantisation(source), _quantisation(scores)
-        self._origin = repr(scores["name"])
-        # An interpreter has one set of buffers.
-        self._lock = threading.Lock()
-
-    def __call__(self, values: Array) -> Array:
-        """Map preprocessed images of NumPy, in the layout of the model, to raw outputs (N, K)."""
-        with self._lock:
-            classes = self.prepare(values.shape)
-            try:
-                self.interpreter.set_tensor(self._source, self._quantised(values))
-                self.interpreter.invoke()
-            except (RuntimeError, ValueError) as error:
-                raise ModelError("The TensorFlow Lite model failed", got=str(error)) from error
-            found = self.interpreter.get_tensor(self._scores)
-        if found.size != len(values) * classes:
-            raise ModelError(
-                "The model does not answer like a classifier",
-                got=f"outputs of shape {found.shape} for {len(values)} images",
-                expected=f"{classes} class scores for each",
-            )
-        scale, zero = self._to
-        return scale * (found.astype(np.float64) - zero).reshape(len(values), classes)
-
-    def takes(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether inputs of this shape can be computed with."""
-        try:
-            self.prepare(shape)
-        except UnsupportedModelError:
-            return False
-        return True
-
-    def prepare(self, shape: tuple[int, ...]) -> int:
-        """Make room for inputs of this shape, and return the number of classes.
-
-        Raises
-        ------
-        UnsupportedModelError
-            If the model does not take such inputs, or does not answer them with class scores.
-        """
-        try:
-            if _shape_of(self.interpreter.get_input_details(), self._source) != shape:
-                self.interpreter.resize_tensor_input(self._source, shape, strict=True)
-            self.interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
-            raise UnsupportedModelError("TensorFlow Lite does not take this model", got=str(error)) from error
-        found = _shape_of(self.interpreter.get_output_details(), self._scores)
-        # Some models drop the axis of a batch of one.
-        rows = found if found[:1] == shape[:1] else (1, *found)
-        if rows[0] != shape[0] or len(rows) < 2 or sum(size != 1 for size in rows[1:]) > 1 or 0 in rows:
-            raise UnsupportedModelError(
-                "The model does not answer with class scores",
-                got=f"output {self._origin} of shape {found} for {shape[0]} images",
-                expected=f"({shape[0]}, K)",
-            )
-        return int(np.prod(rows[1:]))
-
-    def _quantised(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        if self._dtype == np.float32:
-            return np.ascontiguousarray(values, dtype=np.float32)
-        if not np.isfinite(values).all():
-            raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected="pixels")
-        (scale, zero), limits = self._from, np.iinfo(self._dtype)
-        return np.clip(np.rint(values / scale + zero), limits.min, limits.max).astype(self._dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        if not isinstance(self.interpreter, FileInterpreter):
-            raise UnsupportedModelError(
-                "An interpreter cannot be pickled", got="one made by the caller", hint='wrap the file, wrap("m.tflite")'
-            )
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock())
-
-
-class TFLiteBlackBox(CallableBlackBox):
-    """A TensorFlow Lite model, which gives scores."""
-
-    def __init__(
-        self,
-        function: TFLiteFunction,
-        spec: InputSpec,
-        activation: Activation,
-        assumptions: tuple[str, ...],
-        batch: int | None,
-    ) -> None:
-        super().__init__(function, spec, activation, assumptions, batch)
-        self._interpreter = function.interpreter
-
-    def scores(self, images: Array) -> Array:
-        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
-        check_batch(images, self.spec)
-        # In one precision, so that an image is rounded to the same bytes whatever type it comes in.
-        return constant_like(super().scores(to_numpy(images).astype(np.float64)), images)
-
-    def fingerprint(self) -> str:
-        """Return a digest of the file's content, or where the caller made the interpreter, of what it answers."""
-        if isinstance(self._interpreter, FileInterpreter):
-            return f"sha256:{hashlib.sha256(self._interpreter.content).hexdigest()}"
-        return digest_of_answers(self)
+    ends_in = None if contents is None else contents.ending(scores["index"])
+    notes = [*assumptions, *notes]
+    return TFLiteBlackBox(function, spec, described.activation, tuple(notes), manner.batch, ends_in)
 
 
 def _input(model: Any) -> dict[str, Any]:
@@ -273,33 +150,78 @@ def _input(model: Any) -> dict[str, Any]:
             got=f"input {source['name']!r} of type {_type(source)}",
             expected=", ".join(one.__name__ for one in LOWEST),
         )
-    if len(source["shape"]) < 3:
+    return source
+
+
+def _output(model: Any, wanted: str | int | None, names: int | None, notes: list[str]) -> dict[str, Any]:
+    """Find the class scores among the outputs."""
+    outputs = model.get_output_details()
+    listed = ", ".join(f"{one['name']!r} ({_type(one)} {_sizes(one['shape'])})" for one in outputs) or "none"
+    chosen = _wanted(outputs, wanted, listed) if wanted is not None else outputs
+    if len(chosen) > 1:
+        usable = [one for one in chosen if one["dtype"] in SCORES and is_row(one["shape"], names)]
+        fitting = [one for one in usable if names in one["shape"][1:]]
+        usable = fitting if len(fitting) == 1 else usable
+        if len(usable) != 1:
+            hint = f"pass output={chosen[0]['name']!r}, or --output; or its place, from output=0 on"
+            raise UnsupportedModelError(
+                "The model has several outputs", got=listed, expected="the class scores", hint=hint
+            )
+        chosen = usable
+        notes.append(f"the class scores are the output {chosen[0]['name']!r} of {listed}")
+    if not chosen or chosen[0]["dtype"] not in SCORES:
+        raise UnsupportedModelError(
+            "The model does not answer with class scores",
+            got=f"output {chosen[0]['name']!r} of type {_type(chosen[0])}" if chosen else "no output",
+            expected=", ".join(one.__name__ for one in SCORES),
+        )
+    return chosen[0]
+
+
+def _wanted(outputs: list[dict[str, Any]], wanted: str | int, listed: str) -> list[dict[str, Any]]:
+    named = [one for one in outputs if one["name"] == wanted]
+    if not named and str(wanted).lstrip("-").isdigit() and -len(outputs) <= int(wanted) < len(outputs):
+        named = [outputs[int(wanted)]]
+    if len(named) != 1:
+        raise InputError("There is no such output", got=f"output={wanted!r}", expected=listed)
+    return named
+
+
+def _described(
+    source: dict[str, Any], sizes: tuple[int | None, ...], described: Described, contents: Contents | None
+) -> tuple[InputSpec, tuple[int, ...], list[str]]:
+    """Return what the box reads, the sizes of one image as the model reads it, and sentences for the user."""
+    flat = reshaped(sizes, described.shape)
+    if not flat and len(sizes) < 2 and described.shape is not None:
+        raise InputError(
+            "The model reads another shape",
+            got=f"shape={described.shape}",
+            expected=f"a shape whose product is {sizes[0] if sizes else 1}",
+        )
+    if not flat and len(sizes) < 2:
         raise UnsupportedModelError(
             "The model does not read images",
             got=f"input {source['name']!r} of shape {_sizes(source['shape'])}",
             expected="(N, ..., C)",
+            hint="wrap(model, shape=(1, 28, 28)), or --shape 1,28,28, whose product is that number",
         )
-    return source
-
-
-def _output(model: Any, wanted: str | None) -> dict[str, Any]:
-    """Find the class scores among the outputs."""
-    outputs = model.get_output_details()
-    names = ", ".join(repr(one["name"]) for one in outputs)
-    chosen = [one for one in outputs if wanted in (None, one["name"])]
-    if wanted is not None and len(chosen) != 1:
-        raise InputError("There is no such output", got=f"output={wanted!r}", expected=names)
-    if len(chosen) != 1:
-        raise UnsupportedModelError(
-            "The model has several outputs", got=names or "none", expected="the class scores", hint="output=NAME"
+    preprocessing, image, notes = _preprocessing(source, () if flat else sizes, described)
+    if flat:
+        notes.append(f"each image is reshaped to the {flat} that the model reads")
+    spec, assumptions = dataclasses.replace(described, preprocessing=preprocessing).spec(None if flat else image)
+    if contents is not None and source["dtype"] == np.float32:
+        told, sentence = agreed(
+            contents.rescaling(source["index"]), spec.shape, described.bounds, described.preprocessing
         )
-    if chosen[0]["dtype"] not in SCORES:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=f"output {chosen[0]['name']!r} of type {_type(chosen[0])}",
-            expected=", ".join(one.__name__ for one in SCORES),
-        )
-    return chosen[0]
+        if told is not None and sentence is not None:
+            rules = dataclasses.replace(spec.preprocessing, mean=told.mean, std=told.std)
+            spec = dataclasses.replace(spec, preprocessing=rules)
+            notes = [sentence, *(one for one in notes if not one.startswith("no preprocessing was given"))]
+    last = spec.preprocessing.layout == "channels_last"
+    own = flat or ((*spec.spatial, spec.shape[0]) if last else spec.shape)
+    if described.shape is None and len(own) == 2:
+        notes.append(maybe_grey(own))
+    return spec, own, [*assumptions, *notes]
 
 
 def _preprocessing(
@@ -307,15 +229,15 @@ def _preprocessing(
 ) -> tuple[Preprocessing | None, tuple[int | None, ...], list[str]]:
     """Join what the caller said with layout and type of the input; the shape of an image is channels first."""
     notes: list[str] = []
-    image, layout = layout_of(sizes, "channels_last")
-    if described.shape is not None and len(described.shape) == len(sizes):
+    image, layout = layout_of(sizes, "channels_last") if sizes else ((), "channels_last")
+    if sizes and described.shape is not None and len(described.shape) == len(sizes):
         fits = [all(a in (None, b) for a, b in zip(one, described.shape, strict=True)) for one in (sizes, image)]
         if fits == [True, False]:
             image, layout = sizes, "channels_first"
     given = described.preprocessing
     lowest = LOWEST[source["dtype"]]
     if lowest is not None and (given is None or (given.mean, given.std) == (0.0, 1.0)):
-        (scale, zero), (low, high) = _quantisation(source), described.bounds or (0.0, 1.0)
+        (scale, zero), (low, high) = quantisation(source), described.bounds or (0.0, 1.0)
         mean, std = low + (zero - lowest) * (high - low) / 255, (high - low) / (255 * scale)
         given = dataclasses.replace(given or Preprocessing(), mean=mean, std=std)
         notes.append("the model reads bytes: pixel values are brought to the whole range of a byte and rounded")
@@ -327,19 +249,8 @@ def _preprocessing(
     return given, image, notes
 
 
-def _quantisation(tensor: dict[str, Any]) -> tuple[float, int]:
-    """Return scale and zero point: the real value is scale · (integer − zero point)."""
-    scale, zero = tensor["quantization"]
-    return (float(scale), int(zero)) if scale else (1.0, 0)
-
-
 def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
     return tuple(int(size) if size >= 0 else None for size in shape)
-
-
-def _shape_of(details: list[dict[str, Any]], index: int) -> tuple[int, ...]:
-    """Return the shape of one tensor among its kind."""
-    return next(tuple(int(size) for size in one["shape"]) for one in details if one["index"] == index)
 
 
 def _type(tensor: dict[str, Any]) -> str:

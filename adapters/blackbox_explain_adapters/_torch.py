@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_explain.activations import Activation, WatchedRange
+from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described, check_weights
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch_network import Network
-from blackbox_explain_adapters._torch_probe import choose, manner_of
+from blackbox_explain_adapters._torch_probe import Look, look_at, manner_of
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -80,25 +81,21 @@ def wrap_torch(
     )
     manner = manner_of(network)
     network.batch = manner.batch
-    activation, notes, watched = choose(network, described.activation)
-    return TorchBlackBox(network, activation, (*assumptions, *network.notes, *manner.notes, *notes), watched)
+    look = look_at(network, described.activation)
+    notes = (*assumptions, *network.notes, *manner.notes, *look.notes)
+    return TorchBlackBox(network, look, notes) if look.refusal else DifferentiableTorch(network, look, notes)
 
 
 class TorchBlackBox:
-    """A PyTorch module as a differentiable black box."""
+    """A PyTorch module that gives scores."""
 
-    def __init__(
-        self,
-        network: Network,
-        activation: Activation,
-        assumptions: tuple[str, ...] = (),
-        watched: WatchedRange | None = None,
-    ) -> None:
+    def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:
         self.spec = network.spec
-        self.activation: Activation = activation
+        self.activation: Activation = look.activation
         self.assumptions = assumptions
+        self.no_gradient = look.refusal
         self._network = network
-        self._watched = watched
+        self._watched = look.watched
 
     @property
     def module(self) -> torch.nn.Module:
@@ -121,31 +118,6 @@ class TorchBlackBox:
 
         return self._as_given(images, self._network.run(run, self._network.tensor(images)))[0]
 
-    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
-        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
-
-        def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            with torch.enable_grad():
-                leaf = batch.detach().requires_grad_()
-                outputs = self._network.outputs(leaf)
-                # Elsewhere `scores` looks: to look at values here would make the CPU wait for the GPU at every step.
-                if self._watched is not None and outputs.device.type == "cpu":
-                    self._watched.check(outputs)
-                scores = ACTIVATE[self.activation](outputs)
-                if not scores.requires_grad:
-                    raise NoGradientError(
-                        "The scores do not depend on the images by a gradient",
-                        got="outputs that are detached, or computed under no_grad",
-                        hint="export or script the model with gradients enabled",
-                    )
-                check_weights(chosen, *scores.shape)
-                (gradient,) = torch.autograd.grad((scores * chosen).sum(), leaf)
-            return scores.detach(), gradient
-
-        tensor = self._network.tensor
-        scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
-        return scores, gradient
-
     def fingerprint(self) -> str:
         """Return a digest of the parameters and buffers."""
         digest = hashlib.sha256(type(self.module).__qualname__.encode())
@@ -160,6 +132,47 @@ class TorchBlackBox:
         if isinstance(given, torch.Tensor):
             return tuple(answer.to(given.device) for answer in answers)
         return tuple(answer.cpu().numpy() for answer in answers)
+
+
+class DifferentiableTorch(TorchBlackBox):
+    """A PyTorch module that gives scores and gradients."""
+
+    def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:
+        super().__init__(network, look, assumptions)
+        self._mend = look.mend
+
+    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
+
+        def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            scores, gradient = self._once(batch, chosen, self._mend)
+            # On a GPU plain images alone tell: to look at values here would make the CPU wait for it at each step.
+            if not self._mend and gradient.device.type == "cpu":
+                torn = ~torch.isfinite(gradient).flatten(1).all(dim=1)
+                if bool((torn & torch.isfinite(scores).all(dim=1)).any()):
+                    mended = self._once(batch, chosen, True)
+                    if bool(torch.isfinite(mended[1][torn]).all()):
+                        self._mend = True
+                        self.assumptions = (*self.assumptions, MENDED)
+                        return mended
+            return scores, gradient
+
+        tensor = self._network.tensor
+        scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
+        return scores, gradient
+
+    def _once(self, batch: torch.Tensor, chosen: torch.Tensor, mend: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.enable_grad():
+            leaf = batch.detach().requires_grad_()
+            outputs = self._network.outputs(leaf)
+            if self._watched is not None and outputs.device.type == "cpu":
+                self._watched.check(outputs)
+            scores = ACTIVATE[self.activation](outputs)
+            check_weights(chosen, *scores.shape)
+            gradient = (mended_gradient_by if mend else gradient_by)(scores, chosen, leaf)
+        if gradient is None:
+            raise NoGradientError("The gradient that the model had for plain images does not reach these images")
+        return scores.detach(), gradient
 
 
 def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:

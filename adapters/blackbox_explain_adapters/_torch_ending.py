@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from blackbox_explain.activations import Ending
 
-__all__ = ["ending_of", "operations"]
+__all__ = ["ending_of"]
 
 FINAL: dict[str, Ending] = {
     "softmax": "softmax",
@@ -90,18 +90,6 @@ def ending_of(module: torch.nn.Module, outputs: torch.Tensor) -> Ending | None:
         if found is not None:
             return found
     return None if outputs.grad_fn is None else _walk(outputs.grad_fn, _name, _before, 0)
-
-
-def operations(outputs: torch.Tensor) -> Iterable[str]:
-    """Yield the names of all operations behind outputs, as autograd calls them, such as "RoundBackward0"."""
-    waiting: list[Any] = [outputs.grad_fn]
-    seen: set[Any] = set()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node.name()
-            waiting += [one for one, _ in node.next_functions]
 
 
 def _walk(node: Any, name: Callable[[Any], str], before: Callable[[Any], list[Any]], depth: int) -> Ending | None:

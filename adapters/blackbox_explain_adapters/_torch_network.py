@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +17,7 @@ import torch
 from blackbox_explain.adapting import check_batch, check_scores, in_batches, scores_among
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError, UnsupportedModelError
+from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
 __all__ = ["Network"]
@@ -135,9 +138,36 @@ class Network:
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        if any(isinstance(one, torch.jit.ScriptModule) for one in self.module.modules()):
-            raise UnsupportedModelError("TorchScript is not pickled", hint="wrap the file again where it is needed")
-        return self.__dict__
+        scripts = [one for one in self.module.modules() if isinstance(one, torch.jit.ScriptModule)]
+        return {**self.__dict__, "module": _pickled(self.module)} if scripts else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(state["module"], bytes):
+            self.module = pickle.loads(state["module"])  # noqa: S301 - part of what is being unpickled
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles TorchScript, which has no pickle of its own, as the content of a file of it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, torch.jit.ScriptModule):
+            return NotImplemented
+        file = io.BytesIO()
+        torch.jit.save(obj, file)
+        return _script_of, (file.getvalue(), obj.training)
+
+
+def _pickled(module: torch.nn.Module) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(module)
+    return file.getvalue()
+
+
+def _script_of(content: bytes, training: bool) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
+        return torch.jit.load(io.BytesIO(content)).train(training)
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from blackbox_explain.activations import Activation, Ending, WatchedRange, choose_activation
 from blackbox_explain.adapting import asked_at_wrap, plain_images
-from blackbox_explain.errors import OutOfMemoryError
+from blackbox_explain.errors import NoGradientError, OutOfMemoryError
 from blackbox_explain.probing import TOLERANCE, Manner, manner_of_asking
 from blackbox_explain_adapters._torch_ending import ending_of
+from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, no_gradient
 from blackbox_explain_adapters._torch_network import Network
 
-__all__ = ["choose", "manner_of"]
+__all__ = ["Look", "look_at", "manner_of"]
 
 ROUGH = 3e-2
 """What counts as rounding where a module computes in half precision."""
@@ -32,17 +35,33 @@ def manner_of(network: Network) -> Manner:
     return manner_of_asking(ask, network.spec, network.batch, like=like, tolerance=tolerance)
 
 
-def choose(network: Network, wanted: Activation) -> tuple[Activation, tuple[str, ...], WatchedRange | None]:
-    """Decide what turns outputs into scores, from plain images and from what the module ends in.
+@dataclass(frozen=True)
+class Look:
+    """What a module is, as its answer to plain images tells.
 
-    Returns
-    -------
+    Attributes
+    ----------
     activation
-        What is applied.
+        What is applied to its outputs.
     notes
         Sentences for the user.
     watched
-        What later outputs are held against, where the choice was a guess by their range.
+        What later outputs are held against, where the activation is a guess by their range.
+    refusal
+        Why there is no gradient; None if there is one.
+    mend
+        Whether its gradient is not finite somewhere, though its outputs are.
+    """
+
+    activation: Activation
+    notes: tuple[str, ...]
+    watched: WatchedRange | None
+    refusal: NoGradientError | None
+    mend: bool
+
+
+def look_at(network: Network, wanted: Activation) -> Look:
+    """Run a module once on plain images, with its gradient.
 
     Raises
     ------
@@ -51,21 +70,41 @@ def choose(network: Network, wanted: Activation) -> tuple[Activation, tuple[str,
     """
     images = network.tensor(plain_images(network.spec))
     endings: list[Ending | None] = []
+    refusals: list[NoGradientError | None] = []
+    broken: list[bool] = []
 
     def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.enable_grad():
-            outputs = network.outputs(batch.detach().requires_grad_())
+            leaf = batch.detach().requires_grad_()
+            outputs = network.outputs(leaf)
             endings.append(ending_of(network.module, outputs))
+            weights = torch.linspace(0.5, 1.5, outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
+            found: list[torch.Tensor | None] = []
+
+            def gradient() -> torch.Tensor | None:
+                found.append(gradient_by(outputs, weights.expand_as(outputs), leaf))
+                return found[0]
+
+            refusals.append(no_gradient(gradient, outputs))
+            rows = torch.isfinite(outputs).all(dim=1)
+            broken.append(bool(found and found[0] is not None and not torch.isfinite(found[0][rows]).all()))
         return (outputs.detach(),)
 
     try:
         (outputs,) = asked_at_wrap(lambda rows: network.run(run, rows), images)
     except OutOfMemoryError:
         (outputs,) = asked_at_wrap(lambda rows: network.run(run, rows, size=network.batch or 1), images)
+    # A step of the images that is flat at all of some batch may be none in the next.
+    refusal = None if None in refusals else refusals[-1]
+    mend = any(broken) and refusal is None
+    notes = (MENDED,) if mend else ()
     ends_in = endings[-1]
     if wanted != "auto":
-        again = ends_in == wanted and wanted != "none"
-        note = f"the model ends in a {wanted} itself, and another is applied, as activation={wanted!r} asks for"
-        return wanted, (note,) if again else (), None
+        if ends_in == wanted and wanted != "none":
+            notes += (
+                f"the model ends in a {wanted} itself, and another is applied, as activation={wanted!r} asks for",
+            )
+        return Look(wanted, notes, None, refusal, mend)
     chosen, reason = choose_activation(outputs, ends_in)
-    return chosen, (reason,), WatchedRange.of(outputs, wanted, chosen, ends_in)
+    watched = WatchedRange.of(outputs, wanted, chosen, ends_in)
+    return Look(chosen, (*notes, reason), watched, refusal, mend)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_explain.blackbox import Preprocessing
+from blackbox_explain.class_names import read_class_names
 from blackbox_explain.errors import InputError
 
 __all__ = ["adapter_options", "described", "sizes"]
@@ -50,14 +51,7 @@ def described(
             channels="BGR" if bgr else "RGB",
         )
     if classes is not None:
-        try:
-            found["class_names"] = classes.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            why = f"{classes}: {(error.strerror or type(error).__name__).lower()}"
-            raise InputError("The class names cannot be read", got=why, expected="a text file") from error
-        except UnicodeDecodeError as error:
-            expected = "one name to a line, in UTF-8"
-            raise InputError("This is no text file of class names", got=str(classes), expected=expected) from error
+        found["class_names"] = read_class_names(classes)
     return found
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.class_lookup import class_index
 from blackbox_explain.errors import ImageError, InputError, TargetError
-from blackbox_explain.images import FITS, Fit
-from blackbox_explain.targets import class_index
+from blackbox_explain.photos import FITS, Fit, part_read
 
 __all__ = ["Box", "boxes_of", "labels_of", "photo_size", "placed", "regions_from_boxes", "regions_of"]
 
@@ -197,19 +197,14 @@ def photo_size(path: str | Path) -> tuple[int, int]:
 
 def placed(box: Box, size: tuple[int, int], target: tuple[int, int], fit: Fit) -> Box:
     """Return where a box of a photo (width, height) lies once the photo has been fitted to a target (width, height)."""
-    scale_x, scale_y = (new / old for old, new in zip(size, target, strict=True))
-    if fit == "crop":
-        scale_x = scale_y = max(scale_x, scale_y)
-    shown = [size[0] * scale_x, size[1] * scale_y]
-    margins = [(new - one) / 2 for one, new in zip(shown, target, strict=True)]
-    if fit == "pad":
-        # A padded photo has whole pixels, and so has the margin before it.
-        shown = [float(round(old * min(scale_x, scale_y))) for old in size]
-        margins = [float(round((new - one) / 2)) for one, new in zip(shown, target, strict=True)]
-    left, top, right, bottom = box
-    scale_x, scale_y = (one / old for one, old in zip(shown, size, strict=True))
-    x, y = margins
-    return left * scale_x + x, top * scale_y + y, right * scale_x + x, bottom * scale_y + y
+    left, top, right, bottom = part_read(size, target, fit)
+    scale_x, scale_y = target[0] / (right - left), target[1] / (bottom - top)
+    return (
+        (box[0] - left) * scale_x,
+        (box[1] - top) * scale_y,
+        (box[2] - left) * scale_x,
+        (box[3] - top) * scale_y,
+    )
 
 
 def _pixels(low: float, high: float, size: int) -> slice:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.class_lookup import class_index
+from blackbox_explain.class_names import shown_name
 from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.faithfulness import check_options
@@ -18,9 +18,8 @@ from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.rule import Booleans, Floats, Outcome, Rule
 from blackbox_explain.rules.samples import Samples
 from blackbox_explain.rules.share import Share
-from blackbox_explain.targets import class_index
 
-__all__ = ["ClassReport", "Classification", "Recognised", "class_rules", "recall_and_precision", "short_name"]
+__all__ = ["ClassReport", "Classification", "Recognised", "class_rules", "recall_and_precision"]
 
 NEED = "A rule about the true class"
 
@@ -59,7 +58,7 @@ class Classification(Rule):
             If there is no such class, or several share the name.
         """
         index = class_index(label, len(class_names), class_names)
-        return cls(index, k, short_name(index, class_names))
+        return cls(index, k, shown_name(index, class_names))
 
     @property
     def sentence(self) -> str:
@@ -259,27 +258,9 @@ def classes_of(questions: Questions, *, k: int, confidence: float, together: boo
     for index in classes.tolist():
         is_said, is_true = (said == index).any(axis=1), labels == index
         recall, precision = Share.of(is_said[is_true], level), Share.of(is_true[is_said], level)
-        found.append(Recognised(index, short_name(index, samples.spec.class_names), recall, precision))
+        found.append(Recognised(index, shown_name(index, samples.spec.class_names), recall, precision))
     correct = Share.of((said == labels[:, None]).any(axis=1), level)
     return ClassReport(correct, tuple(found), k, confidence, together, questions.queries - before)
-
-
-def short_name(index: int, class_names: Sequence[str] | None) -> str:
-    """Return the first of the names of a class, with its number where another class shares it or it has none."""
-    if not class_names or index >= len(class_names):
-        return f"class {index}"
-    name = _first(class_names[index])
-    return f"{name} ({index})" if name in _shared(tuple(class_names)) else name
-
-
-def _first(names: str) -> str:
-    return names.split(",")[0].strip()
-
-
-@lru_cache(maxsize=4)
-def _shared(class_names: tuple[str, ...]) -> frozenset[str]:
-    """Return the first names that several classes have."""
-    return frozenset(name for name, count in Counter(map(_first, class_names)).items() if count > 1)
 
 
 def _check_labels(labels: Rows, scores: Scores, k: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blackbox_explain.arrays import to_numpy
+from blackbox_explain.class_names import shown_name
 from blackbox_explain.errors import InputError
 from blackbox_explain.gradients import ask
 from blackbox_explain.rules.faithfulness import percent
@@ -110,7 +111,7 @@ def counterexamples_figure(found: MostInformative, questions: Questions, shown: 
     for place, one in enumerate(nearest):
         for line, (images, of) in enumerate(zip((before, after), scores, strict=True)):
             top = int(of[place].argmax())
-            name = spec.class_names[top] if spec.class_names else f"class {top}"
+            name = shown_name(top, spec.class_names)
             title = f"{textwrap.shorten(name, 20, placeholder='…')}\n{of[place, top]:.3f}"
             _draw(
                 grid[line, place], (images[place] - low) / (high - low), title + (_amount(found, one) if line else "")

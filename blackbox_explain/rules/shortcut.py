@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.class_names import shown_name
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation import finite
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.classification import short_name
 from blackbox_explain.rules.deletion import Substitute
 from blackbox_explain.rules.faithfulness import Violation, check_options, percent
 from blackbox_explain.rules.objects import MARGIN, WAYS, Answers, ObjectDecides, Part
@@ -262,7 +262,7 @@ def shortcuts_of(
     enough = classes[counts >= least].tolist()
     level = 1 - (1 - confidence) / (2 * len(ways) * max(1, len(enough)))
     findings = [_finding(index, found, samples, ways, level) for index in enough]
-    names = tuple(short_name(index, samples.spec.class_names) for index in classes[counts < least].tolist())
+    names = tuple(shown_name(index, samples.spec.class_names) for index in classes[counts < least].tolist())
     shares = {part: Share.of(answers.survives, confidence) for part, (_, answers) in found.items()}
     return Shortcuts(
         tuple(sorted(findings, key=lambda one: (-one.weakest.low, -one.weakest.strength))),
@@ -300,7 +300,7 @@ def _finding(
         for answers in (found["outside"][1], found["elsewhere"][1])
     )
     photos = tuple(one for one in _survivors(rows, without, samples) if one.row in rows[own])
-    return Shortcut(index, short_name(index, samples.spec.class_names), told, alone, elsewhere, photos)
+    return Shortcut(index, shown_name(index, samples.spec.class_names), told, alone, elsewhere, photos)
 
 
 def _survivors(rows: Rows, answers: Answers, samples: Samples) -> tuple[Violation, ...]:

@@ -20,6 +20,7 @@ from blackbox_explain import samples
 from blackbox_explain.cli import app
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx import files, recipe
+from blackbox_explain_adapters._onnx.inspection import inspect_onnx
 from tests.onnx.test_box import small
 
 
@@ -258,6 +259,16 @@ def test_inspection(tmp_path: Path) -> None:
     assert "constants=" in done.output
     done = CliRunner().invoke(app, ["models", "inspect", str(tmp_path / "none.onnx")])
     assert done.exit_code == 2
+
+
+def test_inspection_counts_the_weights_beside_the_graph(tmp_path: Path) -> None:
+    wide = small()
+    wide.graph.initializer.append(numpy_helper.from_array(np.zeros(500_000, np.float32), "unused"))
+    onnx.save(wide, tmp_path / "whole.onnx")
+    onnx.save_model(wide, tmp_path / "apart.onnx", save_as_external_data=True, location="weights.bin")
+    assert dict(inspect_onnx(tmp_path / "whole.onnx").facts)["file"] == "2.0 MB"
+    told = dict(inspect_onnx(tmp_path / "apart.onnx").facts)["file"]
+    assert told == "2.0 MB, 2.0 MB of it beside the graph"
 
 
 def test_inspection_says_of_each_operator_why_it_is_no_obstacle(tmp_path: Path) -> None:

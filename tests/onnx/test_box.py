@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
+from blackbox_explain_adapters._onnx.differentiate import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.rules import RULES
 
 SHAPE = (3, 12, 12)
@@ -134,13 +135,20 @@ def test_what_follows_from_the_batch_size_is_computed_for_each(
     model = small(head=f"n = Shape<start=0, end=1>(x)\n{body}\nq = Add(k, z)\ny = Mul(l, q)")
     for name, value in {"one": np.array([1]), "two": np.array([2]), "z": np.float32(0.5)}.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    box = bx.wrap(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    forward, backward = (
+        onnxruntime.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"])
+        for one in (model, differentiate(model))
+    )
     for count in (1, 2, 4):
-        logits = session.run(None, {"x": images[:count]})[0]
-        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(box.scores(images[:count]), expected, atol=1e-6)
-        np.testing.assert_allclose(box.scores_and_gradient(images[:count], weights[:count])[0], expected, atol=1e-6)
+        expected = forward.run(None, {"x": images[:count]})[0]
+        found = backward.run(None, {"x": images[:count], WEIGHTS: weights[:count]})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    # An image gets the scores that it gets alone.
+    box = bx.wrap(model)
+    logits = np.concatenate([forward.run(None, {"x": images[k : k + 1]})[0] for k in range(4)])
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-6)
+    np.testing.assert_allclose(box.scores_and_gradient(images, weights)[0], expected, atol=1e-6)
 
 
 def test_logits_with_more_axes_than_the_output(images: np.ndarray) -> None:
@@ -206,6 +214,20 @@ def test_class_names_that_do_not_fit_are_left_out() -> None:
     box = bx.wrap(model, cache=False)
     assert box.spec.class_names is None
     assert any("class names in the file" in sentence for sentence in box.assumptions)
+
+
+def test_names_that_are_given_are_held_against_those_of_the_model() -> None:
+    model = small()
+    model.metadata_props.add(key="names", value="{0: 'cat', 1: 'dog', 2: 'emu', 3: 'fox', 4: 'gnu'}")
+    own = ["cat", "dog", "emu", "fox", "gnu"]
+    with pytest.raises(InputError, match=r"another order than the model's own.*'dog' for class 0.*'cat'"):
+        bx.wrap(model, class_names=["dog", "cat", "emu", "fox", "gnu"], cache=False)
+    with pytest.raises(InputError, match="3 names"):
+        bx.wrap(model, class_names=own[:3], cache=False)
+    box = bx.wrap(model, class_names=["Katze", *own[1:]], cache=False)
+    assert box.spec.class_names == ("Katze", *own[1:])
+    assert any("'cat' there and 'Katze' here" in one for one in box.assumptions)
+    assert not any("there and" in one for one in bx.wrap(model, class_names=own, cache=False).assumptions)
 
 
 def test_an_inner_tensor_can_be_the_scores(images: np.ndarray) -> None:

@@ -359,23 +359,6 @@ def test_what_cannot_be_wrapped_says_why() -> None:
         bx.wrap(models.subclassed(), shape=(5, 12, 10))
 
 
-class Counting(tf.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = tf.Variable(0.0, name="calls")
-
-    def __call__(self, images: Any) -> Any:
-        self.calls.assign_add(1.0)
-        return tf.reduce_mean(images, axis=[1, 2]) + self.calls
-
-
-def test_a_model_that_changes_when_asked_is_refused_and_restored() -> None:
-    module = Counting()
-    with pytest.raises(UnsupportedModelError, match="changes its own variables"):
-        bx.wrap(module, shape=SHAPE)
-    assert module.calls.numpy() == 0
-
-
 @pytest.mark.parametrize(
     ("inner", "reason"),
     [

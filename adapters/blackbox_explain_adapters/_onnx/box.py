@@ -53,6 +53,8 @@ class Parts:
         Torch device that arrays lie on, None for the host.
     watched
         Holds the scores against the guess that they need no activation; None where it is no guess.
+    alone
+        Whether each image fills a batch by itself.
     """
 
     model: onnx.ModelProto
@@ -67,6 +69,7 @@ class Parts:
     classes: int
     place: str | None
     watched: WatchedRange | None = None
+    alone: bool = False
 
     def lazy(self, model: Any, made: Session | None = None) -> LazySession:
         return LazySession(model, self.providers, self.threads, self.weights, made)
@@ -117,7 +120,14 @@ class OnnxBlackBox:
             return tuple(session.run(dict(zip(names, rows, strict=True))))
 
         check_batch(arrays[0], self.spec, *arrays[1:], classes=self._parts.classes)
-        answers = in_batches(call, self._parts.batch, *arrays)
+        batch, count = self._parts.batch, arrays[0].shape[0]
+        if self._parts.alone and batch not in (None, 1) and count > 1:
+            # A batch is filled up with the last of its images.
+            rows = [in_batches(call, batch, *(one[k : k + 1, ...] for one in arrays)) for k in range(count)]
+            xp = namespace(rows[0][0])
+            answers = tuple(xp.concat(list(parts), axis=0) for parts in zip(*rows, strict=True))
+        else:
+            answers = in_batches(call, batch, *arrays)
         check_scores(answers[0], arrays[0].shape[0], "The model")
         if self._parts.watched is not None:
             self._parts.watched.check(answers[0])

@@ -31,7 +31,7 @@ from blackbox_explain_adapters._onnx.weights import (
     stub,
 )
 
-__all__ = ["check_weights", "model_of", "read_model", "reading", "with_constants"]
+__all__ = ["check_weights", "external_tensors", "model_of", "read_model", "reading", "with_constants"]
 
 LARGEST = 2**31 - 2**24
 """Bytes of weights, so that a whole message stays below 2 GiB."""
@@ -68,7 +68,7 @@ def read_model(source: Path | bytes) -> ReadModel:
     """
     if isinstance(source, bytes):
         model = _parsed(source, "bytes")
-        for tensor in _external_tensors(model):
+        for tensor in external_tensors(model):
             _check_location(tensor, None, "bytes")
         return ReadModel(*apart(model))
     if not source.is_file():
@@ -81,7 +81,7 @@ def read_model(source: Path | bytes) -> ReadModel:
     model = _parsed(content, str(source))
     inside = [one for one in model.graph.initializer if held_at(one) == f"{MARK}{one.name}" and held_at(one) in spans]
     known = set(map(id, inside))
-    beside = [one for one in _external_tensors(model) if id(one) not in known]
+    beside = [one for one in external_tensors(model) if id(one) not in known]
     for tensor in beside:
         _check_location(tensor, source.parent, str(source))
     try:
@@ -127,14 +127,14 @@ def model_of(model: Any) -> tuple[onnx.ModelProto, Weights]:
     """Return graph and large weights of a ``ModelProto``, ``ModelContainer`` or ``onnxruntime.InferenceSession``."""
     if isinstance(model, onnx.model_container.ModelContainer):
         _check_parts(model.model_proto, "a ModelContainer")
-        for tensor in _external_tensors(model.model_proto):
+        for tensor in external_tensors(model.model_proto):
             if held_at(tensor) not in model.large_initializers:
                 _check_location(tensor, None, "a ModelContainer")
         known = isinstance(model, ReadModel)
         return apart(model.model_proto, model.large_initializers, model.weights.places if known else None)
     if isinstance(model, onnx.ModelProto):
         _check_parts(model, "a ModelProto")
-        for tensor in _external_tensors(model):
+        for tensor in external_tensors(model):
             _check_location(tensor, None, "a ModelProto")
         return apart(model)
     stored = getattr(model, "_model_bytes", None)
@@ -200,7 +200,8 @@ def _check_parts(model: onnx.ModelProto, origin: str) -> None:
         raise UnsupportedModelError("This is not an ONNX model", got=origin, expected="a graph with nodes and outputs")
 
 
-def _external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Walk through the tensors whose numbers lie in another file."""
     tensors = [*model.graph.initializer]
     nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
     for attribute in (one for node in nodes for one in node.attribute):

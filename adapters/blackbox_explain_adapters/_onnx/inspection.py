@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.definitions import has_definition
-from blackbox_explain_adapters._onnx.files import model_of, read_model, reading, with_constants
+from blackbox_explain_adapters._onnx.files import external_tensors, model_of, read_model, reading, with_constants
 from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
 from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
 from blackbox_explain_adapters._onnx.outputs import told
@@ -31,6 +31,9 @@ from blackbox_explain_adapters._onnx.weights import ReadModel
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]
+
+MESSAGE = 1 << 27
+"""Bytes; larger files are not read again to look for weights that lie beside them."""
 
 
 def inspect_onnx(
@@ -87,7 +90,7 @@ def _facts(model: onnx.ModelProto, path: Path) -> tuple[list[tuple[str, str]], l
         ("outputs", _listed(model.graph.output)),
         ("opset", ", ".join(f"{one.domain or 'ai.onnx'} {one.version}" for one in model.opset_import)),
         ("parameters", f"{_parameters(model):,}"),
-        ("file", f"{path.stat().st_size / 1e6:.1f} MB"),
+        ("file", _size(path)),
     ]
     if model.producer_name:
         facts.append(("made by", f"{model.producer_name} {model.producer_version}".strip()))
@@ -98,6 +101,17 @@ def _facts(model: onnx.ModelProto, path: Path) -> tuple[list[tuple[str, str]], l
     not_needed = _not_needed(model)
     table = [(name, count, _standing(name, model, not_needed)) for name, count in sorted(operators.items())]
     return facts, table
+
+
+def _size(path: Path) -> str:
+    """Return the size of a model on disk, with the weights that lie beside it."""
+    own = path.stat().st_size
+    if own >= MESSAGE:  # whoever keeps weights elsewhere keeps the graph alone here
+        return f"{own / 1e6:.1f} MB"
+    bare = onnx.load(path, load_external_data=False)
+    places = {one.value for tensor in external_tensors(bare) for one in tensor.external_data if one.key == "location"}
+    beside = sum((path.parent / one).stat().st_size for one in places)
+    return f"{(own + beside) / 1e6:.1f} MB" + (f", {beside / 1e6:.1f} MB of it beside the graph" if places else "")
 
 
 def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:

@@ -1,19 +1,17 @@
-"""What the first operations of a graph say of its pixels: bytes, if it divides by 255 or subtracts a mean near 120."""
+"""What a graph does to its pixels before anything else: sums and products with constants; what its first layer adds."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
+from blackbox_explain.rescaling import Rescaling
 from blackbox_explain_adapters._onnx.node import Node, read_by
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.stored import Stored
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
-__all__ = ["Leading", "blue_first", "is_photo", "leading_scale", "reads_bytes"]
+__all__ = ["biases_outweigh", "blue_first", "leading_rescaling"]
 
 MOVING = ("Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
 
@@ -22,31 +20,8 @@ ARITHMETIC = ("Mul", "Div", "Sub", "Add", "BatchNormalization")
 CHANNELS = 4
 """The most that an image has: what has more numbers scales features apart, or is a mean image."""
 
-SLOPES = (1 / 512, 1 / 50)
-"""What bytes are multiplied by on their way to numbers near one, from 1/255 to 1/(255 · 0.2), with room."""
 
-MEANS = (80, 160)
-"""Where the mean of photos lies, in bytes."""
-
-
-@dataclass(frozen=True)
-class Leading:
-    """The affine map that a graph begins with: ``slope · pixels + shift``, one number or one for each channel.
-
-    Attributes
-    ----------
-    slope, shift
-        Its parts.
-    first
-        The first operation, in words.
-    """
-
-    slope: np.ndarray
-    shift: np.ndarray
-    first: str
-
-
-def leading_scale(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> Leading | None:
+def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> Rescaling | None:
     """Read the sums and products with constants that a graph begins with, if any.
 
     Parameters
@@ -59,7 +34,7 @@ def leading_scale(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEI
         Held apart from the graph.
     """
     stored, name = Stored(graph, weights), source
-    slope, shift, first = np.ones(1), np.zeros(1), ""
+    found: Rescaling | None = None
     readers: dict[str, list[Node]] = {}
     for proto in graph.node:
         if proto.op_type not in READ_SHAPE_ALONE:
@@ -72,62 +47,86 @@ def leading_scale(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEI
         if node.domain or not node.outputs or (node.op not in MOVING and node.op not in ARITHMETIC):
             break
         if node.op in ARITHMETIC:
-            found = _affine(node, name, stored)
-            if found is None:
+            step = _affine(node, name, stored)
+            if step is None:
                 break
-            by, and_then, told = found
-            first = first or told
-            slope, shift = slope * by, shift * by + and_then
+            times, plus = step
+            found = (found or Rescaling()).then(times=times.tolist(), plus=plus.tolist())
         name = node.y
-    return Leading(slope, shift, first) if first else None
+    return found
 
 
-def is_photo(image: Sequence[int | None]) -> bool:
-    """Say whether images of a shape may be photos: two axes of places, and channels as photos have them."""
-    return len(image) == 3 and (image[0] is None or image[0] in (1, 3, 4))
-
-
-def reads_bytes(leading: Leading) -> bool:
-    """Say whether such a map is of pixels from 0 to 255."""
-    if np.any(leading.slope <= 0):
-        return False
-    scaled = bool(np.all((leading.slope >= SLOPES[0]) & (leading.slope <= SLOPES[1])))
-    mean = -leading.shift / leading.slope
-    return scaled or bool(np.all((mean >= MEANS[0]) & (mean <= MEANS[1])))
-
-
-def blue_first(leading: Leading) -> bool:
+def blue_first(rescaling: Rescaling) -> bool:
     """Say whether the mean rises from the first channel to the last, as that of photos does from blue to red."""
-    mean = -leading.shift / leading.slope
-    return mean.size == 3 and bool(np.all(np.diff(mean) > 0))
+    scale, offset = np.broadcast_arrays(np.asarray(rescaling.scale), np.asarray(rescaling.offset))
+    return scale.size == 3 and bool(np.all(scale > 0) and np.all(np.diff(-offset / scale) > 0))
 
 
-def _affine(node: Node, name: str, stored: Stored) -> tuple[np.ndarray, np.ndarray, str] | None:
-    """Return slope, shift and words of one operation."""
+BRIGHTNESS, DETAIL = 0.25, 0.1
+"""By how much patches of photos differ in their mean, and pixels from that of their patch, as shares of the range."""
+
+OUTWEIGHED = 3.0
+"""Biases of trained networks are smaller than what photos make of the weights; random ones are smaller still."""
+
+FILTERS = 16
+"""Fewer say too little: some random ones have large biases."""
+
+
+def biases_outweigh(graph: onnx.GraphProto, source: str, width: float, held: Weights = NO_WEIGHTS) -> float | None:
+    """Return by how much the biases of a first convolution outweigh what photos make of its weights, if they do.
+
+    Then all photos are alike to the network, which was trained on larger numbers, such as bytes minus a mean.
+
+    Parameters
+    ----------
+    graph, source
+        As for `leading_rescaling`.
+    width
+        Of the range of the pixels.
+    held
+        Weights that are held apart from the graph.
+
+    Returns
+    -------
+    ratio
+        The median over the filters; None unless it is above `OUTWEIGHED` for three quarters of them.
+    """
+    stored = Stored(graph, held)
+    readers = [node for node in graph.node if source in node.input and node.op_type not in READ_SHAPE_ALONE]
+    while len(readers) == 1 and readers[0].op_type in ("Identity", "Cast", "Transpose") and not readers[0].domain:
+        source = readers[0].output[0]
+        readers = [node for node in graph.node if source in node.input]
+    if len(readers) != 1 or readers[0].op_type != "Conv" or readers[0].domain or len(readers[0].input) < 3:
+        return None
+    weights, biases = (stored.get(name) for name in readers[0].input[1:3])
+    if weights is None or biases is None or weights.ndim < 3 or len(weights) < FILTERS:
+        return None
+    flat = weights.reshape(len(weights), -1).astype(np.float64)
+    moved = width * np.hypot(BRIGHTNESS * flat.sum(axis=1), DETAIL * np.linalg.norm(flat, axis=1))
+    ratio = np.abs(biases.astype(np.float64)) / np.maximum(moved, np.finfo(np.float64).tiny)
+    return float(np.median(ratio)) if np.quantile(ratio, 0.25) > OUTWEIGHED else None
+
+
+def _affine(node: Node, name: str, stored: Stored) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return factor and summand of one operation."""
     if node.op == "BatchNormalization":
-        parts = [stored.get(one) for one in node.inputs[1:5]]
-        if node.x != name or len(parts) != 4:
+        parts = [part for one in node.inputs[1:5] if (part := _per_channel(stored.get(one))) is not None]
+        if node.x != name or len(parts) != 4 or np.any(parts[3] < 0):
             return None
-        numbers = [_per_channel(one) for one in parts]
-        scale, shift, mean, variance = (np.zeros(1) if one is None else one for one in numbers)
-        if any(one is None for one in numbers) or np.any(variance < 0):
-            return None
+        scale, shift, mean, variance = parts
         by = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
-        return by, shift - by * mean, f"a normalisation with the mean {_shown(mean)}"
+        return by, shift - by * mean
     first = node.x == name
     other = _per_channel(stored.get(node.inputs[1] if first else node.x))
     if other is None:
         return None
-    zero = np.zeros(1)
     if node.op == "Mul":
-        return other, zero, f"a product with {_shown(other)}"
+        return other, np.zeros(1)
     if node.op == "Add":
-        return np.ones(1), other, f"a sum with {_shown(other)}"
+        return np.ones(1), other
     if node.op == "Div" and first and np.all(other != 0):
-        return 1 / other, zero, f"a division by {_shown(other)}"
-    if node.op == "Sub" and first:
-        return np.ones(1), -other, f"the difference from {_shown(other)}"
-    return None
+        return 1 / other, np.zeros(1)
+    return (np.ones(1), -other) if node.op == "Sub" and first else None
 
 
 def _per_channel(value: np.ndarray | None) -> np.ndarray | None:
@@ -142,8 +141,3 @@ def _per_channel(value: np.ndarray | None) -> np.ndarray | None:
             return None
         numbers = numbers.reshape(sizes).mean(tuple(axis for axis in range(len(sizes)) if axis not in small))
     return numbers.reshape(-1)
-
-
-def _shown(values: np.ndarray) -> str:
-    text = ", ".join(f"{one:.4g}" for one in values)
-    return text if values.size == 1 else f"({text})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,20 @@ from blackbox_explain.activations import Activation, WatchedRange, choose_activa
 from blackbox_explain.adapting import in_batches, plain_images
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.probing import COMPANY, RANDOM, TOLERANCE, company_images, habits
 from blackbox_explain_adapters._onnx.ending import View, axis_of
 from blackbox_explain_adapters._onnx.outputs import REDUCE
-from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_scores
+from blackbox_explain_adapters._onnx.pipeline import IMAGES, SCORES, pixels_to_scores
 from blackbox_explain_adapters._onnx.session import Provider, Session
 from blackbox_explain_adapters._onnx.signature import Signature
+from blackbox_explain_adapters._onnx.training import draws_lots, scales_by_batch
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
+from blackbox_explain_adapters._onnx.widening import is_half
 
 __all__ = ["Probed", "probe"]
+
+HALF = 1e-2
+"""Share of the largest output that counts as rounding in half precision."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,18 @@ class Probed:
         That ran it.
     outputs
         For a few plain images.
+    alone
+        Whether each image fills a batch by itself, for the scores of others beside it would change its own.
+    notes
+        What the user should know of how the model answers.
     """
 
     signature: Signature
     model: onnx.ModelProto
     session: Session
     outputs: np.ndarray[Any, Any]
+    alone: bool = False
+    notes: tuple[str, ...] = ()
 
     def activation(self, wanted: Activation) -> tuple[Activation, tuple[str, ...], WatchedRange | None]:
         """Return what to apply to the outputs, what to tell the user of it, and what to hold later outputs against."""
@@ -72,7 +84,8 @@ def probe(
 ) -> Probed:
     """Run a model on black, grey, white and noise.
 
-    A graph that only claims to take any batch, and works for one image, is taken one image at a time.
+    A graph that only claims to take any batch, and works for one image, is taken one image at a time; and so is one
+    that answers otherwise to an image in the company of others.
 
     Parameters
     ----------
@@ -97,14 +110,14 @@ def probe(
         return found
 
     try:
-        return run(signature)
+        return _settled(run(signature), run, spec, HALF if is_half(model) else TOLERANCE)
     except (ModelError, UnsupportedModelError) as error:
         if signature.batch is not None:
             raise
         note = "the graph takes one image at a time, whatever its input says"
         single = dataclasses.replace(signature, batch=1, notes=(*signature.notes, note))
         try:
-            return run(single)
+            return _settled(run(single), run, spec, HALF if is_half(model) else TOLERANCE)
         except (ModelError, UnsupportedModelError):
             raise error from None
 
@@ -131,6 +144,28 @@ def _run(
     images = plain_images(spec)
     (outputs,) = in_batches(call, signature.batch, images)
     return Probed(signature, raw, session, outputs)
+
+
+def _settled(found: Probed, run: Callable[[Signature], Probed], spec: InputSpec, tolerance: float) -> Probed:
+    """Find out whether a model answers the same to the same image, alone, again and in company."""
+    batch = found.signature.batch
+
+    def ask(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        (outputs,) = in_batches(lambda rows: (found.session.run({IMAGES: rows})[0],), batch, images)
+        if found.signature.ending in ("softmax", "sigmoid"):
+            # Chances near 0 and 1 hide what moves the numbers that they are made of.
+            outputs = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
+        return outputs.reshape(len(outputs), -1)
+
+    seen = habits(ask, company_images(spec), tolerance)
+    if not seen.repeats:
+        return dataclasses.replace(found, notes=() if draws_lots(found.model, SCORES) else (RANDOM,))
+    if seen.independent and not (batch != 1 and scales_by_batch(found.model, SCORES)):
+        return found
+    if batch is None:
+        found = run(dataclasses.replace(found.signature, batch=1))
+    many = f", {batch} times each" if batch is not None else ""
+    return dataclasses.replace(found, alone=True, notes=(f"{COMPANY}{many}",))
 
 
 def _no_scores(shape: tuple[int, ...], count: int, asked: bool) -> UnsupportedModelError:

@@ -13,13 +13,15 @@ import onnxruntime
 
 from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
+from blackbox_explain.rescaling import agreed
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
 from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
-from blackbox_explain_adapters._onnx.leading import blue_first, is_photo, leading_scale, reads_bytes
+from blackbox_explain_adapters._onnx.leading import biases_outweigh, blue_first, leading_rescaling
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
@@ -43,7 +45,7 @@ from blackbox_explain_adapters._onnx.signature import (
 from blackbox_explain_adapters._onnx.slopes import without_slope
 from blackbox_explain_adapters._onnx.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.tape import Device
-from blackbox_explain_adapters._onnx.training import left_over, without_dropout
+from blackbox_explain_adapters._onnx.training import draws_lots, in_evaluation_mode
 from blackbox_explain_adapters._onnx.trial import try_out
 from blackbox_explain_adapters._onnx.weights import Weights, serialized
 from blackbox_explain_adapters._onnx.widening import is_half
@@ -53,8 +55,6 @@ __all__ = ["wrap_onnx"]
 SINGLE, HALF = (1e-2, 1e-30), (1e-1, 1e-6)
 """By how much scores may differ between a model and its gradient graph, as a share of the largest: rounding, with room;
 and the size below which all scores are taken for nothing, as they are in half precision."""
-
-BYTES = (0, 255)
 
 VERSIONS = (onnx.__version__, onnxruntime.__version__)
 """Graphs are kept for these: both have a say in what is written."""
@@ -131,17 +131,21 @@ def wrap_onnx(
         proto, weights = model_of(model)
         proto = without_maps(sorted_model(proto))
         proto = settle_branches(with_constants(proto, constants) if constants else proto, weights)
-        proto, turned_off = without_dropout(proto)
+        proto, turned_off = in_evaluation_mode(proto)
         check_weights(proto, weights)
         proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
         classes = len(described.class_names) if described.class_names else None
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, weights, signature, described)
+        own = class_names_of(proto) or signature.class_names
     seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
         assumptions = (*assumptions, "the class names in the file are left out: there are more or fewer scores")
+    if described.class_names and own and len(own) == seen.outputs[0].size:
+        differ = check_own_names(described.class_names, own)
+        assumptions = (*assumptions, differ) if differ else assumptions
     if device is not None and device != "cpu" and session.providers[0] != CUDA:
         hint = "look at its warnings: libraries of CUDA or cuDNN may be missing"
         raise BackendMissingError("ONNX Runtime could not start on the GPU", got=f"device={device!r}", hint=hint)
@@ -154,7 +158,15 @@ def wrap_onnx(
         weights,
         spec,
         activation,
-        (*assumptions, *signature.notes, *notes, *turned_off, *left_over(proto, signature.output), *notes_on_device),
+        (
+            *assumptions,
+            *signature.notes,
+            *notes,
+            *turned_off,
+            *draws_lots(proto, signature.output),
+            *seen.notes,
+            *notes_on_device,
+        ),
         signature.batch,
         chosen,
         threads,
@@ -162,6 +174,7 @@ def wrap_onnx(
         seen.outputs[0].size,
         place,
         watched,
+        seen.alone,
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
@@ -209,11 +222,6 @@ def _key(build: Recipe) -> str:
     return hashlib.sha256(decisive.encode()).hexdigest()
 
 
-def _scale_is_open(said: Preprocessing | None) -> bool:
-    """Say whether nothing was said of mean and std; `Preprocessing()`, which says nothing else either, says them."""
-    return said is None or (said != Preprocessing() and (said.mean, said.std) == (0.0, 1.0))
-
-
 def _spec(
     model: onnx.ModelProto, weights: Weights, signature: Signature, described: Described
 ) -> tuple[InputSpec, tuple[str, ...]]:
@@ -226,19 +234,26 @@ def _spec(
         low, high = described.bounds or (0.0, 1.0)
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
-    elif is_photo(signature.image) and _scale_is_open(preprocessing) and described.bounds != BYTES:
-        leading = leading_scale(model.graph, signature.source, weights)
-        if leading is not None and reads_bytes(leading):
-            low, high = described.bounds or (0.0, 1.0)
-            preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
+    elif signature.dtype != np.uint8 and None not in signature.image:
+        rescaling = leading_rescaling(model.graph, signature.source, weights)
+        image = tuple(size or 0 for size in signature.image)
+        preprocessing, told = agreed(rescaling, image, described.bounds, preprocessing)
+        if told is not None:
+            notes.append(told)
+        low, high = described.bounds or (0.0, 1.0)
+        if (
+            preprocessing is None
+            and (ratio := biases_outweigh(model.graph, signature.source, high - low, weights)) is not None
+        ):
             notes.append(
-                f"the graph begins with {leading.first}, so it reads pixels from 0 to 255: those in "
-                f"({low:g}, {high:g}) are brought there; else say preprocessing=Preprocessing() or --mean 0 --std 1"
+                f"the preprocessing is probably missing: the first layer adds {ratio:.0f} times what photos with "
+                f"pixels in ({low:g}, {high:g}) make of its weights, so it was trained on larger numbers: check "
+                "preprocessing= and bounds= (--mean, --std, --range 255, --bgr)"
             )
-            if blue_first(leading) and preprocessing.channels == "RGB":
-                notes.append(
-                    "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
-                )
+        as_said = preprocessing is None or preprocessing.channels == "RGB"
+        if rescaling is not None and rescaling.reads() is not None and as_said and blue_first(rescaling):
+            told = "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
+            notes.append(told)
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")

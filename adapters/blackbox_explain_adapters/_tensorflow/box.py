@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
-from blackbox_explain.activations import Activation, choose_activation
+from blackbox_explain.activations import Activation, WatchedRange
 from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches, plain_images
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import BlackBox, InputSpec
@@ -21,18 +21,32 @@ from blackbox_explain.errors import (
     OutOfMemoryError,
     UnsupportedModelError,
 )
+from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
-from blackbox_explain_adapters._tensorflow.fingerprint import captured, changes_variables, digest
-from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function, trace
+from blackbox_explain_adapters._tensorflow.fingerprint import digest
+from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
+from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.signature import source_of
-from blackbox_explain_adapters._tensorflow.source import Source, readings, short
+from blackbox_explain_adapters._tensorflow.source import Source, short
+from blackbox_explain_adapters._tensorflow.state import State
+from blackbox_explain_adapters._tensorflow.trial import tried
 
 __all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
 
 
+FLAT = ("Sign", "Round", "Rint", "Floor", "Ceil")
+"""Operations whose slope is 0, which says nothing of what they do."""
+
+
 def wrap_tensorflow(
-    model: Any, described: Described, *, signature: str | None = None, device: str | None = None
+    model: Any,
+    described: Described,
+    *,
+    signature: str | None = None,
+    output: str | int | None = None,
+    reduce: Any = None,
+    device: str | None = None,
 ) -> BlackBox:
     """Wrap a classifier of TensorFlow.
 
@@ -44,6 +58,11 @@ def wrap_tensorflow(
         What the caller said of its input; a traced function or SavedModel tells its shape.
     signature
         Of a SavedModel, by name; None takes the one for serving.
+    output
+        Name, or place from 0 on, of the output that holds the class scores; None to find it.
+    reduce
+        How the scores of many places or steps are joined: ``("mean", axes)`` or ``("max", axes)``, the batch being
+        axis 0.
     device
         ``"cpu"``, ``"gpu:0"``; None leaves it to TensorFlow.
 
@@ -64,12 +83,18 @@ def wrap_tensorflow(
         # An interpreter of TensorFlow Lite, whose module is TensorFlow's.
         from blackbox_explain_adapters._tflite import wrap_tflite
 
-        return wrap_tflite(model, described)
-    return box_of(source_of(model, signature), described, device)
+        return wrap_tflite(model, described, output=output, reduce=reduce)
+    return box_of(source_of(model, signature), described, device, output=output, reduce=reduce)
 
 
 def box_of(
-    source: Source, described: Described, device: str | None = None, stored: Callable[[], tuple[Any, ...]] | None = None
+    source: Source,
+    described: Described,
+    device: str | None = None,
+    stored: Callable[[], tuple[Any, ...]] | None = None,
+    *,
+    output: str | int | None = None,
+    reduce: Any = None,
 ) -> BlackBox:
     """Trace a model, look at its answers to a few plain images, and return its black box.
 
@@ -77,35 +102,40 @@ def box_of(
     ----------
     source
         The model.
-    described, device
+    described, device, output, reduce
         As in `wrap_tensorflow`.
     stored
         Returns what ``__reduce__`` does, for models that can be pickled.
     """
     place = _device(device)
+    classes = len(described.class_names) if described.class_names else None
+    choice = Choice(output, Reduction.of(reduce), source.names, classes)
     with tf.device(place):
-        traced, outputs = _tried(source, described)
-        activation, notes = described.activation, traced.notes
-        if activation == "auto":
-            activation, reason = choose_activation(outputs)
-            notes = (*notes, reason)
+        trial = tried(source, described, choice)
+        traced = trial.traced
         parts = _Parts(
             source.owner,
             traced,
             traced.reading.spec,
-            activation,
-            (*traced.reading.assumptions, *notes),
-            scores_function(traced, activation),
+            trial.activation,
+            (*traced.reading.assumptions, *traced.notes, *trial.notes),
+            scores_function(traced, trial.activation),
+            trial.state,
+            trial.watched,
             place,
             stored,
         )
         try:
-            gradient, notes = gradient_function(traced, activation, outputs.shape[1])
+            gradient, notes = gradient_function(traced, trial.activation, trial.classes)
             parts = dataclasses.replace(parts, assumptions=(*parts.assumptions, *notes))
             box = DifferentiableTensorFlow(parts, gradient)
-            # Some operations have a gradient on paper, and none on this device.
-            one = plain_images(box.spec)[:1]
-            box.scores_and_gradient(one, np.ones((1, outputs.shape[1]), np.float32))
+            # Some operations have a gradient on paper, and none on this device, or none that is a number.
+            images = plain_images(box.spec)
+            _, slopes = box.scores_and_gradient(images, np.ones((len(images), trial.classes), np.float32))
+            if not np.isfinite(slopes).all():
+                raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
+            if not slopes.any() and (flat := traced.operations.kinds(FLAT)):
+                raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
     return box
@@ -119,6 +149,8 @@ class _Parts:
     activation: Activation
     assumptions: tuple[str, ...]
     scores: Any
+    state: State
+    watched: WatchedRange | None
     place: str | None
     stored: Callable[[], tuple[Any, ...]] | None
 
@@ -159,7 +191,8 @@ class TensorFlowBlackBox:
             return tuple(tf.constant(one) for one in found)
 
         def call(*rows: Array) -> tuple[Array, ...]:
-            answers = function(*(as_tensor(one, self._parts.traced.dtype) for one in rows))
+            with self._parts.state.kept():
+                answers = function(*(as_tensor(one, self._parts.traced.dtype) for one in rows))
             return tuple(answer_like(one, rows[0]) for one in answers)
 
         try:
@@ -170,6 +203,8 @@ class TensorFlowBlackBox:
         except tf.errors.OpError as error:
             raise ModelError("TensorFlow cannot run the model", got=short(error)) from error
         check_scores(answers[0], arrays[0].shape[0], "The model")
+        if self._parts.watched is not None:
+            self._parts.watched.check(answers[0])
         return answers
 
 
@@ -191,64 +226,6 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
         check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
         scores, gradient = self._run(self._gradient, images, weights)
         return scores, gradient
-
-
-def _tried(source: Source, described: Described) -> tuple[Traced, np.ndarray[Any, Any]]:
-    """Return the first reading that works, and the outputs (N, K) for a few plain images."""
-    failure: Exception | None = None
-    for reading in readings(source, described):
-        try:
-            traced = trace(source, reading)
-            return traced, _outputs(traced)
-        except (UnsupportedModelError, tf.errors.OpError) as error:
-            failure = failure or error
-    if isinstance(failure, UnsupportedModelError):
-        raise failure
-    raise ModelError("TensorFlow cannot run the model", got=short(failure or RuntimeError())) from failure
-
-
-def _outputs(traced: Traced) -> np.ndarray[Any, Any]:
-    """Run a model once.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If it has another number of rows than images, or writes to its variables, which are given their values back.
-    """
-    writes = changes_variables(traced.model)
-    before = captured(traced.model) if writes else []
-    forward = tf.function(traced.forward, input_signature=[traced.images()], autograph=False)
-    images = plain_images(traced.reading.spec)
-    (outputs,) = in_batches(
-        lambda rows: (forward(as_tensor(rows, traced.dtype)).numpy(),), traced.reading.batch, images
-    )
-    if writes:
-        _check_unchanged(before)
-    if outputs.shape[0] != len(images) or outputs.shape[1] < 1:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=f"outputs of shape {outputs.shape} for {len(images)} images",
-            expected="(N, K): one row of class scores per image",
-        )
-    return outputs
-
-
-def _check_unchanged(before: list[tuple[Any, np.ndarray[Any, Any]]]) -> None:
-    changed = [(variable, value) for variable, value in before if not _same(variable, value)]
-    if not changed:
-        return
-    for variable, value in changed:
-        variable.assign(value)
-    raise UnsupportedModelError(
-        "The model changes its own variables when it is asked",
-        got=", ".join(variable.name for variable, _ in changed[:3]),
-        expected="a model at rest: an explanation leaves it as it was",
-        hint="wrap a function that does not train or count: wrap(tf.function(...), shape=...)",
-    )
-
-
-def _same(variable: Any, value: np.ndarray[Any, Any]) -> bool:
-    return variable is None or np.array_equal(variable.numpy(), value)
 
 
 def _device(device: str | None) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from blackbox_explain.activations import Activation
-from blackbox_explain.adapting import scores_among
-from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.errors import BlackBoxExplainError, ModelError, UnsupportedModelError
+from blackbox_explain_adapters._tensorflow.finite import endless_slopes, finite_slopes, has_finite_slope, note_on
+from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
+from blackbox_explain_adapters._tensorflow.outputs import Choice, score_rows
 from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
-from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats
+from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats, with_finite_slopes
 
 __all__ = ["Traced", "gradient_function", "scores_function", "trace"]
 
@@ -39,12 +42,15 @@ class Traced:
         That images are computed in: the model's own precision if it is double, else single.
     notes
         What was guessed of its outputs.
+    operations
+        What the model consists of.
     """
 
     model: Any
     reading: Reading
     dtype: tf.DType
     notes: tuple[str, ...]
+    operations: Operations
 
     def images(self) -> tf.TensorSpec:
         """Return what the functions on top of it read."""
@@ -65,8 +71,14 @@ class Traced:
         UnsupportedModelError
             If the model does more with its bytes than to make floats of them.
         """
+        endless = endless_slopes(self.operations)
+        said = note_on(endless)
         if not self.model.inputs[0].dtype.is_integer:
-            return self.forward, ()
+            if all(has_finite_slope(one.node) for one in endless):
+                return self.forward, said
+            # They lie in functions that were traced before.
+            written, notes = with_finite_slopes(self.model)
+            return dataclasses.replace(self, model=written).forward, (*notes, *said)
         model, notes = taking_floats(self.model)
 
         def forward(images: tf.Tensor) -> tf.Tensor:
@@ -74,7 +86,7 @@ class Traced:
             rounded = floats + tf.stop_gradient(tf.floor(floats) - floats)
             return tf.cast(model(tf.cast(rounded, tf.float32)), self.dtype)
 
-        return forward, notes
+        return forward, (*notes, *said)
 
     def _preprocessed(self, images: tf.Tensor) -> tf.Tensor:
         """As `Preprocessing.forward`, in TensorFlow's operations."""
@@ -91,18 +103,22 @@ class Traced:
         return tf.reshape(images, (-1, *self.reading.sizes)) if len(self.reading.sizes) != rank else images
 
 
-def trace(source: Source, reading: Reading) -> Traced:
+def trace(source: Source, reading: Reading, choice: Choice) -> Traced:
     """Run the model's Python code, once, on a symbol of `reading`'s shape.
 
     Raises
     ------
     UnsupportedModelError
         If that cannot be done, or what comes out is no (N, K).
+    InputError
+        If there is no such output as was asked for.
     """
     notes: list[str] = []
 
     def outputs(images: tf.Tensor) -> tf.Tensor:
-        return _rows(_among(source.call(images), notes))
+        graph: Any = tf.compat.v1.get_default_graph()
+        with graph.gradient_override_map(finite_slopes()):
+            return score_rows(source.call(images), choice, reading.batch, notes)
 
     spec = tf.TensorSpec((reading.batch, *reading.sizes), source.dtype, name="input")
     try:
@@ -112,7 +128,7 @@ def trace(source: Source, reading: Reading) -> Traced:
             # Plain Python that asks tensors for their truth has to be rewritten.
             notes.clear()
             model = tf.function(outputs, input_signature=[spec], autograph=True).get_concrete_function()
-    except UnsupportedModelError:
+    except BlackBoxExplainError:
         raise
     except Exception as error:
         raise UnsupportedModelError(
@@ -122,7 +138,8 @@ def trace(source: Source, reading: Reading) -> Traced:
             hint="check shape=; a model that only runs eagerly is a function of NumPy arrays: "
             "wrap(lambda images: model(images).numpy(), shape=...)",
         ) from error
-    return Traced(model, reading, tf.float64 if source.dtype == tf.float64 else tf.float32, tuple(notes))
+    dtype = tf.float64 if source.dtype == tf.float64 else tf.float32
+    return Traced(model, reading, dtype, tuple(notes), operations_of(model))
 
 
 def scores_function(traced: Traced, activation: Activation) -> Any:
@@ -169,41 +186,3 @@ def gradient_function(traced: Traced, activation: Activation, classes: int) -> t
 def _clipped(floats: tf.Tensor) -> tf.Tensor:
     # Whole numbers are cut off, so that half is added first.
     return tf.clip_by_value(floats + 0.5, 0.0, 255.5)
-
-
-def _rows(outputs: tf.Tensor) -> tf.Tensor:
-    """Return outputs as (N, K): a lone axis is one class, axes of one are dropped."""
-    rank: Any = outputs.shape.rank
-    if rank is None:
-        return tf.ensure_shape(outputs, (None, None))
-    if rank == 1:
-        return outputs[:, None]
-    lone = [axis for axis in range(1, rank) if outputs.shape[axis] == 1]
-    if rank == 0 or rank - 1 - len(lone) > 1:
-        raise UnsupportedModelError(
-            "The model does not answer with class scores",
-            got=f"outputs of shape {outputs.shape}",
-            expected="(N, K): one row of class scores per image",
-            hint="wrap a function that picks and reshapes them: wrap(tf.function(...), shape=...)",
-        )
-    dropped = lone if len(lone) < rank - 1 else lone[1:]
-    return tf.squeeze(outputs, dropped) if dropped and rank > 2 else outputs
-
-
-def _among(outputs: Any, notes: list[str]) -> Any:
-    """Find the class scores in what the model returns, and note the guess if it is one."""
-    if tf.is_tensor(outputs):
-        return outputs
-    found, place = scores_among(outputs)
-    if not tf.is_tensor(found):
-        listed = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else ""
-        raise UnsupportedModelError(
-            "The class scores are not among the outputs",
-            got=f"a {type(outputs).__name__}" + (f" of {listed}" if listed else ""),
-            expected="a tensor, a tuple that begins with one, or logits",
-            hint="wrap a function that returns the scores alone",
-        )
-    # The only entry of a mapping, as of every serving signature, is no guess.
-    if not (isinstance(outputs, Mapping) and len(outputs) == 1):
-        notes.append(f"the class scores are {place}")
-    return found

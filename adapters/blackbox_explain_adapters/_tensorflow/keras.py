@@ -15,7 +15,14 @@ from blackbox_explain.errors import UnsupportedModelError
 __all__ = ["wrap_keras"]
 
 
-def wrap_keras(model: Any, described: Described, *, device: str | None = None) -> BlackBox:
+def wrap_keras(
+    model: Any,
+    described: Described,
+    *,
+    output: str | int | None = None,
+    reduce: Any = None,
+    device: str | None = None,
+) -> BlackBox:
     """Wrap a classifier of Keras.
 
     Parameters
@@ -24,6 +31,8 @@ def wrap_keras(model: Any, described: Described, *, device: str | None = None) -
         ``keras.Model`` of any kind, built or not, on TensorFlow; on PyTorch it is wrapped as the module that it is.
     described
         What the caller said of its input; a functional or sequential model tells its shape.
+    output, reduce
+        As in `wrap_tensorflow`; the names are those of ``model.output_names``.
     device
         As in `wrap_tensorflow`; on PyTorch as in `wrap_torch`.
 
@@ -40,8 +49,9 @@ def wrap_keras(model: Any, described: Described, *, device: str | None = None) -
             "This is no Keras classifier", got=f"a {type(model).__name__}", expected="a keras.Model"
         )
     backend = _backend(model)
+    options = {name: value for name, value in (("output", output), ("reduce", reduce)) if value is not None}
     if backend == "torch":
-        return _on_torch(model, described, device)
+        return _on_torch(model, described, device, options)
     if backend != "tensorflow":
         raise UnsupportedModelError(
             f"Keras computes by {backend} here",
@@ -49,25 +59,25 @@ def wrap_keras(model: Any, described: Described, *, device: str | None = None) -
             hint="save the model to a .keras file, set KERAS_BACKEND=tensorflow, and wrap the file; or wrap a function "
             "of NumPy arrays: wrap(lambda images: model.predict(images), shape=...)",
         )
-    return _on_tensorflow(model, described, device)
+    return _on_tensorflow(model, described, device, options)
 
 
-def _on_tensorflow(model: Any, described: Described, device: str | None) -> BlackBox:
+def _on_tensorflow(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
     from blackbox_explain_adapters._tensorflow.box import box_of
     from blackbox_explain_adapters._tensorflow.signature import at_rest
     from blackbox_explain_adapters._tensorflow.source import Source
 
     sizes, batch = _sizes(model)
     call = at_rest(_call_of(model))
-    source = Source(lambda images: call(images), model, sizes, batch, _dtype(model), _layout(model))
+    source = Source(lambda images: call(images), model, sizes, batch, _dtype(model), _layout(model), (), _names(model))
     if not getattr(model, "built", True):
         source = dataclasses.replace(
             source, notes=("the model was not built yet: its weights are those that its initializers give",)
         )
-    return box_of(source, described, device, lambda: _stored(model, described, device))
+    return box_of(source, described, device, lambda: _stored(model, described, device, options), **options)
 
 
-def _on_torch(model: Any, described: Described, device: str | None) -> BlackBox:
+def _on_torch(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
     from blackbox_explain_adapters._torch import wrap_torch
 
     sizes, _ = _sizes(model)
@@ -79,7 +89,7 @@ def _on_torch(model: Any, described: Described, device: str | None) -> BlackBox:
     # Joined here, because a module of PyTorch does not tell its shape.
     spec, _ = dataclasses.replace(described, preprocessing=preprocessing).spec(seen)
     return wrap_torch(
-        model, dataclasses.replace(described, shape=spec.shape, preprocessing=preprocessing), device=device
+        model, dataclasses.replace(described, shape=spec.shape, preprocessing=preprocessing), device=device, **options
     )
 
 
@@ -126,6 +136,11 @@ def _dtype(model: Any) -> Any:
     return tf.as_dtype(inputs[0].dtype if inputs else getattr(model, "variable_dtype", None) or "float32")
 
 
+def _names(model: Any) -> tuple[str, ...]:
+    """Return the names of a model's outputs, where it has several and tells them."""
+    return tuple(getattr(model, "output_names", None) or ())
+
+
 def _layout(model: Any) -> Layout:
     """Return where the layers look for channels."""
     for layer in getattr(model, "layers", ()):
@@ -134,7 +149,7 @@ def _layout(model: Any) -> Layout:
     return "channels_last"
 
 
-def _stored(model: Any, described: Described, device: str | None) -> tuple[Any, ...]:
+def _stored(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> tuple[Any, ...]:
     """Return what a box is pickled as: its model, as Keras pickles it, and what was said of it."""
     try:
         with warnings.catch_warnings():
@@ -148,8 +163,8 @@ def _stored(model: Any, described: Described, device: str | None) -> tuple[Any, 
             got=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}",
             hint="register its classes with keras.saving.register_keras_serializable",
         ) from error
-    return _restored, (content, described, device)
+    return _restored, (content, described, device, options)
 
 
-def _restored(content: bytes, described: Described, device: str | None) -> BlackBox:
-    return wrap_keras(pickle.loads(content), described, device=device)  # noqa: S301 - a pickle within a pickle
+def _restored(content: bytes, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
+    return wrap_keras(pickle.loads(content), described, device=device, **options)  # noqa: S301 - a pickle within a pickle

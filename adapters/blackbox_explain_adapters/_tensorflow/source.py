@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from blackbox_explain.adapting import Described, Layout, layout_of
+from blackbox_explain.adapting import Described, Layout, layout_of, maybe_grey, reshaped
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
 
@@ -37,6 +36,8 @@ class Source:
         Where the sizes do not tell.
     notes
         Sentences for the user.
+    names
+        Of its outputs, where it returns a tuple or list and tells them.
     """
 
     call: Callable[[Any], Any]
@@ -46,6 +47,7 @@ class Source:
     dtype: tf.DType = tf.float32
     layout: Layout = "channels_last"
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def short(error: BaseException) -> str:
 def _reading(source: Source, described: Described, layout: Layout) -> Reading:
     notes = list(source.notes)
     seen: tuple[int | None, ...] | None = None
-    flat = _reshaped(source, described)
+    flat = () if source.sizes is None else reshaped(source.sizes, described.shape)
     if flat:
         notes.append(f"each image is reshaped to the {flat} that the model reads")
     elif source.sizes is not None:
@@ -144,13 +146,6 @@ def _reading(source: Source, described: Described, layout: Layout) -> Reading:
         notes.append("the model reads channels last")
     spec, assumptions = dataclasses.replace(described, preprocessing=given).spec(seen)
     last = (*spec.spatial, spec.shape[0]) if layout == "channels_last" else spec.shape
+    if described.shape is None and len(last) == 2:
+        notes.append(maybe_grey(last))
     return Reading(spec, (*assumptions, *notes), flat or last, source.batch)
-
-
-def _reshaped(source: Source, described: Described) -> tuple[int, ...]:
-    """Return what the model reads where that is an image without a channel axis, or a row of numbers."""
-    if source.sizes is None or described.shape is None or len(source.sizes) >= len(described.shape):
-        return ()
-    sizes = tuple(size for size in source.sizes if size is not None)
-    known = len(sizes) == len(source.sizes)
-    return sizes if known and math.prod(sizes) == math.prod(described.shape) else ()

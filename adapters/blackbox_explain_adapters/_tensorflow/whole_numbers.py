@@ -1,4 +1,4 @@
-"""Models that read bytes: the same graph fed with floats, so that a gradient passes to where the bytes are made."""
+"""Graphs written anew with other gradients: models that read bytes, fed with floats; and slopes that are finite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._tensorflow.finite import finite_slopes, has_finite_slope
 
-__all__ = ["flattened", "taking_floats"]
+__all__ = ["flattened", "taking_floats", "with_finite_slopes"]
 
 MOVES = ("Identity", "Transpose", "Reshape", "ReverseV2", "StridedSlice", "Slice", "Squeeze", "ExpandDims", "Pad")
 """Operations that only move numbers: they do with floats what they do with bytes."""
@@ -52,17 +53,40 @@ def taking_floats(function: Any) -> tuple[Any, tuple[str, ...]]:
                 )
             node.attr["SrcT" if node.op == "Cast" else "T"].type = tf.float32.as_datatype_enum
             bytes_at.update([node.name] if moves else [])
-        if "_gradient_op_type" in node.attr:
-            # It refers to the graph that this one is a copy of.
+    notes += _with_gradients(definition)
+    return _imported(definition, frozen, tf.float32), tuple(dict.fromkeys(notes))
+
+
+def with_finite_slopes(function: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the same function with the gradients of `finite_slopes`, and notes.
+
+    Its weights are those of this moment: they do not follow the model.
+    """
+    frozen = flattened(function)
+    definition = frozen.graph.as_graph_def()
+    notes = _with_gradients(definition)
+    return _imported(definition, frozen, frozen.inputs[0].dtype), tuple(notes)
+
+
+def _with_gradients(definition: Any) -> list[str]:
+    """Give the nodes of a graph finite slopes; take away what refers to the graph that it is a copy of."""
+    slopes, notes = finite_slopes(), list[str]()
+    for node in definition.node:
+        if "_gradient_op_type" in node.attr and not has_finite_slope(node):
             del node.attr["_gradient_op_type"]
             notes = ["gradients that the model defines for itself are replaced by those of what it computes"]
-    target = frozen.outputs[0].name
+        if node.op in slopes:
+            node.attr["_gradient_op_type"].s = slopes[node.op].encode()
+    return notes
+
+
+def _imported(definition: Any, frozen: Any, dtype: tf.DType) -> Any:
+    source, target = frozen.inputs[0].name, frozen.outputs[0].name
 
     def imported(images: tf.Tensor) -> Any:
         (found,) = tf.graph_util.import_graph_def(
-            definition, input_map={f"{source}:0": images}, return_elements=[target], name=""
+            definition, input_map={source: images}, return_elements=[target], name=""
         )
         return found
 
-    signature = [tf.TensorSpec(frozen.inputs[0].shape, tf.float32)]
-    return tf.compat.v1.wrap_function(imported, signature), tuple(notes)
+    return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(frozen.inputs[0].shape, dtype)])

@@ -1,0 +1,99 @@
+"""Outputs with a score for each class at many places or steps: how they become one row of scores, if somebody says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from blackbox_explain.errors import InputError
+
+__all__ = ["REDUCE", "Reduction", "is_row"]
+
+REDUCE = (
+    "if it holds the scores of many places or steps, say how they are joined: reduce=('mean', 1), or "
+    "--option 'reduce=[\"mean\", 1]', averages over its axis 1; 'max' takes the largest"
+)
+"""What to do about such an output."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How scores are joined.
+
+    Attributes
+    ----------
+    kind
+        ``"mean"`` or ``"max"``.
+    axes
+        Over which; that of the batch is 0.
+    """
+
+    kind: Literal["mean", "max"]
+    axes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, how: Any) -> Reduction | None:
+        """Read what a caller said, such as ``("mean", 1)`` or ``("max", (1, 2))``; None if nothing.
+
+        Raises
+        ------
+        InputError
+            If it is something else, or joins images.
+        """
+        if how is None:
+            return None
+        if isinstance(how, Sequence) and len(how) == 2 and how[0] in ("mean", "max"):
+            axes = how[1] if isinstance(how[1], (list, tuple)) else [how[1]]
+            if axes and all(isinstance(one, int) and not isinstance(one, bool) and one != 0 for one in axes):
+                return cls(how[0], tuple(axes))
+        raise InputError(
+            "This is no reduction",
+            got=f"reduce={how!r}",
+            expected="('mean', axes) or ('max', axes), axes one number or several, that of the batch being 0",
+        )
+
+    def of_rank(self, rank: int) -> tuple[int, ...]:
+        """Return the axes counted from the front.
+
+        Raises
+        ------
+        InputError
+            If an output of that rank has no such axis.
+        """
+        if any(not -rank < one < rank for one in self.axes):
+            raise InputError(
+                "The output has no such axis", got=f"reduce={(self.kind, self.axes)}", expected=f"1 to {rank - 1}"
+            )
+        return tuple(sorted({one % rank for one in self.axes}))
+
+    def apply(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the joined scores of a NumPy array."""
+        axes = self.of_rank(outputs.ndim)
+        return outputs.mean(axis=axes) if self.kind == "mean" else outputs.max(axis=axes)
+
+
+def is_row(shape: Sequence[int | None], classes: int | None = None) -> bool:
+    """Say whether an output of this shape is a row of scores for each image.
+
+    Parameters
+    ----------
+    shape
+        With the batch; None for what is free.
+    classes
+        Number of class names, where they were given.
+
+    Returns
+    -------
+    row
+        True for (N,), one class; (N, K); and where every axis but one is 1, and that one is the last, or the second
+        before two of size 1 or more, as (N, K, 1, 1) is of a convolution.  (N, T, 1) may be one class at T steps.
+    """
+    wide = [place for place, size in enumerate(shape) if place and size != 1]
+    if len(shape) < 3 or not wide:
+        return len(shape) > 0
+    if len(wide) > 1:
+        return False
+    return wide[0] == len(shape) - 1 or (wide[0] == 1 and (len(shape) > 3 or shape[1] == classes))

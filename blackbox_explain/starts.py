@@ -215,7 +215,8 @@ def widened_start(
     xp = namespace(gradient)
     shares = [share, *(one for one in WIDER if one > share)]
     masks = [gradient_start(gradient, one, game) for one in shares]
-    enough = original - STARTED * (original - perturbed)
+    with np.errstate(invalid="ignore"):  # infinite scores fail their row below
+        enough = original - STARTED * (original - perturbed)
     waiting, chosen = np.arange(gradient.shape[0]), np.zeros(gradient.shape[0], np.int64)
     sound = to_numpy(xp.isfinite(enough)).copy()
     remaining, rows = score, constant_like(waiting, gradient, integer=True)

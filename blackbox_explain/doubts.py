@@ -88,9 +88,14 @@ class Answer:
     @classmethod
     def of(cls, scores: Array, perturbed: Array) -> Answer:
         """Read the scores (K,) of an image and of the same image fully perturbed; NaN counts as lowest."""
-        first, second = (np.nan_to_num(to_numpy(one).astype(float), nan=-np.inf) for one in (scores, perturbed))
+        first, second = (
+            np.nan_to_num(to_numpy(one).astype(float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+            for one in (scores, perturbed)
+        )
         top = int(first.argmax())
-        distribution = bool(first.size > 1 and first.min() >= -1e-3 and abs(first.sum() - 1) < 1e-2)
+        distribution = bool(
+            first.size > 1 and np.isfinite(first).all() and first.min() >= -1e-3 and abs(first.sum() - 1) < 1e-2
+        )
         return cls(top, float(first[top]), int(second.argmax()), float(second[top]), first.size, distribution)
 
     @property

@@ -21,7 +21,6 @@ from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 from tests.onnx.architectures import NETWORKS
 from tests.onnx.oracle import build
 from tests.onnx.test_networks import exported, made
-from tests.onnx.test_recurrent import long_sequence
 
 STEPS = 50
 
@@ -69,11 +68,6 @@ PAIRS = {"Cosh": {"Sinh"}, "Sinh": {"Cosh"}}
 
 def written(case: Case) -> onnx.ModelProto:
     return differentiate(build(case), device="cuda")
-
-
-def test_many_steps_of_a_recurrent_node_and_their_gradient_are_on_the_gpu() -> None:
-    model = long_sequence(STEPS)
-    assert not on_host(differentiate(model, device="cuda")) - on_host(model)
 
 
 def test_what_has_no_kernel_is_named() -> None:

@@ -90,7 +90,7 @@ def one_per_image(target: Any, count: int) -> list[Target | None]:
 
 def _array_of(given: Any) -> np.ndarray[Any, Any] | None:
     """Return an array of any library on the host; None of anything else."""
-    if given is None or isinstance(given, (str, int, float)):
+    if not hasattr(given, "shape"):
         return None
     if isinstance(given, np.ndarray) or is_array_api_obj(given):
         return to_numpy(given)

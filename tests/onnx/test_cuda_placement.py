@@ -22,8 +22,6 @@ from tests.onnx.architectures import NETWORKS
 from tests.onnx.oracle import build
 from tests.onnx.test_networks import exported, made
 
-STEPS = 50
-
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(

@@ -164,9 +164,17 @@ def display_names(names: tuple[str, ...]) -> tuple[str, ...]:
     for index, (one, some) in enumerate(zip(parts, starts, strict=True)):
         length = next((length for length, start in enumerate(some, 1) if count[start] == 1), None)
         shown.append(", ".join(one[:length]) if length else f"{', '.join(one)} ({index})")
+    whole: dict[str, set[int]] = {}
+    for index, (name, one) in enumerate(zip(names, parts, strict=True)):
+        for start in (folded(name), folded(", ".join(one))):
+            whole.setdefault(start, set()).add(index)
     # Names may look as if an index had been added to them.
-    while len(count := Counter(map(folded, shown))) < len(shown):
-        shown = [f"{one} ({index})" if count[folded(one)] > 1 else one for index, one in enumerate(shown)]
+    while True:
+        count = Counter(map(folded, shown))
+        alike = [count[folded(one)] > 1 or bool(whole.get(folded(one), {i}) - {i}) for i, one in enumerate(shown)]
+        if not any(alike):
+            break
+        shown = [f"{one} ({index})" if alike[index] else one for index, one in enumerate(shown)]
     return tuple(shown)
 
 

@@ -207,6 +207,7 @@ def test_names_are_shown_as_short_as_they_are_unique() -> None:
     )
     assert display_names(("maillot", "maillot, tank suit")) == ("maillot (0)", "maillot, tank suit")
     assert display_names(("a (1)", "a", "a")) == ("a (1) (0)", "a (1) (1)", "a (2)")
+    assert display_names(("a", "a", "a (0)", "a (0)")) == ("a (0) (0)", "a (1)", "a (0) (2)", "a (0) (3)")
     assert display_names(("Cardigan, corgi", "cardigan")) == ("Cardigan, corgi", "cardigan (1)")
     assert shown_name(1, SYNSETS) == "flute"
     assert shown_name(3, SYNSETS) == shown_name(3, None) == "class 3"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain.reduction import REDUCE, Reduction, is_row
 
 __all__ = ["Output", "Wanted", "choose_output", "named_outputs", "refuse_shape"]
@@ -45,28 +45,39 @@ class Output:
     Attributes
     ----------
     shape
-        With the batch.
+        With the batch; None for sizes that are free, and in place of all if nothing is known.
     floating
         Whether it holds real numbers.
     differentiable
         Whether it has a gradient by the images, as far as is known.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...] | None
     floating: bool
     differentiable: bool = True
 
 
-def named_outputs(outputs: Any, is_array: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return the arrays among what a model returned, by name, or by place from "0" on in a tuple or list."""
+def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the arrays among what a model returned, by name, or by place from "0" on in a tuple or list.
+
+    Parameters
+    ----------
+    outputs
+        An array; a tuple, list, mapping or dataclass of arrays; or an object with an attribute of `ATTRIBUTES`.
+    is_array
+        Tells arrays from everything else.
+    names
+        Of the outputs in a tuple or list, where the model tells them.
+    """
     if is_array(outputs):
         return {"output": outputs}
     if isinstance(outputs, Mapping):
         pairs = [(str(name), one) for name, one in cast("Mapping[Any, Any]", outputs).items()]
     elif isinstance(outputs, (tuple, list)):
         values = cast("Sequence[Any]", outputs)
-        fields = cast("Sequence[str]", getattr(outputs, "_fields", ()))
-        pairs = list(zip(fields or map(str, range(len(values))), values, strict=True))
+        told = cast("Sequence[str]", getattr(outputs, "_fields", None) or names)
+        labels = told if len(told) == len(values) == len(set(told)) else [str(place) for place in range(len(values))]
+        pairs = list(zip(labels, values, strict=True))
     elif dataclasses.is_dataclass(outputs):
         pairs = [(one.name, getattr(outputs, one.name, None)) for one in dataclasses.fields(outputs)]
     else:
@@ -76,7 +87,7 @@ def named_outputs(outputs: Any, is_array: Callable[[Any], bool]) -> dict[str, An
 
 def choose_output(
     found: Mapping[str, Output],
-    count: int,
+    count: int | None,
     wanted: Wanted,
     leads_to: Callable[[str, str], bool] = lambda first, second: False,
 ) -> tuple[str, str | None]:
@@ -87,7 +98,7 @@ def choose_output(
     found
         All of them, by name.
     count
-        Number of images.
+        Number of images, None if it is free.
     wanted
         What the caller said.
     leads_to
@@ -104,7 +115,7 @@ def choose_output(
     ------
     InputError
         If there is no such output as the caller said.
-    ModelError
+    UnsupportedModelError
         If none may hold class scores, or several may and nothing tells which.
     """
     if wanted.output is not None:
@@ -112,29 +123,29 @@ def choose_output(
     if len(found) == 1:
         return next(iter(found)), None
     if not found:
-        raise ModelError(
+        raise UnsupportedModelError(
             "The class scores are not among the outputs",
             expected="an array, or a tuple, mapping or dataclass that holds one",
             hint="wrap a function that returns the scores alone",
         )
     usable = [name for name, one in found.items() if _may_hold_scores(one, count, wanted)]
     if not usable:
-        raise ModelError(
+        raise UnsupportedModelError(
             "The class scores are not among the outputs",
             got=_listed(found, found),
-            expected=f"one array of floats, ({count}, K)",
-            hint=f"pass output={next(iter(found))!r} (--option output={next(iter(found))}) with reduce=...; {REDUCE}",
+            expected=f"one array of floats, ({'N' if count is None else count}, K)",
+            hint=f"{_by_name(next(iter(found)))} with reduce=...; {REDUCE}",
         )
     if wanted.classes is not None:
-        usable = [name for name in usable if wanted.classes in found[name].shape[1:]] or usable
+        usable = [name for name in usable if wanted.classes in (found[name].shape or ())[1:]] or usable
     usable = [name for name in usable if found[name].differentiable] or usable
     name = _told_apart(usable, leads_to)
     if name is None:
-        raise ModelError(
+        raise UnsupportedModelError(
             "The model has several outputs that may hold the class scores",
             got=_listed(usable, found),
             expected="to be told which",
-            hint=f"pass output={usable[0]!r}, or --option output={usable[0]}",
+            hint=_by_name(usable[0]),
         )
     return name, f"the class scores are the output {name!r} of {_listed(found, found)}"
 
@@ -183,8 +194,11 @@ def _said(found: Mapping[str, Output], wanted: str | int) -> str:
     return names[place]
 
 
-def _may_hold_scores(one: Output, count: int, wanted: Wanted) -> bool:
-    if not one.floating or one.shape[:1] != (count,):
+def _may_hold_scores(one: Output, count: int | None, wanted: Wanted) -> bool:
+    if not one.floating or one.shape is None:
+        return one.floating
+    # Where the number of images is free, an axis of one size is not that of images.
+    if not one.shape or one.shape[0] not in (None, count):
         return False
     return wanted.reduction is not None or is_row(one.shape, wanted.classes)
 
@@ -201,5 +215,16 @@ def _told_apart(usable: Sequence[str], leads_to: Callable[[str, str], bool]) -> 
     return last[0] if len(last) == 1 else None
 
 
+def _by_name(name: str) -> str:
+    return f"pass output={name!r} (--output {name})"
+
+
 def _listed(names: Sequence[str] | Mapping[str, Output], found: Mapping[str, Output]) -> str:
-    return ", ".join(f"{name!r} {found[name].shape}" for name in names)
+    return ", ".join(f"{name!r} {_shape(found[name])}" for name in names)
+
+
+def _shape(one: Output) -> str:
+    if one.shape is None:
+        return "of unknown shape"
+    sizes = ["N" if size is None and not place else str(size or "?") for place, size in enumerate(one.shape)]
+    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"

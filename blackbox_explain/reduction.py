@@ -13,8 +13,8 @@ from blackbox_explain.errors import InputError
 __all__ = ["REDUCE", "Reduction", "is_row"]
 
 REDUCE = (
-    "if it holds the scores of many places or steps, say how they are joined: reduce=('mean', 1), or "
-    "--option 'reduce=[\"mean\", 1]', averages over its axis 1; 'max' takes the largest"
+    "if it holds the scores of many places or steps, say how they are joined: reduce=('mean', 1) (--reduce mean,1) "
+    "averages over its axis 1, 'max' takes the largest"
 )
 """What to do about such an output."""
 
@@ -28,7 +28,7 @@ class Reduction:
     kind
         ``"mean"`` or ``"max"``.
     axes
-        Over which; that of the batch is 0.
+        Over which, counted from 0; that of the images is 0, but for models that put their steps first.
     """
 
     kind: Literal["mean", "max"]
@@ -41,37 +41,47 @@ class Reduction:
         Raises
         ------
         InputError
-            If it is something else, or joins images.
+            If it is something else.
         """
         if how is None:
             return None
         if isinstance(how, Sequence) and len(how) == 2 and how[0] in ("mean", "max"):
             axes = how[1] if isinstance(how[1], (list, tuple)) else [how[1]]
-            if axes and all(isinstance(one, int) and not isinstance(one, bool) and one != 0 for one in axes):
+            if axes and all(isinstance(one, int) and not isinstance(one, bool) for one in axes):
                 return cls(how[0], tuple(axes))
         raise InputError(
             "This is no reduction",
             got=f"reduce={how!r}",
-            expected="('mean', axes) or ('max', axes), axes one number or several, that of the batch being 0",
+            expected="('mean', axes) or ('max', axes), axes one number or several, counted from 0",
         )
 
-    def of_rank(self, rank: int) -> tuple[int, ...]:
+    def axes_of(self, shape: Sequence[int | None], count: int | None) -> tuple[int, ...]:
         """Return the axes counted from the front.
+
+        Parameters
+        ----------
+        shape
+            Of the output; None for sizes that are free.
+        count
+            Number of images, None if it is free.
 
         Raises
         ------
         InputError
-            If an output of that rank has no such axis.
+            If the output has no such axis, or images would be joined.
         """
-        if any(not -rank < one < rank for one in self.axes):
-            raise InputError(
-                "The output has no such axis", got=f"reduce={(self.kind, self.axes)}", expected=f"1 to {rank - 1}"
-            )
-        return tuple(sorted({one % rank for one in self.axes}))
+        rank, got = len(shape), f"reduce={(self.kind, self.axes)} for an output of shape {tuple(shape)}"
+        if any(not -rank <= one < rank for one in self.axes):
+            raise InputError("The output has no such axis", got=got, expected=f"1 to {rank - 1}")
+        axes = tuple(sorted({one % rank for one in self.axes}))
+        # Steps may come before the images: then these are the second axis.
+        if 0 in axes and shape[0] == count and (rank < 2 or shape[1] != count):
+            raise InputError("This would join the scores of different images", got=got, expected="another axis")
+        return axes
 
-    def apply(self, outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the joined scores of a NumPy array."""
-        axes = self.of_rank(outputs.ndim)
+    def apply(self, outputs: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+        """Return the joined scores of a NumPy array, of so many images."""
+        axes = self.axes_of(outputs.shape, count)
         return outputs.mean(axis=axes) if self.kind == "mean" else outputs.max(axis=axes)
 
 

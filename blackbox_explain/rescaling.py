@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.blackbox import Preprocessing
 
-__all__ = ["Rescaling", "agreed", "at_odds", "preprocessing_told"]
+__all__ = ["Rescaling", "at_odds", "is_image", "preprocessing_told"]
 
 Numbers = Sequence[float] | np.ndarray[Any, Any]
 
@@ -47,6 +46,11 @@ class Rescaling:
         offset = np.asarray(self.offset) * by + np.asarray(plus, dtype=np.float64)
         return Rescaling(tuple(scale.tolist()), tuple(offset.tolist()))
 
+    def blue_first(self) -> bool:
+        """Say whether the mean rises from the first channel to the last, as that of photos does from blue to red."""
+        scale, offset = np.broadcast_arrays(np.asarray(self.scale), np.asarray(self.offset))
+        return scale.size == 3 and bool(np.all(scale > 0) and np.all(np.diff(-offset / scale) > 0))
+
     def reads(self) -> tuple[float, float] | None:
         """Return the range that pixels must have to make sense of these numbers; None where they do not tell.
 
@@ -73,38 +77,6 @@ class Rescaling:
         return SHARES if 0 < middle <= 1 and step >= 1 else None
 
 
-def agreed(
-    rescaling: Rescaling | None, shape: tuple[int, ...], bounds: tuple[float, float] | None, said: Preprocessing | None
-) -> tuple[Preprocessing | None, str | None]:
-    """Join what the caller said of the preprocessing with what the model's first steps tell.
-
-    Parameters
-    ----------
-    rescaling
-        What the model does first; None if nothing.
-    shape, bounds
-        As in `preprocessing_told`.
-    said
-        What the caller said.  An order of channels alone leaves mean and std open; ``Preprocessing()``, which says
-        nothing else either, does not.
-
-    Returns
-    -------
-    preprocessing
-        With the mean and std that were told where they were open; else what was said.
-    sentence
-        On what was told, or on what is at odds with it; None if there is nothing to say.
-    """
-    if rescaling is None:
-        return said, None
-    if said is not None and (said == Preprocessing() or (said.mean, said.std) != (0.0, 1.0)):
-        return said, at_odds(rescaling, shape, bounds, said)
-    told = preprocessing_told(rescaling, shape, bounds)
-    if told is None:
-        return said, None
-    return dataclasses.replace(said or Preprocessing(), mean=told[0].mean, std=told[0].std), told[1]
-
-
 def preprocessing_told(
     rescaling: Rescaling, shape: tuple[int, ...], bounds: tuple[float, float] | None
 ) -> tuple[Preprocessing, str] | None:
@@ -126,7 +98,7 @@ def preprocessing_told(
         the pixels that they lie in some range of their own.
     """
     low, high = bounds or SHARES
-    reads = rescaling.reads() if _is_image(shape) else None
+    reads = rescaling.reads() if is_image(shape) else None
     if reads is None or (low, high) not in (SHARES, BYTES):
         return None
     std = (high - low) / (reads[1] - reads[0])
@@ -141,7 +113,7 @@ def at_odds(
     rescaling: Rescaling, shape: tuple[int, ...], bounds: tuple[float, float] | None, said: Preprocessing
 ) -> str | None:
     """Return a sentence where the preprocessing that was said gives a model pixels of another size than it asks for."""
-    reads = rescaling.reads() if _is_image(shape) else None
+    reads = rescaling.reads() if is_image(shape) else None
     if reads is None:
         return None
     low, high = bounds or SHARES
@@ -154,7 +126,8 @@ def at_odds(
     )
 
 
-def _is_image(shape: tuple[int, ...]) -> bool:
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Say whether inputs of this shape, channels first, may be photos."""
     return len(shape) == 3 and shape[0] in (1, 3, 4)
 
 

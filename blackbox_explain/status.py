@@ -36,9 +36,9 @@ NATS = math.log(4)
 
 DOUBTED = (
     "weak: the model may not be shown what it was trained on: check preprocessing= and bounds= (--mean, --std, "
-    "--range 255, --bgr); the doubts are in settings"
+    "--range 255, --bgr)"
 )
-"""Status of every row of a run about which there are doubts."""
+"""Status of every row of a run about which there are doubts; these are in the result's ``settings["doubts"]``."""
 
 ANOTHER = (
     'try another stand-in for deleted pixels, perturbation="noise" or "constant" (--perturbation), or another '

@@ -118,6 +118,21 @@ def test_no_result_chooses_what_runs_or_where_secrets_go() -> None:
     assert completed(ModelOptions(), None, plain, beside) == ModelOptions("http://host/scores", option=("timeout=3",))
 
 
+def test_scores_of_many_steps_are_joined_as_the_message_says(tmp_path: Path) -> None:
+    path = tmp_path / "steps.onnx"
+    body = "r = ReduceMean<axes=[3], keepdims=0>(x) y = Transpose<perm=[0,2,1]>(r)"
+    graph = f"g (float[n,3,32,32] x) => (float[n,32,3] y) {{ {body} }}"
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {graph}'), path)
+    given = ("explain", samples.CAT, "--model", path, "--perturbation", "constant", "--out", tmp_path / "out")
+    refused = run(*given)
+    assert refused.exit_code == 2
+    assert "(--reduce mean,1)" in refused.output
+    assert run(*given, "--reduce", "mean,1").exit_code == 0
+    assert run("models", "inspect", path, "--reduce", "mean,1").output.count("exact gradients") == 1
+    assert run("verify", tmp_path / "out" / "cat.npz", "--seeds", 0).exit_code == 0
+    assert "--reduce is not KIND,AXIS. Got 'mean,one'" in run(*given, "--reduce", "mean,one").output
+
+
 def test_what_is_typed_comes_before_what_is_kept() -> None:
     kept = ModelRecord.of(
         ModelOptions("efficientnet-lite0", mean="123", largest=255.0, activation="none", option=("threads=2",))

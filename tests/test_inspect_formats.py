@@ -95,8 +95,9 @@ def test_pytorch(tmp_path: Path) -> None:
     module = torch.nn.Sequential(*parts).eval()
     image = torch.zeros(1, 3, 8, 8)
     torch.export.save(torch.export.export(module, (image,)), tmp_path / "model.pt2")
-    torch.jit.trace(module, image).save(str(tmp_path / "model.pt"))
-    for name, shape in (("model.pt2", None), ("model.pt", (3, 8, 8))):
+    for suffix in ("pt", "jit"):
+        torch.jit.trace(module, image).save(str(tmp_path / f"model.{suffix}"))
+    for name, shape in (("model.pt2", None), ("model.pt", (3, 8, 8)), ("model.jit", (3, 8, 8))):
         found = inspect_file(tmp_path / name, shape)
         assert (found.usable, found.differentiable, found.why_not) == (True, True, "")
         assert facts(found)["parameters"] == "837"
@@ -107,6 +108,10 @@ def test_pytorch(tmp_path: Path) -> None:
     untold = inspect_file(tmp_path / "model.pt")
     assert not untold.usable
     assert "--shape" in untold.why_not
+    torch.jit.trace(torch.nn.Conv2d(3, 4, 3).eval(), image).save(str(tmp_path / "map.pt"))
+    assert "--reduce" in inspect_file(tmp_path / "map.pt", (3, 8, 8)).why_not
+    assert inspect_file(tmp_path / "map.pt", (3, 8, 8), reduce=("mean", (2, 3))).differentiable
+    assert "no such output" in inspect_file(tmp_path / "map.pt", (3, 8, 8), output="scores").why_not
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

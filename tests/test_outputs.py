@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import blackbox_explain as bx
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain.outputs import Output, Wanted, choose_output
 
 SHAPE = (3, 16, 16)
@@ -86,7 +86,7 @@ def test_a_guess_among_several_is_told() -> None:
 
 def test_the_number_of_class_names_tells_two_heads_apart(images: np.ndarray) -> None:
     model = Heads(lambda _f, s, o: (s, o)).eval()
-    with pytest.raises(ModelError, match=r"several outputs.*'0' \(2, 2\), '1' \(2, 3\).*pass output='0'"):
+    with pytest.raises(UnsupportedModelError, match=r"several outputs.*'0' \(2, 2\), '1' \(2, 3\).*pass output='0'"):
         bx.wrap(model, shape=SHAPE)
     box = bx.wrap(model, shape=SHAPE, class_names=["a", "b", "c"])
     np.testing.assert_allclose(box.scores(images), model.other(model.inner(images)).softmax(1).detach(), atol=1e-6)
@@ -107,7 +107,7 @@ def test_an_output_that_is_not_there_is_refused_with_those_that_are() -> None:
             bx.wrap(Heads(lambda _f, s, o: (s, o)), shape=SHAPE, output=wanted)
     with pytest.raises(InputError, match=r"no such output.*'output' \(2, 2\)"):
         bx.wrap(Heads(lambda _f, s, _o: s), shape=SHAPE, output=1)
-    with pytest.raises(ModelError, match="not among the outputs"):
+    with pytest.raises(UnsupportedModelError, match="not among the outputs"):
         bx.wrap(Heads(lambda *_: {"a": 1, "b": "two"}), shape=SHAPE)
 
 
@@ -124,6 +124,19 @@ def test_scores_at_many_steps_are_refused_until_somebody_says_how_they_are_joine
     most = bx.wrap(model, shape=SHAPE, output=1, reduce=("max", 1), activation="none")
     raw = module.logits(module.inner(images)).detach().numpy()
     np.testing.assert_allclose(most.scores(images), np.maximum(raw, 6 * raw), atol=1e-5)
+
+
+@pytest.mark.parametrize("of", ["module", "function"])
+def test_steps_may_come_before_the_images(of: str, images: np.ndarray) -> None:
+    module = Heads(lambda f, s, _: (f, torch.stack([s, 2 * s, 6 * s]))).eval()
+    model: Any = module if of == "module" else lambda rows: module(torch.tensor(rows))
+    box = bx.wrap(model, shape=SHAPE, output=1, reduce=("mean", 0), activation="softmax")
+    expected = (3 * module.logits(module.inner(images))).softmax(1).detach()
+    np.testing.assert_allclose(box.scores(images), expected, atol=1e-5)
+    with pytest.raises(InputError, match=r"join the scores of different images.*expected another axis"):
+        bx.wrap(Heads(lambda f, s, _: s).eval(), shape=SHAPE, reduce=("mean", 0))
+    with pytest.raises(InputError, match="no such axis"):
+        bx.wrap(model, shape=SHAPE, output=1, reduce=("mean", 3))
 
 
 def test_one_class_at_many_steps_is_not_many_classes() -> None:
@@ -204,5 +217,5 @@ def test_what_leads_to_something_else_is_not_chosen() -> None:
     found = {"a": Output((2, 4), True), "b": Output((2, 3), True), "c": Output((2, 3), False)}
     assert choose_output(found, 2, Wanted(), lambda first, second: (first, second) == ("a", "b"))[0] == "b"
     assert choose_output(found, 2, Wanted(), lambda first, second: (first, second) == ("b", "a"))[0] == "a"
-    with pytest.raises(ModelError, match="several outputs"):
+    with pytest.raises(UnsupportedModelError, match="several outputs"):
         choose_output(found, 2, Wanted())

@@ -196,7 +196,7 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
         bx.wrap(model, shape=SHAPE, autocast="float99")
     with pytest.raises(InputError, match="another number of channels"):
         bx.wrap(model, shape=SHAPE, preprocessing=bx.Preprocessing(mean=(0.1, 0.2)))
-    with pytest.raises(ModelError, match="not among the outputs"):
+    with pytest.raises(UnsupportedModelError, match="not among the outputs"):
         bx.wrap(Answers(lambda _scores: {"a": 1, "b": 2}), shape=SHAPE)
     (tmp_path / "junk.pt2").write_bytes(b"junk")
     (tmp_path / "junk.pt").write_bytes(b"junk")

@@ -41,7 +41,7 @@ class FunctionRows:
         scores, reduction = found[name], self._wanted.reduction
         xp = namespace(scores)
         if reduction is not None:
-            axes = reduction.of_rank(scores.ndim)
+            axes = reduction.axes_of(scores.shape, count)
             scores = xp.mean(scores, axis=axes) if reduction.kind == "mean" else xp.max(scores, axis=axes)
         shape = tuple(scores.shape)
         if shape[:1] != (count,) or not is_row(shape, self._wanted.classes) or 0 in shape:

@@ -14,9 +14,9 @@ import numpy as np
 from blackbox_explain.adapting import Described, layout_of, maybe_grey, reshaped
 from blackbox_explain.blackbox import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.first_steps import joined
 from blackbox_explain.probing import manner_of_asking
 from blackbox_explain.reduction import Reduction, is_row
-from blackbox_explain.rescaling import agreed
 from blackbox_explain_adapters._tflite_contents import Contents
 from blackbox_explain_adapters._tflite_function import FileInterpreter, TFLiteBlackBox, TFLiteFunction, quantisation
 
@@ -210,13 +210,8 @@ def _described(
         notes.append(f"each image is reshaped to the {flat} that the model reads")
     spec, assumptions = dataclasses.replace(described, preprocessing=preprocessing).spec(None if flat else image)
     if contents is not None and source["dtype"] == np.float32:
-        told, sentence = agreed(
-            contents.rescaling(source["index"]), spec.shape, described.bounds, described.preprocessing
-        )
-        if told is not None and sentence is not None:
-            rules = dataclasses.replace(spec.preprocessing, mean=told.mean, std=told.std)
-            spec = dataclasses.replace(spec, preprocessing=rules)
-            notes = [sentence, *(one for one in notes if not one.startswith("no preprocessing was given"))]
+        steps = contents.first_steps(source["index"])
+        spec, (*notes,) = joined(steps, described, spec, notes)
     last = spec.preprocessing.layout == "channels_last"
     own = flat or ((*spec.spatial, spec.shape[0]) if last else spec.shape)
     if described.shape is None and len(own) == 2:

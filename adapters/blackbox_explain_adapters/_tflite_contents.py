@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.activations import Ending
+from blackbox_explain.first_steps import FirstSteps
 from blackbox_explain.rescaling import Rescaling
 
 schema: Any
@@ -103,8 +104,8 @@ class Contents:
                 return None
         return None
 
-    def rescaling(self, source: int) -> Rescaling | None:
-        """Return the products and sums with constants that the model begins with as one; None if there are none."""
+    def first_steps(self, source: int) -> FirstSteps:
+        """Return what the model does to its input first: products and sums with constants, or a convolution."""
         found, operators = Rescaling(), list(_operators(self._graphs[0]))
         while True:
             readers = [one for one in operators if source in _listed(one.InputsAsNumpy())]
@@ -114,10 +115,19 @@ class Contents:
             if self._name(reader) not in (*PASSING, "REVERSE_V2", "RESIZE_BILINEAR"):
                 after = self._after(found, reader, source)
                 if after is None:
-                    break
+                    return self._convolution(reader, source) if found == Rescaling() else FirstSteps(found)
                 found = after
             source = int(reader.Outputs(0))
-        return None if found == Rescaling() else found
+        return FirstSteps(None if found == Rescaling() else found)
+
+    def _convolution(self, operator: Any, source: int) -> FirstSteps:
+        read = _listed(operator.InputsAsNumpy())
+        if self._name(operator) != "CONV_2D" or read[0] != source or len(read) < 3:
+            return FirstSteps()
+        filters, biases = self._constant(read[1]), self._constant(read[2])
+        if filters is None or biases is None or not filters.size or not biases.size or filters.size % biases.size:
+            return FirstSteps()
+        return FirstSteps(None, filters.reshape(biases.size, -1), biases)
 
     def _after(self, before: Rescaling, operator: Any, source: int) -> Rescaling | None:
         name, read = self._name(operator), _listed(operator.InputsAsNumpy())

@@ -134,7 +134,7 @@ class TFLiteFunction:
         real = scale * (found.astype(np.float64) - zero)
         rows = real if found.shape[:1] == (len(values),) else real[None]
         if self._reduction is not None:
-            rows = self._reduction.apply(rows)
+            rows = self._reduction.apply(rows, len(values))
         if rows.size != len(values) * classes:
             raise ModelError(
                 "The model does not answer like a classifier",
@@ -170,7 +170,7 @@ class TFLiteFunction:
         # Some models drop the axis of a batch of one.
         rows = found if found[:1] == shape[:1] else (1, *found)
         if self._reduction is not None:
-            joined = self._reduction.of_rank(len(rows))
+            joined = self._reduction.axes_of(rows, rows[0])
             rows = tuple(size for axis, size in enumerate(rows) if axis not in joined)
         if rows[0] != shape[0] or not is_row(rows, self._classes) or 0 in rows:
             raise UnsupportedModelError(

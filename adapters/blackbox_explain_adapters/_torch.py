@@ -13,11 +13,12 @@ from blackbox_explain.activations import Activation
 from blackbox_explain.adapting import Described, check_weights
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain.first_steps import joined
 from blackbox_explain.outputs import Wanted
 from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch_network import Network
-from blackbox_explain_adapters._torch_probe import Look, look_at, manner_of
+from blackbox_explain_adapters._torch_probe import Look, first_steps_of, look_at, manner_of
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -92,6 +93,7 @@ def wrap_torch(
     )
     manner = manner_of(network)
     network.batch = manner.batch
+    network.spec, assumptions = joined(first_steps_of(network), described, spec, assumptions)
     look = look_at(network, described.activation)
     notes = (*assumptions, *network.notes, *manner.notes, *look.notes)
     return TorchBlackBox(network, look, notes) if look.refusal else DifferentiableTorch(network, look, notes)

@@ -22,7 +22,9 @@ CUTTING = frozenset(
 """Operations that no gradient passes, or one of 0."""
 
 
-def inspect_exported(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+def inspect_exported(
+    path: Path, shape: Sequence[int] | None = None, *, output: str | int | None = None, reduce: Any = None
+) -> Inspection:
     """Read a ``torch.export`` program (.pt2), and try whether it can be differentiated.
 
     Parameters
@@ -31,6 +33,8 @@ def inspect_exported(path: Path, shape: Sequence[int] | None = None) -> Inspecti
         Of the program.
     shape
         Of one image, channels first, where the program leaves it free.
+    output, reduce
+        As in `wrap_torch`.
     """
     program = load_exported(path)
     names = program.graph_signature
@@ -46,10 +50,12 @@ def inspect_exported(path: Path, shape: Sequence[int] | None = None) -> Inspecti
         for node in program.graph.nodes
         if node.op == "call_function"
     )
-    return _report(program, shape, facts, calls)
+    return _report(program, shape, facts, calls, output=output, reduce=reduce)
 
 
-def inspect_torchscript(path: Path, shape: Sequence[int] | None = None) -> Inspection:
+def inspect_torchscript(
+    path: Path, shape: Sequence[int] | None = None, *, output: str | int | None = None, reduce: Any = None
+) -> Inspection:
     """Read a TorchScript archive, and try whether it can be differentiated; it does not tell the shape of its images.
 
     Parameters
@@ -58,6 +64,8 @@ def inspect_torchscript(path: Path, shape: Sequence[int] | None = None) -> Inspe
         Of the archive.
     shape
         Of one image, channels first.
+    output, reduce
+        As in `wrap_torch`.
     """
     module = load_torchscript(path)
     graph = module.inlined_graph
@@ -69,15 +77,15 @@ def inspect_torchscript(path: Path, shape: Sequence[int] | None = None) -> Inspe
     )
     kinds = (node.kind() for node in _nodes(graph))
     calls = Counter(kind.partition("::")[2] for kind in kinds if kind.startswith(("aten::", "quantized::")))
-    return _report(module, shape, facts, calls)
+    return _report(module, shape, facts, calls, output=output, reduce=reduce)
 
 
 def _report(
-    model: Any, shape: Sequence[int] | None, facts: tuple[tuple[str, str], ...], calls: Counter[str]
+    model: Any, shape: Sequence[int] | None, facts: tuple[tuple[str, str], ...], calls: Counter[str], **options: Any
 ) -> Inspection:
     described = Described(shape=None if shape is None else tuple(shape))
     table = tuple((name, count, "no" if name in CUTTING else "yes") for name, count in sorted(calls.items()))
-    return judged(lambda: wrap_torch(model, described)).inspection(facts, table)
+    return judged(lambda: wrap_torch(model, described, **options)).inspection(facts, table)
 
 
 def _stored(values: Any) -> tuple[tuple[str, str], ...]:

@@ -18,9 +18,11 @@ from blackbox_explain.adapting import check_batch, in_batches
 from blackbox_explain.arrays import Array
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError
+from blackbox_explain.first_steps import FirstSteps
 from blackbox_explain.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.reduction import is_row
 from blackbox_explain_adapters._torch_ending import leads_to
+from blackbox_explain_adapters._torch_first_steps import FirstStepsSeen
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 
 __all__ = ["Network"]
@@ -88,15 +90,25 @@ class Network:
 
     def outputs(self, images: torch.Tensor) -> torch.Tensor:
         """Map images ``(N, *shape)`` in pixel space to raw outputs (N, K) in their type; called inside of `run`."""
+        return self._rows(self._called(self._inputs(images)), images.shape[0]).to(images.dtype)
+
+    def first_steps(self, images: torch.Tensor) -> FirstSteps:
+        """Run the module on images, and return what it does to them first; called inside of `run`."""
+        inputs = self._inputs(images)
+        with FirstStepsSeen(inputs) as seen:
+            self._called(inputs)
+        return seen.found()
+
+    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
         inputs = self.spec.preprocessing.forward(images).to(self._dtype)
         # A copy, so that a model that works in place does not write into the caller's images.
-        inputs = inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.preserve_format)
+        return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.preserve_format)
+
+    def _called(self, inputs: torch.Tensor) -> Any:
         if self._autocast is None:
-            outputs = self.module(inputs)
-        else:
-            with torch.autocast(self.device.type, self._autocast):
-                outputs = self.module(inputs)
-        return self._rows(outputs, images.shape[0]).to(images.dtype)
+            return self.module(inputs)
+        with torch.autocast(self.device.type, self._autocast):
+            return self.module(inputs)
 
     def run(
         self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
@@ -146,7 +158,7 @@ class Network:
             self.notes = () if note is None else (note,)
         scores, reduction = found[self.place], self._wanted.reduction
         if reduction is not None:
-            axes = reduction.of_rank(scores.ndim)
+            axes = reduction.axes_of(scores.shape, count)
             scores = scores.mean(axes) if reduction.kind == "mean" else scores.amax(axes)
         if scores.shape[:1] != (count,) or not is_row(scores.shape, self._wanted.classes) or not scores.numel():
             raise refuse_shape(scores.shape, count, self._wanted, len(found) - 1, "The model")

@@ -9,12 +9,13 @@ import torch
 from blackbox_explain.activations import Activation, Ending, WatchedRange, choose_activation
 from blackbox_explain.adapting import asked_at_wrap, plain_images
 from blackbox_explain.errors import NoGradientError, OutOfMemoryError
+from blackbox_explain.first_steps import FirstSteps
 from blackbox_explain.probing import TOLERANCE, Manner, manner_of_asking
 from blackbox_explain_adapters._torch_ending import ending_of
 from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, no_gradient
 from blackbox_explain_adapters._torch_network import Network
 
-__all__ = ["Look", "look_at", "manner_of"]
+__all__ = ["Look", "first_steps_of", "look_at", "manner_of"]
 
 ROUGH = 3e-2
 """What counts as rounding where a module computes in half precision."""
@@ -34,6 +35,22 @@ def manner_of(network: Network) -> Manner:
     tolerance = TOLERANCE if network.exact else ROUGH
     like = torch.zeros(0, device=network.device)
     return manner_of_asking(ask, network.spec, network.batch, like=like, tolerance=tolerance)
+
+
+def first_steps_of(network: Network) -> FirstSteps:
+    """Return what a module does to its pixels before anything else; nothing where it cannot be watched."""
+    found: list[FirstSteps] = []
+
+    def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+            found.append(network.first_steps(batch))
+        return (batch,)
+
+    try:
+        network.run(run, network.tensor(plain_images(network.spec)))
+    except Exception:  # it ran before: what fails is the watching, and then nothing is told
+        return FirstSteps()
+    return found[0]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import typer
 from blackbox_explain.activations import Activation
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.class_names import read_class_names
-from blackbox_explain.cli.options import adapter_options, sizes
+from blackbox_explain.cli.options import adapter_options, reduction, sizes
 from blackbox_explain.cli.preprocessing import preprocessing_from
 from blackbox_explain.registry import DEFAULT_MODEL, named_models, wrap
 
@@ -27,6 +27,7 @@ __all__ = [
     "Options",
     "Output",
     "Range",
+    "Reduce",
     "Shape",
     "Std",
     "StraightThrough",
@@ -96,6 +97,14 @@ ActivationName = Annotated[
 Output = Annotated[
     str | None, typer.Option(metavar="NAME", help="The output that holds the scores, where the model has several.")
 ]
+Reduce = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND,AXIS",
+        help="How scores of many places or steps are joined: mean,1 averages over axis 1 of the output, max,1 takes "
+        "the largest.",
+    ),
+]
 StraightThrough = Annotated[
     bool | None,
     typer.Option("--straight-through", help="ONNX: give a quantised model a surrogate gradient.", show_default=False),
@@ -121,6 +130,7 @@ class ModelOptions:
     classes: Path | None = None
     activation: Activation | None = None
     output: str | None = None
+    reduce: str | None = None
     straight_through: bool | None = None
     option: tuple[str, ...] = ()
     no_cache: bool = False
@@ -146,6 +156,7 @@ class ModelOptions:
         given = {
             "device": self.device,
             "output": self.output,
+            "reduce": None if self.reduce is None else reduction(self.reduce),
             "straight_through": self.straight_through,
             "cache": False if self.no_cache else None,
         }

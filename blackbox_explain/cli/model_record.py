@@ -24,7 +24,7 @@ UNTRUSTED = ("allow_lambda",)
 Kind = Literal["name", "file", "address", "code"]
 """A model of the package; a file or folder; http://...; a command, a function or something else that runs code."""
 
-TEXTS = ("shape", "mean", "std", "activation", "output")
+TEXTS = ("shape", "mean", "std", "activation", "output", "reduce")
 
 PREPROCESSING = ("mean", "std", "largest", "bgr")
 """Options that mean something together alone."""
@@ -176,7 +176,9 @@ def completed(given: ModelOptions, model: str | None, record: ModelRecord | None
     said["option"] = tuple(text for text in said.get("option", ()) if text.partition("=")[0] not in UNTRUSTED)
     if model is not None and Path(model).suffix != Path(record.model).suffix:
         # Of another adapter.
-        said = {name: one for name, one in said.items() if name not in ("option", "output", "straight_through")}
+        said = {
+            name: one for name, one in said.items() if name not in ("option", "output", "reduce", "straight_through")
+        }
     said["option"] = (*said.get("option", ()), *given.option)
     names = [one.name for one in dataclasses.fields(given) if one.name not in ("model", "option")]
     typed = {name: getattr(given, name) for name in names}

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from blackbox_explain.class_names import display_names
 from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.cli.model_options import Options, Output
-from blackbox_explain.cli.options import adapter_options, sizes
+from blackbox_explain.cli.model_options import ModelOptions, Options, Output, Reduce
+from blackbox_explain.cli.options import sizes
 from blackbox_explain.registry import (
     ADAPTERS,
     DEFAULT_MODEL,
@@ -84,6 +84,7 @@ def inspect_model(
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,
     output: Output = None,
+    reduce: Reduce = None,
     option: Options = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -103,7 +104,7 @@ def inspect_model(
       blackbox-explain models inspect classifier.onnx --option 'constants={"is_training": false}'
     """
     with errors_as_messages():
-        options = adapter_options(option or []) | ({} if output is None else {"output": output})
+        options = ModelOptions(output=output, reduce=reduce, option=tuple(option or ())).for_adapter()
         found = inspect_file(model, None if shape is None else sizes(shape), **options)
         if as_json:
             typer.echo(json.dumps(found.to_dict(), indent=2))

@@ -8,7 +8,7 @@ from typing import Any
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["adapter_options", "sizes"]
+__all__ = ["adapter_options", "reduction", "sizes"]
 
 
 DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names", "activation")
@@ -39,3 +39,12 @@ def sizes(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError as error:
         raise InputError("--shape is not a list of sizes", got=repr(text), expected="such as 3,224,224") from error
+
+
+def reduction(text: str) -> tuple[str, list[int]]:
+    """Read how scores are joined, such as "mean,1", as `wrap` takes it."""
+    kind, *axes = (part.strip() for part in text.split(","))
+    try:
+        return kind, [int(axis) for axis in axes]
+    except ValueError as error:
+        raise InputError("--reduce is not KIND,AXIS", got=repr(text), expected="such as mean,1 or max,1,2") from error

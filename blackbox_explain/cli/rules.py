@@ -26,6 +26,7 @@ from blackbox_explain.cli.model_options import (
     Options,
     Output,
     Range,
+    Reduce,
     Shape,
     Std,
 )
@@ -91,6 +92,7 @@ def rules_command(
     classes: Classes = None,
     activation: ActivationName = None,
     output: Output = None,
+    reduce: Reduce = None,
     option: Options = None,
     no_cache: NoCache = False,
     out: Annotated[Path, typer.Option(help="Folder for the report and its pictures.")] = Path("rules"),
@@ -135,6 +137,7 @@ def rules_command(
             classes=classes,
             activation=activation,
             output=output,
+            reduce=reduce,
             option=tuple(option or ()),
             no_cache=no_cache,
         )

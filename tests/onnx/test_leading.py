@@ -11,7 +11,8 @@ import torch
 from onnx import numpy_helper
 
 import blackbox_explain as bx
-from blackbox_explain_adapters._onnx.leading import biases_outweigh
+from blackbox_explain.first_steps import biases_outweigh
+from blackbox_explain_adapters._onnx.leading import first_steps
 from tests.onnx.test_bad_models import model as classifier
 from tests.onnx.test_box import small
 
@@ -143,4 +144,7 @@ def test_random_networks_raise_no_doubt(seed: int) -> None:
         values = {name: one.detach().numpy() for name, one in layer.named_parameters()}
         graph = onnx.parser.parse_graph("g (float[N,3,9,9] x) => (float[N,C,H,W] y) { y = Conv(x, weight, bias) }")
         graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
-        assert biases_outweigh(graph, "x", 1.0) is None
+        steps = first_steps(graph, "x")
+        assert steps.filters is not None
+        assert steps.biases is not None
+        assert biases_outweigh(steps.filters, steps.biases, 1.0) is None

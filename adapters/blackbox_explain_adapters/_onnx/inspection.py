@@ -14,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 from blackbox_explain.adapting import Described
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.inspection import Inspection
+from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox
 from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
@@ -70,8 +71,8 @@ def inspect_onnx(
     try:
         with reading():
             model = with_constants(without_maps(model), constants or {})
-            if reduce is not None:
-                model, output = with_reduction(model, output, reduce)
+            if (joined := Reduction.of(reduce)) is not None:
+                model, output = with_reduction(model, output, joined)
             signature = read_signature(model, output, shape)
         facts.append(("images", f"{signature.image}, {signature.layout.replace('_', ' ')}, {signature.dtype}"))
         if signature.head:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from blackbox_explain.first_steps import FirstSteps
 from blackbox_explain.rescaling import Rescaling
 from blackbox_explain_adapters._onnx.node import Node, read_by
 from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.stored import Stored
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
-__all__ = ["biases_outweigh", "blue_first", "leading_rescaling"]
+__all__ = ["first_steps", "leading_rescaling"]
 
 MOVING = ("Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
 
@@ -56,53 +57,22 @@ def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO
     return found
 
 
-def blue_first(rescaling: Rescaling) -> bool:
-    """Say whether the mean rises from the first channel to the last, as that of photos does from blue to red."""
-    scale, offset = np.broadcast_arrays(np.asarray(rescaling.scale), np.asarray(rescaling.offset))
-    return scale.size == 3 and bool(np.all(scale > 0) and np.all(np.diff(-offset / scale) > 0))
-
-
-BRIGHTNESS, DETAIL = 0.25, 0.1
-"""By how much patches of photos differ in their mean, and pixels from that of their patch, as shares of the range."""
-
-OUTWEIGHED = 3.0
-"""Biases of trained networks are smaller than what photos make of the weights; random ones are smaller still."""
-
-FILTERS = 16
-"""Fewer say too little: some random ones have large biases."""
-
-
-def biases_outweigh(graph: onnx.GraphProto, source: str, width: float, weights: Weights = NO_WEIGHTS) -> float | None:
-    """Return by how much the biases of a first convolution outweigh what photos make of its weights, if they do.
-
-    Then all photos are alike to the network, which was trained on larger numbers, such as bytes minus a mean.
-
-    Parameters
-    ----------
-    graph, source, weights
-        As for `leading_rescaling`.
-    width
-        Of the range of the pixels.
-
-    Returns
-    -------
-    ratio
-        The median over the filters; None unless it is above `OUTWEIGHED` for three quarters of them.
-    """
-    stored = Stored(graph, weights)
+def first_steps(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> FirstSteps:
+    """Read what a graph does to its pixels first; parameters as for `leading_rescaling`."""
+    rescaling = leading_rescaling(graph, source, weights)
+    if rescaling is not None:
+        return FirstSteps(rescaling)
     readers = [node for node in graph.node if source in node.input and node.op_type not in READ_SHAPE_ALONE]
     while len(readers) == 1 and readers[0].op_type in ("Identity", "Cast", "Transpose") and not readers[0].domain:
         source = readers[0].output[0]
         readers = [node for node in graph.node if source in node.input]
     if len(readers) != 1 or readers[0].op_type != "Conv" or readers[0].domain or len(readers[0].input) < 3:
-        return None
+        return FirstSteps()
+    stored = Stored(graph, weights)
     filters, biases = (stored.get(name) for name in readers[0].input[1:3])
-    if filters is None or biases is None or filters.ndim < 3 or len(filters) < FILTERS:
-        return None
-    flat = filters.reshape(len(filters), -1).astype(np.float64)
-    moved = width * np.hypot(BRIGHTNESS * flat.sum(axis=1), DETAIL * np.linalg.norm(flat, axis=1))
-    ratio = np.abs(biases.astype(np.float64)) / np.maximum(moved, np.finfo(np.float64).tiny)
-    return float(np.median(ratio)) if np.quantile(ratio, 0.25) > OUTWEIGHED else None
+    if filters is None or biases is None or filters.ndim < 3:
+        return FirstSteps()
+    return FirstSteps(None, filters.reshape(len(filters), -1), biases)
 
 
 def _affine(node: Node, name: str, stored: Stored) -> tuple[np.ndarray, np.ndarray] | None:

@@ -11,10 +11,11 @@ import onnx
 from onnx import TensorProto
 
 from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.reduction import REDUCE
 from blackbox_explain_adapters._onnx.ending import View
 from blackbox_explain_adapters._onnx.node import read_by
 
-__all__ = ["REDUCE", "Chosen", "choose_scores", "float_outputs", "told", "type_name"]
+__all__ = ["Chosen", "choose_scores", "float_outputs", "told", "type_name"]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -31,9 +32,6 @@ CORNERS = 4
 
 LONGEST_NAME = 24
 """Characters in the name of a size, where it is shown."""
-
-REDUCE = "reduce=('mean', 1), or --option 'reduce=[\"mean\", 1]', averages over its axis 1; 'max' takes the largest"
-"""How scores of many places or steps become those of the whole."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def choose_scores(
             "The model has several outputs that may hold the class scores",
             got=_listed(usable),
             expected="one of them",
-            hint=f"wrap(model, output={usable[0].name!r}), or --output {usable[0].name}; class_names=... (--classes) "
+            hint=f"pass output={usable[0].name!r} (--output {usable[0].name}); class_names=... (--classes) "
             "tells them apart where they have different numbers of classes",
         )
     return Chosen(name, (f"of {len(outputs)} outputs, {name!r} is taken for the class scores",))
@@ -255,8 +253,8 @@ def _may_hold_scores(one: onnx.ValueInfoProto, batch: int | None) -> bool:
 def _no_scores(outputs: Sequence[onnx.ValueInfoProto], chosen: bool) -> UnsupportedModelError:
     wide = [one for one in float_outputs(outputs) if len(_sizes(one)) > 2]
     if wide and not chosen:
-        hint = f"if {wide[0].name!r} holds the scores of many places or steps, say how they are joined: {REDUCE}; "
-        hint += "or pass output='name' of an inner tensor (N, K)"
+        which = f"pass output={wide[0].name!r} (--output {wide[0].name}); " if len(outputs) > 1 else ""
+        hint = f"{which}{REDUCE}; or name an inner tensor (N, K): output='name' (--output name)"
     else:
         hint = "pass output='name' of the tensor (N, K) that holds the scores, or export the model without what comes "
         hint += "behind it (for scikit-learn: options={'zipmap': False})"

@@ -15,8 +15,8 @@ from blackbox_explain.adapting import in_batches, plain_images
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain.probing import COMPANY, RANDOM, TOLERANCE, company_images, habits
+from blackbox_explain.reduction import REDUCE
 from blackbox_explain_adapters._onnx.ending import View, axis_of
-from blackbox_explain_adapters._onnx.outputs import REDUCE
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, SCORES, pixels_to_scores
 from blackbox_explain_adapters._onnx.session import Provider, Session
 from blackbox_explain_adapters._onnx.signature import Signature
@@ -171,7 +171,7 @@ def _settled(found: Probed, run: Callable[[Signature], Probed], spec: InputSpec,
 def _no_scores(shape: tuple[int, ...], count: int, asked: bool) -> UnsupportedModelError:
     inner = "name the tensor that holds (N, K): output=... (--output)"
     if len(shape) > 2:
-        hint = f"if these are scores of many places or steps, say how they are joined: {REDUCE}"
+        hint = REDUCE
         hint = hint if asked else f"{hint}; else {inner}"
     else:
         hint = "wrap a function that makes (N, K) of it" if asked else inner
@@ -191,7 +191,7 @@ def _check_axis(model: onnx.ModelProto, found: Probed, classes: int | None, aske
         return
     if axis_of(View(model), found.signature.output, wide[0], len(shape)) == "places":
         axis = wide[0]
-        hint = f"reduce=('max', {axis}), or --option 'reduce=[\"max\", {axis}]', takes the largest, 'mean' the average"
+        hint = f"reduce=('max', {axis}) (--reduce max,{axis}) takes the largest, 'mean' the average"
         hint = hint if asked else f"{hint}; or name a tensor of class scores by output=... (--output)"
         raise UnsupportedModelError(
             "The model answers with one number for each place or step, not for each class",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._onnx.outputs import float_outputs, told
 from blackbox_explain_adapters._onnx.prepare import opset_of
 
@@ -23,7 +21,7 @@ AXES_ARE_INPUTS = 18
 JOINED = "blackbox_explain/joined"
 
 
-def with_reduction(model: onnx.ModelProto, output: str | None, how: Any) -> tuple[onnx.ModelProto, str]:
+def with_reduction(model: onnx.ModelProto, output: str | None, reduction: Reduction) -> tuple[onnx.ModelProto, str]:
     """Return a model that averages an output over some axes, or takes the largest; the given one stays.
 
     Parameters
@@ -32,8 +30,8 @@ def with_reduction(model: onnx.ModelProto, output: str | None, how: Any) -> tupl
         Of several scores for a class.
     output
         The tensor that holds them, None for the only output of floats.
-    how
-        ``("mean", axes)`` or ``("max", axes)``, axes one number or several, counted with that of the batch as 0.
+    reduction
+        How the scores are joined.
 
     Returns
     -------
@@ -44,44 +42,25 @@ def with_reduction(model: onnx.ModelProto, output: str | None, how: Any) -> tupl
 
     Raises
     ------
-    InputError
-        If `how` is something else.
     UnsupportedModelError
         If there are several outputs and none was named.
     """
-    operator, axes = _read(how)
     if output is None:
         floats = float_outputs(model.graph.output)
         if len(floats) != 1:
             raise UnsupportedModelError(
                 "The model has several outputs that may be reduced" if floats else "The model has no scores to reduce",
                 got=", ".join(f"{one.name!r} ({told(one)})" for one in floats or model.graph.output),
-                hint="say which: output='name', or --output name",
+                hint="pass output='name' (--output name)",
             )
         output = floats[0].name
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    node = helper.make_node(operator, [output], [JOINED], name=JOINED, keepdims=0)
+    node = helper.make_node(OPERATORS[reduction.kind], [output], [JOINED], name=JOINED, keepdims=0)
     if opset_of(model) < AXES_ARE_INPUTS:
-        node.attribute.append(helper.make_attribute("axes", axes))
+        node.attribute.append(helper.make_attribute("axes", reduction.axes))
     else:
         node.input.append(f"{JOINED}/axes")
-        made.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), f"{JOINED}/axes"))
+        made.graph.initializer.append(numpy_helper.from_array(np.array(reduction.axes, np.int64), f"{JOINED}/axes"))
     made.graph.node.append(node)
     return made, JOINED
-
-
-def _read(how: Any) -> tuple[str, list[int]]:
-    if isinstance(how, Sequence) and len(how) == 2 and how[0] in OPERATORS:
-        axes = [how[1]] if isinstance(how[1], int) else how[1]
-        if (
-            isinstance(axes, Sequence)
-            and axes
-            and all(isinstance(one, int) and not isinstance(one, bool) for one in axes)
-        ):
-            return OPERATORS[how[0]], list(axes)
-    raise InputError(
-        "This is no reduction",
-        got=f"reduce={how!r}",
-        expected="('mean', axes) or ('max', axes), axes one number or several, that of the batch being 0",
-    )

@@ -15,13 +15,14 @@ from blackbox_explain.adapting import Described
 from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.class_names import check_own_names
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
-from blackbox_explain.rescaling import agreed
+from blackbox_explain.first_steps import agreed
+from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
 from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
 from blackbox_explain_adapters._onnx.classical import without_maps
 from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
-from blackbox_explain_adapters._onnx.leading import biases_outweigh, blue_first, leading_rescaling
+from blackbox_explain_adapters._onnx.leading import first_steps
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.prepare import sorted_model
 from blackbox_explain_adapters._onnx.probe import probe
@@ -133,7 +134,8 @@ def wrap_onnx(
         proto = settle_branches(with_constants(proto, constants) if constants else proto, weights)
         proto, turned_off = in_evaluation_mode(proto)
         check_weights(proto, weights)
-        proto, scores = with_reduction(proto, output, reduce) if reduce is not None else (proto, output)
+        joined = Reduction.of(reduce)
+        proto, scores = (proto, output) if joined is None else with_reduction(proto, output, joined)
         classes = len(described.class_names) if described.class_names else None
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, weights, signature, described)
@@ -235,23 +237,10 @@ def _spec(
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")
     elif signature.dtype != np.uint8 and None not in signature.image:
-        rescaling = leading_rescaling(model.graph, signature.source, weights)
         image = tuple(size or 0 for size in signature.image)
-        preprocessing, told = agreed(rescaling, image, described.bounds, preprocessing)
-        if told is not None:
-            notes.append(told)
-        low, high = described.bounds or (0.0, 1.0)
-        ratio = biases_outweigh(model.graph, signature.source, high - low, weights) if preprocessing is None else None
-        if ratio is not None:
-            notes.append(
-                f"the preprocessing is probably missing: the first layer adds {ratio:.0f} times what photos with "
-                f"pixels in ({low:g}, {high:g}) make of its weights, so it was trained on larger numbers: check "
-                "preprocessing= and bounds= (--mean, --std, --range 255, --bgr)"
-            )
-        as_said = preprocessing is None or preprocessing.channels == "RGB"
-        if rescaling is not None and rescaling.reads() is not None and as_said and blue_first(rescaling):
-            told = "the mean in the graph looks like that of blue, green, red: check channels='BGR', or --bgr"
-            notes.append(told)
+        steps = first_steps(model.graph, signature.source, weights)
+        preprocessing, told = agreed(steps, image, described.bounds, preprocessing)
+        notes += told
     if signature.layout == "channels_last" and (preprocessing is None or preprocessing.layout != "channels_last"):
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")

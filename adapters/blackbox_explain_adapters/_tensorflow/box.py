@@ -21,12 +21,12 @@ from blackbox_explain.errors import (
     OutOfMemoryError,
     UnsupportedModelError,
 )
+from blackbox_explain.outputs import Wanted
 from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
 from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
-from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.signature import source_of
 from blackbox_explain_adapters._tensorflow.source import Source, short
@@ -110,9 +110,9 @@ def box_of(
     """
     place = _device(device)
     classes = len(described.class_names) if described.class_names else None
-    choice = Choice(output, Reduction.of(reduce), source.names, classes)
+    wanted = Wanted(output, Reduction.of(reduce), classes)
     with tf.device(place):
-        trial = tried(source, described, choice)
+        trial = tried(source, described, wanted)
         traced = trial.traced
         parts = _Parts(
             source.owner,

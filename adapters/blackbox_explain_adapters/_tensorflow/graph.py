@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from blackbox_explain.activations import Activation
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, UnsupportedModelError
+from blackbox_explain.outputs import Wanted
 from blackbox_explain_adapters._tensorflow.finite import endless_slopes, finite_slopes, has_finite_slope, note_on
 from blackbox_explain_adapters._tensorflow.operations import Operations
-from blackbox_explain_adapters._tensorflow.outputs import Choice, score_rows
+from blackbox_explain_adapters._tensorflow.outputs import score_rows
 from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
 from blackbox_explain_adapters._tensorflow.whole_numbers import taking_floats, with_finite_slopes
 
@@ -100,7 +101,7 @@ class Traced:
         return tf.reshape(images, (-1, *self.reading.sizes)) if len(self.reading.sizes) != rank else images
 
 
-def trace(source: Source, reading: Reading, choice: Choice) -> Traced:
+def trace(source: Source, reading: Reading, wanted: Wanted) -> Traced:
     """Run the model's Python code, once, on a symbol of `reading`'s shape.
 
     Raises
@@ -115,7 +116,7 @@ def trace(source: Source, reading: Reading, choice: Choice) -> Traced:
     def outputs(images: tf.Tensor) -> tf.Tensor:
         graph: Any = tf.compat.v1.get_default_graph()
         with graph.gradient_override_map(finite_slopes()):
-            return score_rows(source.call(images), choice, reading.batch, notes)
+            return score_rows(source.call(images), source.names, wanted, reading.batch, notes)
 
     spec = tf.TensorSpec((reading.batch, *reading.sizes), source.dtype, name="input")
     try:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.adapting import Described
-from blackbox_explain.rescaling import Rescaling, agreed
+from blackbox_explain.first_steps import FirstSteps, joined
+from blackbox_explain.rescaling import Rescaling
 from blackbox_explain_adapters._tensorflow.operations import Operations
 from blackbox_explain_adapters._tensorflow.source import Reading
 
-__all__ = ["leading_rescaling", "rescaled"]
+__all__ = ["first_steps", "rescaled"]
 
 CUTTING = ("StridedSlice", "Split", "Unpack")
 
@@ -28,17 +29,17 @@ CHANNELS = 4
 """The most that an image has: what has more numbers scales features apart."""
 
 
-def leading_rescaling(operations: Operations) -> Rescaling | None:
-    """Return the sums and products with constants that a model begins with as one; None if there are none."""
+def first_steps(operations: Operations) -> FirstSteps:
+    """Return what a model does to its pixels first: sums and products with constants, or a convolution."""
     name, found = operations.source, Rescaling()
     while (reader := _reader(operations, name)) is not None:
         if operations.steps[reader].kind not in MOVING:
             after = _after(operations, name, reader, found)
             if after is None:
-                break
+                return _convolution(operations, name, reader) if found == Rescaling() else FirstSteps(found)
             found = after
         name = reader
-    return None if found == Rescaling() else found
+    return FirstSteps(None if found == Rescaling() else found)
 
 
 def rescaled(reading: Reading, described: Described, operations: Operations) -> Reading:
@@ -46,16 +47,21 @@ def rescaled(reading: Reading, described: Described, operations: Operations) -> 
 
     Where nothing was said of mean and std, pixels are brought to the range that those steps ask for.
     """
-    spec = reading.spec
-    found = leading_rescaling(operations)
-    preprocessing, sentence = agreed(found, spec.shape, described.bounds, described.preprocessing)
-    if preprocessing is None or sentence is None:
-        return reading
-    preprocessing = dataclasses.replace(spec.preprocessing, mean=preprocessing.mean, std=preprocessing.std)
-    others = [one for one in reading.assumptions if not one.startswith("no preprocessing was given")]
-    return dataclasses.replace(
-        reading, spec=dataclasses.replace(spec, preprocessing=preprocessing), assumptions=(sentence, *others)
-    )
+    spec, assumptions = joined(first_steps(operations), described, reading.spec, reading.assumptions)
+    return dataclasses.replace(reading, spec=spec, assumptions=assumptions)
+
+
+def _convolution(operations: Operations, name: str, reader: str) -> FirstSteps:
+    step, after = operations.steps[reader], operations.readers_of(reader)
+    if step.kind != "Conv2D" or step.reads[0] != name or len(after) != 1:
+        return FirstSteps()
+    adding = operations.steps[after[0]]
+    if adding.kind not in ("BiasAdd", "Add", "AddV2") or adding.reads[0] != reader:
+        return FirstSteps()
+    filters, biases = operations.value(step.reads[1]), operations.value(adding.reads[1])
+    if filters is None or biases is None or filters.shape[-1] != biases.size:
+        return FirstSteps()
+    return FirstSteps(None, filters.reshape(-1, biases.size).T, biases.reshape(-1))
 
 
 def _reader(operations: Operations, name: str) -> str | None:

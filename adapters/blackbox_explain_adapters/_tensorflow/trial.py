@@ -13,13 +13,13 @@ from blackbox_explain.activations import Activation, WatchedRange, choose_activa
 from blackbox_explain.adapting import Described, in_batches, plain_images
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import ModelError, UnsupportedModelError
+from blackbox_explain.outputs import Wanted
 from blackbox_explain.probing import TOLERANCE, manner_of_asking
 from blackbox_explain_adapters._tensorflow.arrays import as_tensor
 from blackbox_explain_adapters._tensorflow.ending import ending_of
 from blackbox_explain_adapters._tensorflow.graph import Traced, trace
 from blackbox_explain_adapters._tensorflow.leading import rescaled
 from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
-from blackbox_explain_adapters._tensorflow.outputs import Choice
 from blackbox_explain_adapters._tensorflow.source import Source, readings, short
 from blackbox_explain_adapters._tensorflow.state import State
 
@@ -60,7 +60,7 @@ class Trial:
     state: State
 
 
-def tried(source: Source, described: Described, choice: Choice) -> Trial:
+def tried(source: Source, described: Described, wanted: Wanted) -> Trial:
     """Return the first reading that works, and what the model does with a few plain images.
 
     Raises
@@ -73,7 +73,7 @@ def tried(source: Source, described: Described, choice: Choice) -> Trial:
     failure: Exception | None = None
     for reading in readings(source, described):
         try:
-            traced = trace(source, reading, choice)
+            traced = trace(source, reading, wanted)
             operations = operations_of(traced.model)
             # Bytes say what they are.
             told = rescaled(reading, described, operations) if source.dtype.is_floating else reading

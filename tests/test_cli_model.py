@@ -100,22 +100,24 @@ def test_a_result_that_names_no_model_is_of_the_default_one(net: Path, tmp_path:
 def test_no_result_chooses_what_runs_or_where_secrets_go() -> None:
     beside = Path()
     for model in ("command:rm -r photos", "net:make", "ftp:there"):
-        record = ModelRecord.of(ModelOptions(model, shape="3,32,32"))
+        record = ModelRecord.of(ModelOptions(model=model, shape="3,32,32"))
         for kind in (record.kind, "name", "address", "file"):
             forged = ModelRecord.from_dict({**record.to_dict(), "kind": kind})
             with pytest.raises(ResultError, match="--model"):
                 completed(ModelOptions(), None, forged, beside)
         # Whoever says it again may run it, and needs to say no more.
-        assert completed(ModelOptions(), model, record, beside) == ModelOptions(model, shape="3,32,32")
-    secret = ModelOptions("https://me:word@host/scores?key=1", option=('headers={"key": "word"}', "timeout=3"))
+        assert completed(ModelOptions(), model, record, beside) == ModelOptions(model=model, shape="3,32,32")
+    secret = ModelOptions(model="https://me:word@host/scores?key=1", option=['headers={"key": "word"}', "timeout=3"])
     record = ModelRecord.of(secret)
     assert "word" not in json.dumps(record.to_dict())
     assert record.model == "https://host/scores"
     assert record.options == {"option": ["timeout=3"]}
     with pytest.raises(ResultError, match="does not keep what may be secret"):
         completed(ModelOptions(), None, record, beside)
-    plain = ModelRecord.of(ModelOptions("http://host/scores", option=("allow_lambda=true", "timeout=3")))
-    assert completed(ModelOptions(), None, plain, beside) == ModelOptions("http://host/scores", option=("timeout=3",))
+    plain = ModelRecord.of(ModelOptions(model="http://host/scores", option=["allow_lambda=true", "timeout=3"]))
+    assert completed(ModelOptions(), None, plain, beside) == ModelOptions(
+        model="http://host/scores", option=["timeout=3"]
+    )
 
 
 def test_scores_of_many_steps_are_joined_as_the_message_says(tmp_path: Path) -> None:
@@ -135,16 +137,16 @@ def test_scores_of_many_steps_are_joined_as_the_message_says(tmp_path: Path) -> 
 
 def test_what_is_typed_comes_before_what_is_kept() -> None:
     kept = ModelRecord.of(
-        ModelOptions("efficientnet-lite0", mean="123", largest=255.0, activation="none", option=("threads=2",))
+        ModelOptions(model="efficientnet-lite0", mean="123", largest=255.0, activation="none", option=["threads=2"])
     )
-    found = completed(ModelOptions(mean="0.5", device="cpu", option=("threads=1",)), None, kept, Path())
+    found = completed(ModelOptions(mean="0.5", device="cpu", option=["threads=1"]), None, kept, Path())
     assert found == ModelOptions(
-        "efficientnet-lite0", device="cpu", mean="0.5", activation="none", option=("threads=2", "threads=1")
+        model="efficientnet-lite0", device="cpu", mean="0.5", activation="none", option=["threads=2", "threads=1"]
     )
     assert found.for_adapter() == {"device": "cpu", "threads": 1}
     # Options of an adapter are not for a file of another format.
-    onnx_file = ModelRecord.of(ModelOptions("a.onnx", straight_through=True, output="scores"))
-    assert completed(ModelOptions(), "b.tflite", onnx_file, Path()) == ModelOptions("b.tflite")
+    onnx_file = ModelRecord.of(ModelOptions(model="a.onnx", straight_through=True, output="scores"))
+    assert completed(ModelOptions(), "b.tflite", onnx_file, Path()) == ModelOptions(model="b.tflite")
     assert completed(ModelOptions(), "b.onnx", onnx_file, Path()).output == "scores"
 
 

@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox
+from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.cli.compare_shown import show_comparison
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
-from blackbox_explain.cli.mask_options import QUERIES, GameName, Perturbed, Preset, Queries, Seed
-from blackbox_explain.cli.model_options import (
-    ActivationName,
-    Bgr,
-    Classes,
-    Mean,
-    ModelOptions,
-    Range,
-    Shape,
-    Std,
-    complete_models,
-)
+from blackbox_explain.cli.mask_options import MaskOptions
+from blackbox_explain.cli.model_options import Description, complete_models
+from blackbox_explain.cli.option_groups import with_groups
 from blackbox_explain.cli.options import adapter_options
 from blackbox_explain.cli.output import prepare_file
-from blackbox_explain.cli.photo_options import (
-    Fitted,
-    Images,
-    Loaded,
-    PhotoOptions,
-    White,
-    names_of,
-    photos_of,
-    readable,
-)
+from blackbox_explain.cli.photo_options import Images, Loaded, PhotoOptions, names_of, photos_of, readable
 from blackbox_explain.cli.run import perturbation_for
 from blackbox_explain.compare import compare
 from blackbox_explain.comparison import Comparison, Tolerances
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
-from blackbox_explain.presets import PRESETS
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import wrap
 from blackbox_explain.status import failure
@@ -50,6 +32,7 @@ __all__ = ["compare_command"]
 ALLOWED = Tolerances()
 
 
+@with_groups
 def compare_command(
     first: Annotated[
         str, typer.Argument(metavar="A", help="A model, as explain takes it.", autocompletion=complete_models)
@@ -58,26 +41,16 @@ def compare_command(
         str, typer.Argument(metavar="B", help="What should be the same model.", autocompletion=complete_models)
     ],
     images: Images,
+    *,
     score_tolerance: Annotated[float, typer.Option(help="Largest difference of any score.", min=0)] = ALLOWED.score,
     top_agreement: Annotated[float, typer.Option(help="Least share of equal top classes.", min=0, max=1)] = ALLOWED.top,
     correlation: Annotated[
         float, typer.Option(help="Least mean correlation of masks.", min=-1, max=1)
     ] = ALLOWED.correlation,
     iou: Annotated[float, typer.Option(help="Least mean IoU of regions of equal area.", min=0, max=1)] = ALLOWED.iou,
-    game: GameName = "deletion",
-    perturbation: Perturbed = "blur",
-    preset: Preset = "fast",
-    queries: Queries = QUERIES,
-    fit: Fitted = "crop",
-    white: White = None,
-    seed: Seed = 0,
-    shape: Shape = None,
-    mean: Mean = None,
-    std: Std = None,
-    largest: Range = None,
-    bgr: Bgr = None,
-    classes: Classes = None,
-    activation: ActivationName = None,
+    mask: MaskOptions,
+    reading: PhotoOptions,
+    said: Description,
     option_a: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="For A's adapter.")] = None,
     option_b: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="For B's adapter, such as straight_through=true.")
@@ -107,11 +80,8 @@ def compare_command(
         if out is not None:
             prepare_file(out)
         paths = photos_of(images)
-        options = ModelOptions(
-            shape=shape, mean=mean, std=std, largest=largest, bgr=bgr, classes=classes, activation=activation
-        ).description()
+        options = said.description()
         boxes = _wrapped((first, second), options, [adapter_options(own or []) for own in (option_a, option_b)])
-        reading = PhotoOptions(fit, white)
         photos = reading.read_all(paths, boxes[0].spec)
         for _, image in photos:
             if isinstance(image, ImageError):
@@ -119,19 +89,16 @@ def compare_command(
         paths, readable_images = readable(photos)
         if readable_images is None:
             raise typer.Exit(2)
-        units = [PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries for box in boxes]
+        settings: dict[str, Any] = asdict(mask)
+        settings["perturbation"] = perturbation_for(mask.perturbation, mask.preset, paths, boxes[0].spec, reading)
         label = f"comparing on {len(paths)} photo{'s' * (len(paths) > 1)}"
-        with progress_bar(len(paths) * sum(units), label, False if as_json else None) as go:
+        with progress_bar(len(paths) * sum(map(mask.steps_of, boxes)), label, False if as_json else None) as go:
             found = compare(
                 boxes[0],
                 boxes[1],
                 readable_images,
                 progress=lambda _name: go,
-                game=game,
-                perturbation=perturbation_for(perturbation, preset, paths, boxes[0].spec, reading),
-                preset=preset,
-                queries=queries,
-                seed=seed,
+                **settings,
             )
         for path, pair in zip(paths, found.status, strict=True):
             for letter, status in zip("AB", pair, strict=True):

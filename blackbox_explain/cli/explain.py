@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from blackbox_explain.blackbox import DifferentiableBlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
 from blackbox_explain.cli.explain_shown import show_found
-from blackbox_explain.cli.mask_options import QUERIES, GameName, Perturbed, Preset, Queries, Seed
-from blackbox_explain.cli.model_options import (
-    ActivationName,
-    Bgr,
-    Classes,
-    Device,
-    Mean,
-    Model,
-    ModelOptions,
-    NoCache,
-    Options,
-    Output,
-    Range,
-    Reduce,
-    Shape,
-    Std,
-    StraightThrough,
-)
+from blackbox_explain.cli.mask_options import MaskOptions
+from blackbox_explain.cli.model_options import Model, ModelOptions
 from blackbox_explain.cli.model_record import ModelRecord
-from blackbox_explain.cli.output import OutputFolder
-from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, photos_of
+from blackbox_explain.cli.option_groups import with_groups
+from blackbox_explain.cli.output import OutputFolder, Printed
+from blackbox_explain.cli.photo_options import Images, PhotoOptions, photos_of
 from blackbox_explain.cli.run import PhotoResult, Photos, target_from
 from blackbox_explain.explain import BATCH
-from blackbox_explain.presets import PRESETS
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.registry import DEFAULT_MODEL
 from blackbox_explain.sheet import save_sheet
@@ -43,8 +27,10 @@ from blackbox_explain.sheet import save_sheet
 __all__ = ["explain_command"]
 
 
+@with_groups
 def explain_command(
     images: Images,
+    *,
     model: Model = DEFAULT_MODEL,
     target: Annotated[
         list[str] | None,
@@ -62,12 +48,7 @@ def explain_command(
     sum_top: Annotated[
         int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K", min=1)
     ] = None,
-    game: GameName = "deletion",
-    perturbation: Perturbed = "blur",
-    preset: Preset = "fast",
-    fit: Fitted = "crop",
-    white: White = None,
-    seed: Seed = 0,
+    mask: MaskOptions,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -76,28 +57,15 @@ def explain_command(
             min=1,
         ),
     ] = BATCH,
-    device: Device = None,
-    shape: Shape = None,
-    mean: Mean = None,
-    std: Std = None,
-    largest: Range = None,
-    bgr: Bgr = None,
-    classes: Classes = None,
-    activation: ActivationName = None,
-    output: Output = None,
-    reduce: Reduce = None,
-    straight_through: StraightThrough = None,
-    queries: Queries = QUERIES,
-    option: Options = None,
-    no_cache: NoCache = False,
+    reading: PhotoOptions,
+    said: ModelOptions,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for pictures and results.")] = Path(
         "explanations"
     ),
     sheet: Annotated[
         bool, typer.Option("--sheet", help="Draw one picture of all photos of the run besides: sheet.png.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printed: Printed,
 ) -> None:
     """Find the smallest region of each photo that the class score depends on.
 
@@ -129,52 +97,36 @@ def explain_command(
         folder = OutputFolder(out)
         explained = target_from(target or [], versus, top, sum_top)
         paths = photos_of(images, out)
-        given = ModelOptions(
-            model=model,
-            device=device,
-            shape=shape,
-            mean=mean,
-            std=std,
-            largest=largest,
-            bgr=bgr,
-            classes=classes,
-            activation=activation,
-            output=output,
-            reduce=reduce,
-            straight_through=straight_through,
-            option=tuple(option or ()),
-            no_cache=no_cache,
-        )
+        given = replace(said, model=model)
         box = given.wrapped()
         started = time.perf_counter()
-        options = {"game": game, "perturbation": perturbation, "preset": preset, "seed": seed, "queries": queries}
         photos = Photos(
             box,
             folder,
             explained,
-            PhotoOptions(fit, white),
+            reading,
             batch_size,
-            options,
+            asdict(mask),
             ModelRecord.of(given).to_dict(),
             top,
             _tell_error,
             keep=sheet,
         )
         sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None
-        steps = (top or 1) * (PRESETS[preset].steps if isinstance(box, DifferentiableBlackBox) else queries)
+        steps = (top or 1) * mask.steps_of(box)
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
         interrupted = False
         try:
-            with progress_bar(len(paths) * steps, label, False if quiet or as_json else None) as advance:
+            with progress_bar(len(paths) * steps, label, None if printed.progress else False) as advance:
                 photos.run(paths, steps, advance)
         except KeyboardInterrupt:
             interrupted = True
         found = photos.found
         if sheet_path is not None and photos.kept:
             save_sheet(photos.kept, sheet_path)
-        if as_json:
+        if printed.as_json:
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
-        elif not quiet and any(not one.error for one in found):
+        elif not printed.quiet and any(not one.error for one in found):
             show_found(found, folder, time.perf_counter() - started, getattr(box, "assumptions", ()))
         if interrupted:
             good = sum(not one.error for one in found)

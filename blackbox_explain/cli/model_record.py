@@ -57,13 +57,13 @@ class ModelRecord:
     @classmethod
     def of(cls, given: ModelOptions) -> ModelRecord:
         """Record what was typed; the machine's own (device, no_cache) is not."""
-        kind, left_out = _kind(given.model), [one for one in SECRET if one in adapter_options(given.option)]
+        kind, left_out = _kind(given.model), [one for one in SECRET if one in adapter_options(given.option or ())]
         model = given.model
         if kind == "address":
             address = urlsplit(model)
             model = urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path, "", ""))
             left_out += ["parts of the address"] if model != given.model else []
-        kept = [text for text in given.option if text.partition("=")[0] not in SECRET]
+        kept = [text for text in given.option or () if text.partition("=")[0] not in SECRET]
         options = {name: getattr(given, name) for name in (*TEXTS, "largest", "bgr", "straight_through")}
         options |= {"option": kept or None, "classes": str(given.classes.absolute()) if given.classes else None}
         return cls(
@@ -173,13 +173,13 @@ def completed(given: ModelOptions, model: str | None, record: ModelRecord | None
     # Of pixels from 0 to 255 in one and from 0 to 1 in the other nothing right would come.
     if any(getattr(given, name) is not None for name in PREPROCESSING):
         said = {name: value for name, value in said.items() if name not in PREPROCESSING}
-    said["option"] = tuple(text for text in said.get("option", ()) if text.partition("=")[0] not in UNTRUSTED)
+    said["option"] = [text for text in said.get("option", ()) if text.partition("=")[0] not in UNTRUSTED]
     if model is not None and Path(model).suffix != Path(record.model).suffix:
         # Of another adapter.
         said = {
             name: one for name, one in said.items() if name not in ("option", "output", "reduce", "straight_through")
         }
-    said["option"] = (*said.get("option", ()), *given.option)
+    said["option"] = [*said.get("option", ()), *(given.option or ())] or None
     names = [one.name for one in dataclasses.fields(given) if one.name not in ("model", "option")]
     typed = {name: getattr(given, name) for name in names}
     said |= {name: value for name, value in typed.items() if value is not None}

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from blackbox_explain.class_names import display_names
 from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.cli.model_options import ModelOptions, Options, Output, Reduce
+from blackbox_explain.cli.model_options import AdapterOptions
+from blackbox_explain.cli.option_groups import with_groups
 from blackbox_explain.cli.options import sizes
 from blackbox_explain.registry import (
     ADAPTERS,
@@ -78,14 +79,14 @@ def _show_classes(model: str, like: str) -> None:
 
 
 @models_app.command("inspect")
+@with_groups
 def inspect_model(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a SavedModel folder.")],
+    *,
     shape: Annotated[
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,
-    output: Output = None,
-    reduce: Reduce = None,
-    option: Options = None,
+    said: AdapterOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what a model file holds, and whether it can be differentiated.
@@ -104,8 +105,7 @@ def inspect_model(
       blackbox-explain models inspect classifier.onnx --option 'constants={"is_training": false}'
     """
     with errors_as_messages():
-        options = ModelOptions(output=output, reduce=reduce, option=tuple(option or ())).for_adapter()
-        found = inspect_file(model, None if shape is None else sizes(shape), **options)
+        found = inspect_file(model, None if shape is None else sizes(shape), **said.for_adapter())
         if as_json:
             typer.echo(json.dumps(found.to_dict(), indent=2))
         else:

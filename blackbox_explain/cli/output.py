@@ -7,12 +7,30 @@ import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+import typer
 
 from blackbox_explain.errors import ResultError
 
-__all__ = ["OutputFolder", "interrupts_wait", "prepare_file"]
+__all__ = ["OutputFolder", "Printed", "interrupts_wait", "prepare_file"]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command prints, as typed."""
+
+    panel: ClassVar[str] = "Printing"
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False
+
+    @property
+    def progress(self) -> bool:
+        """Whether a terminal may show how far a run is."""
+        return not (self.as_json or self.quiet)
 
 
 class OutputFolder:

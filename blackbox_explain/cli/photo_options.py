@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import typer
@@ -18,7 +18,7 @@ from blackbox_explain.errors import ImageError
 from blackbox_explain.images import Fit, find_photos, load_images
 from blackbox_explain.photos import LoadedImages
 
-__all__ = ["Fitted", "Images", "Loaded", "PhotoOptions", "White", "names_of", "photos_of", "readable"]
+__all__ = ["Images", "Loaded", "PhotoOptions", "names_of", "photos_of", "readable"]
 
 Loaded = tuple[Path, "LoadedImages | ImageError"]
 """A photo (1, C, H, W) as the model reads it, or why it cannot be read."""
@@ -32,29 +32,30 @@ Images = Annotated[
         show_default=False,
     ),
 ]
-Fitted = Annotated[
-    Fit,
-    typer.Option(
-        "--fit",
-        metavar="NAME",
-        help="How a photo meets the model's shape: crop (its centre), stretch, or pad (with a border).",
-    ),
-]
-White = Annotated[
-    float | None,
-    typer.Option(
-        metavar="NUMBER",
-        help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file tells.",
-    ),
-]
 
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """How photos are read: `fit` and `white` of `load_images`."""
+    """How photos are read, as typed: `fit` and `white` of `load_images`."""
 
-    fit: Fit = "crop"
-    white: float | None = None
+    panel: ClassVar[str] = "Photos"
+
+    fit: Annotated[
+        Fit,
+        typer.Option(
+            "--fit",
+            metavar="NAME",
+            help="How a photo meets the model's shape: crop (its centre), stretch, or pad (with a border).",
+        ),
+    ] = "crop"
+    white: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The value of white in photos of more than 8 bits, such as 4095 for 12 bits. Default: as the file "
+            "tells.",
+        ),
+    ] = None
 
     def read(self, path: Path, spec: InputSpec, blur: float = 0.0) -> LoadedImages:
         """Return one photo (1, C, H, W) as a model of such inputs reads it."""

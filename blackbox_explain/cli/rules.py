@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,24 +15,10 @@ from rich.markup import escape
 
 from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
-from blackbox_explain.cli.model_options import (
-    ActivationName,
-    Bgr,
-    Classes,
-    Device,
-    Mean,
-    Model,
-    ModelOptions,
-    NoCache,
-    Options,
-    Output,
-    Range,
-    Reduce,
-    Shape,
-    Std,
-)
-from blackbox_explain.cli.output import OutputFolder
-from blackbox_explain.cli.photo_options import Fitted, Images, PhotoOptions, White, names_of, photos_of
+from blackbox_explain.cli.model_options import Model, ModelOptions
+from blackbox_explain.cli.option_groups import with_groups
+from blackbox_explain.cli.output import OutputFolder, Printed
+from blackbox_explain.cli.photo_options import Images, PhotoOptions, names_of, photos_of
 from blackbox_explain.cli.rules_shown import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.explanation import finite
@@ -48,8 +35,10 @@ from blackbox_explain.rules.samples import Samples
 __all__ = ["rules_command"]
 
 
+@with_groups
 def rules_command(
     images: Images,
+    *,
     model: Model = DEFAULT_MODEL,
     labels: Annotated[Path | None, typer.Option(metavar="CSV", help="True classes: columns file and label.")] = None,
     boxes: Annotated[
@@ -79,25 +68,12 @@ def rules_command(
     confidence: Annotated[float, typer.Option(help="Of the intervals.", min=0.5, max=0.9999)] = 0.95,
     curve: Annotated[bool, typer.Option("--curve", help="Ask about every level, for finer plots.")] = False,
     limit: Annotated[int | None, typer.Option(help="Take so many of the photos, drawn at random.", min=1)] = None,
-    fit: Fitted = "crop",
-    white: White = None,
     seed: Annotated[int, typer.Option(help="Of all random draws.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos in one call of the model.", min=1)] = BATCH,
-    device: Device = None,
-    shape: Shape = None,
-    mean: Mean = None,
-    std: Std = None,
-    largest: Range = None,
-    bgr: Bgr = None,
-    classes: Classes = None,
-    activation: ActivationName = None,
-    output: Output = None,
-    reduce: Reduce = None,
-    option: Options = None,
-    no_cache: NoCache = False,
+    reading: PhotoOptions,
+    said: ModelOptions,
     out: Annotated[Path, typer.Option(help="Folder for the report and its pictures.")] = Path("rules"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    printed: Printed,
 ) -> None:
     """Learn rules that predict a model, and measure how often they are wrong.
 
@@ -126,44 +102,30 @@ def rules_command(
         pair = _pair(joint)
         named = _named(relations)
         everything = photos_of(images, out)
-        given = ModelOptions(
-            model=model,
-            device=device,
-            shape=shape,
-            mean=mean,
-            std=std,
-            largest=largest,
-            bgr=bgr,
-            classes=classes,
-            activation=activation,
-            output=output,
-            reduce=reduce,
-            option=tuple(option or ()),
-            no_cache=no_cache,
-        )
+        given = replace(said, model=model)
         box = given.wrapped()
         chosen = relations_for(box.spec) if named is None else named
         count = len(everything) if limit is None else min(limit, len(everything))
         rules = looked_for(chosen, pair)
-        allowed = allowed_error(count, rules, confidence, max_error, told=not quiet)
-        show = False if quiet or as_json else None
-        paths, pixels, unread = _loaded(everything, box, PhotoOptions(fit, white), limit, seed, show)
+        allowed = allowed_error(count, rules, confidence, max_error, told=not printed.quiet)
+        show = None if printed.progress else False
+        paths, pixels, unread = _loaded(everything, box, reading, limit, seed, show)
         if unread:
-            allowed = allowed_error(len(paths), rules, confidence, max_error, told=not quiet)
+            allowed = allowed_error(len(paths), rules, confidence, max_error, told=not printed.quiet)
         top = images[0] if len(images) == 1 and images[0].is_dir() else None
         names = names_of(paths) if top is None else [str(path.relative_to(top)) for path in paths]
         samples = Samples.of(
             pixels,
             box.spec,
             labels=None if labels is None else labels_of(labels, names, box.spec.class_names),
-            regions=None if boxes is None else regions_of(boxes, names, paths, box.spec, fit),
+            regions=None if boxes is None else regions_of(boxes, names, paths, box.spec, reading.fit),
             names=names,
         )
         questions = Questions(box, samples, seed, batch_size)
         asked = {
             "model": model,
-            "fit": fit,
-            "white": white,
+            "fit": reading.fit,
+            "white": reading.white,
             "limit": limit,
             "response": response,
             "tolerance": tolerance,
@@ -189,9 +151,9 @@ def rules_command(
                 tolerance=tolerance,
             )
         written = write_pictures(found, questions, out)
-        if as_json:
+        if printed.as_json:
             typer.echo(json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False))
-        elif not quiet:
+        elif not printed.quiet:
             show_examination(found)
             tell("assumed", getattr(box, "assumptions", ()))
             stdout.print(f"rules.json and {written} pictures in {escape(str(out))}/")

@@ -17,24 +17,9 @@ from blackbox_explain.blackbox import BlackBox
 from blackbox_explain.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.certify import TOLERANCE, certify
 from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tell
-from blackbox_explain.cli.model_options import (
-    ActivationName,
-    Bgr,
-    Classes,
-    Device,
-    Mean,
-    ModelOptions,
-    NoCache,
-    Options,
-    Output,
-    Range,
-    Reduce,
-    Shape,
-    Std,
-    StraightThrough,
-    complete_models,
-)
+from blackbox_explain.cli.model_options import ModelOptions, complete_models
 from blackbox_explain.cli.model_record import ModelRecord, completed
+from blackbox_explain.cli.option_groups import with_groups
 from blackbox_explain.errors import AlreadyDescribedError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.recipe import LACKS
@@ -52,8 +37,10 @@ WORDS = {
 }
 
 
+@with_groups
 def verify_command(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="An .npz file that explain wrote.")],
+    *,
     model: Annotated[
         str | None,
         typer.Option(
@@ -65,19 +52,7 @@ def verify_command(
     seeds: Annotated[
         int, typer.Option(help="Learn the mask again with so many other seeds, and say how alike they are.", min=0)
     ] = 2,
-    device: Device = None,
-    shape: Shape = None,
-    mean: Mean = None,
-    std: Std = None,
-    largest: Range = None,
-    bgr: Bgr = None,
-    classes: Classes = None,
-    activation: ActivationName = None,
-    output: Output = None,
-    reduce: Reduce = None,
-    straight_through: StraightThrough = None,
-    option: Options = None,
-    no_cache: NoCache = False,
+    typed: ModelOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
     """Recompute what a result says, and fail where it no longer holds.
@@ -98,21 +73,6 @@ def verify_command(
     """
     with errors_as_messages():
         loaded = Explanation.load(result)
-        typed = ModelOptions(
-            device=device,
-            shape=shape,
-            mean=mean,
-            std=std,
-            largest=largest,
-            bgr=bgr,
-            classes=classes,
-            activation=activation,
-            output=output,
-            reduce=reduce,
-            straight_through=straight_through,
-            option=tuple(option or ()),
-            no_cache=no_cache,
-        )
         kept = loaded.settings.get("model")
         record = None if kept is None else ModelRecord.from_dict(kept)
         if record is None and model is None:

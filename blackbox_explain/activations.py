@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array, namespace, to_numpy
-from blackbox_explain.errors import ModelError
+from blackbox_explain.errors import InputError, ModelError
 
 Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
 ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
@@ -21,6 +21,7 @@ __all__ = [
     "activate",
     "activation_adjoint",
     "choose_activation",
+    "said_activation",
 ]
 
 
@@ -49,7 +50,7 @@ def activation_adjoint(scores: Array, weights: Array, activation: Activation) ->
     return weights
 
 
-Ending = Literal["softmax", "log_softmax", "sigmoid", "linear"]
+Ending = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid", "linear"]
 """The last operation of a model, where its graph or module tells."""
 
 ROUNDING = 1e-6
@@ -89,10 +90,13 @@ def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Ac
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
         raise ModelError("The outputs are not finite", got="NaN or infinity in every row", expected="class scores")
-    if ends_in in ("softmax", "log_softmax", "sigmoid"):
+    if ends_in in ("softmax", "log_softmax", "sigmoid", "log_sigmoid"):
         return "none", f"the model ends in a {ends_in}, so its outputs are taken as they are"
     classes = values.shape[1]
     inside = bool(np.all(values >= -ROUNDING) and np.all(values <= 1 + ROUNDING))
+    sums = values.sum(axis=1)
+    if classes > 1 and values.min() >= 0 and sums[0] > 1.5 and np.allclose(sums, sums[0], rtol=1e-3):
+        return "none", f"the outputs sum to {sums[0]:.4g} each time, as percentages do, so they are taken as they are"
     if ends_in == "linear":
         # Probabilities mixed by a matrix are probabilities; logits do not sum to one by chance on every probe.
         if inside and classes > 1 and np.allclose(values.sum(axis=1), 1.0, atol=1e-4):
@@ -117,6 +121,42 @@ def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Ac
     return "softmax", "the outputs are not probabilities, so a softmax is applied"
 
 
+def said_activation(wanted: Activation, ends_in: Ending | None, outputs: Array) -> tuple[Activation, tuple[str, ...]]:
+    """Return what is applied to outputs where the caller said it, and sentences for the user.
+
+    Parameters
+    ----------
+    wanted
+        What the caller said; not ``"auto"``.
+    ends_in
+        The last operation of the model; None where nothing tells.
+    outputs
+        (N, K) raw outputs for fixed images.
+
+    Raises
+    ------
+    InputError
+        If the model ends in another such operation, which cannot be taken away.
+
+    Notes
+    -----
+    A model that ends in what is asked for is taken as it is: applied twice, a softmax would flatten the scores.
+    """
+    if wanted == "none":
+        return "none", ()
+    if wanted == ends_in:
+        return "none", (f"the model ends in a {wanted} itself, so that none is applied to its outputs",)
+    if ends_in in ("softmax", "log_softmax", "sigmoid"):
+        raise InputError(
+            f"The model ends in a {ends_in}, which cannot be replaced",
+            got=f"activation={wanted!r}",
+            expected=f"'auto', 'none' or {ends_in!r}",
+            hint="wrap the model without it, or in a function that returns what you mean",
+        )
+    chosen, reason = choose_activation(outputs, ends_in)
+    return wanted, (f"a {wanted} is applied as asked for, although {reason}",) if chosen == "none" else ()
+
+
 @dataclass(frozen=True)
 class WatchedRange:
     """Holds the outputs of a model against the guess that they are scores already, for they lay in [0, 1] on probes.
@@ -133,7 +173,9 @@ class WatchedRange:
     def of(cls, outputs: Array, wanted: Activation, chosen: Activation, ends_in: Ending | None) -> WatchedRange | None:
         """Return what to hold later outputs against; None where the user or the model said what they are."""
         guessed = wanted == "auto" and chosen == "none" and ends_in in (None, "linear")
-        return cls(outputs.shape[1]) if guessed else None
+        # Percentages never lay there.
+        inside = guessed and float(np.nanmax(to_numpy(outputs))) <= 1 + SLACK
+        return cls(outputs.shape[1]) if inside else None
 
     def check(self, outputs: Array) -> None:
         """Raise `ModelError` if outputs (N, K) leave [0, 1]; what is not finite says nothing.

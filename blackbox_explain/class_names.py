@@ -21,6 +21,7 @@ __all__ = [
     "display_names",
     "folded",
     "number_of",
+    "packed_names",
     "read_class_names",
     "shown_name",
     "synonyms",
@@ -67,6 +68,23 @@ def read_class_names(path: str | Path) -> tuple[str, ...]:
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         return names_from(_literal(text, file), str(file))
     return names_in_rows(re.split(r"\r\n|\n|\r", text), str(file))
+
+
+def packed_names(text: str, where: str) -> tuple[str, ...] | None:
+    """Read class names that were packed into a model: as JSON, as Python writes them, or one to a line.
+
+    Returns
+    -------
+    tuple of str or None
+        None if these are no names for all classes, as where one of them is blank: nobody chose to give them here.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        if text.lstrip()[:1] in ("{", "["):
+            return names_from(_literal(text, Path(where)), where)
+        return names_in_rows(re.split(r"\r\n|\n|\r|,(?!\s)", text) if "\n" not in text else text.splitlines(), where)
+    except (InputError, RecursionError):
+        return None
 
 
 def _text(file: Path) -> str:

@@ -62,7 +62,7 @@ def _name(given: Any, index: int, where: str) -> str:
     if isinstance(given, (list, tuple)) and given and all(isinstance(one, str) for one in given):
         # As in Keras' file of ImageNet: the synset, then the word.
         return " ".join(given) if SYNSET.fullmatch(given[0]) else ", ".join(given)
-    name = str(given).strip()
+    name = (given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)).strip()
     if given is None or not name or isinstance(given, (list, tuple, dict, set)):
         got = f"{given!r} in {where}"
         hint = "give every class a name, such as 'unused'"

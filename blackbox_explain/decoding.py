@@ -219,7 +219,10 @@ def _of_array(values: np.ndarray[Any, Any], where: str, white: float | None) -> 
         raise ImageError("This image has no pixels", got=where)
     if values.ndim == 3 and values.shape[-1] == 4 and values.dtype.kind == "f" and white is None:
         # Transparency is no brightness, but it has the range of the colours.
-        white = 1.0 if values[..., :3].max() <= 1 else None
+        brightest = values[..., :3].max()
+        white = 1.0 if brightest <= 1 else None
+        if white is None and values[..., 3].max() <= 1:
+            values = np.concatenate([values[..., :3], values[..., 3:] * max(brightest, 255.0)], axis=-1)
     return _converted(_image(as_bytes(values[..., 0] if grey else values, where, white=white)))
 
 

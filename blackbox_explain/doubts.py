@@ -19,6 +19,7 @@ import numpy as np
 from blackbox_explain.adapting import plain_images
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.class_names import shown_name
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.gradients import ask
@@ -199,7 +200,7 @@ def _alike(plain: Floats) -> bool:
 
 
 def _name(index: int, spec: InputSpec) -> str:
-    return repr(spec.class_names[index]) if spec.class_names is not None else f"class {index}"
+    return repr(shown_name(index, spec.class_names)) if spec.class_names is not None else f"class {index}"
 
 
 def _stays(staying: Sequence[Answer], count: int, spec: InputSpec) -> list[str]:

@@ -68,7 +68,8 @@ def explain(
     method
         ``"mask"``, the learned mask.
     seed
-        Of jitter and noise.  Same seed, same result, whatever the batch size, order or company of an image.
+        Of jitter and noise.  Same seed, same mask, whatever the batch size, order or company of an image; what its
+        status says may depend on the other images, which tell whether the model is shown the right pixels.
     batch_size
         Rows learned together; halved, with a note in the result, when memory runs out.
     progress

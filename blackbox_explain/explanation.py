@@ -33,7 +33,7 @@ ESTIMATED = "the gradient is estimated from scores"
 BATCH = 16
 """Images in one call of the model."""
 
-PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")
 """Suffixes that ask for a picture."""
 
 
@@ -273,18 +273,18 @@ class Explanation:
         Parameters
         ----------
         path
-            Of the file; ".npz" is added where it has no suffix.
+            Of the file; ".npz" is added to a name that ends otherwise.
 
         Raises
         ------
         ResultError
-            If the file cannot be written, or the suffix is one of another kind.
+            If the file cannot be written, or the suffix is that of a picture.
         """
         path = Path(path)
         if path.suffix.lower() in PICTURES:
             hint = f"result.plot().savefig({path.name!r})"
             raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
-        path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+        path = path if path.suffix.lower() == ".npz" else path.with_name(path.name + ".npz")
         parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
         arrays = {name: part for name, part in parts.items() if part is not None}
         arrays.pop("photos", None)

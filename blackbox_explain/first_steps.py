@@ -35,6 +35,8 @@ class FirstSteps:
     ----------
     rescaling
         The sums and products with constants that it begins with, as one; None if there are none.
+    turned
+        Whether it turns the order of the channels around, from RGB to BGR or back.
     filters, biases
         Of the convolution that reads the pixels themselves: one row for each filter, of all its weights, and one
         number each.  None if the model begins with something else.
@@ -43,6 +45,7 @@ class FirstSteps:
     rescaling: Rescaling | None = None
     filters: Weights | None = None
     biases: Weights | None = None
+    turned: bool = False
 
 
 def agreed(
@@ -78,7 +81,7 @@ def agreed(
         elif (told := preprocessing_told(steps.rescaling, shape, bounds)) is not None:
             preprocessing = dataclasses.replace(said or Preprocessing(), mean=told[0].mean, std=told[0].std)
             sentences.append(told[1])
-        in_order = said is None or said.channels == "RGB"
+        in_order = not steps.turned and (said is None or said.channels == "RGB")
         if in_order and is_image(shape) and steps.rescaling.reads() is not None and steps.rescaling.blue_first():
             sentences.append(
                 "the mean in the model looks like that of blue, green, red: check channels='BGR', or --bgr"

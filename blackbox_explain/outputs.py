@@ -139,7 +139,7 @@ def choose_output(
     if wanted.classes is not None:
         usable = [name for name in usable if wanted.classes in (found[name].shape or ())[1:]] or usable
     usable = [name for name in usable if found[name].differentiable] or usable
-    name = _told_apart(usable, leads_to)
+    name = _told_apart(usable, found, leads_to)
     if name is None:
         raise UnsupportedModelError(
             "The model has several outputs that may hold the class scores",
@@ -203,7 +203,7 @@ def _may_hold_scores(one: Output, count: int | None, wanted: Wanted) -> bool:
     return wanted.reduction is not None or is_row(one.shape, wanted.classes)
 
 
-def _told_apart(usable: Sequence[str], leads_to: Callable[[str, str], bool]) -> str | None:
+def _told_apart(usable: Sequence[str], found: Mapping[str, Output], leads_to: Callable[[str, str], bool]) -> str | None:
     if len(usable) == 1:
         return usable[0]
     for sure in SURE_NAMES:
@@ -212,7 +212,13 @@ def _told_apart(usable: Sequence[str], leads_to: Callable[[str, str], bool]) -> 
                 return named[0]
     # Features lead to logits, and logits to probabilities.
     last = [one for one in usable if not any(other != one and leads_to(one, other) for other in usable)]
-    return last[0] if len(last) == 1 else None
+    # One number for an image, made of many, may be the score of the one class, or how sure the model is of many.
+    unsure = len(last) == 1 and _is_lone(found[last[0]]) and not all(_is_lone(found[name]) for name in usable)
+    return last[0] if len(last) == 1 and not unsure else None
+
+
+def _is_lone(one: Output) -> bool:
+    return one.shape is not None and all(size == 1 for size in one.shape[1:])
 
 
 def _by_name(name: str) -> str:

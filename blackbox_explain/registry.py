@@ -252,7 +252,11 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
 
 def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
     try:
-        return _with_options(adapter, "The adapter of this model", (model, described), options)
+        taken: Any = _with_options(adapter, "The adapter of this model", (model, described), options)
+        if len(shape := described.shape or ()) == 4 and shape[0] == 1 and shape[1] in (1, 3):
+            note = f"{shape} is taken for a volume of one channel; if it is a batch of one image, say shape={shape[1:]}"
+            taken.assumptions = (*getattr(taken, "assumptions", ()), note)
+        return taken
     except (InputError, ModelError, UnsupportedModelError):
         shape = described.shape or ()
         if len(shape) != 4 or shape[0] != 1:

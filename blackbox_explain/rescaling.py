@@ -117,12 +117,14 @@ def at_odds(
     if reads is None:
         return None
     low, high = bounds or SHARES
-    width = float(np.mean((high - low) / np.asarray(said.std)))
-    if 1 / 16 < width / (reads[1] - reads[0]) < 16:
+    mean, std = (np.asarray(one, dtype=np.float64) for one in (said.mean, said.std))
+    given = float(np.mean((low - mean) / std)), float(np.mean((high - mean) / std))
+    width = reads[1] - reads[0]
+    if all(abs(got - wanted) <= width / 2 for got, wanted in zip(given, reads, strict=True)):
         return None
     return (
         f"the preprocessing that was given may be wrong: the model rescales its pixels itself, as if they lay between "
-        f"{_said(reads)}, and gets a range {width:.3g} wide"
+        f"{_said(reads)}, and gets {given[0]:.3g} to {given[1]:.3g}"
     )
 
 

@@ -35,7 +35,7 @@ def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]
         If the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
-    text = json.dumps({"format": FORMAT, **meta})
+    text = json.dumps({"format": FORMAT, **meta}, default=_plain)
     try:
         with partial.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
@@ -43,6 +43,13 @@ def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]
     except OSError as error:
         partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
         raise ResultError("The result cannot be written", got=f"{path}: {error.strerror}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Turn the numbers and small arrays of NumPy into Python's."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise ResultError("This setting cannot be saved", got=f"{value!r}"[:80], expected="a number, a text or a list")
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

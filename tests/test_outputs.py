@@ -126,6 +126,18 @@ def test_scores_at_many_steps_are_refused_until_somebody_says_how_they_are_joine
     np.testing.assert_allclose(most.scores(images), np.maximum(raw, 6 * raw), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "second", [lambda s: s.logsumexp(1), lambda s: s.softmax(1).max(1, keepdim=True).values, lambda s: s.std(1)]
+)
+def test_how_sure_a_model_is_is_no_score_of_a_class(second: Any, images: np.ndarray) -> None:
+    module = Heads(lambda f, s, _: (s, second(s))).eval()
+    with pytest.raises(UnsupportedModelError, match="several outputs that may hold the class scores"):
+        bx.wrap(module, shape=SHAPE)
+    assert bx.wrap(module, shape=SHAPE, output=0).scores(images).shape == (3, 2)
+    named = Heads(lambda f, s, _: {"logits": s, "confidence": second(s)}).eval()
+    assert bx.wrap(named, shape=SHAPE).scores(images).shape == (3, 2)
+
+
 @pytest.mark.parametrize("of", ["module", "function"])
 def test_steps_may_come_before_the_images(of: str, images: np.ndarray) -> None:
     module = Heads(lambda f, s, _: (f, torch.stack([s, 2 * s, 6 * s]))).eval()

@@ -194,3 +194,13 @@ def test_very_many_photos_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -
     assert first.pixels.shape == (50, 100, 3)
     # Smaller than what the model reads, they are of no use.
     assert bx.load_images([photo] * 16, SPEC).photos is None
+
+
+@pytest.mark.parametrize("alpha", [1.0, 255.0])
+def test_transparency_has_a_range_of_its_own(alpha: float) -> None:
+    spec = bx.InputSpec((3, 8, 8))
+    pixels = np.full((8, 8, 4), 120.0)
+    pixels[..., 3] = alpha
+    np.testing.assert_allclose(bx.load_images([pixels], spec), 120 / 255, atol=1 / 255)
+    pixels[..., 3] = 0
+    np.testing.assert_allclose(bx.load_images([pixels], spec), 1, atol=1 / 255)

@@ -83,6 +83,7 @@ def test_a_preprocessing_that_gives_another_size_is_questioned() -> None:
     assert "may be wrong" in (at_odds(bytes_, (3, 8, 8), None, imagenet) or "")
     assert "may be wrong" in (at_odds(bytes_, (3, 8, 8), None, Preprocessing()) or "")
     assert at_odds(bytes_, (3, 8, 8), None, Preprocessing(std=1 / 255)) is None
+    assert "gets -1.99 to 2.44" in (at_odds(normalised(*IMAGENET), (3, 8, 8), None, imagenet) or "")
     assert at_odds(bytes_, (3, 8, 8), (0.0, 255.0), Preprocessing()) is None
     assert "may be wrong" in (at_odds(normalised(*IMAGENET), (3, 8, 8), (0.0, 255.0), Preprocessing()) or "")
     assert at_odds(normalised(*IMAGENET), (3, 8, 8), None, Preprocessing()) is None

@@ -157,7 +157,19 @@ def test_class_names_are_said_or_packed_into_the_file(tmp_path: Path) -> None:
     box = bx.wrap(path)
     assert box.spec.class_names == ("a", "b", "c", "d", "e")
     assert "class names are those packed into the file" in box.assumptions
-    assert bx.wrap(path, class_names=list("vwxyz")).spec.class_names == ("v", "w", "x", "y", "z")
+    other = bx.wrap(path, class_names=list("vwxyz"))
+    assert other.spec.class_names == ("v", "w", "x", "y", "z")
+    assert any("'a' there and 'v' here" in one for one in other.assumptions)
+    with pytest.raises(InputError, match="another order than the model's own"):
+        bx.wrap(path, class_names=list("bacde"))
+    rows = io.BytesIO()
+    with zipfile.ZipFile(rows, "w") as packed:
+        packed.writestr("labels.txt", b"\xef\xbb\xbf4,a\n3,b\n2,c\n1,d\n0,e\n\n")
+    assert bx.wrap(stored(tmp_path, content + rows.getvalue())).spec.class_names == ("e", "d", "c", "b", "a")
+    blank = io.BytesIO()
+    with zipfile.ZipFile(blank, "w") as packed:
+        packed.writestr("labels.txt", "\na\nb\nc\nd\n")
+    assert bx.wrap(stored(tmp_path, content + blank.getvalue())).spec.class_names is None
 
 
 def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,69 @@ def test_a_guess_by_the_range_of_outputs_is_taken_back_loudly(images: np.ndarray
         box.scores_and_gradient(0.9 + 0.05 * images, np.ones((3, 3), np.float32))
 
 
-def test_an_activation_that_is_applied_twice_is_noted(images: np.ndarray) -> None:
-    box = bx.wrap(Answers(lambda scores: scores.softmax(1)), shape=SHAPE, activation="softmax")
-    assert any("ends in a softmax itself, and another is applied" in one for one in box.assumptions)
+def test_an_activation_that_is_there_is_not_applied_twice(images: np.ndarray) -> None:
+    model = Answers(lambda scores: scores.softmax(1))
+    box = bx.wrap(model, shape=SHAPE, activation="softmax")
+    assert any("ends in a softmax itself, so that none is applied" in one for one in box.assumptions)
+    np.testing.assert_array_equal(box.scores(images), bx.wrap(model, shape=SHAPE).scores(images))
+    with pytest.raises(InputError, match=r"ends in a softmax, which cannot be replaced.*activation='sigmoid'"):
+        bx.wrap(model, shape=SHAPE, activation="sigmoid")
+    function = bx.wrap(lambda rows: model(torch.tensor(rows)), shape=SHAPE, activation="softmax")
+    assert any("a softmax is applied as asked for, although" in one for one in function.assumptions)
+
+
+def test_percentages_and_log_sigmoids_are_taken_as_they_are(images: np.ndarray) -> None:
+    hundred = bx.wrap(Answers(lambda scores: 100 * scores.softmax(1)), shape=SHAPE)
+    assert hundred.activation == "none"
+    assert any("sum to 100 each time" in one for one in hundred.assumptions)
+    np.testing.assert_allclose(hundred.scores(images).sum(1), 100, rtol=1e-4)
+    assert bx.wrap(Answers(torch.nn.functional.logsigmoid), shape=SHAPE).activation == "none"
+
+
+class Counting(torch.nn.Module):
+    """Answers otherwise each time."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.norm = kind, torch.nn.BatchNorm2d(3)
+        self.register_buffer("level", torch.zeros(()))
+        self.seen: torch.Tensor = torch.zeros(())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images to logits."""
+        if self.kind == "buffer":
+            self.level += 0.3
+        elif self.kind == "replaced":
+            self.level = self.level + 0.3
+        elif self.kind == "attribute":
+            self.seen = self.seen + 0.3
+        elif self.kind == "new":
+            self.late = getattr(self, "late", torch.zeros(())) + 0.3
+        elif self.kind == "norm":
+            self.norm.train()(images)
+            self.norm.eval()
+        rest = self.level + self.seen + getattr(self, "late", 0.0)
+        means = self.norm(images).mean((2, 3))
+        return torch.cat([means[:, :2], means[:, 2:] + rest], 1)
+
+
+@pytest.mark.parametrize("kind", ["buffer", "replaced", "attribute", "new", "norm"])
+def test_state_is_put_back_after_each_call(kind: str, images: np.ndarray) -> None:
+    module = Counting(kind).eval()
+    known = {name: value.clone() for name, value in module.state_dict().items()}
+    box = bx.wrap(module, shape=SHAPE, activation="softmax")
+    assert sum("changes its own state" in one for one in box.assumptions) == 1
+    first = box.scores(images)
+    np.testing.assert_array_equal(box.scores(images), first)
+    box.scores_and_gradient(images, np.ones_like(first))
+    again = pickle.loads(pickle.dumps(box))  # noqa: S301 - made here
+    np.testing.assert_array_equal(again.scores(images), first)
+    np.testing.assert_array_equal(again.scores(images), first)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, known[name], rtol=0, atol=0)
+    assert not hasattr(module, "late")
+    assert float(module.seen) == 0
+    assert not any("changes its own state" in one for one in bx.wrap(Answers(lambda s: s), shape=SHAPE).assumptions)
 
 
 def test_activations(images: np.ndarray) -> None:

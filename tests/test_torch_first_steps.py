@@ -128,6 +128,15 @@ def test_a_mean_of_blue_first_is_noticed() -> None:
     assert not any("--bgr" in one for one in turned.assumptions)
 
 
+@pytest.mark.parametrize("turn", [lambda x: x.flip(1), lambda x: x[:, [2, 1, 0]]])
+def test_channels_that_the_module_turns_itself_are_its_own_business(turn: Callable[[Any], Any]) -> None:
+    net = Net(lambda x: turn(x) - CAFFE).eval()
+    box = bx.wrap(net, shape=SHAPE)
+    expected = net(255 * torch.tensor(IMAGES)).softmax(1).detach()
+    np.testing.assert_allclose(box.scores(IMAGES), expected, atol=1e-5)
+    assert not any("--bgr" in one for one in box.assumptions)
+
+
 @pytest.mark.parametrize(("scale", "doubted"), [(30.0, True), (0.5, False)])
 def test_a_first_layer_that_outweighs_its_pixels_raises_a_doubt(scale: float, doubted: bool) -> None:
     net = Net(torch.nn.Identity()).eval()

@@ -12,6 +12,7 @@ from blackbox_explain.activations import (
     activate,
     activation_adjoint,
     choose_activation,
+    said_activation,
 )
 from blackbox_explain.adapting import (
     Described,
@@ -118,6 +119,9 @@ class CallableBlackBox:
             self.activation, reason = choose_activation(outputs, ends_in)
             self.assumptions = (*assumptions, reason)
             self._watched = WatchedRange.of(outputs, activation, self.activation, ends_in)
+        elif activation != "none":
+            self.activation, said = said_activation(activation, ends_in, self.asked(plain_images(spec), batch))
+            self.assumptions = (*assumptions, *said)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_explain.adapting import Described, layout_of, maybe_grey, reshaped
 from blackbox_explain.blackbox import InputSpec, Preprocessing
+from blackbox_explain.class_names import check_own_names, packed_names
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain.first_steps import joined
 from blackbox_explain.probing import manner_of_asking
@@ -126,9 +127,13 @@ def wrap_tflite(
     classes = function.prepare((batch or 1, *own_sizes))
     manner = manner_of_asking(TFLiteBlackBox(function, spec, "none", (), batch).asked, spec, batch)
     notes += manner.notes
-    if contents is not None and spec.class_names is None and (packed := _class_names(model.content, classes)):
+    packed = None if contents is None else _class_names(model.content, classes)
+    if packed is not None and spec.class_names is None:
         spec = dataclasses.replace(spec, class_names=packed)
         notes.append("class names are those packed into the file")
+    elif packed is not None and len(spec.class_names or ()) == classes:
+        differ = check_own_names(spec.class_names or (), packed)
+        notes += [differ] if differ else []
     ends_in = None if contents is None else contents.ending(scores["index"])
     notes = [*assumptions, *notes]
     return TFLiteBlackBox(function, spec, described.activation, tuple(notes), manner.batch, ends_in)
@@ -259,9 +264,9 @@ def _class_names(content: bytes, classes: int) -> tuple[str, ...] | None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for one in archive.infolist():
                 if one.filename.endswith(".txt") and one.file_size <= LONGEST_NAMES:
-                    names = archive.read(one).decode().splitlines()
-                    if len(names) == classes:
-                        return tuple(names)
+                    names = packed_names(archive.read(one).decode("utf-8-sig"), one.filename)
+                    if names is not None and len(names) == classes:
+                        return names
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, OSError):
         return None
     return None

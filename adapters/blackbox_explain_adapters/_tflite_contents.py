@@ -106,19 +106,22 @@ class Contents:
 
     def first_steps(self, source: int) -> FirstSteps:
         """Return what the model does to its input first: products and sums with constants, or a convolution."""
-        found, operators = Rescaling(), list(_operators(self._graphs[0]))
+        turned, found, operators = False, Rescaling(), list(_operators(self._graphs[0]))
         while True:
             readers = [one for one in operators if source in _listed(one.InputsAsNumpy())]
             if len(readers) != 1:
                 break
             (reader,) = readers
+            turned = turned or self._name(reader) == "REVERSE_V2"
             if self._name(reader) not in (*PASSING, "REVERSE_V2", "RESIZE_BILINEAR"):
                 after = self._after(found, reader, source)
                 if after is None:
-                    return self._convolution(reader, source) if found == Rescaling() else FirstSteps(found)
+                    return (
+                        self._convolution(reader, source) if found == Rescaling() else FirstSteps(found, turned=turned)
+                    )
                 found = after
             source = int(reader.Outputs(0))
-        return FirstSteps(None if found == Rescaling() else found)
+        return FirstSteps(None if found == Rescaling() else found, turned=turned)
 
     def _convolution(self, operator: Any, source: int) -> FirstSteps:
         read = _listed(operator.InputsAsNumpy())

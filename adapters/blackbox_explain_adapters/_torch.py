@@ -19,6 +19,7 @@ from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._torch_gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch_network import Network
 from blackbox_explain_adapters._torch_probe import Look, first_steps_of, look_at, manner_of
+from blackbox_explain_adapters._torch_state import CHANGES
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -95,7 +96,7 @@ def wrap_torch(
     network.batch = manner.batch
     network.spec, assumptions = joined(first_steps_of(network), described, spec, assumptions)
     look = look_at(network, described.activation)
-    notes = (*assumptions, *network.notes, *manner.notes, *look.notes)
+    notes = (*assumptions, *network.notes, *manner.notes, *look.notes, *((CHANGES,) if network.state.changes else ()))
     return TorchBlackBox(network, look, notes) if look.refusal else DifferentiableTorch(network, look, notes)
 
 

@@ -16,6 +16,8 @@ FINAL: dict[str, Ending] = {
     "safesoftmax": "softmax",
     "logsoftmax": "log_softmax",
     "sigmoid": "sigmoid",
+    "logsigmoid": "log_sigmoid",
+    "logsigmoidforward": "log_sigmoid",
     "linear": "linear",
     "mkldnnlinear": "linear",
     "addmm": "linear",

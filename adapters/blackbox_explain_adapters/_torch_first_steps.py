@@ -16,7 +16,7 @@ __all__ = ["FirstStepsSeen"]
 MOVING = frozenset(
     {
         *("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "squeeze", "unsqueeze", "permute"),
-        *("transpose", "clone", "contiguous", "_to_copy", "alias", "detach", "expand", "lift_fresh", "flip"),
+        *("transpose", "clone", "contiguous", "_to_copy", "alias", "detach", "expand", "lift_fresh"),
         *("upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "upsample_nearest2d"),
     }
 )
@@ -43,7 +43,7 @@ class FirstStepsSeen(TorchDispatchMode):
         super().__init__()
         self._way: list[tuple[torch.Tensor, Rescaling]] = [(source, Rescaling())]
         self._convolution: tuple[int, FirstSteps] | None = None
-        self._ended = False
+        self._ended = self._turned = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, and note what it does to the tensor that is followed."""
@@ -58,7 +58,7 @@ class FirstStepsSeen(TorchDispatchMode):
         """Return what was seen."""
         rescaling = self._way[-1][1]
         if rescaling != Rescaling():
-            return FirstSteps(rescaling)
+            return FirstSteps(rescaling, turned=self._turned)
         return self._convolution[1] if self._convolution is not None else FirstSteps()
 
     def _follow(self, place: int, name: str, known: Any, args: Any, kwargs: Any, result: Any) -> None:
@@ -68,8 +68,10 @@ class FirstStepsSeen(TorchDispatchMode):
             self._convolution, self._ended = None, True
             return
         tensor, before = self._way[-1]
+        turned = name == "flip" or (name == "index" and any(_few_are(one, [2, 1, 0]) for one in args[1]))
+        self._turned = self._turned or turned
         result = result[0] if isinstance(result, (tuple, list)) and result else result
-        after = before if name in MOVING else _after(before, name, known, args, kwargs, args[0] is tensor)
+        after = before if turned or name in MOVING else _after(before, name, known, args, kwargs, args[0] is tensor)
         if after is not None and isinstance(result, torch.Tensor):
             if result is tensor:
                 self._way[-1] = (result, after)
@@ -88,6 +90,10 @@ def _few(one: Any) -> np.ndarray[Any, Any] | None:
         small = 0 < one.numel() <= CHANNELS and not one.is_complex() and one.layout == torch.strided
         return one.detach().double().cpu().numpy().reshape(-1) if small else None
     return np.array([one], np.float64) if isinstance(one, (int, float)) and not isinstance(one, bool) else None
+
+
+def _few_are(one: Any, wanted: list[int]) -> bool:
+    return isinstance(one, torch.Tensor) and one.numel() == len(wanted) and one.flatten().tolist() == wanted
 
 
 def _after(before: Rescaling, name: str, known: Any, args: Any, kwargs: Any, first: bool) -> Rescaling | None:

@@ -24,6 +24,7 @@ from blackbox_explain.reduction import is_row
 from blackbox_explain_adapters._torch_ending import leads_to
 from blackbox_explain_adapters._torch_first_steps import FirstStepsSeen
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
+from blackbox_explain_adapters._torch_state import State
 
 __all__ = ["Network"]
 
@@ -79,6 +80,7 @@ class Network:
         except (RuntimeError, AssertionError) as error:
             raise InputError("The model cannot move there", got=f"device={device!r}: {error}") from error
         self.spec = spec
+        self.state = State()
         self.batch = batch
         self.notes: tuple[str, ...] = ()
         self.place: str | None = None
@@ -115,13 +117,22 @@ class Network:
     ) -> tuple[torch.Tensor, ...]:
         """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode."""
         check_batch(arrays[0], self.spec, *arrays[1:])
-        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
+
+        def alone(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with self.state.kept(self.module):
+                return call(*rows)
+
+        with (
+            torch.inference_mode(False),
+            _evaluating(self.module, self._exported),
+            LinearInBlocks(),
+        ):
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
                 # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
                 size = size or self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
-                return in_batches(call, size, *safe)
+                return in_batches(alone, size, *safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
             except RuntimeError as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from blackbox_explain.activations import Activation, Ending, WatchedRange, choose_activation
+from blackbox_explain.activations import Activation, Ending, WatchedRange, choose_activation, said_activation
 from blackbox_explain.adapting import asked_at_wrap, plain_images
 from blackbox_explain.errors import NoGradientError, OutOfMemoryError
 from blackbox_explain.first_steps import FirstSteps
@@ -118,11 +118,8 @@ def look_at(network: Network, wanted: Activation) -> Look:
     notes = (MENDED,) if mend else ()
     ends_in = endings[-1]
     if wanted != "auto":
-        if ends_in == wanted and wanted != "none":
-            notes += (
-                f"the model ends in a {wanted} itself, and another is applied, as activation={wanted!r} asks for",
-            )
-        return Look(wanted, notes, None, refusal, mend)
+        applied, said = said_activation(wanted, ends_in, outputs)
+        return Look(applied, (*notes, *said), None, refusal, mend)
     chosen, reason = choose_activation(outputs, ends_in)
     watched = WatchedRange.of(outputs, wanted, chosen, ends_in)
     return Look(chosen, (*notes, reason), watched, refusal, mend)

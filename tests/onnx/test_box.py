@@ -208,6 +208,21 @@ def test_metadata_tells_range_order_and_names(images: np.ndarray) -> None:
     np.testing.assert_allclose(box.scores(images), expected.scores(images), atol=1e-6)
 
 
+@pytest.mark.parametrize("text", ['{"0": "a", "1": "b", "2": "c", "3": "d", "4": "e"}', "a,b,c,d,e", "a\nb\nc\nd\ne"])
+def test_names_in_metadata_are_written_in_many_ways(text: str) -> None:
+    model = small()
+    model.metadata_props.add(key="id2label" if text[0] == "{" else "names", value=text)
+    assert bx.wrap(model, cache=False).spec.class_names == ("a", "b", "c", "d", "e")
+
+
+def test_blank_names_of_the_model_are_left_out() -> None:
+    model = small()
+    model.metadata_props.add(key="names", value="['', 'b', 'c', 'd', 'e']")
+    box = bx.wrap(model, cache=False)
+    assert box.spec.class_names is None
+    assert any("class names in the file" in sentence for sentence in box.assumptions)
+
+
 def test_class_names_that_do_not_fit_are_left_out() -> None:
     model = small()
     model.metadata_props.add(key="names", value="{0: 'a', 1: 'b'}")

@@ -101,6 +101,25 @@ def test_channels_last_and_blue_first(images: np.ndarray) -> None:
     assert not any("--bgr" in one for one in blue.assumptions)
 
 
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "t = Gather<axis=1>(x, order)",
+        "t = Slice(x, two, far, one, back)",
+        "i = Identity(x)\nt = Gather<axis=1>(i, order)",
+    ],
+)
+def test_channels_that_the_graph_turns_itself_are_its_own_business(turn: str, images: np.ndarray) -> None:
+    model = beginning(f"{turn}\na = Sub(t, m)", m=column(CAFFE))
+    whole = {"order": [2, 1, 0], "two": [2], "far": [-100], "one": [1], "back": [-1]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(value), name) for name, value in whole.items())
+    box = bx.wrap(model)
+    assert any("between 0 and 255" in one for one in box.assumptions)
+    assert not any("--bgr" in one for one in box.assumptions)
+    said = bx.wrap(model, preprocessing=bx.Preprocessing(std=1 / 255))
+    np.testing.assert_allclose(box.scores(images), said.scores(images), atol=1e-6)
+
+
 def test_clips_are_not_taken_for_photos() -> None:
     model = small("float[N,3,144] x", "e = Mul(x, k)\na = Reshape(e, q)")
     model.graph.initializer.append(numpy_helper.from_array(np.float32(1 / 255), "k"))

@@ -126,6 +126,15 @@ def test_what_the_scores_are_made_of_is_not_taken_for_them(features: str) -> Non
     assert any("of 2 outputs, 'final'" in one for one in box.assumptions)
 
 
+@pytest.mark.parametrize("how", ["second = ReduceMax<keepdims=0>(first, one)", "sure = ReduceL2<keepdims=1>(first, one)"])
+def test_how_sure_a_model_is_is_no_score_of_a_class(how: str) -> None:
+    size = "N,1" if "keepdims=1" in how else "N"
+    text = f"one = Constant<value_ints=[1]>()\nh = MatMul(f, w)\nfirst = Softmax(h)\n{how}"
+    with pytest.raises(UnsupportedModelError, match="several outputs that may hold the class scores"):
+        wrapped(f"float[N,4] first, float[{size}] second", text)
+    assert wrapped(f"float[N,4] first, float[{size}] second", text, output="first").scores(IMAGES).shape[1] == 4
+
+
 WINDOWS = {"c5": RNG.standard_normal((5, 2, 3)).astype(np.float32), "c1": np.ones((1, 2, 3), np.float32)}
 
 
@@ -147,6 +156,11 @@ def test_numbers_along_steps_are_no_classes() -> None:
     expected = np.array([[one.sum(0)[k : k + 3].sum() for k in range(38)] for one in CLIPS]).max(1, keepdims=True)
     np.testing.assert_allclose(box.scores(CLIPS), 1 / (1 + np.exp(-expected)), atol=1e-5)
     assert isinstance(box, bx.DifferentiableBlackBox)
+    # Nor where the graph does not tell what an axis counts.
+    unknown = signals("c = Conv(x, c1)\nq = Constant<value_ints=[0,-1,1]>()\ny = Reshape(c, q)", "N,38,1")
+    with pytest.raises(UnsupportedModelError, match=r"reduce=\('max', 1\)"):
+        bx.wrap(unknown)
+    assert bx.wrap(unknown, class_names=[str(k) for k in range(38)]).scores(CLIPS).shape == (3, 38)
     named = bx.wrap(by_step, class_names=[str(k) for k in range(38)])
     assert named.scores(CLIPS).shape == (3, 38)
 
@@ -171,6 +185,8 @@ def test_a_reduction_is_of_places_that_are_said() -> None:
     for wrong in ("mean", ("sum", 1), ("mean", "1"), ("mean", []), ("mean", True)):
         with pytest.raises(InputError, match="no reduction"):
             bx.wrap(steps, reduce=wrong)
+    with pytest.raises(InputError, match="no such axis"):
+        bx.wrap(steps, reduce=("mean", 5))
     for how in (("mean", 2), ("mean", [2]), ["mean", -1]):
         np.testing.assert_allclose(bx.wrap(steps, reduce=how).scores(CLIPS), bx.wrap(inner).scores(CLIPS), atol=1e-6)
     np.testing.assert_allclose(

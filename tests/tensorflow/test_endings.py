@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import ModelError
+from blackbox_explain.errors import InputError, ModelError
 from tests.tensorflow.models import SHAPE, keras, tf
 
 # Keras saves by what NumPy will no longer do.
@@ -78,6 +78,11 @@ def test_a_guess_by_range_is_revised_loudly() -> None:
     assert stated.scores(IMAGES).max() > 1
 
 
-def test_an_activation_that_is_there_twice_is_noted() -> None:
-    box: Any = bx.wrap(ended(keras.layers.Dense(3, activation="softmax")), activation="softmax")
-    assert any("another is applied" in one for one in box.assumptions)
+def test_an_activation_that_is_there_is_not_applied_twice() -> None:
+    model = ended(keras.layers.Dense(3, activation="softmax"))
+    box: Any = bx.wrap(model, activation="softmax")
+    assert any("so that none is applied" in one for one in box.assumptions)
+    plain: Any = bx.wrap(model)
+    np.testing.assert_array_equal(box.scores(IMAGES), plain.scores(IMAGES))
+    with pytest.raises(InputError, match="cannot be replaced"):
+        bx.wrap(model, activation="sigmoid")

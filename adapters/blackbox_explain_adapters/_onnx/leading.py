@@ -12,9 +12,9 @@ from blackbox_explain_adapters._onnx.prepare import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.stored import Stored
 from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
 
-__all__ = ["first_steps", "leading_rescaling"]
+__all__ = ["first_steps"]
 
-MOVING = ("Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
+MOVING = ("Identity", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Resize", "Upsample")
 
 ARITHMETIC = ("Mul", "Div", "Sub", "Add", "BatchNormalization")
 
@@ -22,8 +22,8 @@ CHANNELS = 4
 """The most that an image has: what has more numbers scales features apart, or is a mean image."""
 
 
-def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> Rescaling | None:
-    """Read the sums and products with constants that a graph begins with, if any.
+def first_steps(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> FirstSteps:
+    """Read what a graph does to its pixels first: sums and products with constants, or a convolution.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO
         Held apart from the graph.
     """
     stored, name = Stored(graph, weights), source
-    found: Rescaling | None = None
+    found, turned = Rescaling(), False
     readers: dict[str, list[Node]] = {}
     for proto in graph.node:
         if proto.op_type not in READ_SHAPE_ALONE:
@@ -45,30 +45,39 @@ def leading_rescaling(graph: onnx.GraphProto, source: str, weights: Weights = NO
         if len(readers.get(name, ())) != 1:
             break  # ways that part say nothing in common
         (node,) = readers[name]
-        if node.domain or not node.outputs or (node.op not in MOVING and node.op not in ARITHMETIC):
+        if node.domain or not node.outputs:
             break
         if node.op in ARITHMETIC:
             step = _affine(node, name, stored)
             if step is None:
                 break
             times, plus = step
-            found = (found or Rescaling()).then(times=times.tolist(), plus=plus.tolist())
+            found = found.then(times=times.tolist(), plus=plus.tolist())
+        elif _turns(node, stored):
+            turned = True
+        elif node.op not in MOVING:
+            break
         name = node.y
-    return found
+    return _convolution(graph, source, stored) if found == Rescaling() else FirstSteps(found, turned=turned)
 
 
-def first_steps(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGHTS) -> FirstSteps:
-    """Read what a graph does to its pixels first; parameters as for `leading_rescaling`."""
-    rescaling = leading_rescaling(graph, source, weights)
-    if rescaling is not None:
-        return FirstSteps(rescaling)
+def _turns(node: Node, stored: Stored) -> bool:
+    """Tell whether a node only turns the order of the channels around."""
+    if len(node.inputs) < 2:
+        return False
+    constants = [stored.get(one) for one in node.inputs[1:]]
+    if node.op == "Gather":
+        return constants[0] is not None and constants[0].tolist() == [2, 1, 0]
+    return node.op == "Slice" and len(constants) == 4 and constants[3] is not None and constants[3].tolist() == [-1]
+
+
+def _convolution(graph: onnx.GraphProto, source: str, stored: Stored) -> FirstSteps:
     readers = [node for node in graph.node if source in node.input and node.op_type not in READ_SHAPE_ALONE]
     while len(readers) == 1 and readers[0].op_type in ("Identity", "Cast", "Transpose") and not readers[0].domain:
         source = readers[0].output[0]
         readers = [node for node in graph.node if source in node.input]
     if len(readers) != 1 or readers[0].op_type != "Conv" or readers[0].domain or len(readers[0].input) < 3:
         return FirstSteps()
-    stored = Stored(graph, weights)
     filters, biases = (stored.get(name) for name in readers[0].input[1:3])
     if filters is None or biases is None or filters.ndim < 3:
         return FirstSteps()

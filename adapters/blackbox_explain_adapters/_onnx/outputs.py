@@ -157,13 +157,18 @@ def _one_of(view: View, usable: Sequence[onnx.ValueInfoProto], classes: int | No
     for one in usable:
         inner |= _made_from(view, view.back(one.name))
     last = {view.back(one.name): one for one in reversed(usable) if view.back(one.name) not in inner}
-    if len(last) == 1:  # the others lead to it: features, or logits
-        return next(iter(last.values())).name
+    # One number for an image, made of many, may be the score of the one class, or how sure the model is of many.
+    if len(last) == 1 and (not _is_lone(one := next(iter(last.values()))) or all(map(_is_lone, usable))):
+        return one.name  # the others lead to it: features, or logits
     for name in LIKELY_NAMES:
         named = [one for one in last.values() if name in re.split(r"[^a-z]+", one.name.lower())]
         if len(named) == 1:
             return named[0].name
     return None
+
+
+def _is_lone(one: onnx.ValueInfoProto) -> bool:
+    return one.type.tensor_type.HasField("shape") and all(size == 1 for size in _sizes(one)[1:])
 
 
 def _made_from(view: View, name: str) -> set[str]:

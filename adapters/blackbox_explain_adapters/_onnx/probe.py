@@ -15,7 +15,7 @@ from blackbox_explain.adapting import in_batches, plain_images
 from blackbox_explain.blackbox import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain.probing import COMPANY, RANDOM, TOLERANCE, company_images, habits
-from blackbox_explain.reduction import REDUCE
+from blackbox_explain.reduction import REDUCE, is_row
 from blackbox_explain_adapters._onnx.ending import View, axis_of
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, SCORES, pixels_to_scores
 from blackbox_explain_adapters._onnx.session import Provider, Session
@@ -189,12 +189,16 @@ def _check_axis(model: onnx.ModelProto, found: Probed, classes: int | None, aske
     wide = [axis for axis in range(1, len(shape)) if shape[axis] != 1]
     if len(shape) < 3 or not wide or shape[wide[0]] == classes:
         return
-    if axis_of(View(model), found.signature.output, wide[0], len(shape)) == "places":
-        axis = wide[0]
+    axis = wide[0]
+    kind = axis_of(View(model), found.signature.output, axis, len(shape))
+    if kind == "places" or (kind is None and not is_row(shape, classes)):
         hint = f"reduce=('max', {axis}) (--reduce max,{axis}) takes the largest, 'mean' the average"
+        hint = hint if kind else f"{hint}; class_names=... (--classes) says that it counts the classes"
         hint = hint if asked else f"{hint}; or name a tensor of class scores by output=... (--output)"
         raise UnsupportedModelError(
-            "The model answers with one number for each place or step, not for each class",
+            "The model answers with one number for each place or step, not for each class"
+            if kind
+            else "The model answers with numbers for many places or steps, or for classes along an unusual axis",
             got=f"outputs of shape (N, {', '.join(map(str, shape[1:]))})",
             expected="(N, K)",
             hint=hint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from onnx import TensorProto, helper
 from blackbox_explain.activations import Ending
 from blackbox_explain.adapting import layout_of
 from blackbox_explain.blackbox import Preprocessing
+from blackbox_explain.class_names import packed_names
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.ending import Head, View, ends_in, head_of
 from blackbox_explain_adapters._onnx.outputs import choose_scores, type_name
@@ -39,6 +39,10 @@ RANGES = {
     "NominalRange_16_235": (-16 / 219, 1 / 219),
 }
 """Mean and std that bring (0, 1) to the ranges of ONNX's image metadata."""
+
+
+NAMES = ("names", "classes", "class_names", "labels", "id2label")
+"""Keys of metadata that hold the names of the classes."""
 
 
 @dataclass(frozen=True)
@@ -204,25 +208,17 @@ def preprocessing_of(model: onnx.ModelProto) -> Preprocessing | None:
 
 def class_names_of(model: onnx.ModelProto) -> tuple[str, ...] | None:
     """Read the class names that some exporters leave: in the metadata, or in the node that scores the classes."""
-    text = next((one.value for one in model.metadata_props if one.key in ("names", "classes", "class_names")), "")
-    try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        found = _labels(model.graph)
-    if isinstance(found, dict) and set(found) == set(range(len(found))):
-        found = [found[index] for index in range(len(found))]
-    if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
-        return tuple(found)
-    return None
+    text = next((one.value for one in model.metadata_props if one.key in NAMES), "")
+    return packed_names(text, "the model") if text.strip() else _labels(model.graph)
 
 
-def _labels(graph: onnx.GraphProto) -> list[str] | None:
+def _labels(graph: onnx.GraphProto) -> tuple[str, ...] | None:
     """Return the labels of the one classifier of the domain ai.onnx.ml, unless they are their places."""
     classifiers = [node for node in graph.node if node.domain == "ai.onnx.ml" and node.op_type.endswith("Classifier")]
     if len(classifiers) != 1:
         return None
     given = {one.name: one for one in classifiers[0].attribute}
     if "classlabels_strings" in given:
-        return [one.decode() for one in given["classlabels_strings"].strings]
+        return tuple(one.decode() for one in given["classlabels_strings"].strings)
     whole = [one for name in ("classlabels_ints", "classlabels_int64s") if name in given for one in given[name].ints]
-    return None if whole == list(range(len(whole))) else [str(one) for one in whole]
+    return None if whole == list(range(len(whole))) else tuple(map(str, whole))

@@ -38,6 +38,7 @@ from blackbox_explain_adapters._onnx.session import (
     providers_for,
 )
 from blackbox_explain_adapters._onnx.signature import (
+    NAMES,
     Signature,
     class_names_of,
     preprocessing_of,
@@ -247,6 +248,8 @@ def _spec(
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
         notes.append("the model reads channels last")
     names = described.class_names or class_names_of(model) or signature.class_names
+    if names is None and any(one.key in NAMES and one.value.strip() for one in model.metadata_props):
+        notes.append("the class names in the file's metadata are left out: they do not name every class")
     known = dataclasses.replace(described, preprocessing=preprocessing, class_names=names)
     spec, assumptions = known.spec(signature.image)
     return spec, (*assumptions, *notes)

@@ -23,6 +23,9 @@ MOVING = frozenset(
     ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "ExpandDims", "EnsureShape", "ReverseV2", "StridedSlice")
 ) | {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "Split", "Unpack", *JOINING}
 
+TURNING = ("ReverseV2", "StridedSlice", "Split", "Unpack")
+"""What may bring the channels into another order, so that constants behind it may be in that of blue first."""
+
 SUMS = {"Add": 1, "AddV2": 1, "BiasAdd": 1, "Sub": -1}
 
 CHANNELS = 4
@@ -31,15 +34,18 @@ CHANNELS = 4
 
 def first_steps(operations: Operations) -> FirstSteps:
     """Return what a model does to its pixels first: sums and products with constants, or a convolution."""
-    name, found = operations.source, Rescaling()
+    name, found, turned = operations.source, Rescaling(), False
     while (reader := _reader(operations, name)) is not None:
+        turned = turned or operations.steps[reader].kind in TURNING
         if operations.steps[reader].kind not in MOVING:
             after = _after(operations, name, reader, found)
             if after is None:
-                return _convolution(operations, name, reader) if found == Rescaling() else FirstSteps(found)
+                return (
+                    _convolution(operations, name, reader) if found == Rescaling() else FirstSteps(found, turned=turned)
+                )
             found = after
         name = reader
-    return FirstSteps(None if found == Rescaling() else found)
+    return FirstSteps(None if found == Rescaling() else found, turned=turned)
 
 
 def rescaled(reading: Reading, described: Described, operations: Operations) -> Reading:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from blackbox_explain.activations import Activation, WatchedRange, choose_activation
+from blackbox_explain.activations import Activation, WatchedRange, choose_activation, said_activation
 from blackbox_explain.adapting import Described, in_batches, plain_images
 from blackbox_explain.arrays import Array
 from blackbox_explain.errors import ModelError, UnsupportedModelError
@@ -119,8 +119,9 @@ def _looked_at(traced: Traced, operations: Operations, wanted: Activation) -> Tr
     if wanted == "auto":
         activation, reason = choose_activation(outputs, ends_in)
         notes.append(reason)
-    elif wanted != "none" and ends_in == wanted:
-        notes.append(f"the model ends in a {wanted} itself, and another is applied, as activation={wanted!r} asks for")
+    else:
+        activation, said = said_activation(wanted, ends_in, outputs)
+        notes += said
     watched = WatchedRange.of(outputs, wanted, activation, ends_in)
     return Trial(traced, operations, outputs.shape[1], activation, tuple(notes), watched, state)
 

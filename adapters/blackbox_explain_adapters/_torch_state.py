@@ -74,7 +74,7 @@ def _places(module: torch.nn.Module) -> Iterator[Place]:
     for one in module.modules():
         if isinstance(one, torch.jit.ScriptModule):
             continue
-        for holder in (one._buffers, one.__dict__):
+        for holder in (vars(one)["_buffers"], vars(one)):
             for key, value in list(holder.items()):
                 if isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value):
                     yield holder, key

@@ -126,7 +126,9 @@ def test_what_the_scores_are_made_of_is_not_taken_for_them(features: str) -> Non
     assert any("of 2 outputs, 'final'" in one for one in box.assumptions)
 
 
-@pytest.mark.parametrize("how", ["second = ReduceMax<keepdims=0>(first, one)", "sure = ReduceL2<keepdims=1>(first, one)"])
+@pytest.mark.parametrize(
+    "how", ["second = ReduceMax<keepdims=0>(first, one)", "sure = ReduceL2<keepdims=1>(first, one)"]
+)
 def test_how_sure_a_model_is_is_no_score_of_a_class(how: str) -> None:
     size = "N,1" if "keepdims=1" in how else "N"
     text = f"one = Constant<value_ints=[1]>()\nh = MatMul(f, w)\nfirst = Softmax(h)\n{how}"

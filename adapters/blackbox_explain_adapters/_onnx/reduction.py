@@ -54,9 +54,9 @@ def with_reduction(model: onnx.ModelProto, output: str | None, reduction: Reduct
                 hint="pass output='name' (--output name)",
             )
         output = floats[0].name
-    told = next((one for one in model.graph.output if one.name == output), None)
-    if told is not None and told.type.tensor_type.HasField("shape"):
-        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in told.type.tensor_type.shape.dim]
+    stated = next((one for one in model.graph.output if one.name == output), None)
+    if stated is not None and stated.type.tensor_type.HasField("shape"):
+        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in stated.type.tensor_type.shape.dim]
         if len(sizes) > 1 or 0 not in reduction.axes:
             reduction.axes_of(sizes, -1)
     made = onnx.ModelProto()

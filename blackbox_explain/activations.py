@@ -95,8 +95,8 @@ def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Ac
     classes = values.shape[1]
     inside = bool(np.all(values >= -ROUNDING) and np.all(values <= 1 + ROUNDING))
     sums = values.sum(axis=1)
-    if classes > 1 and values.min() >= 0 and sums[0] > 1.5 and np.allclose(sums, sums[0], rtol=1e-3):
-        return "none", f"the outputs sum to {sums[0]:.4g} each time, as percentages do, so they are taken as they are"
+    if ends_in != "linear" and classes > 1 and values.min() >= 0 and np.allclose(sums, 100, atol=0.5):
+        return "none", "the outputs sum to 100, as percentages do, so they are taken as they are"
     if ends_in == "linear":
         # Probabilities mixed by a matrix are probabilities; logits do not sum to one by chance on every probe.
         if inside and classes > 1 and np.allclose(values.sum(axis=1), 1.0, atol=1e-4):
@@ -146,7 +146,9 @@ def said_activation(wanted: Activation, ends_in: Ending | None, outputs: Array) 
         return "none", ()
     if wanted == ends_in:
         return "none", (f"the model ends in a {wanted} itself, so that none is applied to its outputs",)
-    if ends_in in ("softmax", "log_softmax", "sigmoid"):
+    if (ends_in, wanted) == ("log_softmax", "softmax"):
+        return "softmax", ()  # of logarithms of probabilities: the probabilities
+    if ends_in in ("softmax", "log_softmax", "sigmoid", "log_sigmoid"):
         raise InputError(
             f"The model ends in a {ends_in}, which cannot be replaced",
             got=f"activation={wanted!r}",

@@ -18,9 +18,11 @@ SYNSET = re.compile(r"n\d{8}(?=$|[\s,;:])")
 KEYS = ("id2label", "names", "class_names", "classes", "labels", "label2id")
 """Where configuration files keep the names, the surest first."""
 
-FIRST = re.compile(r"(\d+)\s*[,;:\t]\s*(.+)")
+FIRST = re.compile(r"(\d+)(?:\s*[,;:\t]\s*|\s+-\s+|[.)]\s+)(.+)")
 LAST = re.compile(r"(.+?)\s*[,;:\t]\s*(\d+)")
 SPACED = re.compile(r"(\d+)\s+(.+)")
+SPACED_LAST = re.compile(r"(.+?)\s+(\d+)")
+QUOTED = re.compile(r"""(["'])(\d+)\1(?=\s*[,;:\t])|(?<=[,;:\t])\s*(["'])(\d+)\3$""")
 COUNTED_SYNSET = re.compile(r"(n\d{8})[\s,;]+(\d+)[\s,;]+(.+)")
 
 
@@ -165,6 +167,7 @@ def _numbered(rows: Sequence[str], where: str) -> list[tuple[int, str]] | None:
     """Return indices and names; None unless each row has both."""
     if not rows:
         return None
+    rows = [QUOTED.sub(lambda found: found[2] or found[4], row) for row in rows]
     first, last = ([form.fullmatch(row) for row in rows] for form in (FIRST, LAST))
     leading = [(int(one[1]), _tidy(one[2])) for one in first if one]
     trailing = [(int(one[2]), _tidy(one[1])) for one in last if one]
@@ -183,8 +186,11 @@ def _numbered(rows: Sequence[str], where: str) -> list[tuple[int, str]] | None:
         return [(int(one[2]), f"{one[1]} {_tidy(one[3])}") for one in counted if one]
     # Without a sign between, only numbers that count all classes are no part of the names.
     spaced = [(int(one[1]), _tidy(one[2])) for one in (SPACED.fullmatch(row) for row in rows) if one]
-    counts = len(spaced) == len(rows) > 1 and sorted(index for index, _ in spaced) == list(range(len(rows)))
-    return spaced if counts else None
+    behind = [(int(one[2]), _tidy(one[1])) for one in (SPACED_LAST.fullmatch(row) for row in rows) if one]
+    for pairs in (spaced, behind):
+        if len(pairs) == len(rows) > 1 and sorted(index for index, _ in pairs) == list(range(len(rows))):
+            return pairs
+    return None
 
 
 def _tidy(cell: str) -> str:

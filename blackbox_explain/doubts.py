@@ -132,15 +132,19 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
           only.
         - No image has a score of 5 times chance (5 / K) for any class.  Probabilities of at least 20 classes only.
 
-        There are none about fewer than 10 classes.  Photos of one class give none as long as perturbing them
+        About fewer than 10 classes there is one doubt alone: 3 or more images, all of one class, which is also that of
+        the images perturbed, with at least half of the scores, and of black, grey, white and noise.  Only where the
+        preprocessing was assumed.  Photos of one class give none as long as perturbing them
         changes the answer.
 
     Notes
     -----
     The best class of each image is looked at, whatever the target: that may be a class which is not there.
     """
-    if not answers or min(one.classes for one in answers) < MANY:
+    if not answers:
         return []
+    if min(one.classes for one in answers) < MANY:
+        return _of_few(answers, spec, plain)
     found: list[str] = []
     if plain is not None and _assumed(spec) and _alike(plain):
         found.append(
@@ -165,6 +169,19 @@ def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None
     return found
 
 
+def _of_few(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None) -> list[str]:
+    if plain is None or not _assumed(spec) or len(answers) < LEAST_IMAGES:
+        return []
+    classes = {one.top for one in answers} | set(plain.argmax(axis=1).tolist())
+    if len(classes) > 1 or not all(one.stays for one in answers):
+        return []
+    return [
+        f"the model says {_name(answers[0].top, spec)} of all {len(answers)} images, of the same images fully "
+        f"perturbed, and of black, white and noise, and no preprocessing was given: it may not be shown what it was trained on; "
+        f"{CHECK}"
+    ]
+
+
 def _median_kept(answers: Sequence[Answer]) -> float:
     """Return the median share of the best score that is left; 0 where too few images have one worth the name."""
     shares = [one.perturbed_score / one.score for one in answers if one.distribution and one.score >= DECIDED]
@@ -173,7 +190,7 @@ def _median_kept(answers: Sequence[Answer]) -> float:
 
 def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:
     """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
-    asks = answers and _assumed(box.spec) and answers[0].classes >= MANY
+    asks = answers and _assumed(box.spec) and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
     return find(answers, box.spec, _plain_scores(box) if asks else None)
 
 

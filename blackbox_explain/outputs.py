@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +15,9 @@ __all__ = ["Output", "Wanted", "choose_output", "named_outputs", "refuse_shape"]
 
 SURE_NAMES = ("logits", "scores", "probabilities", "predictions", "prob")
 """What class scores are called; the first that fits one output alone is taken."""
+
+BESIDE = {"aux", "auxiliary", "attention", "attn", "box", "boxes", "domain", "mask", "masks"}
+"""Words in the names of what stands beside the class scores."""
 
 ATTRIBUTES = ("logits", "scores", "predictions", "probabilities", "output", "output_0", "out")
 """Where an object that is no tuple, mapping or dataclass may hold them."""
@@ -50,11 +54,14 @@ class Output:
         Whether it holds real numbers.
     differentiable
         Whether it has a gradient by the images, as far as is known.
+    ranked
+        Whether it is known to hold the best scores in their order, which do not tell whose they are.
     """
 
     shape: tuple[int | None, ...] | None
     floating: bool
     differentiable: bool = True
+    ranked: bool = False
 
 
 def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence[str] = ()) -> dict[str, Any]:
@@ -139,6 +146,7 @@ def choose_output(
     if wanted.classes is not None:
         usable = [name for name in usable if wanted.classes in (found[name].shape or ())[1:]] or usable
     usable = [name for name in usable if found[name].differentiable] or usable
+    usable = [name for name in usable if not found[name].ranked] or usable
     name = _told_apart(usable, found, leads_to)
     if name is None:
         raise UnsupportedModelError(
@@ -208,13 +216,18 @@ def _told_apart(usable: Sequence[str], found: Mapping[str, Output], leads_to: Ca
         return usable[0]
     for sure in SURE_NAMES:
         for fits in (str.__eq__, str.__contains__):
-            if len(named := [name for name in usable if fits(name.lower(), sure)]) == 1:
+            named = [name for name in usable if fits(name.lower(), sure) and not BESIDE & set(_words(name))]
+            if len(named) == 1:
                 return named[0]
     # Features lead to logits, and logits to probabilities.
     last = [one for one in usable if not any(other != one and leads_to(one, other) for other in usable)]
     # One number for an image, made of many, may be the score of the one class, or how sure the model is of many.
     unsure = len(last) == 1 and _is_lone(found[last[0]]) and not all(_is_lone(found[name]) for name in usable)
     return last[0] if len(last) == 1 and not unsure else None
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^a-z]+", name.lower())
 
 
 def _is_lone(one: Output) -> bool:

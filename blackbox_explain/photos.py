@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,43 +43,46 @@ class LoadedImages(np.ndarray[Any, np.dtype[np.float32]]):
     """Images (N, C, H, W) that know their photos.
 
     An array like any other.  Indexing of the first axis alone (``images[2:5]``, ``images[[3, 1]]``, masks),
-    `numpy.concatenate`, copies and pickling keep the photos; whatever makes other pixels drops them.
-
-    Attributes
-    ----------
-    photos
-        N photos, or None.
+    `numpy.concatenate`, copies and pickling keep the photos; an image whose pixels were changed has none any more.
     """
 
-    photos: Photos | None
+    _photos: Photos | None
+    _digests: tuple[int, ...]
 
     def __new__(cls, images: Any, photos: Iterable[Photo | None] | None = None) -> LoadedImages:
         """View `images` as such, with a photo for each."""
         made = np.asarray(images).view(cls)
-        made.photos = None if photos is None else tuple(photos)
-        if made.photos is not None and len(made.photos) != len(made):
-            raise ValueError(f"{len(made.photos)} photos for {len(made)} images")
+        if photos is not None:
+            made._photos = tuple(photos)
+            if len(made._photos) != len(made):
+                raise ValueError(f"{len(made._photos)} photos for {len(made)} images")
+            made._digests = tuple(_digest(made[row]) for row in range(len(made)))
         return made
 
     def __array_finalize__(self, other: Any) -> None:
-        self.photos = None
+        self._photos, self._digests = None, ()
+
+    @property
+    def photos(self) -> Photos | None:
+        """N photos, None for images whose pixels were changed since; None if there is none at all."""
+        if self._photos is None:
+            return None
+        pairs = zip(self._photos, self._digests, strict=True)
+        found = tuple(photo if _digest(self[row]) == told else None for row, (photo, told) in enumerate(pairs))
+        return found if any(one is not None for one in found) else None
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
-        if self.photos is None or not isinstance(found, LoadedImages) or found.ndim != self.ndim:
+        if self._photos is None or not isinstance(found, LoadedImages) or found.ndim != self.ndim:
             return found
         if isinstance(key, tuple) and not (len(key) == 1 or (len(key) == 2 and key[1] is Ellipsis)):
             return found
         first = key[0] if isinstance(key, tuple) else key
         if first is not None:
             rows = np.arange(len(self))[first]
-            found.photos = tuple(self.photos[row] for row in rows)
+            found._photos = tuple(self._photos[row] for row in rows)
+            found._digests = tuple(self._digests[row] for row in rows)
         return found
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        # The photos no longer show what the model reads.
-        self.photos = None
-        super().__setitem__(key, value)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Compute as plain arrays do."""
@@ -86,9 +90,6 @@ class LoadedImages(np.ndarray[Any, np.dtype[np.float32]]):
         if written:
             options["out"] = tuple(_plain(one) for one in written)
         answer = getattr(ufunc, method)(*map(_plain, inputs), **options)
-        for one in written:
-            if isinstance(one, LoadedImages):
-                one.photos = None
         return written[0] if len(written) == 1 else answer
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -113,6 +114,10 @@ class LoadedImages(np.ndarray[Any, np.dtype[np.float32]]):
 
     def __deepcopy__(self, memo: Any) -> LoadedImages:
         return self.copy()
+
+
+def _digest(image: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(image, dtype=np.float64).tobytes())
 
 
 def _plain(array: Any) -> Any:

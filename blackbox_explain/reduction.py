@@ -14,7 +14,7 @@ __all__ = ["REDUCE", "Reduction", "is_row"]
 
 REDUCE = (
     "if it holds the scores of many places or steps, say how they are joined: reduce=('mean', 1) (--reduce mean,1) "
-    "averages over its axis 1, 'max' takes the largest"
+    "averages over its axis 1, 'max' takes the largest; if it holds those of the classes, give class_names= (--classes)"
 )
 """What to do about such an output."""
 
@@ -99,11 +99,14 @@ def is_row(shape: Sequence[int | None], classes: int | None = None) -> bool:
     -------
     row
         True for (N,), one class; (N, K); and where every axis but one is 1, and that one is the last, or the second
-        before two of size 1 or more, as (N, K, 1, 1) is of a convolution.  (N, T, 1) may be one class at T steps.
+        before two of size 1 or more, as (N, K, 1, 1) is of a convolution.  (N, T, 1) and (N, 1, T) may be one class at
+        T steps: they are rows where there are as many class names.
     """
     wide = [place for place, size in enumerate(shape) if place and size != 1]
     if len(shape) < 3 or not wide:
         return len(shape) > 0
     if len(wide) > 1:
         return False
-    return wide[0] == len(shape) - 1 or (wide[0] == 1 and (len(shape) > 3 or shape[1] == classes))
+    if len(shape) == 3:
+        return classes is not None and shape[wide[0]] == classes
+    return wide[0] in (1, len(shape) - 1)

@@ -22,6 +22,12 @@ SIGNED = (-1.0, 1.0)
 SMALL_STEP = 1 / 16
 """Pixels of 0 to 1 that are scaled by less would leave a network next to nothing to tell them apart by."""
 
+DIVISORS = (255.0, 127.5, 60.0)
+"""By which bytes are divided: their range, half of it, and their standard deviation or so."""
+
+LEAST_MEAN = 0.15
+"""Photos of 0 to 1 are hardly darker on average."""
+
 BYTES_INSIDE = (100.0, 600.0)
 """A whole range that becomes this wide is turned into bytes again, as by ``x · 255`` or ``127.5 · x + 127.5``."""
 
@@ -68,13 +74,16 @@ class Rescaling:
         if 2 < middle <= 255:
             return BYTES
         if -1.01 <= middle <= 2 and step <= SMALL_STEP:
-            return BYTES
+            # A factor alone may be of any use, unless it is one by which bytes are divided.
+            known = abs(middle) > 1e-3 or any(math.isclose(step * one, 1, rel_tol=0.05) for one in DIVISORS)
+            return BYTES if known else None
         if math.isclose(middle, -1, abs_tol=0.01):
             inside = BYTES_INSIDE[0] <= 2 * step <= BYTES_INSIDE[1]
             return SIGNED if inside or math.isclose(step, 0.5, rel_tol=0.01) else None
         if math.isclose(middle, 0, abs_tol=1e-3):
             return SHARES if BYTES_INSIDE[0] <= step <= BYTES_INSIDE[1] else None
-        return SHARES if 0 < middle <= 1 and step >= 1 else None
+        # The mean of other numbers lies near 0, such as that of photos that were normalised before.
+        return SHARES if LEAST_MEAN <= middle <= 1 and step >= 1 else None
 
 
 def preprocessing_told(

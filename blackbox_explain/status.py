@@ -55,7 +55,7 @@ class RowScores:
     original, masked, region, perturbed
         The target's scores of the image; with the mask; with its region deleted, or kept alone; fully perturbed.
     chance
-        The score of a model that finds all classes alike: the number of the target's classes by that of all.
+        The score of a model that finds all classes alike; 0 where the target is more than one class.
     """
 
     original: float
@@ -68,7 +68,8 @@ class RowScores:
     def of(cls, row: Mapping[str, Any]) -> RowScores:
         """Read them from the fields of an `Explanation`, for one row."""
         weights = np.asarray(row["target_weights"], dtype=float)
-        chance = max(0.0, float(weights.sum())) / max(2, weights.size)
+        # Of several classes together, or of one without another, chance says nothing.
+        chance = 1 / max(2, weights.size) if np.count_nonzero(weights) == 1 and weights.max() == 1 else 0.0
         return cls(
             original=float(row["score_original"]),
             masked=float(row["score_masked"]),

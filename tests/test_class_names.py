@@ -295,3 +295,19 @@ def test_a_models_own_names() -> None:
     note = check_own_names(("zebra", "mango", "pear"), own)
     assert note is not None
     assert "'zebra' is class 0 here and class 2 there: check the order" in note
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"1","dog"\n"0","cat"\n',
+        "dog 1\ncat 0\n",
+        "1. dog\n0. cat",
+        "1 - dog\n0 - cat",
+        '"dog","1"\n"cat","0"',
+        "1) dog\n0) cat",
+    ],
+)
+def test_indices_in_rows_are_read_however_they_are_set_apart(text: str, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text(text)
+    assert read_class_names(tmp_path / "names.txt") == ("cat", "dog")

@@ -138,6 +138,42 @@ def test_how_sure_a_model_is_is_no_score_of_a_class(second: Any, images: np.ndar
     assert bx.wrap(named, shape=SHAPE).scores(images).shape == (3, 2)
 
 
+def test_the_best_scores_in_their_order_are_not_those_of_the_classes(images: np.ndarray) -> None:
+    for answer in (lambda f, s, _: (s, *s.topk(2)), lambda f, s, _: (s, s.sort(descending=True)[0])):
+        module = Heads(answer).eval()
+        box = bx.wrap(module, shape=SHAPE)
+        expected = module.logits(module.inner(images)).softmax(1).detach()
+        np.testing.assert_allclose(box.scores(images), expected, atol=1e-5)
+
+
+def test_heads_beside_the_scores_are_asked_about(images: np.ndarray) -> None:
+    for name in ("aux_logits", "attention_scores", "domain.prob"):
+        module = Heads(lambda f, s, _, name=name: {"output": f, name: torch.tanh(f[:, :2])}).eval()
+        with pytest.raises(UnsupportedModelError, match="several outputs"):
+            bx.wrap(module, shape=SHAPE)
+
+
+def test_functions_are_asked_for_the_same_output_whatever_the_number_of_images() -> None:
+    box = bx.wrap(lambda x: {"prototypes": np.eye(6), "z": x.mean((2, 3))}, shape=SHAPE, activation="none")
+    for count in (5, 6, 7):
+        assert box.scores(np.zeros((count, *SHAPE), np.float32)).shape == (count, SHAPE[0])
+    pair = bx.wrap(lambda x: (x.mean((1, 2, 3)), 0 * x.mean((1, 2, 3))), shape=SHAPE, output=0, activation="none")
+    assert not any("beside it" in one for one in pair.assumptions)
+    for count in (1, 2, 3):
+        np.testing.assert_allclose(pair.scores(np.full((count, *SHAPE), 0.5, np.float32)), 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(75, 1), (1, 75)])
+def test_one_number_a_step_is_refused_in_either_layout(shape: tuple[int, int]) -> None:
+    def steps(images: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(images.mean((1, 2, 3))[:, None, None], (len(images), *shape))
+
+    with pytest.raises(ModelError, match=r"reduce=\('mean', 1\).*class_names="):
+        bx.wrap(steps, shape=SHAPE)
+    names = [str(one) for one in range(75)]
+    assert bx.wrap(steps, shape=SHAPE, class_names=names).scores(np.zeros((2, *SHAPE))).shape == (2, 75)
+
+
 @pytest.mark.parametrize("of", ["module", "function"])
 def test_steps_may_come_before_the_images(of: str, images: np.ndarray) -> None:
     module = Heads(lambda f, s, _: (f, torch.stack([s, 2 * s, 6 * s]))).eval()

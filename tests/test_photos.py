@@ -15,6 +15,7 @@ import blackbox_explain as bx
 from blackbox_explain import images as images_module
 from blackbox_explain.blackbox import InputSpec, check_images
 from blackbox_explain.photos import LoadedImages, Photo, part_read, photos_of
+from blackbox_explain.samples import CAT, COFFEE
 
 SPEC = InputSpec((3, 56, 64))
 FITS = ("crop", "stretch", "pad")
@@ -204,3 +205,15 @@ def test_transparency_has_a_range_of_its_own(alpha: float) -> None:
     np.testing.assert_allclose(bx.load_images([pixels], spec), 120 / 255, atol=1 / 255)
     pixels[..., 3] = 0
     np.testing.assert_allclose(bx.load_images([pixels], spec), 1, atol=1 / 255)
+
+
+def test_changed_images_have_no_photo_any_more() -> None:
+    images = bx.load_images([CAT, COFFEE], bx.InputSpec((3, 32, 32)))
+    assert photos_of(images) is not None
+    images[0][:, :8] = 0
+    first, second = photos_of(images) or (None, None)
+    assert first is None
+    assert second is not None
+    assert photos_of(images[1:]) == (second,)
+    images.fill(0)
+    assert photos_of(images) is None

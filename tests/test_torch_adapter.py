@@ -179,6 +179,24 @@ def test_an_activation_that_is_there_is_not_applied_twice(images: np.ndarray) ->
     assert any("a softmax is applied as asked for, although" in one for one in function.assumptions)
 
 
+def test_logarithms_of_probabilities_become_these_again(images: np.ndarray) -> None:
+    model = Answers(lambda scores: scores.log_softmax(1))
+    box = bx.wrap(model, shape=SHAPE, activation="softmax")
+    logarithms = bx.wrap(model, shape=SHAPE, activation="none").scores(images)
+    np.testing.assert_allclose(box.scores(images), np.exp(logarithms), atol=1e-6)
+    with pytest.raises(InputError, match="ends in a log_sigmoid"):
+        bx.wrap(Answers(torch.nn.functional.logsigmoid), shape=SHAPE, activation="sigmoid")
+
+
+def test_logits_of_a_constant_sum_are_no_percentages(images: np.ndarray) -> None:
+    head = torch.nn.Linear(3, 4)
+    with torch.no_grad():
+        head.weight.sub_(head.weight.mean(0))
+        head.bias.fill_(25.0)
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head).eval()
+    assert bx.wrap(net, shape=SHAPE).activation == "softmax"
+
+
 def test_percentages_and_log_sigmoids_are_taken_as_they_are(images: np.ndarray) -> None:
     hundred = bx.wrap(Answers(lambda scores: 100 * scores.softmax(1)), shape=SHAPE)
     assert hundred.activation == "none"

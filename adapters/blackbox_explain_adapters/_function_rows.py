@@ -30,15 +30,19 @@ class FunctionRows:
         self.notes: tuple[str, ...] = ()
         self._function = function
         self._wanted = wanted
+        self._place: str | None = None
+        self._parts: bool | None = None
 
     def __call__(self, images: Array) -> Array:
         """Map preprocessed images to raw outputs (N, K)."""
         answer, count = self._function(images), images.shape[0]
-        found = {name: array_like(one, images) for name, one in _several(answer, count).items()}
-        known = {name: Output(tuple(one.shape), _is_real(one)) for name, one in found.items()}
-        name, note = choose_output(known, count, self._wanted)
-        self.notes = () if note is None else (note,)
-        scores, reduction = found[name], self._wanted.reduction
+        found = {name: array_like(one, images) for name, one in self._several(answer, count).items()}
+        # Decided once, by the first answer: the number of images may be that of something else the next time.
+        if self._place not in found:
+            known = {name: Output(tuple(one.shape), _is_real(one)) for name, one in found.items()}
+            self._place, note = choose_output(known, count, self._wanted)
+            self.notes = () if note is None else (note,)
+        scores, reduction = found[self._place], self._wanted.reduction
         xp = namespace(scores)
         if reduction is not None:
             axes = reduction.axes_of(scores.shape, count)
@@ -47,6 +51,21 @@ class FunctionRows:
         if shape[:1] != (count,) or not is_row(shape, self._wanted.classes) or 0 in shape:
             raise refuse_shape(shape, count, self._wanted, len(found) - 1, "The function")
         return scores if len(shape) == 2 else xp.reshape(scores, (count, -1))
+
+    def _several(self, answer: Any, count: int) -> dict[str, Any]:
+        """Return arrays by name; a list of rows is one array, a list of matrices is several."""
+        if isinstance(answer, (list, tuple)):
+            parts = cast("list[Any]", answer)
+            if self._parts is None:
+                ranks = {len(getattr(one, "shape", ())) for one in parts}
+                self._parts = max(ranks, default=0) > 1 or (
+                    ranks == {1} and (len(parts) != count or self._wanted.output is not None)
+                )
+            if not self._parts:
+                return {"output": parts}
+        elif not isinstance(answer, Mapping) and (hasattr(answer, "__array__") or hasattr(answer, "shape")):
+            return {"output": answer}
+        return named_outputs(answer, lambda one: hasattr(one, "shape"))
 
 
 def array_like(answer: Any, inputs: Array) -> Array:
@@ -70,18 +89,6 @@ def array_like(answer: Any, inputs: Array) -> Array:
             expected="(N, K) class scores",
         )
     return constant_like(values, inputs)
-
-
-def _several(answer: Any, count: int) -> dict[str, Any]:
-    """Return arrays by name; a list of rows is one array, a list of matrices is several."""
-    if isinstance(answer, (list, tuple)):
-        parts = cast("list[Any]", answer)
-        ranks = {len(getattr(one, "shape", ())) for one in parts}
-        if not (max(ranks, default=0) > 1 or (len(parts) != count and ranks == {1})):
-            return {"output": parts}
-    elif not isinstance(answer, Mapping) and (hasattr(answer, "__array__") or hasattr(answer, "shape")):
-        return {"output": answer}
-    return named_outputs(answer, lambda one: hasattr(one, "shape"))
 
 
 def _on_host(answer: Any) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from blackbox_explain.activations import Ending
 
-__all__ = ["ending_of", "leads_to", "nodes_behind", "operation_of"]
+__all__ = ["ending_of", "is_ranked", "leads_to", "nodes_behind", "operation_of"]
 
 FINAL: dict[str, Ending] = {
     "softmax": "softmax",
@@ -101,6 +101,14 @@ def leads_to(first: torch.Tensor, second: torch.Tensor) -> bool:
     while origin is not None and operation_of(origin) in MOVES and len(origin.next_functions) == 1:
         origin = origin.next_functions[0][0]
     return origin is not None and any(node is origin for node in nodes_behind(second))
+
+
+def is_ranked(outputs: torch.Tensor) -> bool:
+    """Tell whether an output holds the best values of another in their order, or the best alone."""
+    node = outputs.grad_fn
+    while node is not None and operation_of(node) in MOVES and len(node.next_functions) == 1:
+        node = node.next_functions[0][0]
+    return node is not None and operation_of(node) in ("topk", "sort", "msort", "max", "amax")
 
 
 def nodes_behind(outputs: torch.Tensor) -> Iterator[Any]:

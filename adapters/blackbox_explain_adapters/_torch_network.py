@@ -21,7 +21,7 @@ from blackbox_explain.errors import InputError, OutOfMemoryError
 from blackbox_explain.first_steps import FirstSteps
 from blackbox_explain.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.reduction import is_row
-from blackbox_explain_adapters._torch_ending import leads_to
+from blackbox_explain_adapters._torch_ending import is_ranked, leads_to
 from blackbox_explain_adapters._torch_first_steps import FirstStepsSeen
 from blackbox_explain_adapters._torch_rows import LinearInBlocks
 from blackbox_explain_adapters._torch_state import State
@@ -160,7 +160,9 @@ class Network:
         if self.place not in found:
             tracked = any(one.requires_grad for one in found.values())
             known = {
-                name: Output(tuple(one.shape), one.is_floating_point(), one.requires_grad or not tracked)
+                name: Output(
+                    tuple(one.shape), one.is_floating_point(), one.requires_grad or not tracked, is_ranked(one)
+                )
                 for name, one in found.items()
             }
             self.place, note = choose_output(

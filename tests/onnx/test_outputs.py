@@ -189,6 +189,8 @@ def test_a_reduction_is_of_places_that_are_said() -> None:
             bx.wrap(steps, reduce=wrong)
     with pytest.raises(InputError, match="no such axis"):
         bx.wrap(steps, reduce=("mean", 5))
+    with pytest.raises(InputError, match="join the scores of different images"):
+        bx.wrap(steps, reduce=("mean", 0))
     for how in (("mean", 2), ("mean", [2]), ["mean", -1]):
         np.testing.assert_allclose(bx.wrap(steps, reduce=how).scores(CLIPS), bx.wrap(inner).scores(CLIPS), atol=1e-6)
     np.testing.assert_allclose(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -9,7 +11,7 @@ from onnx import helper, numpy_helper
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._onnx.outputs import float_outputs, told
-from blackbox_explain_adapters._onnx.prepare import opset_of
+from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of
 
 __all__ = ["with_reduction"]
 
@@ -56,9 +58,8 @@ def with_reduction(model: onnx.ModelProto, output: str | None, reduction: Reduct
         output = floats[0].name
     stated = next((one for one in model.graph.output if one.name == output), None)
     if stated is not None and stated.type.tensor_type.HasField("shape"):
-        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in stated.type.tensor_type.shape.dim]
-        if len(sizes) > 1 or 0 not in reduction.axes:
-            reduction.axes_of(sizes, -1)
+        images = _sizes(inputs_of(model.graph)[0])[:1] or [0]
+        reduction.axes_of(_sizes(stated), images[0] or 0)
     made = onnx.ModelProto()
     made.CopyFrom(model)
     node = helper.make_node(OPERATORS[reduction.kind], [output], [JOINED], name=JOINED, keepdims=0)
@@ -69,3 +70,11 @@ def with_reduction(model: onnx.ModelProto, output: str | None, reduction: Reduct
         made.graph.initializer.append(numpy_helper.from_array(np.array(reduction.axes, np.int64), f"{JOINED}/axes"))
     made.graph.node.append(node)
     return made, JOINED
+
+
+def _sizes(one: onnx.ValueInfoProto) -> list[Any]:
+    """Return numbers, names of what is free, and 0 for what is not told."""
+    dims = one.type.tensor_type.shape.dim
+    return [
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or -1 - place for place, dim in enumerate(dims)
+    ]

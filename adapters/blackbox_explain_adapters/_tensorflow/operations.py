@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Operations", "Step", "leads_to", "operations_of"]
+__all__ = ["Operations", "Step", "is_ranked", "leads_to", "operations_of"]
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
@@ -149,6 +149,12 @@ def leads_to(first: Any, second: Any) -> bool:
     # What a function returns passes an operation that does nothing.
     source, target = _bare(begun, source), _bare(steps, target)
     return source != target and source in steps
+
+
+def is_ranked(tensor: Any) -> bool:
+    """Tell whether a tensor of a graph holds the best values of another in their order, or the best alone."""
+    steps, target = _steps_behind(tensor.name, *_written_out(tensor.graph))
+    return steps[_bare(steps, target)].kind in ("TopKV2", "TopK", "ApproxTopK", "Max")
 
 
 def _bare(steps: Mapping[str, Step], name: str) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain.outputs import Output, Wanted, choose_output, named_outputs
 from blackbox_explain.reduction import REDUCE, is_row
-from blackbox_explain_adapters._tensorflow.operations import leads_to
+from blackbox_explain_adapters._tensorflow.operations import is_ranked, leads_to
 
 __all__ = ["score_rows"]
 
@@ -42,7 +42,7 @@ def score_rows(outputs: Any, names: Sequence[str], wanted: Wanted, batch: int | 
         # In the order of their names, as everywhere in TensorFlow: signatures have none of their own.
         outputs = dict(sorted(outputs.items()))
     found: dict[str, Any] = named_outputs(outputs, tf.is_tensor, names)
-    known = {name: Output(_sizes(one), one.dtype.is_floating) for name, one in found.items()}
+    known = {name: Output(_sizes(one), one.dtype.is_floating, ranked=is_ranked(one)) for name, one in found.items()}
     name, note = choose_output(known, batch, wanted, lambda first, second: leads_to(found[first], found[second]))
     if note is not None:
         notes.append(note)

@@ -177,8 +177,8 @@ def _of_few(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None) ->
         return []
     return [
         f"the model says {_name(answers[0].top, spec)} of all {len(answers)} images, of the same images fully "
-        f"perturbed, and of black, white and noise, and no preprocessing was given: it may not be shown what it was trained on; "
-        f"{CHECK}"
+        f"perturbed, and of black, white and noise, and no preprocessing was given: it may not be shown what it was "
+        f"trained on; {CHECK}"
     ]
 
 

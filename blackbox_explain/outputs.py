@@ -11,7 +11,7 @@ from typing import Any, cast
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain.reduction import REDUCE, Reduction, is_row
 
-__all__ = ["Output", "Wanted", "choose_output", "named_outputs", "refuse_shape"]
+__all__ = ["Output", "Wanted", "choose_output", "named_outputs", "refuse_shape", "stands_beside"]
 
 SURE_NAMES = ("logits", "scores", "probabilities", "predictions", "prob")
 """What class scores are called; the first that fits one output alone is taken."""
@@ -147,6 +147,7 @@ def choose_output(
         usable = [name for name in usable if wanted.classes in (found[name].shape or ())[1:]] or usable
     usable = [name for name in usable if found[name].differentiable] or usable
     usable = [name for name in usable if not found[name].ranked] or usable
+    usable = [name for name in usable if not stands_beside(name)] or usable
     name = _told_apart(usable, found, leads_to)
     if name is None:
         raise UnsupportedModelError(
@@ -156,6 +157,11 @@ def choose_output(
             hint=_by_name(usable[0]),
         )
     return name, f"the class scores are the output {name!r} of {_listed(found, found)}"
+
+
+def stands_beside(name: str) -> bool:
+    """Say whether the name of an output is that of something beside the class scores."""
+    return not BESIDE.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
 def refuse_shape(shape: Sequence[int], count: int, wanted: Wanted, others: int, origin: str) -> ModelError:
@@ -216,7 +222,7 @@ def _told_apart(usable: Sequence[str], found: Mapping[str, Output], leads_to: Ca
         return usable[0]
     for sure in SURE_NAMES:
         for fits in (str.__eq__, str.__contains__):
-            named = [name for name in usable if fits(name.lower(), sure) and not BESIDE & set(_words(name))]
+            named = [name for name in usable if fits(name.lower(), sure)]
             if len(named) == 1:
                 return named[0]
     # Features lead to logits, and logits to probabilities.
@@ -224,10 +230,6 @@ def _told_apart(usable: Sequence[str], found: Mapping[str, Output], leads_to: Ca
     # One number for an image, made of many, may be the score of the one class, or how sure the model is of many.
     unsure = len(last) == 1 and _is_lone(found[last[0]]) and not all(_is_lone(found[name]) for name in usable)
     return last[0] if len(last) == 1 and not unsure else None
-
-
-def _words(name: str) -> list[str]:
-    return re.split(r"[^a-z]+", name.lower())
 
 
 def _is_lone(one: Output) -> bool:

@@ -91,8 +91,9 @@ def test_copies_keep_photos_and_changed_pixels_lose_them() -> None:
         assert names(made) == ["0", "1"]
         np.testing.assert_array_equal(made, images)
     images[0] = 1
-    assert images.photos is None
-    images = numbered(2)
+    assert names(images[1:]) == ["1"]
+    assert images[:1].photos is None
+    images = numbered(2)[1:]
     images *= 0.5
     assert isinstance(images, LoadedImages)
     assert images.photos is None

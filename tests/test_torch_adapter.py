@@ -200,7 +200,7 @@ def test_logits_of_a_constant_sum_are_no_percentages(images: np.ndarray) -> None
 def test_percentages_and_log_sigmoids_are_taken_as_they_are(images: np.ndarray) -> None:
     hundred = bx.wrap(Answers(lambda scores: 100 * scores.softmax(1)), shape=SHAPE)
     assert hundred.activation == "none"
-    assert any("sum to 100 each time" in one for one in hundred.assumptions)
+    assert any("sum to 100, as percentages" in one for one in hundred.assumptions)
     np.testing.assert_allclose(hundred.scores(images).sum(1), 100, rtol=1e-4)
     assert bx.wrap(Answers(torch.nn.functional.logsigmoid), shape=SHAPE).activation == "none"
 

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from blackbox_explain.errors import InputError, UnsupportedModelError
-from blackbox_explain.outputs import BESIDE
+from blackbox_explain.outputs import stands_beside
 from blackbox_explain.reduction import REDUCE
 from blackbox_explain_adapters._onnx.ending import View
 from blackbox_explain_adapters._onnx.node import read_by
@@ -151,9 +151,9 @@ def _one_of(view: View, usable: Sequence[onnx.ValueInfoProto], classes: int | No
     usable = [one for one in usable if one.type.tensor_type.HasField("shape")] or list(usable)
     fitting = [one for one in usable if classes is not None and classes in _sizes(one)[1:]]
     usable = fitting or usable
+    usable = [one for one in usable if not stands_beside(one.name)] or usable
     for name in SURE_NAMES:
         named = [one for one in usable if name in one.name.lower()]
-        named = [one for one in named if not BESIDE & set(re.split(r"[^a-z]+", one.name.lower()))]
         if len(named) == 1:
             return named[0].name
     inner = set[str]()

@@ -32,7 +32,7 @@ $(VENV)/.ready: $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out explanations
-	@echo "open explanations/coffee.png"
+	@echo "look at explanations/coffee.png"
 
 format: setup
 	$(BIN)/ruff format .

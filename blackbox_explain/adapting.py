@@ -92,7 +92,7 @@ class Described:
         assumptions: list[str] = []
         if self.preprocessing is None:
             assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
-        if self.bounds is None:
+        if self.bounds is None and self.preprocessing is None:
             assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
         low, high = self.bounds or (0.0, 1.0)
         mean = np.asarray((self.preprocessing or Preprocessing()).mean)

@@ -189,7 +189,7 @@ def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, An
         status=tuple(
             f"failed: {row}"
             if isinstance(row, BlackBoxExplainError)
-            else status_of(row, record["game"], record["doubts"], record["preset"])
+            else status_of(row, record["game"], record["doubts"], record["preset"], record["perturbation"])
             for row in rows
         ),
         settings=record,

@@ -104,7 +104,9 @@ class RowScores:
         return score - self.perturbed >= share * self.reach and (self.raw or score >= KEPT * self.original)
 
 
-def status_of(row: Mapping[str, Any], game: Game, doubts: Sequence[str] = (), preset: str = "fast") -> str:
+def status_of(
+    row: Mapping[str, Any], game: Game, doubts: Sequence[str] = (), preset: str = "fast", perturbation: str = "blur"
+) -> str:
     """Say whether a mask, and its region made hard, do what was asked, and what to try where they do not.
 
     Parameters
@@ -116,7 +118,7 @@ def status_of(row: Mapping[str, Any], game: Game, doubts: Sequence[str] = (), pr
         ``"deletion"`` or ``"preservation"``.
     doubts
         Sentences of `doubts.find`: what speaks against the way that images are given to the model.
-    preset
+    preset, perturbation
         What the mask was learned with, which decides what to try next.
 
     Returns
@@ -145,7 +147,7 @@ def status_of(row: Mapping[str, Any], game: Game, doubts: Sequence[str] = (), pr
     image hardly lowers, and any row of a run about which there are doubts.  **soft** is the rest: the mask works, by
     values between 0 and 1, and its region made hard at 0.5 does not.
     """
-    return DOUBTED if doubts else _earned(RowScores.of(row), game, _remedy(game, preset))
+    return DOUBTED if doubts else _earned(RowScores.of(row), game, _remedy(game, preset, perturbation))
 
 
 def kind_of(status: str) -> str:
@@ -162,8 +164,8 @@ def _earned(scores: RowScores, game: Game, remedy: str) -> str:
     before, fully, region = scores.original, scores.perturbed, scores.region
     if scores.reach <= LEAST_REACH * abs(before):
         return (
-            f"weak: perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that no "
-            f"region can; {ANOTHER}"
+            f"weak: perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
+            f"without a region says little; {ANOTHER}"
         )
     deletion = game == "deletion"
     done = (before - scores.masked) / scores.reach if deletion else (scores.masked - fully) / scores.reach
@@ -173,14 +175,16 @@ def _earned(scores: RowScores, game: Game, remedy: str) -> str:
         return "ok"
     if not depends:
         return (
-            f"weak: perturbing the whole image lowers this score only from {before:.4f} to {fully:.4f}, so that no "
-            f"region can do more; {ANOTHER}"
+            f"weak: perturbing the whole image lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
+            f"without a region says little; {ANOTHER}"
         )
     verb = "takes away" if deletion else "keeps"
     if done < HALF:
         return f"weak: the mask {verb} {done:.0%} of what perturbing the whole image takes away; {remedy}"
     if region == before if deletion else region == fully:
         return f"soft: no region stands out, only the mask's values between 0 and 1 do the work; {remedy}"
+    if deletion and region > before:
+        return f"soft: without the outlined region the score even rises, from {before:.4f} to {region:.4f}; {remedy}"
     left = "without the outlined region" if deletion else "of the outlined region alone"
     return f"soft: the score {left} is {region:.4f}, of {before:.4f}; {remedy}"
 
@@ -193,7 +197,7 @@ def _depends(scores: RowScores) -> bool:
     return scores.perturbed <= HALF * scores.original or undecided
 
 
-def _remedy(game: Game, preset: str) -> str:
+def _remedy(game: Game, preset: str, perturbation: str) -> str:
     """Return what to try where a mask or its region does too little.
 
     Measured with the default model on six photos that were soft with ``"fast"`` and the blur: area_weight=5e-4 makes
@@ -204,6 +208,8 @@ def _remedy(game: Game, preset: str) -> str:
     # enough, so that their regions made hard do nothing.
     if game == "preservation":
         return 'try game="deletion" (--game deletion), whose regions do what was asked far more often'
+    if preset == "authors" and perturbation in ("noise", "constant"):
+        return 'try game="preservation" (--game preservation), or another target= (--target)'
     if preset == "authors":
         return 'try perturbation="noise" or "constant" (--perturbation)'
     return 'try preset="authors" (--preset authors), which takes longer and finds larger regions, or area_weight=5e-4'

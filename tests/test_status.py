@@ -118,6 +118,17 @@ def test_the_way_on_is_one_that_was_not_gone_yet() -> None:
     assert all("--preset paper" not in status_of(numbers, "deletion", preset=one) for one in ("fast", "authors"))
 
 
+def test_authors_with_noise_are_not_told_to_try_noise() -> None:
+    said = status_of(row(0.9, 0.1, 0.5, 0.0), "deletion", preset="authors", perturbation="noise")
+    assert "noise" not in said
+    assert "--game preservation" in said
+
+
+def test_a_score_that_rises_is_said() -> None:
+    said = status_of(row(0.26, 0.01, 0.46, 0.0), "deletion")
+    assert said.startswith("soft: without the outlined region the score even rises, from 0.2600 to 0.4600; try")
+
+
 def test_no_region_is_said() -> None:
     assert "no region stands out" in status_of(row(0.9, 0.1, 0.9, 0.0), "deletion")
     assert "no region stands out" in status_of(row(0.9, 0.8, 0.0, 0.0), "preservation")

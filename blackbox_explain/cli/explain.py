@@ -127,7 +127,7 @@ def explain_command(
         if printed.as_json:
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not printed.quiet and any(not one.error for one in found):
-            show_found(found, folder, time.perf_counter() - started, getattr(box, "assumptions", ()))
+            show_found(found, len(paths), folder, time.perf_counter() - started, getattr(box, "assumptions", ()))
         if interrupted:
             good = sum(not one.error for one in found)
             stderr.print(f"interrupted; {good} of {len(paths)} photos are finished and kept")

@@ -21,7 +21,9 @@ PREDICTIONS = 3
 SCORES = ("score_original", "score_masked", "score_region", "score_perturbed")
 
 
-def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, assumptions: Sequence[str]) -> None:
+def show_found(
+    found: Sequence[PhotoResult], count: int, out: OutputFolder, seconds: float, assumptions: Sequence[str]
+) -> None:
     """Print a table with a line for each explanation, then what to know of each, and where everything is."""
     good = [one for one in found if one.rows]
     rows = [
@@ -34,6 +36,11 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
         status = escape(row["status"].partition(":")[0])
         table.add_row(End(name), Start(row["target"]), *scores, area, status)
     stdout.print(table)
+    game = rows[0][1]["settings"]["game"]
+    region = "without the outlined region" if game == "deletion" else "of the outlined region alone"
+    stdout.print(
+        f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask", style="dim"
+    )
     several = len(rows) > len(good)
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
     _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
@@ -50,7 +57,7 @@ def show_found(found: Sequence[PhotoResult], out: OutputFolder, seconds: float, 
     tell("assumed", assumptions)
     replaced = f", {out.replaced} of them in place of an earlier run's" if out.replaced else ""
     stdout.print(
-        f"{len(good)} of {len(found)} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "
+        f"{len(good)} of {count} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "
         f"{escape(str(out.path))}/"
     )
 

@@ -41,7 +41,9 @@ def judged(result: Explanation, doubts: Sequence[str]) -> Explanation:
     status = tuple(
         before
         if kind_of(before) == "failed"
-        else status_of({name: getattr(result, name)[row] for name in SCORES}, game, doubts, preset)
+        else status_of(
+            {name: getattr(result, name)[row] for name in SCORES}, game, doubts, preset, result.settings["perturbation"]
+        )
         for row, before in enumerate(result.status)
     )
     return replace(result, settings={**result.settings, "doubts": list(doubts)}, status=status)

@@ -34,7 +34,8 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function.",
+        help="A name or a file from [bold]models[/], a SavedModel folder, http://..., or module:function, a function "
+        "without parameters that returns the model.",
         autocompletion=complete_models,
     ),
 ]

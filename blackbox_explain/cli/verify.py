@@ -20,10 +20,10 @@ from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tel
 from blackbox_explain.cli.model_options import ModelOptions, complete_models
 from blackbox_explain.cli.model_record import ModelRecord, completed
 from blackbox_explain.cli.option_groups import with_groups
-from blackbox_explain.errors import AlreadyDescribedError
+from blackbox_explain.errors import AlreadyDescribedError, ResultError
 from blackbox_explain.explanation import Explanation
 from blackbox_explain.recipe import LACKS
-from blackbox_explain.registry import DEFAULT_MODEL, wrap
+from blackbox_explain.registry import wrap
 
 __all__ = ["verify_command"]
 
@@ -76,7 +76,12 @@ def verify_command(
         kept = loaded.settings.get("model")
         record = None if kept is None else ModelRecord.from_dict(kept)
         if record is None and model is None:
-            stderr.print(f"[yellow]note:[/] the result does not name its model: {DEFAULT_MODEL} is taken")
+            raise ResultError(
+                "The result does not name its model: it was saved in Python",
+                got=str(result),
+                hint="--model with the file or the name of the model, and what else was said of it; in Python: "
+                "blackbox_explain.verify(result, box)",
+            )
         given = completed(typed, model, record, result.parent)
         box = _wrapped(given, typed, loaded)
         found = certify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)

@@ -186,7 +186,9 @@ def _numbered(rows: Sequence[str], where: str) -> list[tuple[int, str]] | None:
         return [(int(one[2]), f"{one[1]} {_tidy(one[3])}") for one in counted if one]
     # Without a sign between, only numbers that count all classes are no part of the names.
     spaced = [(int(one[1]), _tidy(one[2])) for one in (SPACED.fullmatch(row) for row in rows) if one]
+    # Names that differ by their numbers alone, such as "digit 1", keep them.
     behind = [(int(one[2]), _tidy(one[1])) for one in (SPACED_LAST.fullmatch(row) for row in rows) if one]
+    behind = behind if len({name for _, name in behind}) == len(rows) else []
     for pairs in (spaced, behind):
         if len(pairs) == len(rows) > 1 and sorted(index for index, _ in pairs) == list(range(len(rows))):
             return pairs

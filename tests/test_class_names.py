@@ -297,6 +297,11 @@ def test_a_models_own_names() -> None:
     assert "'zebra' is class 0 here and class 2 there: check the order" in note
 
 
+def test_names_that_differ_by_a_number_keep_it(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("digit 0\ndigit 1\n")
+    assert read_class_names(tmp_path / "names.txt") == ("digit 0", "digit 1")
+
+
 @pytest.mark.parametrize(
     "text",
     [

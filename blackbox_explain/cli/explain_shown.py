@@ -38,9 +38,8 @@ def show_found(
     stdout.print(table)
     game = rows[0][1]["settings"]["game"]
     region = "without the outlined region" if game == "deletion" else "of the outlined region alone"
-    stdout.print(
-        f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask", style="dim"
-    )
+    told = f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask"
+    stdout.print(told, style="dim")
     several = len(rows) > len(good)
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
     _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])

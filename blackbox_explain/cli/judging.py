@@ -37,13 +37,11 @@ def doubts_of_run(
 
 def judged(result: Explanation, doubts: Sequence[str]) -> Explanation:
     """Return a result with the doubts of its whole run in place of those about the photos it was learned with."""
-    game, preset = result.settings["game"], result.settings["preset"]
+    game, *learned = (result.settings[name] for name in ("game", "preset", "perturbation"))
     status = tuple(
         before
         if kind_of(before) == "failed"
-        else status_of(
-            {name: getattr(result, name)[row] for name in SCORES}, game, doubts, preset, result.settings["perturbation"]
-        )
+        else status_of({name: getattr(result, name)[row] for name in SCORES}, game, doubts, *learned)
         for row, before in enumerate(result.status)
     )
     return replace(result, settings={**result.settings, "doubts": list(doubts)}, status=status)

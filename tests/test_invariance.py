@@ -59,13 +59,14 @@ class Small(torch.nn.Module):
 @pytest.mark.parametrize("training", [True, False])
 def test_the_module_is_bit_for_bit_what_it_was(fault: str, training: bool) -> None:
     torch.manual_seed(0)
-    model = Small(fault).train(training)
+    model = Small().train(training)
     model.body[0].eval()
     model.head.weight.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
     flags = [(name, one.training) for name, one in model.named_modules()]
     wanted = [(name, one.requires_grad) for name, one in model.named_parameters()]
     box = bx.wrap(model, shape=(3, 24, 24))
+    model.fault, model.calls = fault, 0
     images = np.random.default_rng(0).random((2, 3, 24, 24), dtype=np.float32)
     kept = images.copy()
     expected = {"": None, "error": ModelError, "interrupt": KeyboardInterrupt}[fault]

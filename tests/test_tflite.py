@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import pickle
 import sys
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,32 +142,6 @@ def test_threads_share_an_interpreter(tmp_path: Path) -> None:
         found = list(pool.map(box.scores, [IMAGES[: 1 + k % 7] for k in range(40)]))
     for k, scores in enumerate(found):
         np.testing.assert_allclose(scores, expected(IMAGES[: 1 + k % 7]), atol=1e-4)
-
-
-def test_class_names_are_said_or_packed_into_the_file(tmp_path: Path) -> None:
-    content = linear(WEIGHTS, (4, 6, 3))
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("notes.txt", "not\nfive\nlines")
-        packed.writestr("labels.txt", "a\nb\nc\nd\ne\n")
-    assert bx.wrap(stored(tmp_path, content)).spec.class_names is None
-    path = stored(tmp_path, content + archive.getvalue())
-    box = bx.wrap(path)
-    assert box.spec.class_names == ("a", "b", "c", "d", "e")
-    assert "class names are those packed into the file" in box.assumptions
-    other = bx.wrap(path, class_names=list("vwxyz"))
-    assert other.spec.class_names == ("v", "w", "x", "y", "z")
-    assert any("'a' there and 'v' here" in one for one in other.assumptions)
-    with pytest.raises(InputError, match="another order than the model's own"):
-        bx.wrap(path, class_names=list("bacde"))
-    rows = io.BytesIO()
-    with zipfile.ZipFile(rows, "w") as packed:
-        packed.writestr("labels.txt", b"\xef\xbb\xbf4,a\n3,b\n2,c\n1,d\n0,e\n\n")
-    assert bx.wrap(stored(tmp_path, content + rows.getvalue())).spec.class_names == ("e", "d", "c", "b", "a")
-    blank = io.BytesIO()
-    with zipfile.ZipFile(blank, "w") as packed:
-        packed.writestr("labels.txt", "\na\nb\nc\nd\n")
-    assert bx.wrap(stored(tmp_path, content + blank.getvalue())).spec.class_names is None
 
 
 def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:

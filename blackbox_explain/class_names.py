@@ -82,7 +82,8 @@ def packed_names(text: str, where: str) -> tuple[str, ...] | None:
     try:
         if text.lstrip()[:1] in ("{", "["):
             return names_from(_literal(text, Path(where)), where)
-        return names_in_rows(re.split(r"\r\n|\n|\r|,(?!\s)", text) if "\n" not in text else text.splitlines(), where)
+        lines = text.splitlines()
+        return names_in_rows(lines if len(lines) > 1 else re.split(r",(?!\s)", text), where)
     except (InputError, RecursionError):
         return None
 

@@ -64,7 +64,8 @@ def wrap_torch(
     Raises
     ------
     InputError
-        If shape, device or type do not fit, or there is no such output.
+        If shape, device or type do not fit, there is no such output, or the model ends in another activation than
+        the one that was said.
     ModelError
         If the model fails on plain images, or its class scores are not found.
     """

@@ -122,11 +122,7 @@ class Network:
             with self.state.kept(self.module):
                 return call(*rows)
 
-        with (
-            torch.inference_mode(False),
-            _evaluating(self.module, self._exported),
-            LinearInBlocks(),
-        ):
+        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:

@@ -38,7 +38,7 @@ class State:
             return
         places = list(_places(module)) if self._changing is None else self._changing
         before = [(holder, key, holder.get(key)) for holder, key in places]
-        tensors = [one for _, _, one in before if isinstance(one, torch.Tensor) and not one.is_inference()]
+        tensors = [one for _, _, one in before if isinstance(one, torch.Tensor) and _is_plain(one)]
         copies = [(one, one.detach().clone()) for one in tensors]
         try:
             yield
@@ -48,7 +48,9 @@ class State:
             if self._changing is None:
                 known = {(id(holder), key) for holder, key in places}
                 new = [(holder, key) for holder, key in _places(module) if (id(holder), key) not in known]
-                found = [(holder, key) for holder, key, one in before if holder[key] is not one or id(one) in changed]
+                found = [
+                    (holder, key) for holder, key, one in before if holder.get(key) is not one or id(one) in changed
+                ]
                 self._changing = found + new
                 before += [(holder, key, None) for holder, key in new]
             with torch.no_grad():
@@ -66,8 +68,15 @@ class State:
         return {"_changing": None}
 
 
+def _is_plain(one: torch.Tensor) -> bool:
+    # Nothing can write into a tensor of inference mode here; sparse and quantised ones cannot be compared.
+    return not one.is_inference() and one.layout == torch.strided and not one.is_quantized
+
+
 def _same(one: torch.Tensor, copy: torch.Tensor) -> bool:
-    return one.shape == copy.shape and torch.equal(one.nan_to_num(), copy.nan_to_num())
+    if torch.equal(one, copy):
+        return True
+    return one.is_floating_point() and one.shape == copy.shape and torch.equal(one.nan_to_num(), copy.nan_to_num())
 
 
 def _places(module: torch.nn.Module) -> Iterator[Place]:

@@ -55,10 +55,12 @@ def first_steps(graph: onnx.GraphProto, source: str, weights: Weights = NO_WEIGH
             found = found.then(times=times.tolist(), plus=plus.tolist())
         elif _turns(node, stored):
             turned = True
+        elif node.op == "Conv" and found == Rescaling():
+            return _convolution(node, name, stored)
         elif node.op not in MOVING:
             break
         name = node.y
-    return _convolution(graph, source, stored) if found == Rescaling() else FirstSteps(found, turned=turned)
+    return FirstSteps(None if found == Rescaling() else found, turned=turned)
 
 
 def _turns(node: Node, stored: Stored) -> bool:
@@ -71,14 +73,10 @@ def _turns(node: Node, stored: Stored) -> bool:
     return node.op == "Slice" and len(constants) == 4 and constants[3] is not None and constants[3].tolist() == [-1]
 
 
-def _convolution(graph: onnx.GraphProto, source: str, stored: Stored) -> FirstSteps:
-    readers = [node for node in graph.node if source in node.input and node.op_type not in READ_SHAPE_ALONE]
-    while len(readers) == 1 and readers[0].op_type in ("Identity", "Cast", "Transpose") and not readers[0].domain:
-        source = readers[0].output[0]
-        readers = [node for node in graph.node if source in node.input]
-    if len(readers) != 1 or readers[0].op_type != "Conv" or readers[0].domain or len(readers[0].input) < 3:
+def _convolution(node: Node, name: str, stored: Stored) -> FirstSteps:
+    if node.x != name or len(node.inputs) < 3:
         return FirstSteps()
-    filters, biases = (stored.get(name) for name in readers[0].input[1:3])
+    filters, biases = (stored.get(one) for one in node.inputs[1:3])
     if filters is None or biases is None or filters.ndim < 3:
         return FirstSteps()
     return FirstSteps(None, filters.reshape(len(filters), -1), biases)

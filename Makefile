@@ -53,14 +53,14 @@ test: lint
 # ONNX Runtime for CUDA beside that for CPUs, with stand-ins for CUDA's own libraries: it places graphs and runs none.
 GPU := .placement
 
-$(GPU)/.ready: constraints.txt tests/onnx/cuda_stand_in.py
+$(GPU)/.ready: constraints.txt tests/adapters/onnx/cuda/stand_in.py
 	rm -rf $(GPU)
 	$(PIP) install --constraint constraints.txt --no-deps --target $(GPU)/site onnxruntime-gpu
-	$(BIN)/python -m tests.onnx.cuda_stand_in $(GPU)/site/onnxruntime/capi/libonnxruntime_providers_cuda.so $(GPU)/stand-ins
+	$(BIN)/python -m tests.adapters.onnx.cuda.stand_in $(GPU)/site/onnxruntime/capi/libonnxruntime_providers_cuda.so $(GPU)/stand-ins
 	@touch $@
 
 placement: setup $(GPU)/.ready
-	REQUIRE_CUDA=1 PYTHONPATH=$(GPU)/site LD_LIBRARY_PATH=$(GPU)/stand-ins $(BIN)/pytest tests/onnx/test_cuda_placement.py
+	REQUIRE_CUDA=1 PYTHONPATH=$(GPU)/site LD_LIBRARY_PATH=$(GPU)/stand-ins $(BIN)/pytest tests/adapters/onnx/cuda/test_placement.py
 
 # The pictures of the README.
 figures: setup

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain import BlackBox, load_images
-from blackbox_explain.images import Fit
+from blackbox_explain.data.images import Fit
 
 RESULTS = Path(__file__).parent / "results"
 

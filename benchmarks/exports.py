@@ -21,8 +21,8 @@ from benchmarks.common import confident_photos, data_folder, machine, store
 from benchmarks.efficientnet_lite0 import network, pytorch_box
 from benchmarks.efficientnet_lite0_keras import keras_box
 from blackbox_explain import BlackBox, InputSpec, Preprocessing, wrap
-from blackbox_explain.compare import Comparison, Tolerances, compare
-from blackbox_explain.presets import PRESETS
+from blackbox_explain.comparing.models import Comparison, Tolerances, compare
+from blackbox_explain.methods.mask.settings import PRESETS
 
 CORRELATION = 0.98
 """The least mean correlation of the masks of exports that are not quantised."""

@@ -10,14 +10,14 @@ import numpy as np
 
 from blackbox_explain import BlackBox, Explanation
 from blackbox_explain.arrays import namespace, to_numpy
-from blackbox_explain.gradients import MaskedScore
-from blackbox_explain.interpolation import LevelStack
-from blackbox_explain.jitter import canvas
-from blackbox_explain.masks import make_upsampling, smooth
-from blackbox_explain.perturbations import Blur, Perturbation
-from blackbox_explain.presets import PRESETS, PresetName, make_perturbation
-from blackbox_explain.regularizers import Regularizer
-from blackbox_explain.starts import integrated_mask_gradient
+from blackbox_explain.methods.mask.jitter import canvas
+from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.mask.settings import PRESETS, PresetName, make_perturbation
+from blackbox_explain.methods.mask.starts import integrated_mask_gradient
+from blackbox_explain.methods.mask.upsampling import make_upsampling, smooth
+from blackbox_explain.perturbations.level_stack import LevelStack
+from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
 Maps = np.ndarray[Any, Any]
 

@@ -18,13 +18,13 @@ from rich.table import Table
 from benchmarks.common import machine, store
 from benchmarks.efficientnet_lite0 import pytorch_box
 from blackbox_explain import Blur, wrap
-from blackbox_explain.gradients import MaskedScore
-from blackbox_explain.interpolation import LevelStack
-from blackbox_explain.jitter import canvas
-from blackbox_explain.masks import make_upsampling, mask_shape_for
-from blackbox_explain.presets import PRESETS, PresetName, settings_for
-from blackbox_explain.regularizers import Regularizer
-from blackbox_explain.solve import solve
+from blackbox_explain.methods.mask.jitter import canvas
+from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.mask.settings import PRESETS, PresetName, settings_for
+from blackbox_explain.methods.mask.solver import solve
+from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.perturbations.level_stack import LevelStack
 
 TARGET = 1.05
 """The most that a step may cost, in bare model runs, at a batch of 16."""

@@ -20,9 +20,9 @@ from rich.table import Table
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion, random_map
 from blackbox_explain import BlackBox, Blur, Constant, Explanation, Noise, Reference, explain, load_images, wrap
-from blackbox_explain.images import Fit
-from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation
-from blackbox_explain.presets import PRESETS, PresetName
+from blackbox_explain.data.images import Fit
+from blackbox_explain.methods.mask.settings import PRESETS, PresetName
+from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation
 
 SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
 TRANSFERS: dict[str, Perturbation] = {
@@ -41,7 +41,7 @@ console = Console(width=120, highlight=False)
 
 def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> tuple[list[Explanation], float]:
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
-    sources = sorted((Path(__file__).parents[1] / "blackbox_explain").glob("*.py"))
+    sources = sorted((Path(__file__).parents[1] / "blackbox_explain").rglob("*.py"))
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     preset = preset_of(variant)
     batches, seconds = [], 0.0

@@ -19,19 +19,19 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, data_folder, machine, store
 from blackbox_explain import BlackBox, Preprocessing, wrap
-from blackbox_explain.images import load_image
+from blackbox_explain.data.annotations import labels_of, regions_of
+from blackbox_explain.data.images import load_image
+from blackbox_explain.data.samples import Samples
+from blackbox_explain.report.rule_plots import counterexamples_figure, curve_figure, region_figure
 from blackbox_explain.rules import questions as asking
-from blackbox_explain.rules.annotations import labels_of, regions_of
-from blackbox_explain.rules.classification import classes_of
-from blackbox_explain.rules.faithfulness import percent
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.joint import search_region
-from blackbox_explain.rules.plots import counterexamples_figure, curve_figure, region_figure
+from blackbox_explain.rules.measuring.faithfulness import percent
+from blackbox_explain.rules.measuring.joint_region import search_region
+from blackbox_explain.rules.measuring.search import search_relation
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, Jpeg, Rotation, Scale, relations_for
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.search import search_relation
-from blackbox_explain.rules.shortcut import shortcuts_of
+from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.studies.classification import classes_of
+from blackbox_explain.rules.studies.shortcuts import shortcuts_of
 
 MAX_ERROR = 0.1
 

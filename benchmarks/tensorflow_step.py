@@ -22,13 +22,13 @@ from benchmarks.common import machine, store
 from benchmarks.efficientnet_lite0_keras import keras_network
 from benchmarks.overhead import paired
 from blackbox_explain import Blur, InputSpec, wrap
-from blackbox_explain.gradients import MaskedScore
-from blackbox_explain.interpolation import LevelStack
-from blackbox_explain.jitter import canvas, offset_at
-from blackbox_explain.masks import make_upsampling, mask_shape_for
-from blackbox_explain.presets import Settings, settings_for
-from blackbox_explain.regularizers import Regularizer
-from blackbox_explain.solve import solve
+from blackbox_explain.methods.mask.jitter import canvas, offset_at
+from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.mask.settings import Settings, settings_for
+from blackbox_explain.methods.mask.solver import solve
+from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.perturbations.level_stack import LevelStack
 
 TARGET = 1.10
 """The most that our step may cost, in steps by hand, at a batch of 16."""

@@ -4,15 +4,15 @@ After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful
 """
 
 from blackbox_explain import rules
-from blackbox_explain.blackbox import BlackBox, DifferentiableBlackBox, InputSpec, Preprocessing
-from blackbox_explain.certify import certify
+from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox, InputSpec, Preprocessing
+from blackbox_explain.box.targets import Difference, Labels, Top
+from blackbox_explain.box.wrapping import wrap
+from blackbox_explain.data.images import load_images
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.explain import explain
-from blackbox_explain.explanation import Explanation, verify
-from blackbox_explain.images import load_images
-from blackbox_explain.perturbations import Blur, Constant, Noise, Reference
-from blackbox_explain.registry import wrap
-from blackbox_explain.targets import Difference, Labels, Top
+from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.explanation import Explanation, verify
+from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
+from blackbox_explain.verifying.certification import certify
 
 __version__ = "0.1.0"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blackbox_explain.rules.faithfulness import percent
+from blackbox_explain.rules.measuring.faithfulness import percent
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

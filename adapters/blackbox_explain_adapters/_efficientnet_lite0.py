@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
-from blackbox_explain.adapting import Described
-from blackbox_explain.blackbox import BlackBox, Preprocessing
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.protocols import BlackBox, Preprocessing
 from blackbox_explain.samples import MODEL
-from blackbox_explain_adapters._onnx.files import read_model
-from blackbox_explain_adapters._onnx.rules import Rule
+from blackbox_explain_adapters._onnx.backward.operators import Rule
+from blackbox_explain_adapters._onnx.reading.files import read_model
 from blackbox_explain_adapters._onnx.session import Provider
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 

@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
-from blackbox_explain.adapting import plain_images
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.box.adapter_tools.description import plain_images
+from blackbox_explain.box.protocols import BlackBox
 
 __all__ = ["digest_of_answers"]
 

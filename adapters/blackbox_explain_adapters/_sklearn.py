@@ -12,13 +12,13 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from blackbox_explain.activations import Activation
-from blackbox_explain.adapting import Described
 from blackbox_explain.arrays import Array, constant_like, to_numpy
-from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.class_names import check_own_names
+from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.class_names import check_own_names
+from blackbox_explain.box.protocols import InputSpec
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
-from blackbox_explain_adapters._callable import CallableBlackBox
+from blackbox_explain_adapters._callable.box import CallableBlackBox
 from blackbox_explain_adapters._fingerprint import digest_of_answers
 
 __all__ = ["EstimatorBlackBox", "wrap_sklearn"]

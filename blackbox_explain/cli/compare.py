@@ -10,22 +10,22 @@ from typing import Annotated, Any
 
 import typer
 
-from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.cli.compare_shown import show_comparison
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
-from blackbox_explain.cli.mask_options import MaskOptions
-from blackbox_explain.cli.model_options import Description, complete_models
-from blackbox_explain.cli.option_groups import with_groups
-from blackbox_explain.cli.options import adapter_options
-from blackbox_explain.cli.output import prepare_file
-from blackbox_explain.cli.photo_options import Images, Loaded, PhotoOptions, names_of, photos_of, readable
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.mask import MaskOptions
+from blackbox_explain.cli.options.model import Description, complete_models
+from blackbox_explain.cli.options.output import prepare_file
+from blackbox_explain.cli.options.parsing import adapter_options
+from blackbox_explain.cli.options.photos import Images, Loaded, PhotoOptions, names_of, photos_of, readable
 from blackbox_explain.cli.run import perturbation_for
-from blackbox_explain.compare import compare
-from blackbox_explain.comparison import Comparison, Tolerances
+from blackbox_explain.cli.shown.compare import show_comparison
+from blackbox_explain.comparing.comparison import Comparison, Tolerances
+from blackbox_explain.comparing.models import compare
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
+from blackbox_explain.explanation.outcome import failure
 from blackbox_explain.progress import progress_bar
-from blackbox_explain.registry import wrap
-from blackbox_explain.status import failure
 
 __all__ = ["compare_command"]
 

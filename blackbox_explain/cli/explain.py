@@ -10,19 +10,19 @@ from typing import Annotated
 
 import typer
 
+from blackbox_explain.box.wrapping import DEFAULT_MODEL
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
-from blackbox_explain.cli.explain_shown import show_found
-from blackbox_explain.cli.mask_options import MaskOptions
-from blackbox_explain.cli.model_options import Model, ModelOptions
-from blackbox_explain.cli.model_record import ModelRecord
-from blackbox_explain.cli.option_groups import with_groups
-from blackbox_explain.cli.output import OutputFolder, Printed
-from blackbox_explain.cli.photo_options import Images, PhotoOptions, photos_of
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.mask import MaskOptions
+from blackbox_explain.cli.options.model import Model, ModelOptions
+from blackbox_explain.cli.options.model_record import ModelRecord
+from blackbox_explain.cli.options.output import OutputFolder, Printed
+from blackbox_explain.cli.options.photos import Images, PhotoOptions, photos_of
 from blackbox_explain.cli.run import PhotoResult, Photos, target_from
-from blackbox_explain.explain import BATCH
+from blackbox_explain.cli.shown.explain import show_found
+from blackbox_explain.explaining import BATCH
 from blackbox_explain.progress import progress_bar
-from blackbox_explain.registry import DEFAULT_MODEL
-from blackbox_explain.sheet import save_sheet
+from blackbox_explain.report.contact_sheet import save_sheet
 
 __all__ = ["explain_command"]
 

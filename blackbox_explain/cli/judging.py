@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.doubts import look
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import ModelError, OutOfMemoryError
-from blackbox_explain.explanation import Explanation
-from blackbox_explain.perturbations import Perturbation
-from blackbox_explain.presets import PresetName, make_perturbation, settings_for
-from blackbox_explain.status import kind_of, status_of
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.outcome import kind_of, status_of
+from blackbox_explain.explanation.preprocessing_doubts import look
+from blackbox_explain.methods.mask.settings import PresetName, make_perturbation, settings_for
+from blackbox_explain.perturbations.perturbation import Perturbation
 
 __all__ = ["LOOKED_AT", "doubts_of_run", "judged"]
 

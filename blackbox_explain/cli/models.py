@@ -11,12 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from blackbox_explain.class_names import display_names
-from blackbox_explain.cli.console import errors_as_messages, stdout
-from blackbox_explain.cli.model_options import AdapterOptions
-from blackbox_explain.cli.option_groups import with_groups
-from blackbox_explain.cli.options import sizes
-from blackbox_explain.registry import (
+from blackbox_explain.box.class_names import display_names
+from blackbox_explain.box.wrapping import (
     ADAPTERS,
     DEFAULT_MODEL,
     FOLDERS,
@@ -27,6 +23,10 @@ from blackbox_explain.registry import (
     named_models,
     wrap,
 )
+from blackbox_explain.cli.console import errors_as_messages, stdout
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.model import AdapterOptions
+from blackbox_explain.cli.options.parsing import sizes
 
 __all__ = ["models_app"]
 

@@ -13,24 +13,24 @@ import numpy as np
 import typer
 from rich.markup import escape
 
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.wrapping import DEFAULT_MODEL
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
-from blackbox_explain.cli.model_options import Model, ModelOptions
-from blackbox_explain.cli.option_groups import with_groups
-from blackbox_explain.cli.output import OutputFolder, Printed
-from blackbox_explain.cli.photo_options import Images, PhotoOptions, names_of, photos_of
-from blackbox_explain.cli.rules_shown import allowed_error, show_examination, write_pictures, write_report
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.model import Model, ModelOptions
+from blackbox_explain.cli.options.output import OutputFolder, Printed
+from blackbox_explain.cli.options.photos import Images, PhotoOptions, names_of, photos_of
+from blackbox_explain.cli.shown.rules import allowed_error, show_examination, write_pictures, write_report
+from blackbox_explain.data.annotations import labels_of, regions_of
+from blackbox_explain.data.images import load_image
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import ImageError, InputError
-from blackbox_explain.explanation import finite
-from blackbox_explain.images import load_image
+from blackbox_explain.explanation.explanation import finite
 from blackbox_explain.progress import progress_bar
-from blackbox_explain.registry import DEFAULT_MODEL
-from blackbox_explain.rules.annotations import labels_of, regions_of
-from blackbox_explain.rules.examination import Examination, examine, looked_for
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations import relations_for, relations_named
 from blackbox_explain.rules.relations.relation import Relation
-from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.studies.examination import Examination, examine, looked_for
 
 __all__ = ["rules_command"]
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.targets import Difference, Labels, Target, Top
 from blackbox_explain.cli.judging import LOOKED_AT, doubts_of_run, judged
-from blackbox_explain.cli.output import OutputFolder, interrupts_wait
-from blackbox_explain.cli.photo_options import PhotoOptions, readable
+from blackbox_explain.cli.options.output import OutputFolder, interrupts_wait
+from blackbox_explain.cli.options.photos import PhotoOptions, readable
 from blackbox_explain.errors import (
     ImageError,
     InputError,
@@ -25,15 +26,14 @@ from blackbox_explain.errors import (
     TargetError,
     UnreachableError,
 )
-from blackbox_explain.explain import explain
-from blackbox_explain.explanation import Explanation
-from blackbox_explain.gradients import ask
-from blackbox_explain.perturbations import PAPER_SIGMA, Perturbation, Reference
-from blackbox_explain.presets import PerturbationName, PresetName
+from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.methods.mask.masked_score import ask
+from blackbox_explain.methods.mask.settings import PerturbationName, PresetName
+from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.progress import Advance
-from blackbox_explain.render import save_figure
-from blackbox_explain.sheet import MOST_CELLS, save_sheet
-from blackbox_explain.targets import Difference, Labels, Target, Top
+from blackbox_explain.report.contact_sheet import MOST_CELLS, save_sheet
+from blackbox_explain.report.figure import save_figure
 
 __all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
 

@@ -13,17 +13,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from blackbox_explain.blackbox import BlackBox
-from blackbox_explain.certificate import Certificate, Check, RowCertificate
-from blackbox_explain.certify import TOLERANCE, certify
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tell
-from blackbox_explain.cli.model_options import ModelOptions, complete_models
-from blackbox_explain.cli.model_record import ModelRecord, completed
-from blackbox_explain.cli.option_groups import with_groups
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.model import ModelOptions, complete_models
+from blackbox_explain.cli.options.model_record import ModelRecord, completed
 from blackbox_explain.errors import AlreadyDescribedError, ResultError
-from blackbox_explain.explanation import Explanation
-from blackbox_explain.recipe import LACKS
-from blackbox_explain.registry import wrap
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
+from blackbox_explain.verifying.certification import TOLERANCE, certify
+from blackbox_explain.verifying.restored_settings import LACKS
 
 __all__ = ["verify_command"]
 

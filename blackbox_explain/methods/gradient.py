@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.blackbox import BlackBox, check_images
-from blackbox_explain.gradients import ask, ask_gradient, require_gradient
-from blackbox_explain.targets import Target, resolve
+from blackbox_explain.box.protocols import BlackBox, check_images
+from blackbox_explain.box.targets import Target, resolve
+from blackbox_explain.methods.mask.masked_score import ask, ask_gradient, require_gradient
 
 __all__ = ["gradient"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.targets import Target
 from blackbox_explain.methods.gradient import gradient
-from blackbox_explain.targets import Target
 
 __all__ = ["gradient_times_input"]
 

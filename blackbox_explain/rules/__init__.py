@@ -1,19 +1,12 @@
 """Rules that predict a black box: stated in one sentence, learned, with a measured error (section 3 of the paper)."""
 
-from blackbox_explain.rules.classification import Classification, class_rules, recall_and_precision
-from blackbox_explain.rules.deletion import Deletion
-from blackbox_explain.rules.equivariance import Equivariance
-from blackbox_explain.rules.examination import Examination, examine
-from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
-from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.joint import JointRegion, joint_region
-from blackbox_explain.rules.learning import Learned, learn
-from blackbox_explain.rules.local import Taylor, taylor_maps
-from blackbox_explain.rules.objects import ObjectDecides
-from blackbox_explain.rules.predictors import Predictors, compare_predictors
+from blackbox_explain.data.samples import Samples
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.measuring.joint_region import JointRegion, joint_region
+from blackbox_explain.rules.measuring.learning import Learned, learn
+from blackbox_explain.rules.measuring.search import MostInformative, most_informative
 from blackbox_explain.rules.questions import Questions
-from blackbox_explain.rules.region import RegionDecides, mask_trials
 from blackbox_explain.rules.relations import (
     CATALOGUE,
     Brightness,
@@ -33,11 +26,18 @@ from blackbox_explain.rules.relations import (
     Scale,
     Translation,
 )
-from blackbox_explain.rules.rule import Outcome, Rule, Subset
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.search import MostInformative, most_informative
-from blackbox_explain.rules.shortcut import Shortcuts, find_shortcuts
-from blackbox_explain.rules.trials import Trials
+from blackbox_explain.rules.relations.deletion import Deletion
+from blackbox_explain.rules.repeated_samples import Trials
+from blackbox_explain.rules.statements.equivariance import Equivariance
+from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
+from blackbox_explain.rules.statements.object_decides import ObjectDecides
+from blackbox_explain.rules.statements.region_decides import RegionDecides, mask_trials
+from blackbox_explain.rules.statements.rule import Outcome, Rule, Subset
+from blackbox_explain.rules.studies.classification import Classification, class_rules, recall_and_precision
+from blackbox_explain.rules.studies.examination import Examination, examine
+from blackbox_explain.rules.studies.saliency_maps import Predictors, compare_predictors
+from blackbox_explain.rules.studies.shortcuts import Shortcuts, find_shortcuts
 
 __all__ = [
     "CATALOGUE",

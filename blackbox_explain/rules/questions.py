@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.blackbox import BlackBox
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explain import check_call
-from blackbox_explain.gradients import ask
-from blackbox_explain.rules.samples import Samples
+from blackbox_explain.explaining import check_call
+from blackbox_explain.methods.mask.masked_score import ask
 
 __all__ = ["Questions", "ahead"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from blackbox_explain.activations import ACTIVATIONS
 from blackbox_explain.arrays import namespace, to_numpy
-from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.box.activations import ACTIVATIONS
+from blackbox_explain.box.protocols import BlackBox, InputSpec
 from blackbox_explain.testing.case import (
     MANY,
     Case,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, constant_like, namespace, to_numpy
-from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.box.protocols import BlackBox, InputSpec
 
 __all__ = [
     "MANY",

@@ -12,7 +12,7 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.explain import explain
+from blackbox_explain.explaining import explain
 from blackbox_explain.testing.case import (
     Case,
     Host,

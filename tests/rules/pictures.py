@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.blackbox import InputSpec
-from blackbox_explain.rules.relations import (
-    Relation,
-)
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.rules.relations import Relation
 
 Array = np.ndarray[Any, Any]
 

@@ -7,18 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, TargetError
-from blackbox_explain.rules.classification import (
-    Classification,
-    class_rules,
-    classes_of,
-    recall_and_precision,
-)
 from blackbox_explain.rules.questions import Questions
-from blackbox_explain.rules.rule import Outcome, Rule
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.saved import from_dict
+from blackbox_explain.rules.serialization import from_dict
+from blackbox_explain.rules.statements.rule import Outcome, Rule
+from blackbox_explain.rules.studies.classification import Classification, class_rules, classes_of, recall_and_precision
 
 NAMES = ("tabby, tabby cat", "goldfish, Carassius auratus", "flute")
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import blackbox_explain as bx
 from blackbox_explain.cli import app
 from blackbox_explain.errors import ResultError
-from blackbox_explain.rules.faithfulness import Faithfulness
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness
 from blackbox_explain.rules.relations import CATALOGUE
 from blackbox_explain.samples import CAT, COFFEE
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, ModelError
-from blackbox_explain.rules.equivariance import Equivariance, moved_mask, seen_in_both
-from blackbox_explain.rules.faithfulness import faithfulness
-from blackbox_explain.rules.invariance import apply
+from blackbox_explain.rules.measuring.faithfulness import faithfulness
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, HorizontalFlip, Rotation, Scale, Translation
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.saved import from_dict
+from blackbox_explain.rules.serialization import from_dict
+from blackbox_explain.rules.statements.equivariance import Equivariance, moved_mask, seen_in_both
+from blackbox_explain.rules.statements.invariance import apply
 from tests.toys import Regions, Scores, box_region
 
 SIZE = 40
@@ -83,7 +83,7 @@ def test_masks_of_a_box_that_looks_everywhere_move_along(relation: Any, theta: f
 def test_masks_that_were_left_where_they_were_would_not_agree(
     relation: Any, theta: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blackbox_explain.rules.equivariance.moved_mask", lambda _relation, mask, *_: mask)
+    monkeypatch.setattr("blackbox_explain.rules.statements.equivariance.moved_mask", lambda _relation, mask, *_: mask)
     box = Anywhere()
     rule = Equivariance(relation, theta, "iou", 0.5, options=OPTIONS)
     found = rule.check(Questions(box, Samples.of(patches(), box.spec)), np.arange(4))

@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from blackbox_explain.rules.relations import (
-    Crop,
-    HorizontalFlip,
-    Rotation,
-    Scale,
-    Translation,
-)
+from blackbox_explain.rules.relations import Crop, HorizontalFlip, Rotation, Scale, Translation
 from tests.rules.pictures import Array, done, noise, waves
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
 
 
 @pytest.mark.parametrize(("errors", "n"), [(0, 1), (0, 650), (3, 10), (10, 10), (27, 650), (649, 650)])

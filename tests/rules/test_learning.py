@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness, percent
-from blackbox_explain.rules.intervals import clopper_pearson
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.learning import learn
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness, percent
+from blackbox_explain.rules.measuring.intervals import clopper_pearson
+from blackbox_explain.rules.measuring.learning import learn
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
-from blackbox_explain.rules.rule import Outcome, Rule, Subset
-from blackbox_explain.rules.saved import Saved
-from blackbox_explain.rules.trials import Trials
+from blackbox_explain.rules.repeated_samples import Trials
+from blackbox_explain.rules.serialization import Saved
+from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.statements.rule import Outcome, Rule, Subset
 from tests.rules.toys import BOX, Breaks, Brighter, FirstPixel, dark, uniform
 
 

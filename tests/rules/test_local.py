@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, NoGradientError
 from blackbox_explain.methods import gradient, gradient_times_input
-from blackbox_explain.rules.deletion import Deletion, deleted, largest, smooth_field, square_field
-from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.local import Taylor, taylor_maps
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
 from blackbox_explain.rules.questions import Questions
-from blackbox_explain.rules.region import RegionDecides, mask_trials
 from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.trials import Trials, distinct
+from blackbox_explain.rules.relations.deletion import Deletion, deleted, largest, smooth_field, square_field
+from blackbox_explain.rules.repeated_samples import Trials, distinct
+from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
+from blackbox_explain.rules.statements.region_decides import RegionDecides, mask_trials
 from tests.toys import Linear, Regions, Scores, box_region
 
 SHAPE = (3, 16, 12)

@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, ModelError, ResultError
-from blackbox_explain.rules.classification import Classification
-from blackbox_explain.rules.faithfulness import Faithfulness, faithfulness
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.learning import learn
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.measuring.learning import learn
+from blackbox_explain.rules.measuring.search import most_informative
 from blackbox_explain.rules.relations import Rotation
-from blackbox_explain.rules.rule import Subset
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.search import most_informative
+from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.statements.rule import Subset
+from blackbox_explain.rules.studies.classification import Classification
 from tests.rules.toys import BOX, SPEC, Breaks, Brighter, FirstPixel, dark, uniform
 from tests.toys import Scores
 

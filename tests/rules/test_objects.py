@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.faithfulness import faithfulness
-from blackbox_explain.rules.objects import ObjectDecides, softened
+from blackbox_explain.rules.measuring.faithfulness import faithfulness
 from blackbox_explain.rules.questions import Questions
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.saved import from_dict
-from blackbox_explain.rules.shortcut import find_shortcuts
+from blackbox_explain.rules.serialization import from_dict
+from blackbox_explain.rules.statements.object_decides import ObjectDecides, softened
+from blackbox_explain.rules.studies.shortcuts import find_shortcuts
 from tests.toys import Scores, box_region
 
 SIZE = 16

@@ -10,8 +10,8 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods import gradient_times_input
-from blackbox_explain.rules.intervals import clopper_pearson
-from blackbox_explain.rules.predictors import compare_predictors, maps_of
+from blackbox_explain.rules.measuring.intervals import clopper_pearson
+from blackbox_explain.rules.studies.saliency_maps import compare_predictors, maps_of
 from tests.toys import Linear, Regions, Scores, box_region
 
 SHAPE = (3, 24, 20)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.relations import (
     CATALOGUE,
@@ -31,7 +31,7 @@ from blackbox_explain.rules.relations import (
     relations_for,
     relations_named,
 )
-from blackbox_explain.rules.saved import Saved, from_dict
+from blackbox_explain.rules.serialization import Saved, from_dict
 from tests.rules.pictures import BOUNDS, Array, done, noise, photo
 
 ALL = relations_named(tuple(CATALOGUE))

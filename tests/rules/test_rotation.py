@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_explain import rules
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
 
 SIZE = 40
 

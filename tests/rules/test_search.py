@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.invariance import Invariance
-from blackbox_explain.rules.joint import joint_region
+from blackbox_explain.rules.measuring.joint_region import joint_region
+from blackbox_explain.rules.measuring.search import most_informative, visits
 from blackbox_explain.rules.questions import Questions
-from blackbox_explain.rules.search import most_informative, visits
+from blackbox_explain.rules.statements.invariance import Invariance
 from tests.rules.toys import Breaks, Brighter, dark
 
 

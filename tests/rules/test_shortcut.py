@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.blackbox import BlackBox, Preprocessing
-from blackbox_explain.registry import wrap
-from blackbox_explain.rules.samples import Samples
-from blackbox_explain.rules.shortcut import find_shortcuts
+from blackbox_explain.box.protocols import BlackBox, Preprocessing
+from blackbox_explain.box.wrapping import wrap
+from blackbox_explain.data.samples import Samples
+from blackbox_explain.rules.studies.shortcuts import find_shortcuts
 
 if os.environ.get("REQUIRE_BACKENDS") != "1":
     pytest.importorskip("torch")

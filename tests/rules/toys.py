@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.data.samples import Samples
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
-from blackbox_explain.rules.rule import Outcome, Rule
-from blackbox_explain.rules.samples import Samples
+from blackbox_explain.rules.statements.rule import Outcome, Rule
 from tests.toys import Scores
 
 SPEC = InputSpec((1, 2, 2))

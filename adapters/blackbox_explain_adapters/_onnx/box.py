@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import onnx
 
-from blackbox_explain.activations import Activation, WatchedRange
-from blackbox_explain.adapting import check_batch, check_scores, in_batches
 from blackbox_explain.arrays import Array, namespace
-from blackbox_explain.blackbox import InputSpec
-from blackbox_explain_adapters._onnx.differentiate import WEIGHTS
+from blackbox_explain.box.activations import Activation, WatchedRange
+from blackbox_explain.box.adapter_tools.description import check_batch, check_scores, in_batches
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
+from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
+from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized, together
 from blackbox_explain_adapters._onnx.pipeline import IMAGES
-from blackbox_explain_adapters._onnx.recipe import Recipe
 from blackbox_explain_adapters._onnx.session import LazySession, Provider, Session
-from blackbox_explain_adapters._onnx.weights import Weights, serialized, together
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "Parts"]
 

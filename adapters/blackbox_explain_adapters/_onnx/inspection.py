@@ -11,24 +11,30 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from blackbox_explain.adapting import Described
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.inspection import Inspection
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.inspection import Inspection
-from blackbox_explain.reduction import Reduction
-from blackbox_explain_adapters._onnx.activity import CONTROL, STEERING
+from blackbox_explain_adapters._onnx.backward.operators import RULES
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox
-from blackbox_explain_adapters._onnx.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
-from blackbox_explain_adapters._onnx.definitions import has_definition
-from blackbox_explain_adapters._onnx.files import external_tensors, model_of, read_model, reading, with_constants
-from blackbox_explain_adapters._onnx.fused import DOMAIN, FUSED
-from blackbox_explain_adapters._onnx.node import bodies_of, nodes_of, read_by
-from blackbox_explain_adapters._onnx.outputs import told
-from blackbox_explain_adapters._onnx.prepare import inputs_of, opset_of, sorted_model, without_pixels
-from blackbox_explain_adapters._onnx.recurrent import GATES
-from blackbox_explain_adapters._onnx.reduction import with_reduction
-from blackbox_explain_adapters._onnx.rules import RULES
-from blackbox_explain_adapters._onnx.signature import read_signature
-from blackbox_explain_adapters._onnx.weights import ReadModel
+from blackbox_explain_adapters._onnx.graph.activity import CONTROL, STEERING
+from blackbox_explain_adapters._onnx.graph.node import bodies_of, nodes_of, read_by
+from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of, opset_of, sorted_model, without_pixels
+from blackbox_explain_adapters._onnx.graph.weights import ReadModel
+from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
+from blackbox_explain_adapters._onnx.lowering.definitions import has_definition
+from blackbox_explain_adapters._onnx.lowering.fused import DOMAIN, FUSED
+from blackbox_explain_adapters._onnx.lowering.recurrent import GATES
+from blackbox_explain_adapters._onnx.reading.files import (
+    external_tensors,
+    model_of,
+    read_model,
+    reading,
+    with_constants,
+)
+from blackbox_explain_adapters._onnx.reading.outputs import told
+from blackbox_explain_adapters._onnx.reading.reduction import with_reduction
+from blackbox_explain_adapters._onnx.reading.signature import read_signature
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
 __all__ = ["inspect_onnx"]

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from blackbox_explain.activations import Activation
-from blackbox_explain.blackbox import InputSpec
-from blackbox_explain_adapters._onnx.node import element_type
-from blackbox_explain_adapters._onnx.prepare import LEAST_IR
-from blackbox_explain_adapters._onnx.rewriting import Writer
-from blackbox_explain_adapters._onnx.signature import Signature
+from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain_adapters._onnx.graph.node import element_type
+from blackbox_explain_adapters._onnx.graph.plain_form import LEAST_IR
+from blackbox_explain_adapters._onnx.graph.rewriting import Writer
+from blackbox_explain_adapters._onnx.reading.signature import Signature
 
 __all__ = ["IMAGES", "ROUNDING_NODE", "SCORES", "pixels_to_scores"]
 

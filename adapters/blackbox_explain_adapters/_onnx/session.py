@@ -13,8 +13,8 @@ import onnxruntime
 
 from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
-from blackbox_explain_adapters._onnx.observe import session_options
-from blackbox_explain_adapters._onnx.weights import NO_WEIGHTS, Weights
+from blackbox_explain_adapters._onnx.graph.observation import session_options
+from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights
 
 __all__ = ["CUDA", "LazySession", "Provider", "Session", "checked_providers", "device_arrays", "providers_for"]
 

@@ -11,24 +11,38 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from blackbox_explain.adapting import Described
-from blackbox_explain.blackbox import BlackBox, InputSpec, Preprocessing
-from blackbox_explain.class_names import check_own_names
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.adapter_tools.first_layers import agreed
+from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.class_names import check_own_names
+from blackbox_explain.box.protocols import BlackBox, InputSpec, Preprocessing
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
-from blackbox_explain.first_steps import agreed
-from blackbox_explain.reduction import Reduction
+from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
+from blackbox_explain_adapters._onnx.backward.operators import Rule, check_rules
+from blackbox_explain_adapters._onnx.backward.slopes import without_slope
+from blackbox_explain_adapters._onnx.backward.straight_through import is_quantised
+from blackbox_explain_adapters._onnx.backward.tape import Device
+from blackbox_explain_adapters._onnx.backward.trial_run import try_out
 from blackbox_explain_adapters._onnx.box import DifferentiableOnnx, OnnxBlackBox, Parts
-from blackbox_explain_adapters._onnx.branches import settle_branches
 from blackbox_explain_adapters._onnx.cache import cached, code
-from blackbox_explain_adapters._onnx.classical import without_maps
-from blackbox_explain_adapters._onnx.files import check_weights, model_of, reading, with_constants
-from blackbox_explain_adapters._onnx.leading import first_steps
+from blackbox_explain_adapters._onnx.graph.plain_form import sorted_model
+from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized
+from blackbox_explain_adapters._onnx.lowering.branches import settle_branches
+from blackbox_explain_adapters._onnx.lowering.classical import without_maps
+from blackbox_explain_adapters._onnx.lowering.half_precision import is_half
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
-from blackbox_explain_adapters._onnx.prepare import sorted_model
-from blackbox_explain_adapters._onnx.probe import probe
-from blackbox_explain_adapters._onnx.recipe import Recipe
-from blackbox_explain_adapters._onnx.reduction import with_reduction
-from blackbox_explain_adapters._onnx.rules import Rule, check_rules
+from blackbox_explain_adapters._onnx.probing import probe
+from blackbox_explain_adapters._onnx.reading.files import check_weights, model_of, reading, with_constants
+from blackbox_explain_adapters._onnx.reading.first_layers import first_steps
+from blackbox_explain_adapters._onnx.reading.reduction import with_reduction
+from blackbox_explain_adapters._onnx.reading.signature import (
+    NAMES,
+    Signature,
+    class_names_of,
+    preprocessing_of,
+    read_signature,
+)
+from blackbox_explain_adapters._onnx.reading.training_mode import draws_lots, in_evaluation_mode
 from blackbox_explain_adapters._onnx.session import (
     CUDA,
     Provider,
@@ -37,20 +51,6 @@ from blackbox_explain_adapters._onnx.session import (
     device_arrays,
     providers_for,
 )
-from blackbox_explain_adapters._onnx.signature import (
-    NAMES,
-    Signature,
-    class_names_of,
-    preprocessing_of,
-    read_signature,
-)
-from blackbox_explain_adapters._onnx.slopes import without_slope
-from blackbox_explain_adapters._onnx.straight_through import is_quantised
-from blackbox_explain_adapters._onnx.tape import Device
-from blackbox_explain_adapters._onnx.training import draws_lots, in_evaluation_mode
-from blackbox_explain_adapters._onnx.trial import try_out
-from blackbox_explain_adapters._onnx.weights import Weights, serialized
-from blackbox_explain_adapters._onnx.widening import is_half
 
 __all__ = ["wrap_onnx"]
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from blackbox_explain.activations import Activation
-from blackbox_explain.adapting import Described
 from blackbox_explain.arrays import Array, constant_like, to_numpy
-from blackbox_explain.blackbox import InputSpec, Preprocessing
+from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.protocols import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
-from blackbox_explain_adapters._callable import CallableBlackBox
+from blackbox_explain_adapters._callable.box import CallableBlackBox
 from blackbox_explain_adapters._remote.answer import Answer, read_answer
 from blackbox_explain_adapters._remote.png import MODES, png_files
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from blackbox_explain.adapting import Described
+from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST
 from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote

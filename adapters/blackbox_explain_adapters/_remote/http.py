@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import tenacity
 
-from blackbox_explain.adapting import Described
+from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST, shortened
 from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote

@@ -10,10 +10,18 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
-from blackbox_explain.activations import Activation, WatchedRange
-from blackbox_explain.adapting import Described, check_batch, check_scores, in_batches, plain_images
 from blackbox_explain.arrays import Array
-from blackbox_explain.blackbox import BlackBox, InputSpec
+from blackbox_explain.box.activations import Activation, WatchedRange
+from blackbox_explain.box.adapter_tools.description import (
+    Described,
+    check_batch,
+    check_scores,
+    in_batches,
+    plain_images,
+)
+from blackbox_explain.box.adapter_tools.outputs import Wanted
+from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.protocols import BlackBox, InputSpec
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -21,17 +29,15 @@ from blackbox_explain.errors import (
     OutOfMemoryError,
     UnsupportedModelError,
 )
-from blackbox_explain.outputs import Wanted
-from blackbox_explain.reduction import Reduction
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
-from blackbox_explain_adapters._tensorflow.graph import Traced, gradient_function, scores_function
-from blackbox_explain_adapters._tensorflow.operations import Operations, operations_of
-from blackbox_explain_adapters._tensorflow.refusal import why_no_gradient
+from blackbox_explain_adapters._tensorflow.graph.operations import Operations, operations_of
+from blackbox_explain_adapters._tensorflow.graph.refusal import why_no_gradient
+from blackbox_explain_adapters._tensorflow.graph.traced import Traced, gradient_function, scores_function
+from blackbox_explain_adapters._tensorflow.probing import tried
 from blackbox_explain_adapters._tensorflow.signature import source_of
 from blackbox_explain_adapters._tensorflow.source import Source, short
 from blackbox_explain_adapters._tensorflow.state import State
-from blackbox_explain_adapters._tensorflow.trial import tried
 
 __all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
 
@@ -82,7 +88,7 @@ def wrap_tensorflow(
     """
     if hasattr(model, "get_input_details"):
         # An interpreter of TensorFlow Lite, whose module is TensorFlow's.
-        from blackbox_explain_adapters._tflite import wrap_tflite
+        from blackbox_explain_adapters._tflite.wrapping import wrap_tflite
 
         return wrap_tflite(model, described, output=output, reduce=reduce)
     return box_of(source_of(model, signature), described, device, output=output, reduce=reduce)

@@ -8,8 +8,8 @@ import sys
 import warnings
 from typing import Any
 
-from blackbox_explain.adapting import Described, Layout, layout_of
-from blackbox_explain.blackbox import BlackBox, Preprocessing
+from blackbox_explain.box.adapter_tools.description import Described, Layout, layout_of
+from blackbox_explain.box.protocols import BlackBox, Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
 
 __all__ = ["wrap_keras"]
@@ -78,7 +78,7 @@ def _on_tensorflow(model: Any, described: Described, device: str | None, options
 
 
 def _on_torch(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
-    from blackbox_explain_adapters._torch import wrap_torch
+    from blackbox_explain_adapters._torch.box import wrap_torch
 
     sizes, _ = _sizes(model)
     seen: tuple[int | None, ...] | None = None

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.protocols import InputSpec
 from blackbox_explain.errors import InputError, ModelError
-from blackbox_explain.rules.saved import Saved
+from blackbox_explain.rules.serialization import Saved
 
 __all__ = ["Floats", "Image", "Images", "Relation", "check_choice"]
 

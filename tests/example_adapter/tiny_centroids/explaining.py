@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from blackbox_explain.activations import Activation, activate, activation_adjoint
-from blackbox_explain.adapting import Described, check_batch
-from blackbox_explain.blackbox import InputSpec
+from blackbox_explain.box.activations import Activation, activate, activation_adjoint
+from blackbox_explain.box.adapter_tools.description import Described, check_batch
+from blackbox_explain.box.protocols import InputSpec
 from blackbox_explain.errors import UnsupportedModelError
 from tiny_centroids.model import Array, Centroids, load
 

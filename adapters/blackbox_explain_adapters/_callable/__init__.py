@@ -1,0 +1,1 @@
+"""Any function from images to scores as a black box."""

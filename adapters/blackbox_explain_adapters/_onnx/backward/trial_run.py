@@ -1,0 +1,78 @@
+"""Whether a gradient graph that was written does what it should: it runs, and gives the scores of the model itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from blackbox_explain.box.protocols import DifferentiableBlackBox
+from blackbox_explain.errors import ModelError, OutOfMemoryError, UnsupportedModelError
+
+__all__ = ["try_out"]
+
+REFUSED = "The model cannot be differentiated"
+
+TRIES = 3
+"""Images: one that agrees is enough, since a score may jump where two values tie."""
+
+
+def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) -> None:
+    """Run the gradient graph of a box on noise.
+
+    Parameters
+    ----------
+    box
+        Whose scores come from the model as it was given.
+    tolerance
+        By how much scores may differ, as a share of the largest score of an image; None to run it only.
+    floor
+        What is taken for the largest score where that is smaller.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If ONNX Runtime cannot run the graph, or its scores are others.
+    """
+    share = math.inf
+    for seed in range(TRIES):
+        try:
+            share = min(share, _apart(box, seed, floor, tolerance))
+        except OutOfMemoryError:
+            return  # one image is the least that can be asked: whoever asks will be told
+        if tolerance is None or share <= tolerance:
+            return
+    raise UnsupportedModelError(
+        REFUSED,
+        got=f"scores that are off by {share:.2g} of the largest where the gradient is computed, too",
+        expected=f"at most {tolerance:g}",
+        hint="explain it from its scores alone; this model is read otherwise than ONNX Runtime reads it",
+    )
+
+
+def _apart(box: DifferentiableBlackBox, seed: int, floor: float, tolerance: float | None) -> float:
+    """Return by how much the scores of noise differ, as a share of the largest; 0 for a model that draws lots."""
+    spec = box.spec
+    images = np.random.default_rng(seed).uniform(*spec.bounds, (1, *spec.shape)).astype(np.float32)
+    expected = np.asarray(box.scores(images))
+    try:
+        found, gradient = map(np.asarray, box.scores_and_gradient(images, np.ones_like(expected)))
+    except ModelError as error:
+        hint = "explain it from its scores alone, or with another version of ONNX Runtime"
+        raise UnsupportedModelError(REFUSED, got=str(error), expected="a gradient that runs", hint=hint) from error
+    if gradient.shape != images.shape or found.shape != expected.shape:
+        got = f"a gradient of shape {gradient.shape}, and scores of shape {found.shape}"
+        raise UnsupportedModelError(REFUSED, got=got, expected=f"{images.shape} and {expected.shape}")
+    off = _off(found, expected, floor)
+    if tolerance is None or off <= tolerance:
+        return off
+    drawn = _off(np.asarray(box.scores(images)), expected, floor)
+    return off if drawn < off / 10 else 0.0
+
+
+def _off(found: np.ndarray, expected: np.ndarray, floor: float) -> float:
+    sound = np.isfinite(expected)
+    if not np.isfinite(found[sound]).all():
+        return math.inf
+    off, size = (float(np.abs(one[sound]).max(initial=0)) for one in (found - expected, expected))
+    return off / max(size, floor)

@@ -1,0 +1,1 @@
+"""Passes that rewrite a graph in operators that can be differentiated."""

@@ -1,0 +1,1 @@
+"""TensorFlow Lite files as black boxes that give scores."""

@@ -1,0 +1,209 @@
+"""PyTorch: modules, TorchScript and exported programs, left exactly as they were."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.adapter_tools.description import Described, check_weights
+from blackbox_explain.box.adapter_tools.first_layers import joined
+from blackbox_explain.box.adapter_tools.outputs import Wanted
+from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
+from blackbox_explain_adapters._torch.network import Network
+from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
+from blackbox_explain_adapters._torch.state import CHANGES
+
+__all__ = ["TorchBlackBox", "wrap_torch"]
+
+# Torch's own, because a sum over one row alone is not bit for bit the sum over that row in a batch.
+ACTIVATE: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax": lambda outputs: torch.softmax(outputs, dim=1),
+    "log_softmax": lambda outputs: torch.log_softmax(outputs, dim=1),
+    "sigmoid": torch.sigmoid,
+    "none": lambda outputs: outputs,
+}
+
+
+def wrap_torch(
+    model: Any,
+    described: Described,
+    *,
+    device: str | torch.device | None = None,
+    autocast: torch.dtype | str | None = None,
+    channels_last: bool = False,
+    output: str | int | None = None,
+    reduce: Any = None,
+) -> TorchBlackBox:
+    """Wrap a PyTorch classifier.
+
+    Parameters
+    ----------
+    model
+        ``torch.nn.Module``, TorchScript module or ``torch.export.ExportedProgram``.
+    described
+        What the caller said of its input; a module needs a shape, an exported program tells it.
+    device
+        Where to compute; None is where the parameters are.  Another device works on a copy.
+    autocast
+        Type to autocast to, such as ``torch.bfloat16`` or its name; None leaves types alone.
+    channels_last
+        Feed the model NHWC memory, which is faster for many convolutions.
+    output
+        Name, or place from 0 on, of the output that holds the class scores, where the model has several.
+    reduce
+        How further axes of it are joined, such as ``("mean", 1)`` or ``("max", (2, 3))``; the batch is axis 0.
+
+    Raises
+    ------
+    InputError
+        If shape, device or type do not fit, there is no such output, or the model ends in another activation than
+        the one that was said.
+    ModelError
+        If the model fails on plain images, or its class scores are not found.
+    """
+    dtype = _dtype(autocast)
+    if isinstance(model, torch.export.ExportedProgram):
+        shape = _exported_shape(model)
+        spec, assumptions = described.spec(tuple(size if isinstance(size, int) else None for size in shape[1:]))
+        fixed = int(shape[0]) if isinstance(shape[0], int) else None
+        module = model.module()
+        assumptions = (*assumptions, "the program computes in the mode it was exported in")
+    elif isinstance(model, torch.nn.Module):
+        spec, assumptions = described.spec()
+        module, fixed = model, None
+    else:
+        raise UnsupportedModelError(
+            "This is no PyTorch classifier", got=f"a {type(model).__name__}", expected="a torch.nn.Module"
+        )
+    network = Network(
+        module,
+        spec,
+        device=device,
+        autocast=dtype,
+        channels_last=channels_last,
+        batch=fixed,
+        exported=isinstance(model, torch.export.ExportedProgram),
+        wanted=Wanted(output, Reduction.of(reduce), None if spec.class_names is None else len(spec.class_names)),
+    )
+    manner = manner_of(network)
+    network.batch = manner.batch
+    network.spec, assumptions = joined(first_steps_of(network), described, spec, assumptions)
+    look = look_at(network, described.activation)
+    notes = (*assumptions, *network.notes, *manner.notes, *look.notes, *((CHANGES,) if network.state.changes else ()))
+    return TorchBlackBox(network, look, notes) if look.refusal else DifferentiableTorch(network, look, notes)
+
+
+class TorchBlackBox:
+    """A PyTorch module that gives scores."""
+
+    def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:
+        self.spec = network.spec
+        self.activation: Activation = look.activation
+        self.assumptions = assumptions
+        self.no_gradient = look.refusal
+        self._network = network
+        self._watched = look.watched
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The module that computes: the caller's, or a copy on another device."""
+        return self._network.module
+
+    def native(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        """Move a NumPy array to the model's device."""
+        return torch.tensor(array, device=self._network.device)
+
+    def scores(self, images: Array) -> Array:
+        """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""
+
+        def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with torch.no_grad():
+                outputs = self._network.outputs(batch)
+                if self._watched is not None:
+                    self._watched.check(outputs)
+                return (ACTIVATE[self.activation](outputs),)
+
+        return self._as_given(images, self._network.run(run, self._network.tensor(images)))[0]
+
+    def fingerprint(self) -> str:
+        """Return a digest of the parameters and buffers."""
+        digest = hashlib.sha256(type(self.module).__qualname__.encode())
+        for name, tensor in self.module.state_dict().items():
+            if isinstance(tensor, torch.Tensor):
+                digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+    @staticmethod
+    def _as_given(given: Array, answers: tuple[torch.Tensor, ...]) -> tuple[Array, ...]:
+        if isinstance(given, torch.Tensor):
+            return tuple(answer.to(given.device) for answer in answers)
+        return tuple(answer.cpu().numpy() for answer in answers)
+
+
+class DifferentiableTorch(TorchBlackBox):
+    """A PyTorch module that gives scores and gradients."""
+
+    def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:
+        super().__init__(network, look, assumptions)
+        self._mend = look.mend
+
+    def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
+        """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
+
+        def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            scores, gradient = self._once(batch, chosen, self._mend)
+            # On a GPU plain images alone tell: to look at values here would make the CPU wait for it at each step.
+            if not self._mend and gradient.device.type == "cpu":
+                torn = ~torch.isfinite(gradient).flatten(1).all(dim=1)
+                if bool((torn & torch.isfinite(scores).all(dim=1)).any()):
+                    mended = self._once(batch, chosen, True)
+                    if bool(torch.isfinite(mended[1][torn]).all()):
+                        self._mend = True
+                        self.assumptions = (*self.assumptions, MENDED)
+                        return mended
+            return scores, gradient
+
+        tensor = self._network.tensor
+        scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
+        return scores, gradient
+
+    def _once(self, batch: torch.Tensor, chosen: torch.Tensor, mend: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.enable_grad():
+            leaf = batch.detach().requires_grad_()
+            outputs = self._network.outputs(leaf)
+            if self._watched is not None and outputs.device.type == "cpu":
+                self._watched.check(outputs)
+            scores = ACTIVATE[self.activation](outputs)
+            check_weights(chosen, *scores.shape)
+            gradient = (mended_gradient_by if mend else gradient_by)(scores, chosen, leaf)
+        if gradient is None:
+            raise NoGradientError("The gradient that the model had for plain images does not reach these images")
+        return scores.detach(), gradient
+
+
+def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:
+    names = program.graph_signature.user_inputs
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    if len(nodes) != 1:
+        raise UnsupportedModelError(
+            "The program does not read one array of images", got=f"{len(nodes)} inputs", expected="1"
+        )
+    return tuple(nodes[0].meta["val"].shape)
+
+
+def _dtype(name: torch.dtype | str | None) -> torch.dtype | None:
+    if name is None or isinstance(name, torch.dtype):
+        return name
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise InputError("There is no such type", got=f"autocast={name!r}", expected="'bfloat16' or 'float16'")
+    return found

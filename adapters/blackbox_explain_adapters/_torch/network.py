@@ -1,0 +1,244 @@
+"""How a PyTorch module is run: where, in which type and memory, how many images at a time; and left as it was."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.adapter_tools.description import check_batch, in_batches
+from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
+from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
+from blackbox_explain.box.adapter_tools.reduction import is_row
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.errors import InputError, OutOfMemoryError
+from blackbox_explain_adapters._torch.final_activation import is_ranked, leads_to
+from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
+from blackbox_explain_adapters._torch.linear_rows import LinearInBlocks
+from blackbox_explain_adapters._torch.state import State
+
+__all__ = ["Network"]
+
+_FLAGS = threading.Lock()
+_HELD: dict[int, int] = {}
+"""How many runs hold a module in evaluation mode, by its id, where it has to train again afterwards."""
+
+
+class Network:
+    """A module, and how to run it.
+
+    Parameters
+    ----------
+    module
+        Left as it is.
+    spec
+        Of the black box.
+    device
+        Where to compute; None is where the parameters are.  Another device works on a copy.
+    autocast
+        Type to autocast to; None leaves types alone.
+    channels_last
+        Feed the module NHWC memory.
+    batch
+        The one number of images that it takes; None if any.
+    exported
+        Whether it was exported, and so has its mode built in.
+    wanted
+        What the caller said of its outputs.
+
+    Raises
+    ------
+    InputError
+        If the module cannot move to the device.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        spec: InputSpec,
+        *,
+        device: str | torch.device | None,
+        autocast: torch.dtype | None,
+        channels_last: bool,
+        batch: int | None,
+        exported: bool,
+        wanted: Wanted,
+    ) -> None:
+        floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
+        try:
+            self.device = _device(device, floating.device)
+            self.module = module if self.device == floating.device else copy.deepcopy(module).to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError("The model cannot move there", got=f"device={device!r}: {error}") from error
+        self.spec = spec
+        self.state = State()
+        self.batch = batch
+        self.notes: tuple[str, ...] = ()
+        self.place: str | None = None
+        self._wanted = wanted
+        self._dtype = floating.dtype
+        self._exported = exported
+        self._autocast = autocast
+        self._channels_last = channels_last and len(spec.shape) == 3
+
+    def outputs(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images ``(N, *shape)`` in pixel space to raw outputs (N, K) in their type; called inside of `run`."""
+        return self._rows(self._called(self._inputs(images)), images.shape[0]).to(images.dtype)
+
+    def first_steps(self, images: torch.Tensor) -> FirstSteps:
+        """Run the module on images, and return what it does to them first; called inside of `run`."""
+        inputs = self._inputs(images)
+        with FirstStepsSeen(inputs) as seen:
+            self._called(inputs)
+        return seen.found()
+
+    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
+        inputs = self.spec.preprocessing.forward(images).to(self._dtype)
+        # A copy, so that a model that works in place does not write into the caller's images.
+        return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.preserve_format)
+
+    def _called(self, inputs: torch.Tensor) -> Any:
+        if self._autocast is None:
+            return self.module(inputs)
+        with torch.autocast(self.device.type, self._autocast):
+            return self.module(inputs)
+
+    def run(
+        self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode."""
+        check_batch(arrays[0], self.spec, *arrays[1:])
+
+        def alone(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with self.state.kept(self.module):
+                return call(*rows)
+
+        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
+            # Tensors made in inference mode cannot be saved for a gradient.
+            safe = [array.clone() if array.is_inference() else array for array in arrays]
+            try:
+                # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
+                size = size or self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
+                return in_batches(alone, size, *safe)
+            except torch.cuda.OutOfMemoryError as error:
+                raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
+            except RuntimeError as error:
+                if "can't allocate memory" in str(error):
+                    raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
+                raise
+
+    @property
+    def exact(self) -> bool:
+        """Whether the module computes in single precision or better, so that rounding stays small."""
+        return self._autocast is None and self._dtype in (torch.float32, torch.float64)
+
+    def tensor(self, array: Array) -> torch.Tensor:
+        """Move an array to where the module computes."""
+        if isinstance(array, torch.Tensor):
+            return array.to(self.device)
+        return torch.tensor(np.ascontiguousarray(array), device=self.device)
+
+    def _rows(self, outputs: Any, count: int) -> torch.Tensor:
+        """Return the class scores (N, K) among what the module returned; the first time decides which they are.
+
+        The first time is when the module is wrapped, with gradients enabled, so that it shows what leads to what.
+        """
+        found = named_outputs(outputs, lambda one: isinstance(one, torch.Tensor))
+        if self.place not in found:
+            tracked = any(one.requires_grad for one in found.values())
+            known = {
+                name: Output(
+                    tuple(one.shape), one.is_floating_point(), one.requires_grad or not tracked, is_ranked(one)
+                )
+                for name, one in found.items()
+            }
+            self.place, note = choose_output(
+                known, count, self._wanted, lambda first, second: leads_to(found[first], found[second])
+            )
+            self.notes = () if note is None else (note,)
+        scores, reduction = found[self.place], self._wanted.reduction
+        if reduction is not None:
+            axes = reduction.axes_of(scores.shape, count)
+            scores = scores.mean(axes) if reduction.kind == "mean" else scores.amax(axes)
+        if scores.shape[:1] != (count,) or not is_row(scores.shape, self._wanted.classes) or not scores.numel():
+            raise refuse_shape(scores.shape, count, self._wanted, len(found) - 1, "The model")
+        return scores if scores.ndim == 2 else scores.reshape(count, -1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        scripts = [one for one in self.module.modules() if isinstance(one, torch.jit.ScriptModule)]
+        return {**self.__dict__, "module": _pickled(self.module)} if scripts else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(state["module"], bytes):
+            self.module = pickle.loads(state["module"])  # noqa: S301 - part of what is being unpickled
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles TorchScript, which has no pickle of its own, as the content of a file of it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, torch.jit.ScriptModule):
+            return NotImplemented
+        file = io.BytesIO()
+        torch.jit.save(obj, file)
+        return _script_of, (file.getvalue(), obj.training)
+
+
+def _pickled(module: torch.nn.Module) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(module)
+    return file.getvalue()
+
+
+def _script_of(content: bytes, training: bool) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
+        return torch.jit.load(io.BytesIO(content)).train(training)
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module, exported: bool) -> Generator[None]:
+    """Set evaluation mode on the modules that train, and give each its flag back whatever happens.
+
+    Boxes in other threads may run the same modules: the first to come sets the flag, the last to go restores it.
+    """
+    # An exported program has its mode built in, and its flags mean nothing.
+    modules = [] if exported else list(module.modules())
+    held: list[torch.nn.Module] = []
+    try:
+        with _FLAGS:
+            for one in modules:
+                if id(one) in _HELD or getattr(one, "training", False):
+                    one.training = False
+                    _HELD[id(one)] = _HELD.get(id(one), 0) + 1
+                    held.append(one)
+        yield
+    finally:
+        with _FLAGS:
+            for one in held:
+                _HELD[id(one)] -= 1
+                if not _HELD[id(one)]:
+                    del _HELD[id(one)]
+                    one.training = True
+
+
+def _device(wanted: str | torch.device | None, present: torch.device) -> torch.device:
+    """Return the device to compute on; "cuda" means the one where the model is, if that is one."""
+    if wanted is None or str(wanted) == present.type:
+        return present
+    return torch.device(wanted)
+
+
+def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()

@@ -1,0 +1,386 @@
+"""`wrap`: find the adapter that fits a model, the reader that fits a file, the model that has a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.class_names import taken_names
+from blackbox_explain.box.inspection import Inspection
+from blackbox_explain.box.protocols import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.errors import (
+    AlreadyDescribedError,
+    BackendMissingError,
+    BlackBoxExplainError,
+    InputError,
+    ModelError,
+    UnsupportedModelError,
+)
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = [
+    "ADAPTERS",
+    "DEFAULT_MODEL",
+    "FORMATS",
+    "INSPECTORS",
+    "MODELS",
+    "SCHEMES",
+    "Adapter",
+    "entry_points",
+    "inspect_file",
+    "named_models",
+    "wrap",
+]
+
+ADAPTERS = "blackbox_explain.adapters"
+"""Entry points named by a framework's import root; each loads an `Adapter`."""
+
+FORMATS = "blackbox_explain.formats"
+"""Entry points named by a file suffix without its dot, or by what a folder holds (`FOLDERS`); each loads a function
+(path, **options) -> model."""
+
+FOLDERS = {"saved_model.pb": "saved_model"}
+"""Formats that are folders, by a file in them."""
+
+SCHEMES = "blackbox_explain.schemes"
+"""Entry points named by what stands before the first colon of an address; each loads an `Adapter` that takes it."""
+
+BYTES = "onnx"
+"""The format that a model given as bytes is in."""
+
+MODELS = "blackbox_explain.models"
+"""Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
+
+INSPECTORS = "blackbox_explain.inspectors"
+"""Entry points named by a file suffix or one of `FOLDERS`; each loads a function (path, shape) -> Inspection."""
+
+DEFAULT_MODEL = "efficientnet-lite0"
+
+CALLABLE = "callable"
+
+EXTRAS = {
+    "onnxruntime": "onnx",
+    "platformdirs": "onnx",
+    "keras": "tensorflow",
+    "h5py": "tensorflow",
+    "ai_edge_litert": "tflite",
+    "httpx": "http",
+    "tenacity": "http",
+}
+"""What to install for a module that is missing, where the extra has another name."""
+
+
+class Adapter(Protocol):
+    """What an entry point of `ADAPTERS` loads."""
+
+    def __call__(self, model: Any, described: Described, **options: Any) -> BlackBox:
+        """Wrap `model`, given what the caller said of it."""
+        ...
+
+
+def wrap(
+    model: Any,
+    *,
+    spec: InputSpec | None = None,
+    shape: Sequence[int] | None = None,
+    bounds: tuple[float, float] | None = None,
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | Mapping[Any, Any] | None = None,
+    activation: Activation = "auto",
+    **options: Any,
+) -> BlackBox:
+    """Turn a model into a black box that `explain` can ask.
+
+    Parameters
+    ----------
+    model
+        A ``torch.nn.Module``, TorchScript module or ``torch.export`` program; an ``onnx.ModelProto``, its bytes, or an
+        ``onnxruntime.InferenceSession``; a function from images to scores; the path of a ``.onnx``, ``.pt2`` or
+        TorchScript file; the name of an embedded model, such as "efficientnet-lite0"; or a string "module:function",
+        where the function returns any of these.  A Keras model, ``tf.Module`` or concrete function; a scikit-learn
+        classifier; the path of a ``.keras``, ``.h5`` or ``.tflite`` file or of a SavedModel folder; the address of an
+        endpoint, "http://..."; a command, "command:./classify --fast".
+    spec
+        Shape, bounds, preprocessing and class names at once, instead of the four parameters below.
+    shape
+        Shape of one image, channels first, such as (3, 224, 224); needed where the model does not tell.
+    bounds
+        Smallest and largest value of pixel space; None is (0, 1).
+    preprocessing
+        Mean, scale, channel order and layout that the model expects; none if None.
+    class_names
+        One name for each score, in their order; or a mapping ``{0: "cat"}`` (``id2label``) or ``{"cat": 0}``
+        (``label2id``).
+    activation
+        ``"softmax"``, ``"log_softmax"``, ``"sigmoid"``, ``"none"``; or ``"auto"``, which decides here and now, by what
+        the model ends in, or by its answers to black, grey, white and noise.
+    **options
+        For the adapter.
+
+        - All but scikit-learn, endpoints and commands: ``output`` (name or index of the scores among several outputs)
+          and ``reduce`` (``("mean", axes)`` or ``("max", axes)``, where there are scores for each step or place).
+        - PyTorch: ``device``, ``autocast``, ``channels_last``.
+        - ONNX: ``device``, ``providers``, ``threads``, ``straight_through``, ``tf32``, ``rules``, ``constants``,
+          ``cache``.
+        - TensorFlow: ``signature`` for SavedModels, ``allow_lambda`` for Keras files.  TFLite: ``threads``.
+        - Endpoints: ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``images_per_request``, ``headers``; most
+          of them for commands too.
+        - Functions: ``fixed_batch``, and ``gradient``, which is called as ``gradient(images, weights)`` and returns
+          d Σ(weights · scores) / d images.
+
+    Returns
+    -------
+    BlackBox
+        With ``assumptions``, sentences on what was not said and had to be assumed.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If no adapter fits.
+    BackendMissingError
+        If the framework of a file is not installed.
+    InputError
+        If shape and preprocessing do not fit each other, or `spec` is given beside them.
+    """
+    if spec is not None:
+        if any(part is not None for part in (shape, bounds, preprocessing, class_names)):
+            raise InputError("The input is described twice", got="spec and some of its parts", hint="put all into spec")
+        described = Described(spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation)
+    else:
+        names = None if class_names is None else taken_names(class_names)
+        if shape is not None and (isinstance(shape, (int, str)) or not all(isinstance(one, Integral) for one in shape)):
+            raise InputError(
+                "A shape has a size for each axis", got=f"shape={shape!r}", expected="such as (3, 224, 224)"
+            )
+        if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
+            expected = "blackbox_explain.Preprocessing(mean=0.5, std=0.5)"
+            raise InputError("This is no preprocessing", got=repr(preprocessing), expected=expected)
+        described = Described(None if shape is None else tuple(shape), bounds, preprocessing, names, activation)
+    if isinstance(model, type):
+        name = model.__name__
+        raise UnsupportedModelError(
+            "This is a class, not a model", got=f"the class {name}", hint=f"wrap({name}()), with its weights loaded"
+        )
+    if isinstance(model, (str, Path)):
+        text = str(model)
+        named = {one.name: one for one in entry_points(MODELS)}
+        if text in named:
+            return _named_model(named[text], described, options)
+        schemes = {one.name: one for one in entry_points(SCHEMES)}
+        if (scheme := text.partition(":")[0]) in schemes:
+            return _adapted(_load(schemes[scheme]), text, described, options)
+        model = _from_text(text, sorted(named), options)
+    elif isinstance(model, bytes):
+        model = _reader(BYTES)(model)
+    if isinstance(model, BlackBox):
+        if described != Described() or options:
+            raise AlreadyDescribedError(
+                "A black box knows its own input", got="one, and a description", expected="it alone"
+            )
+        return model
+    return _adapted(_adapter_for(model), model, described, options)
+
+
+def entry_points(group: str) -> tuple[EntryPoint, ...]:
+    """Return what is registered in one of the groups above, by this package and by others."""
+    # Looked up late: it is a seventh of the time that importing the package takes.
+    from importlib.metadata import entry_points as registered
+
+    return tuple(registered(group=group))
+
+
+def named_models() -> dict[str, str]:
+    """Return the names of the models that are embedded or installed, each with the package that brings it."""
+    found = entry_points(MODELS)
+    return {one.name: one.dist.name if one.dist else "" for one in found}
+
+
+def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:
+    """Say what a model file holds and whether it can be differentiated.
+
+    Parameters
+    ----------
+    path
+        Of the file, or of a folder that is a model (`FOLDERS`).
+    shape
+        Of one image, channels first, where the model leaves it free.
+    **options
+        Of its adapter, as for `wrap`, which decide whether it can be differentiated.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is no such file, or nothing can be said of its format.
+    InputError
+        If there is no such option.
+    """
+    inspectors = {one.name: one for one in entry_points(INSPECTORS)}
+    held = _held(path)
+    suffix = held or path.suffix.lower().lstrip(".")
+    if held is None and path.is_dir():
+        raise _no_model_in(path)
+    if suffix not in inspectors:
+        known = ", ".join(f".{one}" for one in sorted(set(inspectors) - set(FOLDERS.values())))
+        raise UnsupportedModelError(
+            "Files of this format are not inspected", got=str(path), expected=f"{known}, or a SavedModel folder"
+        )
+    if held is None and not path.is_file():
+        raise UnsupportedModelError("There is no such model file", got=str(path))
+    return _with_options(_load(inspectors[suffix]), "The inspection of this model", (path, shape), options)
+
+
+def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
+    if described != Described():
+        raise AlreadyDescribedError(
+            f"The model {point.name!r} knows its own input",
+            got="shape, mean, std, class names or activation beside its name",
+            expected="the name, and device at most",
+        )
+    return _with_options(_load(point), f"The model {point.name!r}", (), options)
+
+
+def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
+    try:
+        taken: Any = _with_options(adapter, "The adapter of this model", (model, described), options)
+        if len(shape := described.shape or ()) == 4 and shape[0] == 1 and shape[1] in (1, 3):
+            note = f"{shape} is taken for a volume of one channel; if it is a batch of one image, say shape={shape[1:]}"
+            taken.assumptions = (*getattr(taken, "assumptions", ()), note)
+        return taken
+    except (InputError, ModelError, UnsupportedModelError):
+        shape = described.shape or ()
+        if len(shape) != 4 or shape[0] != 1:
+            raise
+        # A volume of one channel has such a shape too, so that it is tried as it is first.
+        without = dataclasses.replace(described, shape=shape[1:])
+        try:
+            box: Any = _with_options(adapter, "The adapter of this model", (model, without), options)
+        except BlackBoxExplainError:
+            box = None
+        if box is None:
+            raise
+    note = f"the model takes no images of shape {shape}: the first axis is taken for that of the batch and left out"
+    box.assumptions = (*getattr(box, "assumptions", ()), note)
+    return box
+
+
+def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    own, any_name = _options_of(function)
+    unknown = [name for name in options if name not in own]
+    if unknown and not any_name:
+        raise InputError(f"{who} has no such option", got=", ".join(unknown), expected=", ".join(own) or "none")
+    return function(*arguments, **options)
+
+
+def _options_of(function: Any) -> tuple[list[str], bool]:
+    """Return the options that a function takes by name alone, and whether it takes any other too."""
+    parameters = inspect.signature(function).parameters.values()
+    own = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    return own, any(one.kind is one.VAR_KEYWORD for one in parameters)
+
+
+def _from_text(text: str, named: Sequence[str], options: dict[str, Any]) -> Any:
+    """Read a model; the options that its reader knows are taken out of `options`."""
+    path = Path(text)
+    readers = {one.name for one in entry_points(FORMATS)}
+    held = _held(path)
+    suffix = held or path.suffix.lower().lstrip(".")
+    if suffix in readers:
+        if held is None and not path.is_file():
+            raise UnsupportedModelError("There is no such model file", got=text)
+        reader = _reader(suffix)
+        known, _ = _options_of(reader)
+        return reader(path, **{name: options.pop(name) for name in list(options) if name in known})
+    if path.is_dir():
+        raise _no_model_in(path)
+    if ":" in text and not path.exists():
+        return _from_function(text)
+    files = ", ".join(f".{one}" for one in sorted(readers - set(FOLDERS.values())))
+    raise UnsupportedModelError(
+        "This names no model",
+        got=repr(text),
+        expected=f"a file or folder ({files}), an address, module:function, or a name ({', '.join(named)})",
+    )
+
+
+def _held(path: Path) -> str | None:
+    """Return the format of a folder that is a model."""
+    return next((name for file, name in FOLDERS.items() if (path / file).is_file()), None)
+
+
+def _no_model_in(path: Path) -> UnsupportedModelError:
+    expected = " or ".join(f"a folder with {file}" for file in FOLDERS)
+    return UnsupportedModelError("This folder holds no model", got=str(path), expected=expected)
+
+
+def _reader(suffix: str) -> Any:
+    return _load(next(one for one in entry_points(FORMATS) if one.name == suffix))
+
+
+def _from_function(text: str) -> Any:
+    module, _, function = text.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        made: Any = importlib.import_module(module)
+        for name in function.split("."):
+            made = getattr(made, name)
+    except Exception as error:
+        raise UnsupportedModelError(
+            "This function cannot be imported",
+            got=f"{text!r}: {type(error).__name__}: {error}",
+            expected="module:function, importable from here",
+        ) from error
+    try:
+        return made()
+    except BlackBoxExplainError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            "The function that makes the model raised an error",
+            got=f"{text!r}: {type(error).__name__}: {error}",
+            expected="a function without arguments that returns the model",
+        ) from error
+
+
+def _adapter_for(model: Any) -> Adapter:
+    roots = [one.__module__.partition(".")[0] for one in type(model).__mro__]
+    adapters = {one.name: one for one in entry_points(ADAPTERS)}
+    for root in roots:
+        if root in adapters:
+            try:
+                return _load(adapters[root])
+            except BackendMissingError:
+                raise
+            except Exception as error:
+                warnings.warn(f"the adapter {adapters[root].value!r} is broken: {error}", RuntimeWarning, stacklevel=3)
+    if callable(model) and CALLABLE in adapters:
+        return _load(adapters[CALLABLE])
+    raise UnsupportedModelError(
+        "No adapter fits this model",
+        got=f"a {type(model).__module__}.{type(model).__qualname__}",
+        expected=f"a model of {', '.join(sorted(set(adapters) - {CALLABLE}))}, or a function from images to scores",
+    )
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", point.module.partition(".")[0]):
+            raise
+        raise BackendMissingError(
+            f"The model needs {missing}, which is not installed",
+            hint=f"pip install 'blackbox-explain[{EXTRAS.get(missing, missing)}]'",
+        ) from error

@@ -1,0 +1,87 @@
+"""What the command ``explain`` shows of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from blackbox_explain.cli.console import End, Start, numbers_table, stdout, tell
+from blackbox_explain.cli.options.output import OutputFolder
+from blackbox_explain.cli.options.photos import names_of
+from blackbox_explain.cli.run import PhotoResult
+from blackbox_explain.explanation.outcome import DOUBTED
+
+__all__ = ["show_found"]
+
+PREDICTIONS = 3
+"""Shown of each photo."""
+
+SCORES = ("score_original", "score_masked", "score_region", "score_perturbed")
+
+
+def show_found(
+    found: Sequence[PhotoResult], count: int, out: OutputFolder, seconds: float, assumptions: Sequence[str]
+) -> None:
+    """Print a table with a line for each explanation, then what to know of each, and where everything is."""
+    good = [one for one in found if one.rows]
+    rows = [
+        (name, row) for name, one in zip(names_of([one.path for one in good]), good, strict=True) for row in one.rows
+    ]
+    table, digits = numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("status",))
+    for name, row in rows:
+        scores = (_number(row[key], digits) for key in SCORES)
+        area = "–" if row["area"] is None else f"{row['area']:.1%}"
+        status = escape(row["status"].partition(":")[0])
+        table.add_row(End(name), Start(row["target"]), *scores, area, status)
+    stdout.print(table)
+    game = rows[0][1]["settings"]["game"]
+    region = "without the outlined region" if game == "deletion" else "of the outlined region alone"
+    told = f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask"
+    stdout.print(told, style="dim")
+    several = len(rows) > len(good)
+    abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
+    _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
+    for about, (_, row) in zip(abouts, rows, strict=True):
+        if row["status"] not in ("ok", DOUBTED):
+            stdout.print(f"{escape(about)}: {escape(row['status'])}")
+    if doubted := sum(row["status"] == DOUBTED for _, row in rows):
+        stdout.print(f"{doubted} of {len(rows)} masks: {DOUBTED}")
+    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"]["doubts"]):
+        stdout.print(f"[yellow]check:[/] {escape(doubt)}")
+    settings = rows[0][1]["settings"]
+    if settings["gradients"] == "estimated":
+        _show_queries([row for _, row in rows])
+    tell("assumed", assumptions)
+    replaced = f", {out.replaced} of them in place of an earlier run's" if out.replaced else ""
+    stdout.print(
+        f"{len(good)} of {count} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "
+        f"{escape(str(out.path))}/"
+    )
+
+
+def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Print the top predictions for each photo, and what the model says without its region."""
+    left = "without the region" if rows[0][1]["settings"]["game"] == "deletion" else "with the region alone"
+    stdout.print(f"top predictions, of the photo → {left}:")
+    for about, row in rows:
+        before, after = (
+            ", ".join(f"{one['class']} {one['score']:.2f}" for one in row["predictions"][when][:PREDICTIONS])
+            for when in ("before", "after")
+        )
+        if before:
+            stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
+
+
+def _show_queries(rows: Sequence[dict[str, Any]]) -> None:
+    """Say how well the gradient was estimated, and why it was."""
+    objectives = [row["objective"] for row in rows if row["objective"] is not None]
+    most = max(sum(row["evaluations"].values()) for row in rows)
+    mean = sum(objectives) / max(len(objectives), 1)
+    stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
+    stdout.print(escape(rows[0]["settings"]["notes"][0]))
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

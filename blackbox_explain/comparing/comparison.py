@@ -1,0 +1,153 @@
+"""The result of `compare`: how two models differ on the same images, and whether that is tolerated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.explanation import Explanation, Floats, finite
+from blackbox_explain.explanation.outcome import failure
+
+__all__ = ["NAMES", "Comparison", "Tolerances"]
+
+NAMES = ("first", "second")
+
+OF_A_MODEL = ("gradients", "assumptions", "notes", "doubts")
+"""Settings of an explanation that are the model's own, whether or not those of two models are equal."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What two exports of one model may differ by.
+
+    Attributes
+    ----------
+    score
+        Largest difference of any class score of any image, at least 0.
+    top
+        Least share of the images whose top class is the same, in [0, 1].
+    correlation
+        Least mean correlation of the masks, in [-1, 1].
+    iou
+        Least mean intersection over union of the regions, at equal area, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        If one is out of its range.
+    """
+
+    score: float = 0.01
+    top: float = 1.0
+    correlation: float = 0.98
+    iou: float = 0.8
+
+    def __post_init__(self) -> None:
+        ranges = {"score": (0, math.inf), "top": (0, 1), "correlation": (-1, 1), "iou": (0, 1)}
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                got, expected = f"{name}={getattr(self, name)}", f"a number from {low} to {high}"
+                raise InputError("The tolerance is out of range", got=got, expected=expected)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two models on the same images, both explained for the top class of the first.
+
+    Attributes
+    ----------
+    first, second
+        Explanations by either model.
+    status
+        (N, 2) strings, the `Explanation.status` of either model's mask.  Also "failed: ..." where a model answered
+        the image and was explained, but failed on the other's masked image.
+    score_difference
+        (N,) largest difference of any class score.  NaN here and below where a row failed in either model.
+    top
+        (N, 2) top class by either model; -1 where a row failed.
+    correlation
+        (N,) Pearson correlation of the saliency maps; where one is constant 0, where both are and agree 1.
+    iou
+        (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
+    effect
+        (N, 2, 2): entry (i, j) is the suppression by mask i on model j, where 1 is that of the fully perturbed image.
+    notes
+        What was found amiss between the models, such as classes of different names.
+    """
+
+    first: Explanation
+    second: Explanation
+    status: tuple[tuple[str, str], ...]
+    score_difference: Floats
+    top: np.ndarray[Any, np.dtype[np.int64]]
+    correlation: Floats
+    iou: Floats
+    effect: Floats
+    notes: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(N,) whether a row failed in neither model."""
+        return np.asarray([not self.error(row) for row in range(len(self.status))])
+
+    def error(self, row: int) -> str:
+        """Say why a row could not be compared: which model failed, and how; "" if none did."""
+        named = zip(NAMES, self.status[row], strict=True)
+        failed = [f"{name} model: {reason}" for name, status in named if (reason := failure(status))]
+        return " ".join(failed)
+
+    def verdicts(self, tolerances: Tolerances) -> dict[str, tuple[float, float, bool]]:
+        """Return for each tolerance what was found in the rows compared, what was allowed, and whether it was kept."""
+        rows = self.compared
+        same = float(np.mean(self.top[rows, 0] == self.top[rows, 1]))
+        worst = float(self.score_difference[rows].max())
+        correlation, iou = (float(np.mean(one[rows])) for one in (self.correlation, self.iou))
+        return {
+            "largest difference of a score": (worst, tolerances.score, worst <= tolerances.score),
+            "same top class": (same, tolerances.top, same >= tolerances.top),
+            "mean correlation of masks": (correlation, tolerances.correlation, correlation >= tolerances.correlation),
+            "mean IoU at equal area": (iou, tolerances.iou, iou >= tolerances.iou),
+        }
+
+    def to_dict(self, tolerances: Tolerances) -> dict[str, Any]:
+        """Return everything but the maps, for JSON; numbers that are not finite become None.
+
+        Rows that failed have an "error" and None for figures.  "settings" are those that both models share, each of
+        "models" has those of its own.
+        """
+        both = (self.first, self.second)
+        rows: list[dict[str, Any]] = []
+        for row, compared in enumerate(self.compared):
+            figures = {
+                "target": self.first.target[row],
+                "score_difference": float(self.score_difference[row]),
+                "top": self.top[row].tolist(),
+                "scores": [float(one.score_original[row]) for one in both],
+                "predictions": [one.predictions[row].to_dict()["before"] if one.predictions else [] for one in both],
+                "correlation": float(self.correlation[row]),
+                "iou": float(self.iou[row]),
+                "effect": self.effect[row].tolist(),
+            }
+            if not compared:
+                figures = dict.fromkeys(figures)
+            rows.append({"error": self.error(row) or None, "status": list(self.status[row]), **figures})
+        verdicts = {
+            name: {"found": found, "allowed": allowed, "kept": bool(kept)}
+            for name, (found, allowed, kept) in self.verdicts(tolerances).items()
+        }
+        known = [{name: value for name, value in one.settings.items() if name not in OF_A_MODEL} for one in both]
+        shared = {name: value for name, value in known[0].items() if known[1].get(name) == value}
+        models = [
+            {
+                "fingerprint": one.model_fingerprint,
+                **{name: one.settings[name] for name in OF_A_MODEL},
+                "settings": {name: value for name, value in own.items() if name not in shared},
+            }
+            for one, own in zip(both, known, strict=True)
+        ]
+        whole = {"models": models, "settings": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
+        return finite(whole)

@@ -1,0 +1,217 @@
+"""Same model, same explanation?  Two exports of what should be one model, compared by scores and by masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.protocols import BlackBox, InputSpec, check_images
+from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
+from blackbox_explain.explaining import BATCH, check_call, explain
+from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.outcome import failure
+from blackbox_explain.methods.mask.masked_score import ask, is_out_of_memory
+from blackbox_explain.metrics.map_similarity import correlation as map_correlation
+from blackbox_explain.metrics.map_similarity import equal_area_iou
+from blackbox_explain.progress import Advance
+
+__all__ = ["Comparison", "Tolerances", "compare"]
+
+Failures = list[dict[int, BlackBoxExplainError]]
+"""For either model the rows it failed on, and why."""
+
+
+def compare(
+    first: BlackBox,
+    second: BlackBox,
+    images: Array,
+    *,
+    batch_size: int = BATCH,
+    seed: int = 0,
+    progress: Callable[[str], Advance] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare two black boxes on the same images.
+
+    Parameters
+    ----------
+    first, second
+        Black boxes with inputs of the same shape and bounds and the same classes in the same order.
+    images
+        (N, *shape) in pixel space.
+    batch_size
+        Images learned together.
+    seed
+        Of jitter and noise, the same for both.
+    progress
+        Called with "first" and "second"; returns what counts the steps of either.
+    **options
+        As in `explain`.  Where a model has no gradients, its explanation takes at most `queries` images a row; 2 more
+        a row are asked here of either model, whether or not it has gradients: the image itself, for the scores of all
+        classes, and the image masked by the other model's mask.  A batch that fails is asked again in halves.
+
+    Returns
+    -------
+    Comparison
+        One row per image; rows that failed in either model say so in `status`, the others are complete.
+
+    Raises
+    ------
+    InputError
+        If an argument does not fit, or the models read other shapes or bounds.
+    ModelError
+        If the models have other numbers of classes, or the same classes in another order.
+    ModelError, OutOfMemoryError
+        If each image failed in one of the models.
+    """
+    boxes = (first, second)
+    for box in boxes:
+        check_call(box, batch_size, seed)
+    _check_inputs(first.spec, second.spec)
+    host = check_images(images, first.spec)
+    notes = _name_notes(first.spec.class_names, second.spec.class_names)
+    answers = [_answers(box, host, batch_size) for box in boxes]
+    failed: Failures = [
+        {row: one for row, one in enumerate(some) if isinstance(one, BlackBoxExplainError)} for some in answers
+    ]
+    _rows_left(failed, len(host))
+    scores = [_stacked(some) for some in answers]
+    if scores[0].shape != scores[1].shape:
+        raise ModelError(
+            "The two models have different classes",
+            got=f"{scores[1].shape[1]} scores",
+            expected=f"{scores[0].shape[1]}",
+            hint="wrap a function that picks the classes that both have",
+        )
+    top = np.stack([np.where(np.isnan(one), -np.inf, one).argmax(axis=1) for one in scores], axis=1)
+    results: list[Explanation] = []
+    for model, name in enumerate(NAMES):
+        advance = progress(name) if progress else False
+        try:
+            result = explain(
+                boxes[model], host, top[:, 0].tolist(), batch_size=batch_size, seed=seed, progress=advance, **options
+            )
+        except (ModelError, OutOfMemoryError) as error:
+            raise _none_left(name, error) from error
+        results.append(result)
+        reasons = {row: failure(status) for row, status in enumerate(result.status)}
+        failed[model] |= {row: ModelError(reason.removesuffix(".")) for row, reason in reasons.items() if reason}
+    effect = np.full((len(host), 2, 2), np.nan)
+    for mask, model in ((0, 1), (1, 0)):
+        rows = _rows_left(failed, len(host))
+        masked = results[mask].masked_images[rows]
+        for row, answer in zip(rows, _answers(boxes[model], masked, batch_size), strict=True):
+            if isinstance(answer, BlackBoxExplainError):
+                failed[model][row] = answer
+            else:
+                effect[row, mask, model] = _suppression(answer, results[model], row)
+                effect[row, mask, mask] = results[mask].suppression[row]
+    rows = _rows_left(failed, len(host))
+    lost = np.setdiff1d(np.arange(len(host)), rows)
+    top[lost], effect[lost] = -1, np.nan
+    difference, correlation, iou = np.full((3, len(host)), np.nan)
+    for row in rows:
+        maps = [one.saliency[row] for one in results]
+        difference[row] = _largest_difference(scores[0][row], scores[1][row])
+        correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps)
+    status = [
+        [f"failed: {reasons[row]}" if row in reasons else one for row, one in enumerate(result.status)]
+        for result, reasons in zip(results, failed, strict=True)
+    ]
+    pairs = tuple(zip(*status, strict=True))
+    return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
+
+
+def _check_inputs(first: InputSpec, second: InputSpec) -> None:
+    if (first.shape, first.bounds) != (second.shape, second.bounds):
+        got, expected = (f"{spec.shape} in {spec.bounds}" for spec in (second, first))
+        raise InputError("The two models read different images", got=got, expected=expected)
+
+
+def _name_notes(first: Sequence[str] | None, second: Sequence[str] | None) -> tuple[str, ...]:
+    """Say that names of classes differ, or raise `ModelError` if some stand in another order."""
+    if first is None or second is None:
+        return ()
+    places = _places(second)
+    for name, here in _places(first).items():
+        there = places.get(name, here)
+        # As many, for models may give a name to several classes.
+        if len(here) == len(there) and here != there:
+            raise ModelError(
+                "The two models have their classes in different order",
+                got=f"{name!r} as class {there[0]} of the second",
+                expected=f"class {here[0]}, as in the first",
+                hint="wrap a function that puts the scores of one in the order of the other",
+            )
+    differ = [index for index, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]]
+    if not differ:
+        return ()
+    example = f"class {differ[0]}: {first[differ[0]]!r} and {second[differ[0]]!r}"
+    return (f"{len(differ)} of {len(first)} class names differ, such as {example}; classes are compared by index",)
+
+
+def _places(names: Sequence[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        places.setdefault(name, []).append(index)
+    return places
+
+
+def _answers(box: BlackBox, images: Floats, batch_size: int) -> list[Floats | BlackBoxExplainError]:
+    """Return the scores (K,) of each image, or why there are none; a batch that fails is split."""
+    native = getattr(box, "native", np.asarray)
+    found: list[Floats | BlackBoxExplainError] = []
+    for first in range(0, len(images), batch_size):
+        batch = images[first : first + batch_size]
+        try:
+            found.extend(to_numpy(ask(box, native(batch))))
+            continue
+        except Exception as error:
+            if is_out_of_memory(error):
+                failure = OutOfMemoryError("Memory ran out", got=f"a batch of {len(batch)}")
+            elif isinstance(error, ModelError):
+                # Without its traceback, which would keep the batch alive.
+                failure = error.with_traceback(None)
+            else:
+                raise
+        found.extend([failure] if len(batch) == 1 else _answers(box, batch, len(batch) // 2))
+    return found
+
+
+def _stacked(answers: Sequence[Floats | BlackBoxExplainError]) -> Floats:
+    """Return the scores (N, K), NaN for images without."""
+    template = next(one for one in answers if not isinstance(one, BlackBoxExplainError))
+    blank = np.full_like(template, np.nan)
+    return np.stack([blank if isinstance(one, BlackBoxExplainError) else one for one in answers])
+
+
+def _rows_left(failed: Failures, count: int) -> list[int]:
+    """Return the rows that failed in neither model; where there are none, raise why the first did."""
+    left = [row for row in range(count) if not any(row in reasons for reasons in failed)]
+    if not left:
+        name, error = next((name, reasons[0]) for name, reasons in zip(NAMES, failed, strict=True) if 0 in reasons)
+        raise _none_left(name, error)
+    return left
+
+
+def _none_left(name: str, error: BlackBoxExplainError) -> BlackBoxExplainError:
+    return type(error)(f"No image is left to compare; the {name} model: {str(error).removesuffix('.')}")
+
+
+def _largest_difference(first: Floats, second: Floats) -> float:
+    # Equal infinities differ by nothing.
+    with np.errstate(invalid="ignore"):
+        return float(np.where(first == second, 0.0, np.abs(first - second)).max())
+
+
+def _suppression(scores: Floats, result: Explanation, row: int) -> float:
+    """Return what an image with such scores (K,) lacks of a row's original score; 1: as if all were deleted."""
+    weights = result.target_weights[row]
+    # What the target does not name may be infinite.
+    after = scores[weights != 0] @ weights[weights != 0]
+    before, fully = result.score_original[row], result.score_perturbed[row]
+    return float("nan") if before == fully else float((before - after) / (before - fully))

@@ -1,0 +1,1 @@
+"""What comes in: images, the photos they were made from, and what people know about them."""

@@ -1,0 +1,117 @@
+"""Results in files: NumPy archives without pickle, written at once or not at all; photos in them as JPEG."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, is_zipfile
+
+import numpy as np
+
+from blackbox_explain.data.photos import Photo, Photos
+from blackbox_explain.errors import ResultError
+
+__all__ = ["UNREADABLE", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
+
+FORMAT = 1
+
+QUALITY = 90
+"""Of photos; they are looked at, and nothing is computed from them."""
+
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error)
+"""What reading a file of something else may raise."""
+
+
+def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    """Write arrays, and what JSON can hold, to one .npz file; a file of that name is replaced at the end.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    text = json.dumps({"format": FORMAT, **meta}, default=_plain)
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
+        raise ResultError("The result cannot be written", got=f"{path}: {error.strerror}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Turn the numbers and small arrays of NumPy into Python's."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise ResultError("This setting cannot be saved", got=f"{value!r}"[:80], expected="a number, a text or a list")
+
+
+def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays and the rest of a file that `write_archive` wrote.
+
+    Raises
+    ------
+    ResultError
+        If it has another format; one of `UNREADABLE` if it is something else.
+    """
+    with path.open("rb") as stream:
+        if not is_zipfile(stream):
+            # NumPy would speak of pickles.
+            raise BadZipFile("it is no archive, or not a whole one")
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as file:
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+    meta = json.loads(str(arrays.pop("meta")))
+    if meta.pop("format") != FORMAT:
+        raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")
+    return arrays, meta
+
+
+def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str, Any] | None] | None]:
+    """Return photos as arrays of JPEG bytes, one for all rows that share it, and their names and boxes for JSON."""
+    if photos is None:
+        return {}, None
+    arrays: dict[str, Any] = {}
+    told: list[dict[str, Any] | None] = []
+    known: dict[int, str] = {}
+    for index, photo in enumerate(photos):
+        if photo is None:
+            told.append(None)
+            continue
+        if id(photo.pixels) not in known:
+            from PIL import Image
+
+            stream = io.BytesIO()
+            Image.fromarray(photo.pixels).save(stream, "JPEG", quality=QUALITY)
+            name = known[id(photo.pixels)] = f"photo_{index}"
+            arrays[name] = np.frombuffer(stream.getvalue(), np.uint8)
+        pixels = known[id(photo.pixels)]
+        told.append({"name": photo.name, "box": [float(one) for one in photo.box], "pixels": pixels})
+    return arrays, told
+
+
+def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | None) -> Photos | None:
+    """Return what `packed_photos` packed, and take it out of `arrays`."""
+    if told is None:
+        return None
+    photos: list[Photo | None] = []
+    decoded: dict[str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
+    for one in told:
+        if one is None:
+            photos.append(None)
+            continue
+        if one["pixels"] not in decoded:
+            from PIL import Image
+
+            stream = io.BytesIO(arrays.pop(one["pixels"]).tobytes())
+            with Image.open(stream, formats=["JPEG"]) as image:
+                decoded[one["pixels"]] = np.asarray(image.convert("RGB"))
+        left, top, right, bottom = one["box"]
+        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom)))
+    return tuple(photos)

@@ -1,0 +1,304 @@
+"""The gradient of a score by the mask without any gradient of the model: a linear model of recent answers.
+
+Every query of the black box is one more equation in the same unknown, the slope of the score around the present mask.
+Ridge regression over all recent queries, older ones forgotten by and by, therefore needs a few queries a step where an
+estimate from each step alone needs dozens.  Probabilities are fitted as log-odds, which stay straight where the
+probability itself is flat.  What is known in closed form, area and total variation, is never estimated.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
+from blackbox_explain.methods.mask.masked_score import MaskedScore, ask, counted, is_out_of_memory
+
+__all__ = ["EstimatedScore", "Pace", "QueryPlan", "SlopeModel"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+UNKNOWNS = 196
+"""Most numbers that the slope is described by: 14 × 14 smooth bumps for a mask of 28 × 28."""
+
+BUMP = 0.7
+"""Width of a bump, in bumps."""
+
+AMPLITUDE = (0.2, 0.1)
+"""Size of the probes around the mask, at the first and at the last step."""
+
+SMOOTHNESS = (3.0, 1.0)
+"""Their smoothness in cells, likewise: from coarse to fine."""
+
+HALF_LIFE = 0.2
+"""Share of the run after which a query counts half."""
+
+RIDGE = 0.1
+"""Strength of the prior (no slope at all), in mean variances of what was asked."""
+
+RECENT = 3
+"""Calls that asked, whose queries tell the level of the score."""
+
+LEAST_ODDS = 1e-6
+"""Probabilities are kept this far from 0 and 1, those in steps by half a step, what is nearer together is the same."""
+
+RESERVE = 2
+"""Queries for the scores of the result: masked image and region."""
+
+ROUNDING = 1e-9
+"""Added before a number is rounded down that may be meant to be whole."""
+
+SLACK = 1e-5
+"""Rounding, by which sums of probabilities may leave 0 to 1."""
+
+GROUP = 12
+"""Queries that are asked together, at least: where fewer are due at a call, one call asks for several."""
+
+IMAGES_AT_ONCE = 64
+"""Images that a model is run on together, as long as memory lasts."""
+
+
+@dataclass
+class Pace:
+    """How many images are asked for at once: shared by all batches of one call, so that memory runs out but once.
+
+    Attributes
+    ----------
+    images
+        At most.
+    notes
+        Says each time that it was halved.
+    """
+
+    images: int = IMAGES_AT_ONCE
+    notes: list[str] = field(default_factory=list[str])
+
+    def halve(self, tried: int) -> None:
+        """Ask for half of the images for which memory ran out."""
+        self.images = max(1, tried // 2)
+        self.notes.append(f"memory ran out at {tried} images, halved")
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """How queries are spent.
+
+    Attributes
+    ----------
+    budget
+        Most images that the model is run on for one row.
+    calls
+        Number of gradients that will be asked for.
+    seed
+        Of the probes.
+    """
+
+    budget: int
+    calls: int
+    seed: int
+
+    def due(self, call: int, used: int) -> int:
+        """Return the queries of one call, counted from 0, given those used: what is left, in even groups."""
+        left, calls = self.budget - used - RESERVE, self.calls - call
+        if left <= 0 or calls <= 0:
+            return 0
+        period = max(1, math.ceil(GROUP * calls / left))
+        if calls == 1:
+            return left
+        return min(left, round(left / calls * min(period, calls))) if call % period == 0 else 0
+
+    def probes(self, call: int, count: int, cells: tuple[int, ...]) -> Floats:
+        """Return smooth probes (count, *cells) in pairs of opposite sign; the last of an odd number is the mask itself.
+
+        They depend on seed, call and count and on nothing else; the pairs of fewer probes are the first of more.
+        """
+        share = call / max(self.calls - 1, 1)
+        amplitude, sigma = (first + (last - first) * share for first, last in (AMPLITUDE, SMOOTHNESS))
+        noise = np.random.default_rng([self.seed, call, 0x70726F6265]).standard_normal((count // 2, *cells))
+        smoothed = along_axes(tuple(gaussian_matrix(n, n, sigma) for n in cells), noise)
+        axes = tuple(range(1, smoothed.ndim))
+        smoothed *= amplitude / np.maximum(np.sqrt(np.mean(smoothed**2, axis=axes, keepdims=True)), 1e-12)
+        pairs = np.stack([smoothed, -smoothed], axis=1).reshape(-1, *cells)
+        return np.concatenate([pairs, np.zeros((count % 2, *cells))])
+
+
+class SlopeModel:
+    """A linear model of one row's score in the mask, fitted to its recent queries.
+
+    Parameters
+    ----------
+    cells
+        Shape of the mask.
+    odds
+        Fit log-odds, as long as no score leaves 0 to 1.
+    half_life
+        Calls after which a query counts half.
+    """
+
+    def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float) -> None:
+        shrink = min(1.0, (UNKNOWNS / math.prod(cells)) ** (1 / len(cells)))
+        self._matrices = tuple(gaussian_matrix(n, max(1, int(n * shrink + ROUNDING)), BUMP) for n in cells)
+        unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
+        self._odds = odds
+        self._least_odds, self._steps = 0.5, np.asarray([0.0, 1.0])
+        self._kept = 0.5 ** (1 / half_life)
+        self._weight, self._value = 0.0, 0.0
+        self._mean = np.zeros(unknowns)
+        self._products, self._answers = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
+        self._recent: list[tuple[Floats, Floats]] = []
+        self._waited = 0
+        self._slope = np.zeros(unknowns)
+
+    def learn(self, masks: Floats, scores: Floats) -> None:
+        """Add the queries of one call: masks (n, *cells) and the target's scores (n,); n may be 0."""
+        self._waited += 1
+        if not len(masks):
+            return
+        kept, self._waited = self._kept**self._waited, 0
+        for total in (self._products, self._answers, self._mean):
+            total *= kept
+        self._weight, self._value = self._weight * kept, self._value * kept
+        if self._odds and np.any(np.abs(scores - 0.5) > 0.5 + SLACK):
+            # No probabilities after all: what was fitted as their log-odds says nothing of the scores themselves.
+            self._odds, self._recent, self._weight, self._value = False, [], 0.0, 0.0
+            for total in (self._products, self._answers, self._mean):
+                total[...] = 0
+        if self._odds and self._least_odds > LEAST_ODDS:
+            # An answer of 0, in steps of 1/256, says that the score is below 1/512 and no more.
+            self._steps = np.unique(np.concatenate([self._steps, np.clip(scores, 0.0, 1.0)]))
+            gaps = np.diff(self._steps)
+            self._least_odds = max(LEAST_ODDS, 0.5 * gaps[gaps > LEAST_ODDS].min())
+        places, values = self._places(masks), self._forward(scores)
+        with one_thread():
+            self._products += places.T @ places
+        self._answers += places.T @ values
+        self._mean += places.sum(axis=0)
+        self._weight, self._value = self._weight + len(values), self._value + values.sum()
+        self._recent = [*self._recent, (places, values)][-RECENT:]
+        mean = self._mean / self._weight
+        spread = self._products - self._weight * np.outer(mean, mean)
+        spread[np.diag_indices_from(spread)] += RIDGE * np.trace(spread) / len(mean) + 1e-12
+        with one_thread():
+            self._slope = np.linalg.solve(spread, self._answers - self._value * mean)
+
+    def at(self, mask: Floats) -> tuple[float, Floats]:
+        """Return the score and its gradient (*cells) at a mask (*cells)."""
+        if not self._recent:
+            return math.nan, np.zeros(mask.shape)
+        here = self._places(mask[None])[0]
+        values = np.concatenate([value - (place - here) @ self._slope for place, value in self._recent])
+        score, by_value = self._backward(float(values.mean()))
+        bumps = self._slope.reshape([matrix.shape[1] for matrix in self._matrices])
+        return score, by_value * along_axes(self._matrices, bumps)
+
+    def _places(self, masks: Floats) -> Floats:
+        return along_axes(self._matrices, masks, transpose=True).reshape(len(masks), -1)
+
+    def _forward(self, scores: Floats) -> Floats:
+        if not self._odds:
+            return scores
+        inside = np.clip(scores, self._least_odds, 1 - self._least_odds)
+        return np.log(inside / (1 - inside))
+
+    def _backward(self, value: float) -> tuple[float, float]:
+        """Return the score that a fitted value stands for, and its derivative."""
+        if not self._odds:
+            return value, 1.0
+        score = 0.5 * (1 + math.tanh(0.5 * value))
+        return score, score * (1 - score)
+
+
+@dataclass
+class EstimatedScore(MaskedScore):
+    """`MaskedScore` of a black box without gradients: its gradient is estimated in mask space.
+
+    Attributes
+    ----------
+    plan
+        How queries are spent.
+    pace
+        How many are asked at once; on it no result depends.
+    models
+        One for each row, made at the first call.
+    call
+        Gradients asked for so far.
+    """
+
+    plan: QueryPlan = field(default_factory=lambda: QueryPlan(0, 1, 0))
+    pace: Pace = field(default_factory=Pace)
+    models: list[SlopeModel] = field(default_factory=list[SlopeModel])
+    call: int = 0
+
+    def take(self, rows: Array) -> Self:
+        """Return the same for some of the rows."""
+        models = [self.models[row] for row in to_numpy(rows)] if self.models else []
+        return replace(super().take(rows), models=models)
+
+    def value_and_gradient(self, mask: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+        """Return the estimated scores (N,) and their estimated gradient by the mask (N, *cells).
+
+        Parameters
+        ----------
+        mask
+            (N, *cells) in [0, 1].
+        offset
+            Place of the window on the jitter's canvas; None is no jitter.
+
+        Notes
+        -----
+        Where an answer of the model is not finite, the score is NaN and the gradient zero.
+        """
+        masks = to_numpy(mask).astype(np.float64)
+        used = self.evaluations[self.rows, 0]
+        due = [self.plan.due(self.call, int(count)) for count in used]
+        # By count, so that a row's probes do not depend on how many its company is due.
+        probes = {count: self.plan.probes(self.call, count, masks.shape[1:]) for count in set(due)}
+        queries = [np.clip(one + probes[count], 0.0, 1.0) for one, count in zip(masks, due, strict=True)]
+        answers = self._answers(queries, mask, offset)
+        if not self.models:
+            half_life = max(1.0, HALF_LIFE * self.plan.calls)
+            least = to_numpy(self.weights).min(axis=1)
+            self.models = [SlopeModel(masks.shape[1:], bool(one >= 0), half_life) for one in least]
+        values, gradient = np.full(len(masks), np.nan), np.zeros(masks.shape)
+        for row, model in enumerate(self.models):
+            if np.isfinite(answers[row]).all():
+                model.learn(queries[row], answers[row])
+                values[row], gradient[row] = model.at(masks[row])
+        self.call += 1
+        return constant_like(values, mask), constant_like(gradient, mask)
+
+    def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
+        """Ask for the targets' scores at masks (n, *cells) of each row, a few at a time."""
+        of_row = np.repeat(np.arange(len(queries)), [len(one) for one in queries])
+        masks = np.concatenate(queries)
+        found = np.empty(len(masks))
+        done = 0
+        while done < len(masks):
+            part = slice(done, done + self.pace.images)
+            answers = self._some_answers(masks[part], of_row[part], like, offset)
+            if answers is None:
+                self.pace.halve(len(masks[part]))
+                continue
+            found[part] = answers
+            done += len(answers)
+        return np.split(found, np.cumsum([len(one) for one in queries])[:-1])
+
+    def _some_answers(
+        self, masks: Floats, of_row: Integers, like: Array, offset: tuple[int, ...] | None
+    ) -> Floats | None:
+        """Ask for the scores (n,) at masks (n, *cells) all at once; None where memory ran out for more than one."""
+        stack = self.resting if offset is None else self.moving
+        rows = constant_like(of_row, like, integer=True)
+        try:
+            with counted(self.evaluations, self.rows[of_row], 0):
+                images = stack.images(self.upsampling.up(constant_like(masks, like)), of_row, offset)
+                return to_numpy(self.targets(ask(self.box, images), self.weights[rows, ...]))
+        except Exception as error:
+            # What the failed attempt held is free again once this is left, and room for its images when fewer are made.
+            if not is_out_of_memory(error) or len(masks) == 1:
+                raise
+            return None

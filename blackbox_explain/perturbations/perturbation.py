@@ -1,0 +1,193 @@
+"""What deleting means: a stack of levels from the fully perturbed image to the image itself (section 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, namespace, to_numpy
+from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.errors import InputError
+
+__all__ = ["Blur", "Constant", "Noise", "Perturbation", "Reference", "blur", "sigma_for"]
+
+PAPER_SIZE = 224
+PAPER_SIGMA = 10.0
+
+LEAST_SIGMA = 4.0
+"""In pixels, of images that are large enough: what fills a small image is drawn with lines of a pixel or three."""
+
+
+class Perturbation(Protocol):
+    """A way to delete; anything with these two methods is one."""
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return levels (L, N, *shape) of images (N, *shape); the first is fully perturbed, the last untouched."""
+        ...
+
+    def take(self, rows: slice) -> Perturbation:
+        """Return the perturbation of some of the images it was made for."""
+        ...
+
+
+class _SameForAll:
+    def take(self, rows: slice) -> Any:
+        del rows
+        return self
+
+
+@dataclass(frozen=True)
+class Constant(_SameForAll):
+    """Replace by one colour: Φ(x0; m) = m x0 + (1 − m) μ0.
+
+    Attributes
+    ----------
+    value
+        One number, or one per channel, in pixel space; None takes the mean colour of each image.
+    """
+
+    value: float | tuple[float, ...] | None = None
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return [μ0, x0]."""
+        xp = namespace(images)
+        if self.value is None:
+            colour = xp.mean(images, axis=tuple(range(2, images.ndim)), keepdims=True)
+        else:
+            _check_channels("value", self.value, spec)
+            colour = constant_like(np.reshape(self.value, (1, -1) + (1,) * len(spec.spatial)), images)
+        return xp.stack([xp.zeros_like(images) + colour, images])
+
+
+@dataclass(frozen=True)
+class Noise(_SameForAll):
+    """Replace by noise, independent for each pixel and channel: Φ(x0; m) = m x0 + (1 − m) η.
+
+    The noise is drawn once for each seed and is the same for all images, so that no image's result depends on its
+    company.
+
+    Attributes
+    ----------
+    distribution
+        ``"gaussian"``: around the middle of the bounds, clipped to them (the paper).  ``"uniform"``: over the bounds
+        (the authors' code).
+    sigma
+        Standard deviation of the Gaussian as a share of the bounds' range.
+    """
+
+    distribution: Literal["gaussian", "uniform"] = "gaussian"
+    sigma: float = 0.2
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return [η, x0]."""
+        xp = namespace(images)
+        low, high = spec.bounds
+        rng = np.random.default_rng([seed, 0x6E6F697365])
+        if self.distribution == "uniform":
+            noise = rng.uniform(low, high, size=spec.shape)
+        elif self.distribution == "gaussian":
+            noise = np.clip(rng.normal((low + high) / 2, self.sigma * (high - low), size=spec.shape), low, high)
+        else:
+            raise InputError("There is no such noise", got=repr(self.distribution), expected="'gaussian' or 'uniform'")
+        return xp.stack([xp.zeros_like(images) + constant_like(noise[None], images), images])
+
+
+@dataclass(frozen=True)
+class Blur(_SameForAll):
+    """Replace by a Gaussian blur: Φ(x0; m)(u) = ∫ g_{σ0 (1 − m(u))}(v − u) x0(v) dv.
+
+    Attributes
+    ----------
+    sigma
+        σ0 in pixels; None is that of `sigma_for`: the paper's 10 at 224 pixels, in proportion to the shortest side,
+        and no less than 4 pixels or a quarter of that side.
+    levels_count
+        2 mixes the image with one blurred image, as the authors' code does.  More are a scale space, linear in σ,
+        that approaches the paper's blur of another width at each pixel.  Mean absolute error against the exact
+        per-pixel blur on the sample photos at σ0 = 10 pixels, of a range of 1: 0.001 with 11 levels, 0.03 with 2
+        (the test suite holds both).
+    """
+
+    sigma: float | None = None
+    levels_count: int = 2
+
+    def __post_init__(self) -> None:
+        if (self.sigma is not None and not 0 < self.sigma < np.inf) or self.levels_count < 2:
+            raise InputError(
+                "This is no blur",
+                got=f"sigma={self.sigma}, levels_count={self.levels_count}",
+                expected="a sigma above 0 pixels and at least 2 levels",
+            )
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return the scale space from σ0 to 0."""
+        sigma = self.sigma if self.sigma is not None else sigma_for(spec.spatial)
+        sigmas = np.linspace(sigma, 0.0, self.levels_count)[:-1]
+        return namespace(images).stack([*(blur(images, float(one)) for one in sigmas), images])
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Replace by the same place in another image, already fully perturbed: blurred elsewhere, inpainted, empty.
+
+    Attributes
+    ----------
+    images
+        (N, *shape) or (1, *shape) in pixel space.
+    """
+
+    images: Array
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return [reference, x0]."""
+        reference = to_numpy(self.images)
+        if reference.shape[1:] != tuple(images.shape[1:]) or reference.shape[0] not in (1, images.shape[0]):
+            raise InputError(
+                "The reference does not fit the images",
+                got=f"reference {reference.shape} for images {tuple(images.shape)}",
+                expected="the same shape, or one reference for all",
+            )
+        xp = namespace(images)
+        return xp.stack([xp.zeros_like(images) + constant_like(reference, images), images])
+
+    def take(self, rows: slice) -> Reference:
+        """Return the references of some of the images."""
+        if self.images.shape[0] == 1:
+            return self
+        if rows.stop > self.images.shape[0]:
+            expected = "one reference for each image, or one for all"
+            raise InputError("There are too few references", got=str(self.images.shape[0]), expected=expected)
+        return Reference(self.images[rows])
+
+
+def sigma_for(spatial: tuple[int, ...]) -> float:
+    """Return the width of the blur that deletes, in pixels, for images of a size.
+
+    At 224 pixels it is the paper's 10, and in proportion to the shortest side elsewhere.  In proportion, an image of 8
+    pixels would be blurred by a third of a pixel, which deletes nothing: a digit that fills it stays legible.  So σ is
+    at least 4 pixels, where that is at most a quarter of the shortest side, else that quarter.  Sides of one pixel, as
+    of signals laid out as images, do not count.
+
+    Parameters
+    ----------
+    spatial
+        Sizes of the image in pixels.
+    """
+    side = min((size for size in spatial if size > 1), default=1)
+    return max(PAPER_SIGMA * side / PAPER_SIZE, min(LEAST_SIGMA, side / 4))
+
+
+def blur(images: Array, sigma: float) -> Array:
+    """Blur images (N, C, *spatial) with a Gaussian of `sigma` pixels, normalised at the borders."""
+    return along_axes(tuple(constant_like(gaussian_matrix(n, n, sigma), images) for n in images.shape[2:]), images)
+
+
+def _check_channels(name: str, value: float | tuple[float, ...], spec: InputSpec) -> None:
+    if np.ndim(value) > 0 and np.size(value) != spec.shape[0]:
+        raise InputError(
+            f"The {name} has another number of channels",
+            got=f"{np.size(value)} values",
+            expected=f"1 or {spec.shape[0]}",
+        )

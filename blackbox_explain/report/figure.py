@@ -1,0 +1,230 @@
+"""Pictures of results, fit for a talk or a paper: the photo, what matters in it, the photo without that (Fig. 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.outcome import kind_of
+from blackbox_explain.report.overlay import (
+    LONGEST,
+    LONGEST_SMALL,
+    Canvas,
+    canvas_of,
+    coloured,
+    flat_saliency,
+    slice_of,
+    without_region,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from blackbox_explain.report.text_layout import Picture
+
+__all__ = ["COLOURS", "COVER", "check_row", "draw_importance", "figure", "has_region", "save_figure"]
+
+COLOURS = "inferno"
+COVER = 0.75
+"""How far colours cover the photo where importance is 1."""
+
+WIDTH, MARGIN, BETWEEN = 11.0, 0.16, 0.14
+"""Of a picture, at its edges, and between its panels, in inches."""
+
+TALLEST, WIDEST = 1.6, 0.25
+"""Height of a panel, as a share of its width."""
+
+NOTHING = "no region found"
+
+
+def check_row(result: Explanation, row: int) -> None:
+    """Raise `InputError` if there is no such row, or it failed."""
+    if not -len(result) <= row < len(result):
+        raise InputError("There is no such row", got=f"row={row}", expected=f"0 to {len(result) - 1}")
+    if kind_of(result.status[row]) == "failed":
+        raise InputError("A row that failed cannot be drawn", got=result.status[row])
+
+
+def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: float = COVER) -> Picture:
+    """Draw one row of a result.
+
+    Parameters
+    ----------
+    result
+        Of images (grey or colour), signals, or volumes, of which the slice is shown where most matters.
+    row
+        Which one.
+    cmap
+        A colour map of matplotlib.
+    alpha
+        How far the colours cover the photo where importance is 1.
+
+    Returns
+    -------
+    Picture
+        The photo with its leading classes; what matters in it, with the outlined region; and the photo without that
+        region (preservation: with nothing else), with its leading classes.
+
+    Raises
+    ------
+    InputError
+        If there is no such row, it failed, or there is no such colour map.
+    """
+    from blackbox_explain.report.heading import draw_heading, heading_height, heading_of
+    from blackbox_explain.report.legend import draw_bar, draw_entries, draw_key, entries_of, height_of, key_height
+    from blackbox_explain.report.signals import PAPER
+    from blackbox_explain.report.text_layout import Picture
+
+    check_row(result, row)
+    deletion = result.settings.get("game", "deletion") == "deletion"
+    canvas = None if result.saliency.ndim == 2 else canvas_of(result, row)
+    edge = MARGIN if canvas is not None else 0.55
+    panel = (WIDTH - edge - MARGIN - 2 * BETWEEN) / 3
+    ratio = 0.75 if canvas is None else canvas.pixels.shape[0] / canvas.pixels.shape[1]
+    tall = panel * min(max(ratio, WIDEST), TALLEST)
+    words = heading_of(result, row, canvas, WIDTH - 2 * MARGIN)
+    before, after = _named(result, row)
+    left_list = entries_of(before, result.target[row], float(result.score_original[row]), panel)
+    right_list = entries_of(after, result.target[row], float(result.score_region[row]), panel)
+    framed = canvas is not None and canvas.cropped
+    outline = _outline(result, row, deletion)
+    lines = bool(outline) + framed
+    foot = max(height_of(left_list), height_of(right_list), key_height(lines)) + MARGIN + 0.02
+    foot += 0.12 if canvas is not None else 0.55
+    head = heading_height(words) + 0.32
+    height = head + tall + foot
+    drawing = Picture(figsize=(WIDTH, height), facecolor="white")
+    draw_heading(drawing, words, MARGIN)
+
+    def place(column: int, bottom: float, tall: float) -> tuple[float, float, float, float]:
+        left = edge + column * (panel + BETWEEN)
+        return left / WIDTH, bottom / height, panel / WIDTH, tall / height
+
+    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(3)]
+    _draw_panels(result, row, canvas, (panels[0], panels[1], panels[2]), cmap, alpha)
+    top = foot - (0.12 if canvas is not None else 0.55)
+    for column, entries in ((0, left_list), (2, right_list)):
+        if entries:
+            axes = drawing.add_axes(place(column, top - height_of(entries), height_of(entries)))
+            draw_entries(axes, entries, panel)
+    draw_bar(drawing, place(1, top - 0.15, 0.13), cmap, alpha, *([PAPER] if canvas is None else []))
+    if lines:
+        axes = drawing.add_axes(place(1, top - key_height(lines) - 0.02, 0.24 * lines))
+        draw_key(axes, outline, framed, panel)
+    return drawing
+
+
+def save_figure(result: Explanation, row: int, path: Path) -> Path:
+    """Draw one row into a file; its suffix says of which kind.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be written.
+    """
+    try:
+        figure(result, row).savefig(path)
+    except OSError as error:
+        raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
+    return path
+
+
+def draw_importance(
+    result: Explanation, row: int, axes: Axes, cmap: str = COLOURS, alpha: float = COVER, small: bool = False
+) -> Figure | SubFigure:
+    """Draw what matters over the photo into axes, with the region's outline; return their figure."""
+    from blackbox_explain.report.signals import draw_signal
+
+    check_row(result, row)
+    if result.saliency.ndim == 2:
+        draw_signal(axes, result, row, result.images, cmap=cmap, alpha=alpha, behind=True)
+        return axes.figure
+    canvas = canvas_of(result, row, LONGEST_SMALL if small else LONGEST)
+    saliency = flat_saliency(result, row)
+    _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
+    placed = canvas.placed(saliency, outside=np.nan)
+    if np.nanmin(placed) < 0.5 < np.nanmax(placed):
+        from matplotlib.patheffects import withStroke
+
+        width = 1.0 if small else 1.4
+        drawn = axes.contour(placed, levels=[0.5], colors="white", linewidths=width)
+        drawn.set_path_effects([withStroke(linewidth=2 * width, foreground="black")])
+    return axes.figure
+
+
+def has_region(result: Explanation, row: int) -> bool:
+    """Whether anything has an importance above 0.5."""
+    return bool((result.saliency[row] > 0.5).any())
+
+
+def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
+    """Return the leading classes before and after; none after where there is no region."""
+    if not result.predictions:
+        return (), ()
+    told = result.predictions[row]
+    return told.before, told.after if has_region(result, row) else ()
+
+
+def _outline(result: Explanation, row: int, deletion: bool) -> str:
+    """Return what the outline means, "" where there is none."""
+    from blackbox_explain.report.legend import EDGES
+
+    region = flat_saliency(result, row) > 0.5
+    if not region.any() or region.all():
+        return ""
+    verb = "deleted" if deletion else "kept"
+    return f"{EDGES} that is {verb}" if result.saliency.ndim == 2 else f"outline: the region that is {verb}"
+
+
+def _draw_panels(
+    result: Explanation, row: int, canvas: Canvas | None, panels: tuple[Axes, Axes, Axes], cmap: str, alpha: float
+) -> None:
+    from blackbox_explain.report.signals import draw_signal, mark_empty
+
+    left, middle, right = panels
+    found = has_region(result, row)
+    draw_importance(result, row, middle, cmap, alpha)
+    if canvas is not None:
+        _show(left, canvas.dimmed(canvas.pixels), canvas)
+    else:
+        draw_signal(left, result, row, result.images, cmap=cmap, alpha=alpha, behind=False)
+        middle.set_yticklabels([])
+    if not found:
+        mark_empty(right, NOTHING)
+    elif canvas is not None:
+        _show(right, canvas.dimmed(without_region(result, row, canvas)), canvas)
+    else:
+        after = result.masked_images if result.region_images is None else result.region_images
+        draw_signal(right, result, row, after, cmap=cmap, alpha=alpha, behind=False)
+        right.set_yticklabels([])
+    deletion = result.settings.get("game", "deletion") == "deletion"
+    last = "without the outlined region" if deletion else "with the outlined region alone"
+    shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
+    first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
+    for axes, title in zip(panels, (first, "what matters", last), strict=True):
+        axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
+
+
+def _show(axes: Axes, picture: Floats, canvas: Canvas) -> None:
+    height, width = canvas.pixels.shape[:2]
+    # Few pixels are shown as they are; many are smoothed.
+    few = max(height, width) <= 64
+    # Bytes: figures keep their pictures.
+    shown = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    axes.imshow(shown, interpolation="nearest" if few else "antialiased")
+    axes.set_anchor("NW")
+    axes.set_axis_off()
+    if canvas.cropped:
+        from matplotlib.patches import Rectangle
+
+        x0, y0 = (max(edge, 0.0) - 0.5 for edge in canvas.box[:2])
+        x1, y1 = (min(edge, end) - 0.5 for edge, end in zip(canvas.box[2:], (width, height), strict=True))
+        for colour, thick, style in (("white", 1.0, "-"), ("#222222", 0.8, (0, (4, 3)))):
+            axes.add_patch(
+                Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=thick, linestyle=style)
+            )

@@ -1,0 +1,1 @@
+"""What rules claim about a black box."""

@@ -1,0 +1,1 @@
+"""Whether what a saved result claims still holds for a model."""

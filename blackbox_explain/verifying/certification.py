@@ -1,0 +1,264 @@
+"""`certify`: a saved result and a model in, every claim of the result recomputed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox, check_images, reading_of
+from blackbox_explain.box.targets import resolve
+from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explaining import BATCH, check_call, explain
+from blackbox_explain.explanation.explanation import Explanation, Floats, target_scores
+from blackbox_explain.explanation.outcome import kind_of, status_of
+from blackbox_explain.methods.mask.jitter import canvas
+from blackbox_explain.methods.mask.settings import make_perturbation
+from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.metrics.map_similarity import correlation, equal_area_iou
+from blackbox_explain.perturbations.level_stack import LevelStack
+from blackbox_explain.perturbations.perturbation import Perturbation, Reference
+from blackbox_explain.progress import Advance, progress_bar
+from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
+from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS, Recipe, check_arrays, target_of
+
+__all__ = ["TOLERANCE", "certify"]
+
+TOLERANCE = 1e-3
+"""How far a score may be from the one stated: floats of one model differ by less from machine to machine."""
+
+NEITHER = (float("nan"), float("nan"))
+"""Of a mask that could not be learned again."""
+
+PIXEL = 1e-3
+"""How far a pixel or a mask value may be, as a share of its range."""
+
+
+def certify(
+    result: Explanation,
+    box: BlackBox,
+    *,
+    tolerance: float = TOLERANCE,
+    seeds: int = 0,
+    batch_size: int = BATCH,
+    progress: bool | Advance | None = None,
+) -> Certificate:
+    """Recompute what a result says of its masks, and what it should have said besides.
+
+    Recomputed and compared with the result: the scores of the image, of the fully perturbed image, of the masked image
+    and of the region made hard; the masked image from image and mask; saliency, area, suppression and objective; the
+    name of the target, the status ``"ok"``, and the model's fingerprint.  A suppression is not judged where the score
+    falls by less than the tolerance in all, of which it would be a share.  Measured besides, and judged by nobody: the
+    effect under perturbations that the mask was not learned with, the masked score under the shifts of eq. 4, and
+    how alike the masks of other seeds are.
+
+    Parameters
+    ----------
+    result
+        From `Explanation.load`; nothing else is needed, the images are in it.
+    box
+        The model.
+    tolerance
+        How far each score may be from the one stated.
+    seeds
+        Further seeds to learn each mask with, as it was learned; with 0, none, and no gradient is needed.
+    batch_size
+        Images in one call of the model.
+    progress
+        True, False, or a function called with the number of images or steps done; None shows a bar on a terminal.
+
+    Raises
+    ------
+    ResultError
+        If the result does not fit itself: arrays of other shapes, settings that are none, or no row that did not fail.
+    InputError
+        If the images do not fit the model, or a setting is out of range.
+    ModelError
+        If the model fails, or has another number of classes.
+    """
+    check_call(box, batch_size, 0)
+    if not tolerance >= 0 or seeds < 0:
+        got, expected = f"tolerance={tolerance}, seeds={seeds}", "both at least 0"
+        raise InputError("This cannot be certified", got=got, expected=expected)
+    check_arrays(result)
+    how = Recipe.of(result)
+    good = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
+    if not good:
+        raise ResultError("There is nothing to verify", got="a result whose rows all failed")
+    check_images(result.images, box.spec)
+    units = how.settings.steps if isinstance(box, DifferentiableBlackBox) else how.settings.queries
+    own = how.perturbation is not None
+    others = how.others
+    per_row = 2 + 2 * own + 2 * len(others) + own * len(how.offsets(result.mask.ndim - 1))
+    total = len(good) * (per_row + own * seeds * units)
+    with progress_bar(total, "verifying", None if callable(progress) else progress) as bar:
+        work = _Work(result, box, how, tolerance, batch_size, progress if callable(progress) else bar)
+        rows = [work.row(row) for row in good]
+        made = how.perturbation
+        alike = [()] * len(good) if made is None or not seeds else work.seeds(good, seeds, made)
+    certified = tuple(dataclasses.replace(row, seeds=more) for row, more in zip(rows, alike, strict=True))
+    learned_by = str(result.settings.get("perturbation", ""))
+    failed = len(result) - len(good)
+    return Certificate(certified, failed, _model_check(result, box), tolerance, how.game, learned_by)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is asked and computed for each row."""
+
+    result: Explanation
+    box: BlackBox
+    how: Recipe
+    tolerance: float
+    batch_size: int
+    advance: Advance
+
+    def row(self, row: int) -> RowCertificate:
+        """Certify one row, without other seeds."""
+        result, how, box = self.result, self.how, self.box
+        image, spatial = result.images[row : row + 1], box.spec.spatial
+        upsampling = make_upsampling(how.settings.upsampling, result.mask.shape[1:], spatial, image)
+        mask = upsampling.up(result.mask[row : row + 1].astype(image.dtype))
+        salient = 1 - mask if how.game == "deletion" else mask
+        found = dict.fromkeys(NUMBERS, np.nan)
+        found["area"] = float(salient.mean())
+        before, after = self._ask(row, np.concatenate([image, result.masked_images[row : row + 1]]))
+        found |= {"score_original": before, "score_masked": after}
+        penalty = float(how.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
+        found["objective"] = penalty + (after if how.game == "deletion" else -after)
+        rebuilt, jitter, shifts = None, None, how.offsets(len(spatial))
+        if how.perturbation is not None:
+            levels = how.perturbation.take(slice(row, row + 1)).levels(image, box.spec, how.seed)
+            resting = LevelStack(levels, spatial)
+            rebuilt = resting.mixed(mask)[0]
+            region = resting.mixed((mask >= 0.5).astype(mask.dtype))[0]
+            found["score_perturbed"], found["score_region"] = self._ask(row, np.concatenate([levels[0], region]))
+            found["suppression"] = _suppression(before, after, found["score_perturbed"])
+            moving = LevelStack(canvas(levels, how.settings.jitter_kind, how.width), spatial)
+            scores = self._ask(row, np.concatenate([moving.mixed(mask, offset)[0] for offset in shifts]))
+            jitter = (min(scores), float(np.mean(scores)), max(scores))
+        elsewhere: dict[str, float] = {}
+        for name in how.others:
+            levels = make_perturbation(name, how.settings).levels(image, box.spec, how.seed)
+            masked = LevelStack(levels, spatial).mixed(mask)[0]
+            fully, there = self._ask(row, np.concatenate([levels[0], masked]))
+            elsewhere[name] = _suppression(before, there, fully)
+        stated = {name: float(getattr(result, name)[row]) for name in NUMBERS}
+        checks = (
+            *self._number_checks(row, stated, found),
+            self._mask_check(row, salient, rebuilt),
+            self._status_check(row, stated),
+            self._name_check(row),
+        )
+        target, status, count = result.target[row], result.status[row], len(shifts) if jitter else 0
+        return RowCertificate(target, status, stated, found, elsewhere, jitter, count, (), checks)
+
+    def seeds(self, rows: list[int], count: int, perturbation: Perturbation) -> list[tuple[tuple[float, float], ...]]:
+        """Learn the masks of rows again with further seeds, and return how alike they are."""
+        result, how = self.result, self.how
+        targets = [target_of(result.target_weights[row]) for row in rows]
+        if isinstance(perturbation, Reference):
+            perturbation = Reference(to_numpy(perturbation.images)[rows])
+        alike: list[list[tuple[float, float]]] = [[] for _ in rows]
+        for seed in range(how.seed + 1, how.seed + 1 + count):
+            other = explain(
+                self.box,
+                result.images[rows],
+                targets,
+                game=how.game,
+                perturbation=perturbation,
+                preset=how.preset,
+                seed=seed,
+                batch_size=self.batch_size,
+                progress=self.advance,
+                **dataclasses.asdict(how.settings),
+            )
+            for found, row, saliency in zip(alike, rows, other.saliency, strict=True):
+                learned, first = np.isfinite(saliency).all(), result.saliency[row]
+                found.append((correlation(first, saliency), equal_area_iou(first, saliency)) if learned else NEITHER)
+        return [tuple(found) for found in alike]
+
+    def _ask(self, row: int, images: Floats) -> list[float]:
+        weights = np.repeat(self.result.target_weights[row : row + 1], len(images), axis=0)
+        scores = target_scores(self.box, images.astype(self.result.images.dtype), weights, self.batch_size)
+        self.advance(len(images))
+        return [float(one) for one in scores]
+
+    def _number_checks(self, row: int, stated: dict[str, float], found: dict[str, float]) -> list[Check]:
+        checks: list[Check] = []
+        fall = abs(found["score_original"] - found["score_perturbed"])
+        for name, words in NUMBERS.items():
+            if np.isnan(found[name]) and self.how.perturbation is None:
+                checks.append(Check(f"{words} is as stated", None, LACKS))
+            elif name == "suppression" and np.isnan(found[name]) and np.isnan(stated[name]):
+                # The score of the fully perturbed image is that of the image: there is no share of nothing.
+                checks.append(Check(f"{words} is as stated", True))
+            elif name == "suppression" and fall < self.tolerance:
+                checks.append(Check(f"{words} is as stated", None, f"the score falls by {fall:.2g} in all"))
+            elif name == "suppression" and np.isnan(found[name]):
+                checks.append(Check(f"{words} is as stated", False, "it has none"))
+            else:
+                # A ratio is known as well as its denominator.
+                reach = fall if name == "suppression" else 1.0
+                off = abs(found[name] - stated[name]) * min(reach, 1.0)
+                # Not "off > tolerance": a number that is not finite is not as stated.
+                reason = "" if off <= self.tolerance else f"it is {found[name]:.4f}, and was {stated[name]:.4f}"
+                checks.append(Check(f"{words} is as stated", not reason, reason))
+        return checks
+
+    def _mask_check(self, row: int, salient: Floats, rebuilt: Floats | None) -> Check:
+        """Check that mask, saliency and masked image belong together."""
+        result, reasons = self.result, list[str]()
+        low, high = self.box.spec.bounds
+        mask = result.mask[row]
+        if not (mask.min() >= -PIXEL and mask.max() <= 1 + PIXEL):
+            reasons.append("the mask leaves 0 to 1")
+        if not np.abs(salient[0] - result.saliency[row]).max() <= PIXEL:
+            reasons.append("the saliency is not that of the mask")
+        if rebuilt is not None and not np.abs(rebuilt[0] - result.masked_images[row]).max() <= PIXEL * (high - low):
+            reasons.append("the masked image is not what the mask makes of the image")
+        claim = "mask, saliency and masked image belong together"
+        if rebuilt is None and not reasons:
+            return Check(claim, None, LACKS)
+        return Check(claim, not reasons, ", ".join(reasons))
+
+    def _status_check(self, row: int, numbers: dict[str, float]) -> Check:
+        """Check that the status follows from the numbers and doubts stated; the numbers are checked by themselves."""
+        claim, stated = "the status is what the scores say", kind_of(self.result.status[row])
+        told = {**numbers, "target_weights": self.result.target_weights[row]}
+        earned = kind_of(status_of(told, self.how.game, self.result.settings.get("doubts", ())))
+        return Check(claim, earned == stated, "" if earned == stated else f"it is {earned!r}, and was {stated!r}")
+
+    def _name_check(self, row: int) -> Check:
+        """Check that the target is called what the model calls it."""
+        claim, names = "the class is the one that is named", self.box.spec.class_names
+        if names is None:
+            return Check(claim, None, "the model's classes have no names")
+        weights, stated = self.result.target_weights[row], self.result.target[row]
+        _, (called,) = resolve([target_of(weights)], np.zeros((1, weights.size)), names)
+        _, (counted,) = resolve([target_of(weights)], np.zeros((1, weights.size)), None)
+        if counted == stated:
+            return Check(claim, True, "")
+        # The best of several classes come in the order of their scores.
+        same = sorted(called.split(" + ")) == sorted(stated.split(" + "))
+        return Check(claim, same, "" if same else f"the model calls it {called!r}, the result {stated!r}")
+
+
+def _model_check(result: Explanation, box: BlackBox) -> Check:
+    """Check that the model, and what it makes of pixels, are those of the result."""
+    claim = "the model is the one that the result was made with"
+    fingerprint = getattr(box, "fingerprint", None)
+    now, then = str(fingerprint()) if fingerprint else "", result.model_fingerprint
+    given, told = reading_of(box.spec), result.settings.get("input") or {}
+    changed = [f"{name} is {given[name]}, and was {one}" for name, one in told.items() if given.get(name) != one]
+    if changed:
+        return Check(claim, False, f"its images are prepared otherwise: {'; '.join(changed)}")
+    if not now or not then:
+        return Check(claim, None, f"{'this model' if then else 'the result'} has no fingerprint")
+    return Check(claim, now == then, "" if now == then else f"its fingerprint is {now[:20]}, and was {then[:20]}")
+
+
+def _suppression(before: float, after: float, fully: float) -> float:
+    return float("nan") if before == fully else (before - after) / (before - fully)

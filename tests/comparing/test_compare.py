@@ -1,0 +1,394 @@
+"""Two exports of one model: when they are the same, and when they only look it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import blackbox_explain as bx
+from blackbox_explain import samples
+from blackbox_explain.cli import app
+from blackbox_explain.cli.options.output import prepare_file
+from blackbox_explain.cli.options.photos import PhotoOptions
+from blackbox_explain.cli.run import perturbation_for
+from blackbox_explain.comparing.models import Tolerances, compare
+from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.metrics.map_similarity import equal_area_iou
+from tests.toys import Faulty, Regions, box_region
+
+REGIONS = [box_region((64, 64), (8, 8), (32, 32)), box_region((64, 64), (36, 36), (58, 58))]
+
+
+def options() -> dict[str, Any]:
+    return {"perturbation": "constant", "area_weight": 1e-3}
+
+
+def test_a_model_is_the_same_as_itself() -> None:
+    box = Regions(REGIONS[:1])
+    found = compare(box, box, box.image(), **options())
+    assert found.score_difference[0] == 0
+    assert found.correlation[0] == pytest.approx(1)
+    assert found.iou[0] == 1
+    assert found.effect[0, 0, 0] == pytest.approx(found.effect[0, 0, 1])
+    assert all(kept for _, _, kept in found.verdicts(Tolerances()).values())
+
+
+def test_equal_scores_for_other_reasons_are_told_apart() -> None:
+    first, second = Regions(REGIONS[:1]), Regions(REGIONS[1:])
+    found = compare(first, second, first.image(), **options())
+    assert found.score_difference[0] < 1e-12
+    assert found.correlation[0] < 0.2
+    assert found.iou[0] < 0.1
+    # Each mask does its work on its own model and none on the other.
+    assert found.effect[0].diagonal().min() > 0.8
+    assert np.abs(found.effect[0][~np.eye(2, dtype=bool)]).max() < 0.3
+    kept = {name: one[2] for name, one in found.verdicts(Tolerances()).items()}
+    assert kept == {
+        "largest difference of a score": True,
+        "same top class": True,
+        "mean correlation of masks": False,
+        "mean IoU at equal area": False,
+    }
+
+
+def test_masks_that_are_constant_and_scores_that_are_infinite() -> None:
+    constant = bx.wrap(lambda images: np.tile([0.6, 0.4], (len(images), 1)), shape=(1, 64, 64), activation="none")
+    image = Regions(REGIONS).image()
+    assert compare(constant, constant, image, queries=120).correlation[0] == 1
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        known = Regions(REGIONS[:1]).scores(images)
+        return np.concatenate([known, np.full((len(images), 1), -np.inf)], axis=1)
+
+    box = bx.wrap(scores, shape=(1, 64, 64), activation="none")
+    found = compare(box, box, image, queries=300, **options())
+    assert found.score_difference[0] == 0
+    assert np.isfinite(found.effect).all()
+
+
+def test_regions_of_equal_area() -> None:
+    ramp = np.linspace(0, 1, 100).reshape(10, 10)
+    assert equal_area_iou(ramp, ramp / 5) == 1
+    assert equal_area_iou(ramp, 1 - ramp) == 0
+    assert equal_area_iou(ramp * 0, ramp * 0) == 1
+
+
+def broken(scores: np.ndarray) -> np.ndarray:
+    raise ValueError("a bright pixel")
+
+
+def grey_bright_grey() -> np.ndarray:
+    images = np.random.default_rng(0).uniform(0.2, 0.8, (3, 1, 16, 16))
+    images[1, 0, 0, 0] = 1
+    return images
+
+
+@pytest.mark.parametrize("second_fails", [False, True])
+def test_an_image_that_one_model_fails_on_is_set_apart(second_fails: bool) -> None:
+    faulty, sound = Faulty(broken), Faulty(lambda scores: scores)
+    pair = (sound, faulty) if second_fails else (faulty, sound)
+    images = grey_bright_grey()
+    found = compare(*pair, images, batch_size=2)
+    assert found.compared.tolist() == [True, False, True]
+    assert found.status[1][second_fails].startswith("failed: The model raised an error. Got ValueError: a bright pixel")
+    assert not found.status[1][not second_fails].startswith("failed")
+    name = ("first", "second")[second_fails]
+    assert found.error(1).startswith(f"{name} model: The model raised")
+    assert found.error(0) == ""
+    alone = compare(*pair, images[[0, 2]])
+    for figure in ("score_difference", "top", "correlation", "iou", "effect"):
+        np.testing.assert_allclose(getattr(found, figure)[[0, 2]], getattr(alone, figure), atol=1e-12)
+    for name, verdict in alone.verdicts(Tolerances()).items():
+        assert found.verdicts(Tolerances())[name] == pytest.approx(verdict)
+    whole = json.loads(json.dumps(found.to_dict(Tolerances()), allow_nan=False))
+    row = whole["rows"][1]
+    assert row.pop("error") == found.error(1)
+    assert row.pop("status") == list(found.status[1])
+    assert set(row) == {"target", "score_difference", "top", "scores", "predictions", "correlation", "iou", "effect"}
+    assert set(row.values()) == {None}
+    assert whole["rows"][0]["error"] is None
+    assert whole["rows"][0]["effect"] == found.effect[0].tolist()
+
+
+class Counting(Regions):
+    """Counts what is asked, and fails at some of the calls for scores."""
+
+    def __init__(self, fails: tuple[int, ...] = ()) -> None:
+        super().__init__(REGIONS[:1])
+        self.calls, self._fails = 0, fails
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        if self.calls in self._fails:
+            raise ValueError("tired")
+        return super().scores(images)
+
+    def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        _, gradient = super().scores_and_gradient(images, weights)
+        self.calls -= 1
+        return super().scores(images), gradient
+
+
+def test_an_image_that_fails_under_the_mask_of_the_other_model_is_set_apart_too() -> None:
+    counting = Counting()
+    images = np.concatenate([counting.image()] * 2)
+    compare(Regions(REGIONS[:1]), counting, images, **options())
+    last = counting.calls
+    found = compare(Regions(REGIONS[:1]), Counting(fails=(last, last + 1)), images, **options())
+    assert found.status[0] == ("ok", found.status[0][1])
+    assert found.error(0).startswith("second model: The model raised an error. Got ValueError: tired")
+    assert np.isnan(found.effect[0]).all()
+    assert found.top[0].tolist() == [-1, -1]
+    assert found.status[1] == ("ok", "ok")
+    assert np.isfinite(found.effect[1]).all()
+
+
+def test_without_an_image_that_both_models_answer_there_is_an_error() -> None:
+    faulty, sound = Faulty(broken), Faulty(lambda scores: scores)
+    bright = grey_bright_grey()[1:2]
+    with pytest.raises(ModelError, match=r"No image is left to compare; the second model: .* a bright pixel"):
+        compare(sound, faulty, bright)
+    # Answered, but not explained.
+    silent = Faulty(lambda scores: scores * np.nan)
+    with pytest.raises(ModelError, match="the first model: Scores or gradients are not finite"):
+        compare(silent, sound, bright)
+
+    class Dark(Faulty):
+        def scores(self, images: np.ndarray) -> np.ndarray:
+            return 0 - super().scores(1 - images)
+
+    both = np.stack([np.full((1, 16, 16), value) for value in (0.0, 1.0)])
+    with pytest.raises(ModelError, match="No image is left to compare; the second model"):
+        compare(faulty, Dark(broken), both)
+
+
+def test_arguments_are_checked_before_any_model_is_asked() -> None:
+    box = Counting()
+    other: Any = object()
+    wrong: list[tuple[bx.BlackBox, dict[str, Any], str]] = [
+        (box, {"batch_size": 0}, "at least one image"),
+        (box, {"seed": -1}, "no seed"),
+        (other, {}, "not a black box"),
+    ]
+    for second, given, message in wrong:
+        with pytest.raises(InputError, match=message):
+            compare(box, second, box.image(), **given)
+    assert box.calls == 0
+
+
+@pytest.mark.parametrize(
+    "given", [{"score": -0.1}, {"score": math.nan}, {"top": 1.5}, {"correlation": -2}, {"iou": math.nan}]
+)
+def test_tolerances_have_a_range(given: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="tolerance is out of range"):
+        Tolerances(**given)
+
+
+def named(*names: str) -> bx.BlackBox:
+    return bx.wrap(
+        lambda images: np.tile([0.5, 0.3, 0.2], (len(images), 1)),
+        shape=(1, 64, 64),
+        activation="none",
+        class_names=names,
+    )
+
+
+def test_names_of_classes_must_stand_in_the_same_order() -> None:
+    image = Regions(REGIONS).image()
+    first = named("cat", "dog", "crane")
+    for others in (("dog", "cat", "crane"), ("dog", "wolf", "crane")):
+        with pytest.raises(ModelError, match="different order"):
+            compare(first, named(*others), image)
+    found = compare(first, named("cat", "hound", "crane"), image, queries=120)
+    (note,) = found.notes
+    assert note == "1 of 3 class names differ, such as class 1: 'dog' and 'hound'; classes are compared by index"
+    assert found.to_dict(Tolerances())["notes"] == [note]
+    # A name that one of them gives twice has not moved.
+    twice = compare(first, named("cat", "dog", "cat"), image, queries=120)
+    assert "'crane' and 'cat'" in twice.notes[0]
+    for second in (first, Regions(REGIONS)):
+        assert compare(second, second, image, queries=120).notes == ()
+
+
+def test_what_is_not_finite_is_broken_and_none_in_json() -> None:
+    def scores(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([Regions(REGIONS[:1]).scores(images), np.full((len(images), 1), np.nan)], axis=1)
+
+    box = bx.wrap(scores, shape=(1, 64, 64), activation="none")
+    found = compare(box, box, Regions(REGIONS).image(), queries=120, **options())
+    tolerances = Tolerances(score=math.inf)
+    assert not found.verdicts(tolerances)["largest difference of a score"][2]
+    whole = json.loads(json.dumps(found.to_dict(tolerances), allow_nan=False))
+    assert whole["verdicts"]["largest difference of a score"] == {"found": None, "allowed": None, "kept": False}
+    assert whole["rows"][0]["score_difference"] is None
+    assert whole["rows"][0]["top"] == [0, 0]
+
+
+def test_json_says_what_both_models_share_and_what_is_of_either() -> None:
+    exact = Regions(REGIONS[:1])
+    estimated = bx.wrap(exact.scores, shape=exact.spec.shape, activation="softmax")
+    found = compare(exact, estimated, exact.image(), queries=150, seed=3, **options())
+    whole = found.to_dict(Tolerances())
+    a, b = whole["models"]
+    assert (a["gradients"], b["gradients"]) == ("exact", "estimated")
+    assert (a["settings"], b["settings"]) == ({"activation": "none"}, {"activation": "softmax"})
+    assert a["notes"] == a["assumptions"] == []
+    assert "estimated from scores" in b["notes"][0]
+    assert "bounds" in " ".join(b["assumptions"])
+    assert whole["settings"]["seed"] == 3
+    assert not {"notes", "assumptions", "gradients", "activation"} & set(whole["settings"])
+
+
+def test_the_images_that_are_asked_are_those_that_are_told() -> None:
+    asked = 0
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        nonlocal asked
+        asked += len(images)
+        return Regions(REGIONS[:1]).scores(images)
+
+    box = bx.wrap(scores, shape=(1, 64, 64), activation="none")
+    # Wrapping asks about a few plain images of its own.
+    asked = 0
+    found = compare(box, Regions(REGIONS[:1]), np.concatenate([Regions(REGIONS).image()] * 2), queries=150, **options())
+    assert asked == found.first.evaluations.sum() + 2 * 2
+    assert found.first.evaluations.sum(axis=1).max() <= 150
+
+
+def test_models_that_cannot_be_compared() -> None:
+    box = Regions(REGIONS[:1])
+    with pytest.raises(InputError, match="read different images"):
+        compare(box, Regions([box_region((32, 32), (2, 2), (9, 9))]), box.image())
+    three = bx.wrap(lambda images: np.ones((len(images), 3)) / 3, shape=(1, 64, 64))
+    with pytest.raises(ModelError, match="different classes"):
+        compare(box, three, box.image())
+
+
+def shifted() -> bx.BlackBox:
+    box: Any = bx.wrap("efficientnet-lite0")
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        return np.roll(box.scores(images.astype(np.float32)), 1, axis=1)
+
+    return bx.wrap(scores, spec=box.spec)
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+
+
+def test_the_command_line_tells_and_its_exit_status_too(tmp_path: Path) -> None:
+    options = ("--mean", "0.4980392", "--std", "0.5019608")
+    out = tmp_path / "new" / "same.json"
+    done = run("efficientnet-lite0", samples.MODEL, samples.CAT, *options, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "preprocessing: as given for B alone, A describes itself" in done.output
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["verdicts"]["mean correlation of masks"]["found"] > 0.98
+    assert [one["model"] for one in found["models"]] == ["efficientnet-lite0", str(samples.MODEL)]
+    assert all(one["fingerprint"] for one in found["models"])
+    assert found["models"][1]["assumptions"]
+    done = run("efficientnet-lite0", "tests.comparing.test_compare:shifted", samples.CAT, "--queries", "150")
+    assert done.exit_code == 1, done.output
+    assert "BROKEN" in done.output
+    assert "but B: tiger cat" in " ".join(done.output.split())
+    assert run("efficientnet-lite0", samples.MODEL, tmp_path / "no.jpg", *options).exit_code == 2
+    assert run("efficientnet-lite0", "nothing.onnx", samples.CAT).exit_code == 2
+
+
+def halves() -> Callable[[np.ndarray], np.ndarray]:
+    return lambda images: np.stack([images[:, :, :16].mean(axis=(1, 2, 3)), images[:, :, 16:].mean(axis=(1, 2, 3))], 1)
+
+
+def fails_on_coffee() -> Callable[[np.ndarray], np.ndarray]:
+    coffee = bx.load_images(samples.COFFEE, bx.InputSpec((3, 32, 32))).mean()
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        if (np.abs(images.mean(axis=(1, 2, 3)) - coffee) < 1e-3).any():
+            raise ValueError("no coffee")
+        return halves()(images)
+
+    return scores
+
+
+SMALL = ("--shape", "3,32,32", "--queries", "100")
+
+
+def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.jpg"
+    torn.write_bytes(samples.CAT.read_bytes()[:3000])
+    models = ("tests.comparing.test_compare:halves", "tests.comparing.test_compare:fails_on_coffee")
+    done = run(*models, torn, samples.COFFEE, samples.CAT, *SMALL, "--out", tmp_path / "found.json")
+    assert done.exit_code == 2, done.output
+    text = " ".join(done.output.split())
+    assert "coffee.jpg: B: The model raised an error. Got ValueError: no coffee" in text
+    assert "The image is damaged" in text
+    assert "over 1 of 3 photos" in text
+    assert "2 of 2 masks are weak or soft" in text
+    assert "cat.jpg, A: weak" in text
+    rows = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["rows"]
+    assert [Path(row["photo"]).name for row in rows] == ["torn.jpg", "coffee.jpg", "cat.jpg"]
+    assert "damaged" in rows[0]["error"]
+    assert "no coffee" in rows[1]["error"]
+    assert rows[2]["error"] is None
+    assert rows[2]["status"][0].startswith("weak")
+    assert len({frozenset(row) for row in rows}) == 1
+    best = [one[0] for one in rows[2]["predictions"]]
+    assert [one["score"] for one in best] == pytest.approx(rows[2]["scores"])
+    assert f"cat.jpg, A: {best[0]['class']} {best[0]['score']:.2f}" in text
+    assert json.loads(run(*models, samples.CAT, *SMALL, "--json").stdout)["rows"][0]["scores"][0] > 0
+    done = run(*models, samples.COFFEE, torn, *SMALL)
+    assert done.exit_code == 2
+    assert "No image is left to compare; the second model" in done.output
+
+
+def test_the_authors_blur_is_that_of_explain(tmp_path: Path) -> None:
+    spec = bx.InputSpec((3, 32, 32))
+    made = perturbation_for("blur", "authors", [samples.CAT, samples.COFFEE], spec, PhotoOptions())
+    assert isinstance(made, bx.Reference)
+    expected = bx.load_images([samples.CAT, samples.COFFEE], spec, blur=10)
+    np.testing.assert_array_equal(made.images, expected)
+    assert perturbation_for("blur", "paper", [samples.CAT], spec, PhotoOptions()) == "blur"
+    assert perturbation_for("noise", "authors", [samples.CAT], spec, PhotoOptions()) == "noise"
+    model = "tests.comparing.test_compare:halves"
+    done = run(model, model, samples.CAT, *SMALL, "--preset", "authors", "--json")
+    assert json.loads(done.stdout)["settings"]["perturbation"] == "reference"
+
+
+def test_a_file_that_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for out in (tmp_path, tmp_path / "file" / "below.json"):
+        done = run("nothing.onnx", "nothing.onnx", samples.CAT, "--out", out)
+        assert done.exit_code == 2
+        assert "cannot be written" in done.output
+    with pytest.raises(ResultError):
+        prepare_file(tmp_path)
+    prepare_file(tmp_path / "file")
+    prepare_file(tmp_path / "new")
+    assert (tmp_path / "file").read_text() == "kept"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--top-agreement", "1.5"], "--top-agreement"),
+        (["--iou", "-0.1"], "--iou"),
+        (["--correlation", "-1.5"], "--correlation"),
+        (["--score-tolerance", "nan"], "score"),
+        (["--mean", "0.5"], "knows its own input"),
+        (["--shape", "3,224,224"], "knows its own input"),
+        (["--bgr"], "knows its own input"),
+    ],
+)
+def test_options_out_of_range_or_of_no_use_are_mistakes(given: list[str], message: str) -> None:
+    done = run("efficientnet-lite0", "efficientnet-lite0", samples.CAT, *given)
+    assert done.exit_code == 2
+    assert message in done.output

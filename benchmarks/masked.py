@@ -41,7 +41,7 @@ class OwnScore:
             make_upsampling(self._settings.upsampling, cells, box.spec.spatial, images),
             LevelStack(canvas(levels, self._settings.jitter_kind, self._settings.jitter), box.spec.spatial),
             LevelStack(levels, box.spec.spatial),
-            native(result.target_weights),
+            native(result.weights),
         )
 
     def objective(self) -> Maps:
@@ -57,7 +57,7 @@ class OwnScore:
         """Return p' (N,): the share of the score that is left under the mask."""
         fully = to_numpy(self._score.of_images(self._fully_perturbed))
         masked = to_numpy(self._score.value(self._mask))
-        return (masked - fully) / (self._result.score_original - fully)
+        return (masked - fully) / (self._result.score - fully)
 
     def gradient_map(self) -> Maps:
         """Return the smoothed integrated gradient in mask space, upsampled: (N, *spatial)."""
@@ -80,8 +80,8 @@ def hard_deletion(
     shares
         Shares of the pixels.
     """
-    weights = np.concatenate([result.target_weights for result in results])
-    original = np.concatenate([result.score_original for result in results])
+    weights = np.concatenate([result.weights for result in results])
+    original = np.concatenate([result.score for result in results])
     fully_blurred = to_numpy(Blur().levels(images, box.spec, seed=0)[0])
     fully = _scores(box, fully_blurred, weights, batch)
     flat = ranking.reshape(len(images), -1)

@@ -26,7 +26,7 @@ from rich.table import Table
 from benchmarks.common import data_folder, machine, store
 from benchmarks.efficientnet_lite0 import network as efficientnet
 from benchmarks.networks import MobileNetV3, ResNet18, exported, googlenet
-from blackbox_explain import DifferentiableBlackBox, InputSpec, wrap
+from blackbox_explain import Differentiable, InputSpec, wrap
 
 console = Console(width=140, highlight=False)
 
@@ -37,8 +37,8 @@ TO_TORCH, TO_FORWARD = 0.8, 4.0
 class Pair:
     """One network twice: in PyTorch, and by ONNX Runtime."""
 
-    torch: DifferentiableBlackBox
-    onnx: DifferentiableBlackBox
+    torch: Differentiable
+    onnx: Differentiable
 
 
 def pairs(device: str) -> dict[str, Pair]:
@@ -59,12 +59,12 @@ def pairs(device: str) -> dict[str, Pair]:
     return found
 
 
-def _torch(model: torch.nn.Module, spec: InputSpec, activation: Any, device: str) -> DifferentiableBlackBox:
+def _torch(model: torch.nn.Module, spec: InputSpec, activation: Any, device: str) -> Differentiable:
     box: Any = wrap(model.to(device), spec=spec, activation=activation, channels_last=True, device=device)
     return box
 
 
-def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any, device: str) -> DifferentiableBlackBox:
+def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any, device: str) -> Differentiable:
     box: Any = wrap(model, spec=spec, activation=activation, cache=False, device=device)
     return box
 

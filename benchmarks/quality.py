@@ -94,7 +94,7 @@ def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[E
         "suppression": float(suppression.mean()),
         "suppression_least": float(suppression.min()),
         "area": float(np.mean(np.concatenate([result.area for result in batches]))),
-        "soft_or_weak": int(sum(status != "ok" for result in batches for status in result.status)),
+        "soft_or_weak": int(sum(one.kind != "ok" for result in batches for one in result.outcome)),
         "score_left_under": {name: float(np.mean(values)) for name, values in transfers.items()},
         "per_photo": {path.name: round(value, 5) for path, value in zip(photos.paths, objectives, strict=True)},
     }

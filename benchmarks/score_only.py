@@ -111,7 +111,7 @@ def main(
     for queries in BUDGETS:
         hidden = ScoresOnly(box)
         results, seconds = learn(hidden, chosen.images, queries=queries)
-        used = int(max(one.evaluations.sum(axis=1).max() for one in results))
+        used = int(max(one.queries.sum(axis=1).max() for one in results))
         rows[str(queries)] = {
             **measure(box, results),
             "queries_used": used,

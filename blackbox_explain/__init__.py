@@ -4,15 +4,18 @@ After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful
 """
 
 from blackbox_explain import rules
-from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox, InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
+from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Rewritable
 from blackbox_explain.box.targets import Difference, Labels, Top
 from blackbox_explain.box.wrapping import wrap
+from blackbox_explain.comparing.models import compare
 from blackbox_explain.data.images import load_images
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explaining import explain
-from blackbox_explain.explanation.explanation import Explanation, verify
+from blackbox_explain.explanation import Explanation, MaskExplanation
+from blackbox_explain.methods.finding import methods_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
-from blackbox_explain.verifying.certification import certify
+from blackbox_explain.verifying.certification import verify
 
 __version__ = "0.1.0"
 
@@ -22,17 +25,21 @@ __all__ = [
     "Blur",
     "Constant",
     "Difference",
-    "DifferentiableBlackBox",
+    "Differentiable",
     "Explanation",
     "InputSpec",
     "Labels",
+    "Layered",
+    "MaskExplanation",
     "Noise",
     "Preprocessing",
     "Reference",
+    "Rewritable",
     "Top",
-    "certify",
+    "compare",
     "explain",
     "load_images",
+    "methods_for",
     "rules",
     "verify",
     "wrap",

@@ -1,35 +1,37 @@
-"""`explain`: images in, learned masks out, whatever the black box."""
+"""`explain`: target → method → result, whatever the black box and the method."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.protocols import BlackBox, check_images, reading_of
-from blackbox_explain.box.targets import Target, one_per_image
-from blackbox_explain.data.photos import Photos, photos_of
-from blackbox_explain.errors import BlackBoxExplainError, InputError
-from blackbox_explain.explanation.explanation import ESTIMATED, Explanation
-from blackbox_explain.explanation.outcome import status_of
+from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.input_spec import check_images, reading_of
+from blackbox_explain.box.oracle import BATCH, Counts, Oracle, check_call
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.splitting import split_until_done
+from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
+from blackbox_explain.data.photos import photos_of
+from blackbox_explain.errors import BlackBoxExplainError, ModelError
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
-from blackbox_explain.explanation.preprocessing_doubts import about
-from blackbox_explain.methods.mask.learner import ALL_SCORES, Job, Learned, Row, learn_all
-from blackbox_explain.methods.mask.regularizers import Game
-from blackbox_explain.methods.mask.settings import PresetName, make_perturbation, settings_for
-from blackbox_explain.perturbations.perturbation import Perturbation, Reference
+from blackbox_explain.explanation.preprocessing_doubts import Answer, about
+from blackbox_explain.explanation.provenance import Provenance, versions
+from blackbox_explain.methods.finding import method_of
+from blackbox_explain.methods.method import Attribution, Budget, Method
+from blackbox_explain.perturbations.perturbation import Blur
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["BATCH", "check_call", "explain"]
+__all__ = ["explain"]
 
-BATCH = 16
-
-APART = ("target", "answer", *ALL_SCORES)
-"""Parts of a row that are no arrays."""
+AT_ONCE = 64
+"""Images that a model is run on together at least, as long as memory lasts, where a method asks for many at a time."""
 
 
 def explain(
@@ -37,193 +39,224 @@ def explain(
     images: Array,
     target: Target | Sequence[Target | None] | None = None,
     *,
-    game: Game = "deletion",
-    perturbation: str | Perturbation = "blur",
-    preset: PresetName = "fast",
-    method: Literal["mask"] = "mask",
+    method: str | Method = "mask",
     seed: int = 0,
     batch_size: int = BATCH,
     progress: bool | Advance | None = None,
-    **overrides: Any,
+    **settings: Any,
 ) -> Explanation:
-    """Learn the smallest mask whose deletion destroys, or whose preservation keeps, the score of a target (eq. 4).
+    """Say what matters in images for the score of a target.
 
     Parameters
     ----------
     box
-        From `wrap`.  Where it has no gradients, they are estimated from its scores, with at most `queries` images a row
-        (see `Settings`); the result says so.
+        From `wrap`.  Where it has no gradients, the mask learner estimates them from its scores, with at most
+        `queries` images a row; the result says so.
     images
         (N, *box.spec.shape) floats in ``box.spec.bounds``, of any array library; `load_images` makes them.
     target
         What is explained: a class index or name, `Top`, `Labels` or `Difference`; a list gives one to each image;
         None is the top class of each image.
-    game
-        ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
-        that is enough for it.
-    perturbation
-        What stands in for deleted pixels: ``"blur"``, ``"constant"``, ``"noise"`` or a `Perturbation`.
-    preset
-        ``"fast"`` (48 gradients), ``"paper"`` or ``"authors"`` (300 each): see `Settings`.
     method
-        ``"mask"``, the learned mask.
+        Name of a method (see `methods_for`), or one with its settings.  ``"mask"`` is the paper's: the smallest mask
+        whose deletion destroys, or whose preservation keeps, the score.
     seed
-        Of jitter and noise.  Same seed, same mask, whatever the batch size, order or company of an image; what its
-        status says may depend on the other images, which tell whether the model is shown the right pixels.
+        Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
+        outcome says may depend on the other images, which tell whether the model is shown the right pixels.
     batch_size
-        Rows learned together; halved, with a note in the result, when memory runs out.
+        Rows explained together; halved, with a note in the result, when memory runs out.
     progress
-        True, False, or a function called with the number of steps done, or of queries where the gradient is estimated,
-        since its last call; None shows a bar on a terminal.
-    **overrides
-        Fields of `Settings` to replace, such as ``steps=100`` or ``area_weight=1e-3``.
+        True, False, or a function called with the number of images that the model was run on since its last call; None
+        shows a bar on a terminal.
+    **settings
+        Fields of the method.  Of ``"mask"`` (`Settings`): ``game=``, ``perturbation=``, ``preset=``, ``steps=``,
+        ``area_weight=`` and more.
 
     Returns
     -------
     Explanation
-        One row per image; rows that failed say so in `status`, the others are complete.
+        One row per image, a `MaskExplanation` of masks; rows that failed say so in `outcome`, the others are complete.
 
     Raises
     ------
     InputError
         If images or settings do not fit.
+    NoGradientError
+        If the box lacks what the method needs.
     TargetError
-        If the number of targets does not fit, or no image's target exists; otherwise such rows say so in `status`.
+        If the number of targets does not fit, or no image's target exists; otherwise such rows say so in `outcome`.
     ModelError, OutOfMemoryError
         If the model fails (`UnreachableError`: cannot be asked at all), or memory runs out, on every image.
     """
-    if method != "mask":
-        raise InputError("There is no such method", got=repr(method), expected="'mask'")
     check_call(box, batch_size, seed)
-    settings = settings_for(preset, overrides, box.spec.spatial)
+    info = BoxInfo.of(box)
+    chosen = method_of(method, settings)
+    require(box, chosen.needs, f"the method {chosen.name!r}")
     host = check_images(images, box.spec)
-    made = make_perturbation(perturbation, settings)
-    if isinstance(made, Reference) and len(made.images) not in (1, len(host)):
-        expected = f"1 or {len(host)}"
-        raise InputError("The references do not match the images", got=str(len(made.images)), expected=expected)
-    job = Job(box, settings, game, made, int(seed))
     targets = one_per_image(target, len(host))
-    if callable(progress):
-        learned = learn_all(job, host, targets, batch_size, progress)
-    else:
-        with progress_bar(
-            len(host) * job.units, "learning masks" if job.exact else "asking for scores", progress
-        ) as advance:
-            learned = learn_all(job, host, targets, batch_size, advance)
-    record = {
-        "preset": preset,
-        "method": method,
-        "game": game,
-        "perturbation": perturbation if isinstance(perturbation, str) else type(perturbation).__name__.lower(),
-        "perturbation_settings": _settings_of(made),
-        "seed": int(seed),
-        "batch_size": batch_size,
-        "gradients": "exact" if job.exact else "estimated",
-        **dataclasses.asdict(settings),
-        "input": reading_of(box.spec),
-        "activation": getattr(box, "activation", "none"),
-        "assumptions": list(getattr(box, "assumptions", ())),
-        "doubts": _doubts(learned, box),
-        "notes": [*([] if job.exact else [_why_estimated(box)]), *learned.notes],
-        "versions": _versions(),
-    }
-    fingerprint = getattr(box, "fingerprint", None)
-    reference = np.broadcast_to(to_numpy(made.images), host.shape) if isinstance(made, Reference) else None
-    own = Own(box.spec.class_names, str(fingerprint()) if fingerprint else "", reference, photos_of(images))
-    return _assemble(learned, host, record, own)
-
-
-def check_call(box: BlackBox, batch_size: int, seed: int) -> None:
-    """Raise `InputError` unless these are a black box, a size of batches and a seed."""
-    if not isinstance(box, BlackBox):
-        raise InputError(
-            "This is not a black box",
-            got=f"a {type(box).__name__}",
-            expected="scores() and spec",
-            hint="box = blackbox_explain.wrap(model, shape=(3, 224, 224))",
-        )
-    if batch_size < 1:
-        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
-    if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
-        raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")
-
-
-@dataclasses.dataclass(frozen=True)
-class Own:
-    """What a result has beside what was learned and set.
-
-    Attributes
-    ----------
-    names
-        Of the classes, or None.
-    fingerprint, reference, photos
-        As in `Explanation`.
-    """
-
-    names: tuple[str, ...] | None
-    fingerprint: str
-    reference: np.ndarray[Any, Any] | None
-    photos: Photos | None
-
-
-def _assemble(learned: Learned, host: np.ndarray[Any, Any], record: dict[str, Any], own: Own) -> Explanation:
-    rows = learned.rows
-    template = next(row for row in rows if not isinstance(row, BlackBoxExplainError))
-    kept = [name for name in template if name not in APART]
-    blank: Row = {
-        name: np.full_like(value, np.nan) if np.asarray(value).dtype.kind == "f" else np.zeros_like(value)
-        for name, value in template.items()
-        if name in kept
-    }
-    blank["target"] = "-"
-    complete = [blank if isinstance(row, BlackBoxExplainError) else row for row in rows]
-    arrays = {name: np.stack([row[name] for row in complete]) for name in kept}
-    reach = arrays["score_original"] - arrays["score_perturbed"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = (arrays["score_masked"] - arrays["score_perturbed"]) / reach
-    return Explanation(
-        **arrays,
-        evaluations=learned.evaluations,
-        target=tuple(row["target"] for row in complete),
-        suppression=np.where(reach == 0, np.nan, 1 - left),
-        status=tuple(
-            f"failed: {row}"
-            if isinstance(row, BlackBoxExplainError)
-            else status_of(row, record["game"], record["doubts"], record["preset"], record["perturbation"])
-            for row in rows
-        ),
+    budget = chosen.budget(info)
+    oracle = Oracle.of(box, len(host), batch_size=batch_size)
+    oracle.limit.images = max(batch_size, AT_ONCE)
+    run = _Run(oracle, chosen, budget, host, targets, int(seed))
+    label = f"explaining by {chosen.name}"
+    with progress_bar(len(host) * budget.most, label, None if callable(progress) else progress) as bar:
+        found = run.all(batch_size, progress if callable(progress) else bar)
+    rows = [row for row in found if isinstance(row, _Row)]
+    template = rows[0].found
+    doubts = about([row.answer for row in rows], box)
+    exact = "exact" if info.exact else "estimated" if chosen.needs is BlackBox else "none"
+    record = template.settings
+    if record is None:
+        record = dataclasses.asdict(chosen) if dataclasses.is_dataclass(chosen) else {}
+    provenance = Provenance(
+        method=chosen.name,
         settings=record,
-        model_fingerprint=own.fingerprint,
-        images=host,
-        reference=own.reference,
-        photos=own.photos,
-        predictions=tuple(
-            Predictions()
-            if isinstance(row, BlackBoxExplainError)
-            else predictions_of(row["scores_original"], row["scores_region"], own.names)
-            for row in rows
-        ),
+        seed=int(seed),
+        batch_size=batch_size,
+        gradients=exact,
+        why_estimated=info.why_estimated if exact == "estimated" else "",
+        reading=reading_of(box.spec),
+        activation=info.activation,
+        assumptions=info.assumptions,
+        doubts=(),
+        notes=(*oracle.limit.notes, *run.notes),
+        versions=versions(),
+        model_fingerprint=info.fingerprint,
     )
+    result = template.result(
+        **_parts(found),
+        images=host,
+        target=tuple(row.target if isinstance(row, _Row) else "-" for row in found),
+        outcome=tuple(Outcome("ok") if isinstance(row, _Row) else Outcome("failed", str(row)) for row in found),
+        queries=oracle.queries,
+        method=chosen.name,
+        provenance=provenance,
+        photos=photos_of(images),
+        predictions=tuple(row.predictions if isinstance(row, _Row) else Predictions() for row in found),
+    )
+    return result.judged(doubts)
 
 
-def _doubts(learned: Learned, box: BlackBox) -> list[str]:
-    answers = [row["answer"] for row in learned.rows if not isinstance(row, BlackBoxExplainError)]
-    return about(answers, box)
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One row that did not fail."""
+
+    found: Attribution
+    place: int
+    target: str
+    weights: np.ndarray[Any, Any]
+    score: float
+    predictions: Predictions
+    answer: Answer
 
 
-def _why_estimated(box: BlackBox) -> str:
-    reason = getattr(box, "no_gradient", None)
-    return f"{ESTIMATED}: {reason or 'the black box has none'}"
+class _Run:
+    """All batches of one call."""
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        method: Method,
+        budget: Budget,
+        host: np.ndarray[Any, Any],
+        targets: list[Target | None],
+        seed: int,
+    ) -> None:
+        self._oracle, self._method, self._budget = oracle, method, budget
+        self._host, self._targets, self._seed = host, targets, seed
+        self.notes: list[str] = []
+
+    def all(self, batch_size: int, advance: Advance) -> list[_Row | BlackBoxExplainError]:
+        """Explain batch by batch; what a failed attempt asked stays counted, so that no row is asked more in all."""
+        progress = _Progress(self._oracle.counts, self._budget.most, advance)
+        self._oracle = dataclasses.replace(self._oracle, advance=progress.update)
+        found = split_until_done(
+            len(self._host),
+            batch_size,
+            self._batch,
+            may_begin=self._may_begin,
+            given_up=self._given_up,
+            on_end=progress.end,
+            notes=self.notes,
+        )
+        failures = [row for row in found if isinstance(row, BlackBoxExplainError)]
+        if len(failures) == len(found):
+            raise failures[0]
+        return found
+
+    def _batch(self, rows: slice) -> list[_Row | BlackBoxExplainError]:
+        oracle = self._oracle.take(rows)
+        spec = oracle.box.spec
+        images = oracle.native(self._host[rows])
+        scores = oracle.scores(images)
+        on_host = to_numpy(scores)
+        weights, names = resolve(self._targets[rows], on_host, spec.class_names)
+        oracle = dataclasses.replace(oracle, originals=scores)
+        found = self._method.explain(oracle, images, oracle.native(weights.astype(on_host.dtype)), self._seed)
+        perturbed = found.perturbed
+        if perturbed is None:
+            perturbed = to_numpy(oracle.scores(Blur().levels(images, spec, self._seed)[0, ...]))
+        after = on_host if found.after is None else found.after
+        made: list[_Row | BlackBoxExplainError] = []
+        for place, name in enumerate(names):
+            if place in found.failures:
+                made.append(found.failures[place])
+                continue
+            predictions = predictions_of(on_host[place], after[place], spec.class_names)
+            answer = Answer.of(on_host[place], perturbed[place])
+            score = float(target_scores(on_host[place : place + 1], weights[place : place + 1])[0])
+            made.append(_Row(found, place, name, weights[place], score, predictions, answer))
+        return made
+
+    def _may_begin(self, rows: slice) -> bool:
+        least = self._budget.least
+        return least is None or self._budget.most - int(self._oracle.counts[rows, 0].max()) >= least
+
+    def _given_up(self, rows: slice, cause: BlackBoxExplainError) -> ModelError:
+        used = int(self._oracle.counts[rows.start, 0])
+        return ModelError(
+            f"The queries are used up before {self._method.name!r} found anything",
+            got=f"{used} of {self._budget.most} used by attempts that failed: {str(cause).removesuffix('.')}",
+            hint="a smaller batch_size=, so that images which the model fails on cost the others less",
+        )
 
 
-def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
-    """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
-    if not dataclasses.is_dataclass(perturbation):
-        return {"repr": repr(perturbation)}
-    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
-    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}
+class _Progress:
+    """Tells how many images the model was run on, of the most that it may be: a row that is done counts in full."""
+
+    def __init__(self, counts: Counts, most: int, advance: Callable[[int], None]) -> None:
+        self._counts, self._most, self._advance = counts, most, advance
+        self._ended = np.zeros(len(counts), bool)
+        self._told = 0
+
+    def update(self, _images: int = 0) -> None:
+        """Tell of what was asked since the last call."""
+        done = np.where(self._ended, self._most, np.minimum(self._counts.sum(axis=1), self._most))
+        step, self._told = int(done.sum()) - self._told, int(done.sum())
+        self._advance(step)
+
+    def end(self, rows: slice) -> None:
+        """Tell that some rows are done, however early."""
+        self._ended[rows] = True
+        self.update()
 
 
-def _versions() -> dict[str, str]:
-    names = ("blackbox_explain", "numpy", "torch", "onnxruntime", "tensorflow", "keras")
-    return {name: str(getattr(sys.modules[name], "__version__", "")) for name in names if name in sys.modules}
+def _parts(found: Sequence[_Row | BlackBoxExplainError]) -> dict[str, Any]:
+    """Join what was found in all batches, NaN for rows that failed."""
+    template = next(row for row in found if isinstance(row, _Row))
+    every = [row.found.parts() if isinstance(row, _Row) else {} for row in found]
+    parts: dict[str, Any] = {}
+    for name, value in template.found.parts().items():
+        if name in template.found.result.whole or value is None:
+            parts[name] = value
+            continue
+        blank = np.full_like(value[0], np.nan) if value.dtype.kind == "f" else np.zeros_like(value[0])
+        stacked = [
+            own[name][row.place] if isinstance(row, _Row) else blank for own, row in zip(every, found, strict=True)
+        ]
+        parts[name] = np.stack(stacked)
+    no_weights = np.zeros_like(template.weights)
+    parts["weights"] = np.stack([row.weights if isinstance(row, _Row) else no_weights for row in found])
+    dtype = template.weights.dtype
+    parts["score"] = np.asarray([row.score if isinstance(row, _Row) else np.nan for row in found], dtype)
+    return parts

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
 from blackbox_explain.box.adapter_tools.description import Described
-from blackbox_explain.box.protocols import BlackBox, Preprocessing
+from blackbox_explain.box.input_spec import Preprocessing
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.samples import MODEL
 from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.reading.files import read_model

@@ -16,7 +16,7 @@ from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.class_names import check_own_names
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable.box import CallableBlackBox
 from blackbox_explain_adapters._fingerprint import digest_of_answers

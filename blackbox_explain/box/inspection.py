@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.protocols import BlackBox, Differentiable
 from blackbox_explain.errors import BlackBoxExplainError
 
 __all__ = ["Inspection", "Verdict", "judged", "size_of"]
@@ -69,7 +70,7 @@ class Verdict:
             return ()
         spec = self.box.spec
         images = ("images", f"{spec.shape}, {spec.preprocessing.layout.replace('_', ' ')}")
-        assumptions: tuple[str, ...] = getattr(self.box, "assumptions", ())
+        assumptions = BoxInfo.of(self.box).assumptions
         return (images, ("assumed", "\n".join(assumptions))) if assumptions else (images,)
 
     def inspection(self, facts: tuple[tuple[str, str], ...], operators: tuple[tuple[str, int, str], ...]) -> Inspection:
@@ -91,9 +92,9 @@ def judged(make: Callable[[], BlackBox], no_gradient: str = "") -> Verdict:
         box = make()
     except BlackBoxExplainError as error:
         return Verdict(None, str(error))
-    if isinstance(box, DifferentiableBlackBox):
+    if isinstance(box, Differentiable):
         return Verdict(box, "")
-    return Verdict(box, no_gradient or str(getattr(box, "no_gradient", None) or "it gives scores alone"))
+    return Verdict(box, no_gradient or str(BoxInfo.of(box).no_gradient or "it gives scores alone"))
 
 
 def size_of(path: Path) -> str:

@@ -13,12 +13,12 @@ from typing import Any, cast
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from blackbox_explain.arrays import to_numpy
+from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.errors import TargetError
 
-__all__ = ["Difference", "Labels", "Target", "Top", "one_per_image", "resolve"]
+__all__ = ["Difference", "Labels", "Target", "Top", "one_per_image", "resolve", "target_scores"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,20 @@ def resolve(
     rows = [_resolve_one(one, row, class_names) for one, row in zip(targets, scores, strict=True)]
     weights = np.stack([row for row, _ in rows]) if rows else np.zeros_like(scores)
     return weights, tuple(name for _, name in rows)
+
+
+def target_scores(scores: Array, weights: Array) -> Array:
+    """Return the targets' scores (N,) among scores (N, K); what a target does not name may be NaN or infinite.
+
+    Parameters
+    ----------
+    scores
+        (N, K) of the box.
+    weights
+        (N, K) from `resolve`.
+    """
+    xp = namespace(scores)
+    return xp.sum(xp.where(weights != 0, scores, xp.zeros_like(scores)) * weights, axis=1)
 
 
 def _resolve_one(

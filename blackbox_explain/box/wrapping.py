@@ -15,8 +15,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.class_names import taken_names
+from blackbox_explain.box.entry_points import (
+    ADAPTERS,
+    BYTES,
+    CALLABLE,
+    FOLDERS,
+    FORMATS,
+    INSPECTORS,
+    MODELS,
+    SCHEMES,
+    entry_points,
+    load,
+)
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.inspection import Inspection
-from blackbox_explain.box.protocols import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import (
     AlreadyDescribedError,
     BackendMissingError,
@@ -29,56 +43,7 @@ from blackbox_explain.errors import (
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = [
-    "ADAPTERS",
-    "DEFAULT_MODEL",
-    "FORMATS",
-    "INSPECTORS",
-    "MODELS",
-    "SCHEMES",
-    "Adapter",
-    "entry_points",
-    "inspect_file",
-    "named_models",
-    "wrap",
-]
-
-ADAPTERS = "blackbox_explain.adapters"
-"""Entry points named by a framework's import root; each loads an `Adapter`."""
-
-FORMATS = "blackbox_explain.formats"
-"""Entry points named by a file suffix without its dot, or by what a folder holds (`FOLDERS`); each loads a function
-(path, **options) -> model."""
-
-FOLDERS = {"saved_model.pb": "saved_model"}
-"""Formats that are folders, by a file in them."""
-
-SCHEMES = "blackbox_explain.schemes"
-"""Entry points named by what stands before the first colon of an address; each loads an `Adapter` that takes it."""
-
-BYTES = "onnx"
-"""The format that a model given as bytes is in."""
-
-MODELS = "blackbox_explain.models"
-"""Entry points named by a model; each loads a function (**options) -> BlackBox, with one line of documentation."""
-
-INSPECTORS = "blackbox_explain.inspectors"
-"""Entry points named by a file suffix or one of `FOLDERS`; each loads a function (path, shape) -> Inspection."""
-
-DEFAULT_MODEL = "efficientnet-lite0"
-
-CALLABLE = "callable"
-
-EXTRAS = {
-    "onnxruntime": "onnx",
-    "platformdirs": "onnx",
-    "keras": "tensorflow",
-    "h5py": "tensorflow",
-    "ai_edge_litert": "tflite",
-    "httpx": "http",
-    "tenacity": "http",
-}
-"""What to install for a module that is missing, where the extra has another name."""
+__all__ = ["Adapter", "inspect_file", "wrap"]
 
 
 class Adapter(Protocol):
@@ -179,7 +144,7 @@ def wrap(
             return _named_model(named[text], described, options)
         schemes = {one.name: one for one in entry_points(SCHEMES)}
         if (scheme := text.partition(":")[0]) in schemes:
-            return _adapted(_load(schemes[scheme]), text, described, options)
+            return _adapted(load(schemes[scheme]), text, described, options)
         model = _from_text(text, sorted(named), options)
     elif isinstance(model, bytes):
         model = _reader(BYTES)(model)
@@ -190,20 +155,6 @@ def wrap(
             )
         return model
     return _adapted(_adapter_for(model), model, described, options)
-
-
-def entry_points(group: str) -> tuple[EntryPoint, ...]:
-    """Return what is registered in one of the groups above, by this package and by others."""
-    # Looked up late: it is a seventh of the time that importing the package takes.
-    from importlib.metadata import entry_points as registered
-
-    return tuple(registered(group=group))
-
-
-def named_models() -> dict[str, str]:
-    """Return the names of the models that are embedded or installed, each with the package that brings it."""
-    found = entry_points(MODELS)
-    return {one.name: one.dist.name if one.dist else "" for one in found}
 
 
 def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:
@@ -237,7 +188,7 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any)
         )
     if held is None and not path.is_file():
         raise UnsupportedModelError("There is no such model file", got=str(path))
-    return _with_options(_load(inspectors[suffix]), "The inspection of this model", (path, shape), options)
+    return _with_options(load(inspectors[suffix]), "The inspection of this model", (path, shape), options)
 
 
 def _named_model(point: EntryPoint, described: Described, options: dict[str, Any]) -> BlackBox:
@@ -247,7 +198,7 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
             got="shape, mean, std, class names or activation beside its name",
             expected="the name, and device at most",
         )
-    return _with_options(_load(point), f"The model {point.name!r}", (), options)
+    return _with_options(load(point), f"The model {point.name!r}", (), options)
 
 
 def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
@@ -255,7 +206,7 @@ def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[s
         taken: Any = _with_options(adapter, "The adapter of this model", (model, described), options)
         if len(shape := described.shape or ()) == 4 and shape[0] == 1 and shape[1] in (1, 3):
             note = f"{shape} is taken for a volume of one channel; if it is a batch of one image, say shape={shape[1:]}"
-            taken.assumptions = (*getattr(taken, "assumptions", ()), note)
+            taken.assumptions = (*BoxInfo.of(taken).assumptions, note)
         return taken
     except (InputError, ModelError, UnsupportedModelError):
         shape = described.shape or ()
@@ -270,7 +221,7 @@ def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[s
         if box is None:
             raise
     note = f"the model takes no images of shape {shape}: the first axis is taken for that of the batch and left out"
-    box.assumptions = (*getattr(box, "assumptions", ()), note)
+    box.assumptions = (*BoxInfo.of(box).assumptions, note)
     return box
 
 
@@ -324,7 +275,7 @@ def _no_model_in(path: Path) -> UnsupportedModelError:
 
 
 def _reader(suffix: str) -> Any:
-    return _load(next(one for one in entry_points(FORMATS) if one.name == suffix))
+    return load(next(one for one in entry_points(FORMATS) if one.name == suffix))
 
 
 def _from_function(text: str) -> Any:
@@ -359,28 +310,15 @@ def _adapter_for(model: Any) -> Adapter:
     for root in roots:
         if root in adapters:
             try:
-                return _load(adapters[root])
+                return load(adapters[root])
             except BackendMissingError:
                 raise
             except Exception as error:
                 warnings.warn(f"the adapter {adapters[root].value!r} is broken: {error}", RuntimeWarning, stacklevel=3)
     if callable(model) and CALLABLE in adapters:
-        return _load(adapters[CALLABLE])
+        return load(adapters[CALLABLE])
     raise UnsupportedModelError(
         "No adapter fits this model",
         got=f"a {type(model).__module__}.{type(model).__qualname__}",
         expected=f"a model of {', '.join(sorted(set(adapters) - {CALLABLE}))}, or a function from images to scores",
     )
-
-
-def _load(point: EntryPoint) -> Any:
-    try:
-        return point.load()
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("", point.module.partition(".")[0]):
-            raise
-        raise BackendMissingError(
-            f"The model needs {missing}, which is not installed",
-            hint=f"pip install 'blackbox-explain[{EXTRAS.get(missing, missing)}]'",
-        ) from error

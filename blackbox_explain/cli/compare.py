@@ -24,7 +24,6 @@ from blackbox_explain.cli.shown.compare import show_comparison
 from blackbox_explain.comparing.comparison import Comparison, Tolerances
 from blackbox_explain.comparing.models import compare
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
-from blackbox_explain.explanation.outcome import failure
 from blackbox_explain.progress import progress_bar
 
 __all__ = ["compare_command"]
@@ -92,7 +91,7 @@ def compare_command(
         settings: dict[str, Any] = asdict(mask)
         settings["perturbation"] = perturbation_for(mask.perturbation, mask.preset, paths, boxes[0].spec, reading)
         label = f"comparing on {len(paths)} photo{'s' * (len(paths) > 1)}"
-        with progress_bar(len(paths) * sum(map(mask.steps_of, boxes)), label, False if as_json else None) as go:
+        with progress_bar(len(paths) * sum(map(mask.queries_of, boxes)), label, False if as_json else None) as go:
             found = compare(
                 boxes[0],
                 boxes[1],
@@ -100,10 +99,10 @@ def compare_command(
                 progress=lambda _name: go,
                 **settings,
             )
-        for path, pair in zip(paths, found.status, strict=True):
-            for letter, status in zip("AB", pair, strict=True):
-                if reason := failure(status):
-                    show_error(f"{path}: {letter}: {reason}")
+        for path, pair in zip(paths, found.outcome, strict=True):
+            for letter, outcome in zip("AB", pair, strict=True):
+                if outcome.failed:
+                    show_error(f"{path}: {letter}: {outcome.message}")
         text = json.dumps(_summary(found, tolerances, (first, second), photos), indent=2, allow_nan=False)
         if out is not None:
             try:

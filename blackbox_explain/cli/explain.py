@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from blackbox_explain.box.wrapping import DEFAULT_MODEL
+from blackbox_explain.box.entry_points import DEFAULT_MODEL
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import BATCH
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.mask import MaskOptions
@@ -20,7 +22,6 @@ from blackbox_explain.cli.options.output import OutputFolder, Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions, photos_of
 from blackbox_explain.cli.run import PhotoResult, Photos, target_from
 from blackbox_explain.cli.shown.explain import show_found
-from blackbox_explain.explaining import BATCH
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.report.contact_sheet import save_sheet
 
@@ -113,12 +114,12 @@ def explain_command(
             keep=sheet,
         )
         sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None
-        steps = (top or 1) * mask.steps_of(box)
+        queries = (top or 1) * mask.queries_of(box)
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
         interrupted = False
         try:
-            with progress_bar(len(paths) * steps, label, None if printed.progress else False) as advance:
-                photos.run(paths, steps, advance)
+            with progress_bar(len(paths) * queries, label, None if printed.progress else False) as advance:
+                photos.run(paths, queries, advance)
         except KeyboardInterrupt:
             interrupted = True
         found = photos.found
@@ -127,7 +128,7 @@ def explain_command(
         if printed.as_json:
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not printed.quiet and any(not one.error for one in found):
-            show_found(found, len(paths), folder, time.perf_counter() - started, getattr(box, "assumptions", ()))
+            show_found(found, len(paths), folder, time.perf_counter() - started, BoxInfo.of(box).assumptions)
         if interrupted:
             good = sum(not one.error for one in found)
             stderr.print(f"interrupted; {good} of {len(paths)} photos are finished and kept")

@@ -12,17 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.box.class_names import display_names
-from blackbox_explain.box.wrapping import (
+from blackbox_explain.box.entry_points import (
     ADAPTERS,
     DEFAULT_MODEL,
     FOLDERS,
     FORMATS,
     SCHEMES,
     entry_points,
-    inspect_file,
     named_models,
-    wrap,
 )
+from blackbox_explain.box.wrapping import inspect_file, wrap
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import AdapterOptions

@@ -13,8 +13,9 @@ import numpy as np
 import typer
 from rich.markup import escape
 
+from blackbox_explain.box.entry_points import DEFAULT_MODEL
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.wrapping import DEFAULT_MODEL
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import Model, ModelOptions
@@ -130,7 +131,7 @@ def rules_command(
             "response": response,
             "tolerance": tolerance,
         }
-        asked |= {"batch_size": batch_size, "assumptions": list(getattr(box, "assumptions", ()))}
+        asked |= {"batch_size": batch_size, "assumptions": list(BoxInfo.of(box).assumptions)}
         report: dict[str, Any] = {}
 
         def save(so_far: Examination) -> None:
@@ -155,7 +156,7 @@ def rules_command(
             typer.echo(json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False))
         elif not printed.quiet:
             show_examination(found)
-            tell("assumed", getattr(box, "assumptions", ()))
+            tell("assumed", BoxInfo.of(box).assumptions)
             stdout.print(f"rules.json and {written} pictures in {escape(str(out))}/")
         for part, error in found.failed:
             show_error(f"{part}: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
-from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Difference, Labels, Target, Top
-from blackbox_explain.cli.judging import LOOKED_AT, doubts_of_run, judged
 from blackbox_explain.cli.options.output import OutputFolder, interrupts_wait
 from blackbox_explain.cli.options.photos import PhotoOptions, readable
 from blackbox_explain.errors import (
@@ -28,8 +29,8 @@ from blackbox_explain.errors import (
 )
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.methods.mask.masked_score import ask
-from blackbox_explain.methods.mask.settings import PerturbationName, PresetName
+from blackbox_explain.explanation.preprocessing_doubts import look
+from blackbox_explain.methods.mask.settings import PerturbationName, PresetName, Settings, make_perturbation
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.progress import Advance
 from blackbox_explain.report.contact_sheet import MOST_CELLS, save_sheet
@@ -39,6 +40,9 @@ __all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
 
 SECONDS = 10.0
 """What a batch may take: an interrupt loses no more than the one that is being learned."""
+
+LOOKED_AT = 16
+"""Photos of a run that its doubts are told from."""
 
 GROWTH = 4
 """So many times larger than the last may a batch be, whose time is not known yet."""
@@ -112,14 +116,14 @@ class Photos:
     kept: list[Explanation] = field(default_factory=list)
     doubts: list[str] | None = None
 
-    def run(self, paths: Sequence[Path], steps: int, advance: Advance) -> None:
+    def run(self, paths: Sequence[Path], queries: int, advance: Advance) -> None:
         """Explain photos; each is written as soon as its batch is learned, and batches are small enough for that.
 
         Parameters
         ----------
         paths
             Of the photos.
-        steps
+        queries
             What progress counts for one of them.
         advance
             Told so.
@@ -130,7 +134,7 @@ class Photos:
         while first < len(paths):
             part = paths[first : first + size]
             started = time.monotonic()
-            learned = self._batch(part, steps, advance)
+            learned = self._batch(part, queries, advance)
             first += len(part)
             if not learned:
                 continue
@@ -148,14 +152,17 @@ class Photos:
             return
         chosen, preset = self.options["perturbation"], self.options["preset"]
         perturbation = perturbation_for(chosen, preset, good, self.box.spec, self.reading)
-        self.doubts = doubts_of_run(self.box, images, perturbation, preset, self.options["seed"])
+        made = make_perturbation(Settings(preset, perturbation=perturbation))
+        # Where the model fails on one of them, each photo tells its own.
+        with contextlib.suppress(ModelError, OutOfMemoryError):
+            self.doubts = look(self.box, images, made, self.options["seed"])
 
-    def _batch(self, paths: Sequence[Path], steps: int, advance: Advance) -> int:
+    def _batch(self, paths: Sequence[Path], queries: int, advance: Advance) -> int:
         """Explain some photos together, and return how many of them could be read."""
         loaded = self.reading.read_all(paths, self.box.spec)
         for path, image in loaded:
             if isinstance(image, ImageError):
-                advance(steps)
+                advance(queries)
                 self._tell(PhotoResult(path, error=str(image)))
         good, images = readable(loaded)
         if images is None:
@@ -173,7 +180,7 @@ class Photos:
             else:
                 # Nothing worked; each photo alone tells its own reason.
                 for path in good:
-                    self._batch([path], steps, lambda _steps: None)
+                    self._batch([path], queries, lambda _images: None)
             return len(good)
         many = self.top or 1
         with interrupts_wait():
@@ -193,27 +200,22 @@ class Photos:
         if self.top is not None:
             wanted = [*top_classes(self.box, images, self.top).ravel().tolist()]
         result = explain(self.box, images[rows], wanted, batch_size=self.batch_size, progress=advance, **options)
-        result = replace(result, settings={**result.settings, "model": self.model})
-        return result if self.doubts is None else judged(result, self.doubts)
+        result = replace(result, provenance=replace(result.provenance, model=self.model))
+        return result if self.doubts is None else result.judged(self.doubts)
 
     def _tell(self, result: PhotoResult) -> None:
         self.found.append(result)
         self.told(result)
 
     def _written(self, path: Path, rows: Explanation) -> PhotoResult:
-        failed = [status.removeprefix("failed: ") for status in rows.status if status.startswith("failed")]
-        if len(failed) == len(rows):
-            return PhotoResult(path, error=failed[0])
+        if not rows.good:
+            return PhotoResult(path, error=rows.outcome[0].message)
         whole = rows.to_dict()
         try:
             folder = self.out.made()
             stem = self.out.free_name(path.stem)
             files = tuple(folder / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
-            shared = {
-                "files": [str(file) for file in files],
-                "settings": whole["settings"],
-                "model_fingerprint": whole["model_fingerprint"],
-            }
+            shared = {"files": [str(file) for file in files], "provenance": whole["provenance"]}
             entries = tuple({"photo": str(path), **row, **shared} for row in whole["rows"])
             rows.save(files[1])
             text = json.dumps(entries[0] if self.top is None else entries, indent=2)
@@ -239,7 +241,7 @@ def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.n
     TargetError
         If there are not as many.
     """
-    scores = to_numpy(ask(box, getattr(box, "native", np.asarray)(images)))
+    scores = Oracle.of(box).scores(images)
     if count > scores.shape[1]:
         raise TargetError("There are not as many classes", got=f"--top {count}", expected=f"1 to {scores.shape[1]}")
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tell
@@ -22,13 +23,13 @@ from blackbox_explain.cli.options.model_record import ModelRecord, completed
 from blackbox_explain.errors import AlreadyDescribedError, ResultError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
-from blackbox_explain.verifying.certification import TOLERANCE, certify
+from blackbox_explain.verifying.certification import TOLERANCE, verify
 from blackbox_explain.verifying.restored_settings import LACKS
 
 __all__ = ["verify_command"]
 
 WORDS = {
-    "score_original": "score of the image",
+    "score": "score of the image",
     "score_masked": "score after the mask",
     "score_region": "score with the region made hard",
     "score_perturbed": "score of the fully perturbed image",
@@ -73,7 +74,7 @@ def verify_command(
     """
     with errors_as_messages():
         loaded = Explanation.load(result)
-        kept = loaded.settings.get("model")
+        kept = loaded.provenance.model
         record = None if kept is None else ModelRecord.from_dict(kept)
         if record is None and model is None:
             raise ResultError(
@@ -84,7 +85,7 @@ def verify_command(
             )
         given = completed(typed, model, record, result.parent)
         box = _wrapped(given, typed, loaded)
-        found = certify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)
+        found = verify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)
         if as_json:
             typer.echo(json.dumps({"result": str(result), "model": given.model, **found.to_dict()}, indent=2))
         else:
@@ -111,15 +112,15 @@ def _show(found: Certificate, box: BlackBox) -> None:
         if len(found.rows) > 1:
             name += f", mask {number + 1} of {len(found.rows)}"
         stdout.print(_table(row, name))
-        if row.status != "ok":
-            stdout.print(escape(row.status))
+        if row.outcome.kind != "ok":
+            stdout.print(escape(str(row.outcome)))
         _show_checks(row.checks)
     _show_checks((found.model,))
     if found.failed:
         stdout.print(f"{found.failed} further rows of the result say that they failed; they claim nothing.")
     colour = "green" if found.holds else "red"
     stdout.print(f"[bold {colour}]{escape(found.sentence)}[/]")
-    tell("assumed", getattr(box, "assumptions", ()))
+    tell("assumed", BoxInfo.of(box).assumptions)
 
 
 def _table(row: RowCertificate, name: str) -> Table:

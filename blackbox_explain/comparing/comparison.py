@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.explanation import Explanation, Floats, finite
-from blackbox_explain.explanation.outcome import failure
+from blackbox_explain.explanation.explanation import Floats, finite
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.outcome import Outcome
+from blackbox_explain.explanation.provenance import Provenance
 
 __all__ = ["NAMES", "Comparison", "Tolerances"]
 
 NAMES = ("first", "second")
 
-OF_A_MODEL = ("gradients", "assumptions", "notes", "doubts")
-"""Settings of an explanation that are the model's own, whether or not those of two models are equal."""
+OF_A_MODEL = ("model_fingerprint", "gradients", "assumptions", "notes", "doubts")
+"""Parts of a provenance that are the model's own, whether or not those of two models are equal."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ class Comparison:
     ----------
     first, second
         Explanations by either model.
-    status
-        (N, 2) strings, the `Explanation.status` of either model's mask.  Also "failed: ..." where a model answered
-        the image and was explained, but failed on the other's masked image.
+    outcome
+        (N, 2) outcomes of either model's mask.  Also ``"failed"`` where a model answered the image and was explained,
+        but failed on the other's masked image.
     score_difference
         (N,) largest difference of any class score.  NaN here and below where a row failed in either model.
     top
@@ -79,9 +81,9 @@ class Comparison:
         What was found amiss between the models, such as classes of different names.
     """
 
-    first: Explanation
-    second: Explanation
-    status: tuple[tuple[str, str], ...]
+    first: MaskExplanation
+    second: MaskExplanation
+    outcome: tuple[tuple[Outcome, Outcome], ...]
     score_difference: Floats
     top: np.ndarray[Any, np.dtype[np.int64]]
     correlation: Floats
@@ -92,12 +94,12 @@ class Comparison:
     @property
     def compared(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(N,) whether a row failed in neither model."""
-        return np.asarray([not self.error(row) for row in range(len(self.status))])
+        return np.asarray([not self.error(row) for row in range(len(self.outcome))])
 
     def error(self, row: int) -> str:
         """Say why a row could not be compared: which model failed, and how; "" if none did."""
-        named = zip(NAMES, self.status[row], strict=True)
-        failed = [f"{name} model: {reason}" for name, status in named if (reason := failure(status))]
+        named = zip(NAMES, self.outcome[row], strict=True)
+        failed = [f"{name} model: {outcome.message}" for name, outcome in named if outcome.failed]
         return " ".join(failed)
 
     def verdicts(self, tolerances: Tolerances) -> dict[str, tuple[float, float, bool]]:
@@ -116,8 +118,8 @@ class Comparison:
     def to_dict(self, tolerances: Tolerances) -> dict[str, Any]:
         """Return everything but the maps, for JSON; numbers that are not finite become None.
 
-        Rows that failed have an "error" and None for figures.  "settings" are those that both models share, each of
-        "models" has those of its own.
+        Rows that failed have an "error" and None for figures.  "provenance" is what both results share,
+        each of "models" has what is its own.
         """
         both = (self.first, self.second)
         rows: list[dict[str, Any]] = []
@@ -126,7 +128,7 @@ class Comparison:
                 "target": self.first.target[row],
                 "score_difference": float(self.score_difference[row]),
                 "top": self.top[row].tolist(),
-                "scores": [float(one.score_original[row]) for one in both],
+                "scores": [float(one.score[row]) for one in both],
                 "predictions": [one.predictions[row].to_dict()["before"] if one.predictions else [] for one in both],
                 "correlation": float(self.correlation[row]),
                 "iou": float(self.iou[row]),
@@ -134,20 +136,20 @@ class Comparison:
             }
             if not compared:
                 figures = dict.fromkeys(figures)
-            rows.append({"error": self.error(row) or None, "status": list(self.status[row]), **figures})
+            rows.append(
+                {"error": self.error(row) or None, "outcome": [str(one) for one in self.outcome[row]], **figures}
+            )
         verdicts = {
             name: {"found": found, "allowed": allowed, "kept": bool(kept)}
             for name, (found, allowed, kept) in self.verdicts(tolerances).items()
         }
-        known = [{name: value for name, value in one.settings.items() if name not in OF_A_MODEL} for one in both]
-        shared = {name: value for name, value in known[0].items() if known[1].get(name) == value}
-        models = [
-            {
-                "fingerprint": one.model_fingerprint,
-                **{name: one.settings[name] for name in OF_A_MODEL},
-                "settings": {name: value for name, value in own.items() if name not in shared},
-            }
-            for one, own in zip(both, known, strict=True)
-        ]
-        whole = {"models": models, "settings": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
+        models, shared = apart(*(one.provenance for one in both))
+        whole = {"models": models, "provenance": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
         return finite(whole)
+
+
+def apart(first: Provenance, second: Provenance) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return what is each one's own of two provenances, and what they share."""
+    both = [first.to_dict(), second.to_dict()]
+    shared = {name: value for name, value in both[0].items() if name not in OF_A_MODEL and both[1].get(name) == value}
+    return [{name: value for name, value in one.items() if name not in shared} for one in both], shared

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.protocols import BlackBox, InputSpec, check_images
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.input_spec import InputSpec, check_images
+from blackbox_explain.box.oracle import BATCH, Oracle, check_call
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.targets import target_scores
 from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
-from blackbox_explain.explaining import BATCH, check_call, explain
-from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.outcome import failure
-from blackbox_explain.methods.mask.masked_score import ask, is_out_of_memory
+from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.explanation import Floats
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.outcome import Outcome
+from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.metrics.map_similarity import correlation as map_correlation
 from blackbox_explain.metrics.map_similarity import equal_area_iou
 from blackbox_explain.progress import Advance
@@ -57,7 +61,7 @@ def compare(
     Returns
     -------
     Comparison
-        One row per image; rows that failed in either model say so in `status`, the others are complete.
+        One row per image; rows that failed in either model say so in `outcome`, the others are complete.
 
     Raises
     ------
@@ -74,12 +78,11 @@ def compare(
     _check_inputs(first.spec, second.spec)
     host = check_images(images, first.spec)
     notes = _name_notes(first.spec.class_names, second.spec.class_names)
-    answers = [_answers(box, host, batch_size) for box in boxes]
-    failed: Failures = [
-        {row: one for row, one in enumerate(some) if isinstance(one, BlackBoxExplainError)} for some in answers
-    ]
+    oracles = [Oracle.of(box, batch_size=batch_size) for box in boxes]
+    answers = [oracle.answers(host) for oracle in oracles]
+    failed: Failures = [dict(one.failures) for one in answers]
     _rows_left(failed, len(host))
-    scores = [_stacked(some) for some in answers]
+    scores = [one.scores for one in answers]
     if scores[0].shape != scores[1].shape:
         raise ModelError(
             "The two models have different classes",
@@ -88,7 +91,7 @@ def compare(
             hint="wrap a function that picks the classes that both have",
         )
     top = np.stack([np.where(np.isnan(one), -np.inf, one).argmax(axis=1) for one in scores], axis=1)
-    results: list[Explanation] = []
+    results: list[MaskExplanation] = []
     for model, name in enumerate(NAMES):
         advance = progress(name) if progress else False
         try:
@@ -97,19 +100,21 @@ def compare(
             )
         except (ModelError, OutOfMemoryError) as error:
             raise _none_left(name, error) from error
+        if not isinstance(result, MaskExplanation):
+            raise InputError("Models are compared by their masks", got=f"method={result.method!r}", expected="'mask'")
         results.append(result)
-        reasons = {row: failure(status) for row, status in enumerate(result.status)}
-        failed[model] |= {row: ModelError(reason.removesuffix(".")) for row, reason in reasons.items() if reason}
+        failed[model] |= {
+            row: ModelError(one.message.removesuffix(".")) for row, one in enumerate(result.outcome) if one.failed
+        }
     effect = np.full((len(host), 2, 2), np.nan)
     for mask, model in ((0, 1), (1, 0)):
         rows = _rows_left(failed, len(host))
-        masked = results[mask].masked_images[rows]
-        for row, answer in zip(rows, _answers(boxes[model], masked, batch_size), strict=True):
-            if isinstance(answer, BlackBoxExplainError):
-                failed[model][row] = answer
-            else:
-                effect[row, mask, model] = _suppression(answer, results[model], row)
-                effect[row, mask, mask] = results[mask].suppression[row]
+        found = oracles[model].answers(results[mask].masked_images[rows])
+        failed[model] |= {rows[place]: error for place, error in found.failures.items()}
+        own = results[model]
+        left = target_scores(found.scores, own.weights[rows])
+        effect[rows, mask, model] = suppression(own.score[rows], left, own.score_perturbed[rows])
+        effect[rows, mask, mask] = results[mask].suppression[rows]
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan
@@ -118,11 +123,11 @@ def compare(
         maps = [one.saliency[row] for one in results]
         difference[row] = _largest_difference(scores[0][row], scores[1][row])
         correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps)
-    status = [
-        [f"failed: {reasons[row]}" if row in reasons else one for row, one in enumerate(result.status)]
+    outcomes = [
+        [Outcome("failed", str(reasons[row])) if row in reasons else one for row, one in enumerate(result.outcome)]
         for result, reasons in zip(results, failed, strict=True)
     ]
-    pairs = tuple(zip(*status, strict=True))
+    pairs = tuple(zip(*outcomes, strict=True))
     return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
 
 
@@ -161,34 +166,6 @@ def _places(names: Sequence[str]) -> dict[str, list[int]]:
     return places
 
 
-def _answers(box: BlackBox, images: Floats, batch_size: int) -> list[Floats | BlackBoxExplainError]:
-    """Return the scores (K,) of each image, or why there are none; a batch that fails is split."""
-    native = getattr(box, "native", np.asarray)
-    found: list[Floats | BlackBoxExplainError] = []
-    for first in range(0, len(images), batch_size):
-        batch = images[first : first + batch_size]
-        try:
-            found.extend(to_numpy(ask(box, native(batch))))
-            continue
-        except Exception as error:
-            if is_out_of_memory(error):
-                failure = OutOfMemoryError("Memory ran out", got=f"a batch of {len(batch)}")
-            elif isinstance(error, ModelError):
-                # Without its traceback, which would keep the batch alive.
-                failure = error.with_traceback(None)
-            else:
-                raise
-        found.extend([failure] if len(batch) == 1 else _answers(box, batch, len(batch) // 2))
-    return found
-
-
-def _stacked(answers: Sequence[Floats | BlackBoxExplainError]) -> Floats:
-    """Return the scores (N, K), NaN for images without."""
-    template = next(one for one in answers if not isinstance(one, BlackBoxExplainError))
-    blank = np.full_like(template, np.nan)
-    return np.stack([blank if isinstance(one, BlackBoxExplainError) else one for one in answers])
-
-
 def _rows_left(failed: Failures, count: int) -> list[int]:
     """Return the rows that failed in neither model; where there are none, raise why the first did."""
     left = [row for row in range(count) if not any(row in reasons for reasons in failed)]
@@ -206,12 +183,3 @@ def _largest_difference(first: Floats, second: Floats) -> float:
     # Equal infinities differ by nothing.
     with np.errstate(invalid="ignore"):
         return float(np.where(first == second, 0.0, np.abs(first - second)).max())
-
-
-def _suppression(scores: Floats, result: Explanation, row: int) -> float:
-    """Return what an image with such scores (K,) lacks of a row's original score; 1: as if all were deleted."""
-    weights = result.target_weights[row]
-    # What the target does not name may be infinite.
-    after = scores[weights != 0] @ weights[weights != 0]
-    before, fully = result.score_original[row], result.score_perturbed[row]
-    return float("nan") if before == fully else float((before - after) / (before - fully))

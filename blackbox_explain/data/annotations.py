@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.box.class_lookup import class_index
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.photos import FITS, Fit, part_read
 from blackbox_explain.errors import ImageError, InputError, TargetError
 

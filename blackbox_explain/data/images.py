@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.decoding import HEIF_SUFFIXES, array_of, decoded, name_of
 from blackbox_explain.data.photos import FITS, Fit, LoadedImages, Photo, margin_of, part_read, size_in
 from blackbox_explain.data.pixel_ranges import check_white

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.protocols import InputSpec, check_images
+from blackbox_explain.box.input_spec import InputSpec, check_images
 from blackbox_explain.errors import InputError
 
 __all__ = ["Samples", "as_samples"]

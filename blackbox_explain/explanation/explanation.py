@@ -1,23 +1,23 @@
-"""The result: what was learned, what it does to the score, and how it was made; saved without pickle."""
+"""The result of every method: what matters, for which score, how it was found; saved without pickle."""
 
 from __future__ import annotations
 
 import dataclasses
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
-from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.photos import Photos
-from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.archive import UNREADABLE, packed_photos, read_archive, unpacked_photos, write_archive
+from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 from blackbox_explain.explanation.predictions import Predictions
+from blackbox_explain.explanation.provenance import Provenance
 from blackbox_explain.explanation.summary import summary_of
-from blackbox_explain.methods.mask.masked_score import ask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,103 +25,80 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["Explanation", "Floats", "finite", "target_scores", "verify"]
+__all__ = ["Explanation", "Floats", "finite"]
 
-ESTIMATED = "the gradient is estimated from scores"
-"""Beginning of the note that says why."""
-
-BATCH = 16
-"""Images in one call of the model."""
+BRIGHTEST = 99.5
+"""Percentile of a saliency map that is shown as full importance: single pixels do not dim the rest."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")
 """Suffixes that ask for a picture."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Explanation:
-    """Masks learned for a batch of images and targets, in NumPy arrays on the host.
+    """What matters in a batch of images for a batch of targets, in NumPy arrays on the host.
 
     Attributes
     ----------
-    mask
-        (N, *cells) low-resolution masks in [0, 1]; 1 keeps, 0 deletes.  NaN where a row failed.
     saliency
-        (N, *spatial) in [0, 1], high = important: 1 − M for deletion, M for preservation.
+        (N, *spatial), high = important.  NaN where a row failed, here and below.
+    attribution
+        (N, *shape), signed: what each value of the image adds to the score; None from methods that tell no signs.
+    images
+        (N, *shape) in pixel space.
     target
         N descriptions of what was explained.
-    target_weights
+    weights
         (N, K) the target as weights over the scores.
-    score_original, score_masked, score_perturbed
-        (N,) target scores of the image, of the image perturbed by the mask, of the fully perturbed image.
-    score_region
-        (N,) target scores once the mask is made hard at 0.5: the region where M < 0.5 fully perturbed, the rest
-        untouched.  Masks learned with many levels of blur may stop where a little blur is enough; this tells.
-    suppression
-        (N,) 1 − p', where p' = (masked − perturbed) / (original − perturbed) is the normalised score that is left
-        (section 5.2).  1: as if all were deleted.  A preservation mask is good where it is near 0.
-    area
-        (N,) share of the image that is deleted (deletion) or kept (preservation).
-    objective
-        (N,) eq. 4 at the final mask, without jitter.
-    history
-        (N, steps) what was minimised, before each step; NaN after a row's end.
-    evaluations
+    score
+        (N,) target scores of the images.
+    outcome
+        N outcomes: whether the explanation does what was asked, or why there is none.
+    queries
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
-    status
-        N strings: "ok" where the region alone does what was asked, as `status.status_of` says in numbers; "weak: ..."
-        where the mask does not, or there are doubts (``settings["doubts"]``); "soft: ..." where only the mask does,
-        through values between 0 and 1, and its region made hard at 0.5 does not; both with what to try next;
-        "failed: ..." with the reason.
-    settings
-        Everything needed to run it again, what was assumed, what happened on the way (`notes`), and signs that the
-        model is shown the wrong pixels (`doubts`).
-    model_fingerprint
-        Changes with the model; "" if the black box has none.
-    images, masked_images
-        (N, *shape) the images and what the mask makes of them, in pixel space.
-    reference
-        (N, *shape) what stood in for deleted pixels, where it was given as images; None where the settings tell it.
+    method
+        Name of the method.
+    provenance
+        How the result was made.
     photos
         N photos that the images were made from, None for those that are not known; None if none is.
     predictions
-        N times the leading classes, before and after the region is deleted (or kept alone).
-    region_images
-        (N, *shape) the images with the region fully perturbed (preservation: all but the region).
+        N times the leading classes of the image, and of the image without what matters if that was asked.
     """
 
-    mask: Floats
     saliency: Floats
-    target: tuple[str, ...]
-    target_weights: Floats
-    score_original: Floats
-    score_masked: Floats
-    score_perturbed: Floats
-    score_region: Floats
-    suppression: Floats
-    area: Floats
-    objective: Floats
-    history: Floats
-    evaluations: np.ndarray[Any, np.dtype[np.int64]]
-    status: tuple[str, ...]
-    settings: dict[str, Any]
-    model_fingerprint: str
+    attribution: Floats | None
     images: Floats
-    masked_images: Floats
-    reference: Floats | None = None
+    target: tuple[str, ...]
+    weights: Floats
+    score: Floats
+    outcome: tuple[Outcome, ...]
+    queries: np.ndarray[Any, np.dtype[np.int64]]
+    method: str
+    provenance: Provenance
     photos: Photos | None = None
     predictions: tuple[Predictions, ...] = ()
-    region_images: Floats | None = None
+
+    whole: ClassVar[tuple[str, ...]] = ("method", "provenance")
+    """Fields that are of the whole result, not of its rows."""
+
+    types: ClassVar[dict[str, type[Explanation]]] = {}
+    """Kinds of results by name: what a file may hold."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Explanation.types[cls.__name__] = cls
 
     def __repr__(self) -> str:
         """Return the summary: the arrays would fill pages."""
-        return f"<Explanation of {len(self)} images, masks {self.mask.shape}>\n{self.summary()}"
+        return f"<{type(self).__name__} of {len(self)} images by {self.method}>\n{self.summary()}"
 
     def __len__(self) -> int:
         """Return the number of rows, N."""
-        return self.mask.shape[0]
+        return self.images.shape[0]
 
-    def __getitem__(self, index: int | slice) -> Explanation:
-        """Return some of the rows as an `Explanation`."""
+    def __getitem__(self, index: int | slice) -> Self:
+        """Return some of the rows as a result of their own."""
         if isinstance(index, slice):
             rows = index
         else:
@@ -129,63 +106,57 @@ class Explanation:
             if not -len(self) <= place < len(self):
                 raise IndexError(f"row {place} of {len(self)}")
             rows = slice(place, place + 1 or None)
-        parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
-        own = {name: part for name, part in parts.items() if name not in ("settings", "model_fingerprint")}
-        parts |= {name: part[rows] for name, part in own.items() if part is not None}
-        return Explanation(**parts)
+        parts = self._parts()
+        own = {name: part[rows] for name, part in parts.items() if name not in self.whole and part is not None}
+        return type(self)(**{**parts, **own})
 
     @property
-    def scores(self) -> Floats:
-        """(N, 3): the target's score in the image, after the mask, and in the fully perturbed image."""
-        return np.stack([self.score_original, self.score_masked, self.score_perturbed], axis=1)
+    def good(self) -> list[int]:
+        """The rows that did not fail."""
+        return [row for row, outcome in enumerate(self.outcome) if not outcome.failed]
 
-    @property
-    def region_share(self) -> Floats:
-        """(N,): share of the image inside the outline, where the saliency is above 0.5; NaN where a row failed."""
-        flat = self.saliency.reshape(len(self), -1)
-        return np.where(np.isfinite(flat).all(axis=1), (flat > 0.5).mean(axis=1), np.nan)
+    def importance(self, row: int) -> Floats:
+        """Return the saliency of a row for pictures: (*spatial) in [0, 1], 1 at the brightest half percent."""
+        positive = np.maximum(self.saliency[row], 0)
+        top = float(np.percentile(positive, BRIGHTEST))
+        return np.clip(positive / (top or float(positive.max()) or 1.0), 0, 1)
+
+    def judged(self, doubts: Sequence[str]) -> Self:
+        """Return the same with other doubts about how the model is shown its images, and outcomes that follow."""
+        outcome = tuple(one if one.failed else self.outcome_of(row, doubts) for row, one in enumerate(self.outcome))
+        provenance = dataclasses.replace(self.provenance, doubts=tuple(doubts))
+        return dataclasses.replace(self, outcome=outcome, provenance=provenance)
+
+    def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
+        """Return the outcome that the numbers of a row earn, given some doubts."""
+        del row
+        return DOUBTED if doubts else Outcome("ok")
 
     def summary(self) -> str:
-        """Return the numbers with their meaning, the leading classes and the status, within 80 columns."""
+        """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""
         return summary_of(self)
+
+    def row_to_dict(self, row: int) -> dict[str, Any]:
+        """Return the numbers of one row, for JSON."""
+        queries = self.queries[row]
+        return {
+            "target": self.target[row],
+            "outcome": self.outcome[row].kind,
+            "message": self.outcome[row].message,
+            "score": float(self.score[row]),
+            "queries": {"scores": int(queries[0]), "gradients": int(queries[1])},
+            "predictions": (self.predictions[row] if self.predictions else Predictions()).to_dict(),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""
-        rows = [
-            {
-                "target": name,
-                "status": status,
-                "score_original": float(before),
-                "score_masked": float(after),
-                "score_perturbed": float(fully),
-                "score_region": float(region),
-                "suppression": float(gone),
-                "area": float(area),
-                "region_share": float(share),
-                "objective": float(objective),
-                "evaluations": {"scores": int(count[0]), "gradients": int(count[1])},
-                "predictions": predictions.to_dict(),
-            }
-            for name, status, (before, after, fully), region, gone, area, share, objective, count, predictions in zip(
-                self.target,
-                self.status,
-                self.scores,
-                self.score_region,
-                self.suppression,
-                self.area,
-                self.region_share,
-                self.objective,
-                self.evaluations,
-                self.predictions or (Predictions(),) * len(self),
-                strict=True,
-            )
-        ]
-        return finite({"rows": rows, "settings": self.settings, "model_fingerprint": self.model_fingerprint})
+        rows = [self.row_to_dict(row) for row in range(len(self))]
+        return finite({"method": self.method, "rows": rows, "provenance": self.provenance.to_dict()})
 
     def plot(
         self, row: int = 0, ax: Axes | None = None, *, cmap: str = "inferno", alpha: float = 0.75
     ) -> Figure | SubFigure:
-        """Draw photo, importance, and the photo without the region (Fig. 1); needs matplotlib.
+        """Draw photo and importance, and where it was asked the photo without the region (Fig. 1); needs matplotlib.
 
         Parameters
         ----------
@@ -285,18 +256,25 @@ class Explanation:
             hint = f"result.plot().savefig({path.name!r})"
             raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
         path = path if path.suffix.lower() == ".npz" else path.with_name(path.name + ".npz")
-        parts: dict[str, Any] = {name: getattr(self, name) for name in self._fields()}
-        arrays = {name: part for name, part in parts.items() if part is not None}
-        arrays.pop("photos", None)
-        meta = {name: arrays.pop(name) for name in ("target", "status", "settings", "model_fingerprint")}
-        meta["predictions"] = [one.to_dict() for one in arrays.pop("predictions")]
-        photos, meta["photos"] = packed_photos(self.photos)
+        parts = self._parts()
+        photos, packed = packed_photos(parts.pop("photos"))
+        meta: dict[str, Any] = {"type": type(self).__name__, "photos": packed}
+        meta["outcome"] = [[one.kind, one.message] for one in parts.pop("outcome")]
+        meta["predictions"] = [one.to_dict() for one in parts.pop("predictions")]
+        meta["provenance"] = parts.pop("provenance").to_dict()
+        arrays = {name: part for name, part in parts.items() if isinstance(part, np.ndarray)}
+        meta |= {name: part for name, part in parts.items() if name not in arrays and part is not None}
         write_archive(path, {**arrays, **photos}, meta)
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Explanation:
         """Read a file written by `save`.
+
+        Returns
+        -------
+        Explanation
+            Of the kind that was saved, such as `MaskExplanation`.
 
         Raises
         ------
@@ -305,81 +283,25 @@ class Explanation:
         """
         try:
             parts, meta = read_archive(Path(path))
+            kind = cls.types[meta.pop("type")]
             photos = unpacked_photos(parts, meta.pop("photos", None))
             predictions = tuple(map(Predictions.from_dict, meta.pop("predictions", ())))
-            parts.update(meta, target=tuple(meta["target"]), status=tuple(meta["status"]))
-            return cls(**parts, photos=photos, predictions=predictions)
+            provenance = Provenance.from_dict(meta.pop("provenance"))
+            outcome = tuple(Outcome(*one) for one in meta.pop("outcome"))
+            parts |= {"attribution": parts.get("attribution")}
+            parts.update(meta, target=tuple(meta["target"]), outcome=outcome, provenance=provenance)
+            return kind(**parts, photos=photos, predictions=predictions)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error
         except UNREADABLE as error:
             expected = "an .npz file written by Explanation.save"
             raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
 
-    @classmethod
-    def _fields(cls) -> list[str]:
-        return [one.name for one in dataclasses.fields(cls)]
+    def _parts(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
 
-def verify(result: Explanation, box: BlackBox, images: Any = None) -> Floats:
-    """Recompute the scores of a result with a black box: the same model, or another.
-
-    Parameters
-    ----------
-    result
-        What is checked.
-    box
-        The black box to ask.
-    images
-        (N, *shape) the original images; None takes those kept in the result.
-
-    Returns
-    -------
-    ndarray
-        (N, 2): how far the target's scores of the image and of the masked image are from those in the result.
-
-    Raises
-    ------
-    InputError, ModelError
-        If images or scores do not fit.
-    """
-    given = result.images if images is None else to_numpy(images)
-    if given.shape != result.images.shape:
-        raise InputError(
-            "These are not the images of the result", got=str(given.shape), expected=str(result.images.shape)
-        )
-    pairs = np.stack([given, result.masked_images], axis=1).astype(result.images.dtype)
-    found = target_scores(box, pairs.reshape(-1, *given.shape[1:]), np.repeat(result.target_weights, 2, axis=0))
-    return np.abs(found.reshape(-1, 2) - result.scores[:, :2])
-
-
-def target_scores(box: BlackBox, images: Floats, weights: Floats, batch_size: int = BATCH) -> Floats:
-    """Return the targets' scores (N,) of images.
-
-    Parameters
-    ----------
-    box
-        The black box to ask.
-    images
-        (N, *shape) in pixel space.
-    weights
-        (N, K) targets as weights over the scores; scores that a target does not name may be NaN or infinite.
-    batch_size
-        Images in one call.
-
-    Raises
-    ------
-    ModelError
-        If the model fails or has another number of classes.
-    """
-    native = getattr(box, "native", np.asarray)
-    found: list[Floats] = []
-    for first in range(0, len(images), batch_size):
-        scores = to_numpy(ask(box, native(images[first : first + batch_size])))
-        chosen = weights[first : first + batch_size]
-        if scores.shape[1] != chosen.shape[1]:
-            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{chosen.shape[1]}")
-        found.append((np.where(chosen != 0, scores, 0) * chosen).sum(axis=1))
-    return np.concatenate(found) if found else np.zeros(0)
+Explanation.types[Explanation.__name__] = Explanation
 
 
 def finite(tree: Any) -> Any:

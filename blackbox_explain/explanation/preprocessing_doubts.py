@@ -8,7 +8,6 @@ whole image is perturbed; it is nearly undecided.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +18,14 @@ import numpy as np
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.class_names import shown_name
-from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.outcome import DOUBTED, kind_of
-from blackbox_explain.methods.mask.masked_score import ask
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
-__all__ = ["Answer", "about", "find", "look", "with_doubts"]
+__all__ = ["Answer", "about", "find", "look"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -190,23 +189,25 @@ def _median_kept(answers: Sequence[Answer]) -> float:
 
 def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:
     """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
-    asks = answers and _assumed(box.spec) and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
+    asks = (
+        answers
+        and BoxInfo.of(box).preprocessing_assumed
+        and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
+    )
     return find(answers, box.spec, _plain_scores(box) if asks else None)
 
 
 def _plain_scores(box: BlackBox) -> Floats | None:
     """Return the scores (4, K) of black, grey, white and noise; None from a model that fails on such images."""
-    native = getattr(box, "native", np.asarray)
     try:
-        scores = to_numpy(ask(box, native(plain_images(box.spec)))).astype(np.float64)
+        scores = Oracle.of(box).scores(plain_images(box.spec)).astype(np.float64)
     except BlackBoxExplainError:
         return None
     return scores if np.isfinite(scores).all() else None
 
 
 def _assumed(spec: InputSpec) -> bool:
-    # The spec of a box from elsewhere may be of another class, which knows nothing of this.
-    return bool(getattr(spec, "preprocessing_assumed", False))
+    return spec.preprocessing_assumed
 
 
 def _alike(plain: Floats) -> bool:
@@ -242,7 +243,7 @@ def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None,
     """Ask a model about images and about the same images fully perturbed, and return the doubts that arise.
 
     `explain` does so by itself for the images that it is given.  A run that explains few images at a time calls this
-    first, with some of them at once, and hands the doubts on to each result by `with_doubts`.
+    first, with some of them at once, and hands the doubts on to each result by `Explanation.judged`.
 
     Parameters
     ----------
@@ -265,24 +266,13 @@ def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None,
     ModelError
         If the model fails.
     """
-    native = getattr(box, "native", np.asarray)
+    oracle = Oracle.of(box, batch_size=BATCH)
     made = perturbation or Blur()
     answers: list[Answer] = []
     for first in range(0, len(images), BATCH):
-        rows = slice(first, first + BATCH)
-        own = native(images[rows])
-        scores, perturbed = (
-            to_numpy(ask(box, one)) for one in (own, made.take(rows).levels(own, box.spec, seed)[0, ...])
-        )
+        rows = np.arange(first, min(first + BATCH, len(images)))
+        own = oracle.native(images[rows])
+        gone = made.take(rows).levels(own, box.spec, seed)[0, ...]
+        scores, perturbed = (to_numpy(oracle.scores(one)) for one in (own, gone))
         answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
     return about(answers, box)
-
-
-def with_doubts(result: Explanation, doubts: Sequence[str]) -> Explanation:
-    """Return a result whose settings hold these doubts besides its own, and none of whose rows is ``"ok"``."""
-    settings: dict[str, Any] = dict(result.settings)
-    settings["doubts"] = list(dict.fromkeys([*settings.get("doubts", ()), *doubts]))
-    if not settings["doubts"]:
-        return result
-    status = tuple(one if kind_of(one) == "failed" else DOUBTED for one in result.status)
-    return dataclasses.replace(result, settings=settings, status=status)

@@ -1,6 +1,8 @@
-"""Other saliency methods, one file each, one signature: ``method(box, images, target) -> (N, *shape)``."""
+"""Methods, a file each: every one says what matters in images for a target, in the frame of `Method`."""
 
-from blackbox_explain.methods.gradient import gradient
-from blackbox_explain.methods.gradient_times_input import gradient_times_input
+from blackbox_explain.methods.finding import method_of, methods_for
+from blackbox_explain.methods.gradient import Gradient
+from blackbox_explain.methods.gradient_times_input import GradientTimesInput
+from blackbox_explain.methods.method import Attribution, Budget, Method
 
-__all__ = ["gradient", "gradient_times_input"]
+__all__ = ["Attribution", "Budget", "Gradient", "GradientTimesInput", "Method", "method_of", "methods_for"]

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.protocols import BlackBox, check_images
-from blackbox_explain.box.targets import Target, resolve
-from blackbox_explain.methods.mask.masked_score import ask, ask_gradient, require_gradient
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox, Differentiable
+from blackbox_explain.methods.method import Attribution, Budget
 
-__all__ = ["gradient"]
+__all__ = ["Gradient"]
 
 
-def gradient(
-    box: BlackBox, images: Array, target: Target | Sequence[Target | None] | None = None
-) -> np.ndarray[Any, Any]:
-    """Return S1(x0) = ∇f(x0), the rule f(x) ≈ f(x0) + ⟨∇f(x0), x − x0⟩ (eq. 2).
+@dataclass(frozen=True)
+class Gradient:
+    """S1(x0) = ∇f(x0), the rule f(x) ≈ f(x0) + ⟨∇f(x0), x − x0⟩ (eq. 2).
 
-    Parameters
-    ----------
-    box
-        A black box with gradients.
-    images
-        (N, *shape) in pixel space.
-    target
-        As in `explain`.
-
-    Returns
-    -------
-    ndarray
-        (N, *shape), signed.
-
-    Raises
-    ------
-    NoGradientError
-        If the black box gives scores only.
+    The saliency is the largest magnitude of the channels (Simonyan, Vedaldi & Zisserman 2014).
     """
-    differentiable = require_gradient(box)
-    native = getattr(box, "native", np.asarray)
-    pixels = native(check_images(images, box.spec))
-    scores = to_numpy(ask(box, pixels))
-    weights, _ = resolve(target, scores, box.spec.class_names)
-    return to_numpy(ask_gradient(differentiable, pixels, native(weights))[1])
+
+    name: ClassVar[str] = "gradient"
+    needs: ClassVar[type[BlackBox]] = Differentiable
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for the score and one for the gradient."""
+        del info
+        return Budget(2)
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Return the gradient of the targets' scores by the images."""
+        del seed
+        slope = to_numpy(oracle.gradient(images, weights)[1])
+        return Attribution(saliency=np.abs(slope).max(axis=1), attribution=slope)

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
+from typing import ClassVar
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.targets import Target
-from blackbox_explain.methods.gradient import gradient
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox, Differentiable
+from blackbox_explain.methods.method import Attribution, Budget
 
-__all__ = ["gradient_times_input"]
+__all__ = ["GradientTimesInput"]
 
 
-def gradient_times_input(
-    box: BlackBox, images: Array, target: Target | Sequence[Target | None] | None = None
-) -> np.ndarray[Any, Any]:
-    """Return S2(x0) = d f(x0 ⊙ m) / dm at m = 1, which is ∇f(x0) ⊙ x0.
+@dataclass(frozen=True)
+class GradientTimesInput:
+    """S2(x0) = d f(x0 ⊙ m) / dm at m = 1, which is ∇f(x0) ⊙ x0.
 
-    Parameters and errors are those of `gradient`.
-
-    Returns
-    -------
-    ndarray
-        (N, *shape), signed.
+    The saliency is the sum over the channels with its sign: what the rule predicts of a deletion to zero.
     """
-    return gradient(box, images, target) * to_numpy(images)
+
+    name: ClassVar[str] = "gradient-times-input"
+    needs: ClassVar[type[BlackBox]] = Differentiable
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for the score and one for the gradient."""
+        del info
+        return Budget(2)
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Return gradient × input of the targets' scores."""
+        del seed
+        products = to_numpy(oracle.gradient(images, weights)[1]) * to_numpy(images)
+        return Attribution(saliency=products.sum(axis=1), attribution=products)

@@ -8,10 +8,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, namespace, to_numpy
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError
 
-__all__ = ["Blur", "Constant", "Noise", "Perturbation", "Reference", "blur", "sigma_for"]
+__all__ = ["Blur", "Constant", "Game", "Noise", "Perturbation", "Reference", "blur", "sigma_for"]
+
+Game = Literal["deletion", "preservation"]
+"""What is perturbed: the region that is looked for, without which the score falls, or all but it, which keeps it."""
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 PAPER_SIZE = 224
 PAPER_SIGMA = 10.0
@@ -27,13 +32,13 @@ class Perturbation(Protocol):
         """Return levels (L, N, *shape) of images (N, *shape); the first is fully perturbed, the last untouched."""
         ...
 
-    def take(self, rows: slice) -> Perturbation:
-        """Return the perturbation of some of the images it was made for."""
+    def take(self, rows: Rows) -> Perturbation:
+        """Return the perturbation of some of the images it was made for, by their places."""
         ...
 
 
 class _SameForAll:
-    def take(self, rows: slice) -> Any:
+    def take(self, rows: Rows) -> Any:
         del rows
         return self
 
@@ -152,14 +157,14 @@ class Reference:
         xp = namespace(images)
         return xp.stack([xp.zeros_like(images) + constant_like(reference, images), images])
 
-    def take(self, rows: slice) -> Reference:
+    def take(self, rows: Rows) -> Reference:
         """Return the references of some of the images."""
         if self.images.shape[0] == 1:
             return self
-        if rows.stop > self.images.shape[0]:
+        if int(rows.max()) >= self.images.shape[0]:
             expected = "one reference for each image, or one for all"
             raise InputError("There are too few references", got=str(self.images.shape[0]), expected=expected)
-        return Reference(self.images[rows])
+        return Reference(to_numpy(self.images)[rows])
 
 
 def sigma_for(spatial: tuple[int, ...]) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.outcome import kind_of
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.summary import photo_name
 from blackbox_explain.report.figure import COLOURS, COVER, WIDEST, draw_importance, has_region
 from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of
@@ -78,7 +78,7 @@ def sheet(
     -------
     Picture
         A figure of matplotlib with a cell for each row, `MOST_CELLS` at most: photo, class, score before and without
-        the region (preservation: with it alone), and the status where it is not ok.
+        the region (preservation: with it alone), and the outcome where it is not ok.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def sheet(
 
     given = [results] if isinstance(results, Explanation) else list(results)
     rows = [(one, row) for one in given for row in range(len(one))]
-    good = [(one, row) for one, row in rows if kind_of(one.status[row]) != "failed"]
+    good = [(one, row) for one, row in rows if not one.outcome[row].failed]
     if not good:
         raise InputError("There is nothing to draw", got="no row that did not fail")
     if columns is not None and columns < 1:
@@ -157,13 +157,12 @@ def _cell(result: Explanation, row: int, name: str) -> Cell:
     from blackbox_explain.report.heading import Line
     from blackbox_explain.report.text_layout import wrapped
 
-    word = kind_of(result.status[row])
+    word = result.outcome[row].kind
     lines = [Line(one, 9.5) for one in wrapped(name, CELL, 9.5)] if name else []
     lines += [Line(one, 10.5, bold=True) for one in wrapped(result.target[row], CELL, 10.5, "bold")]
-    if has_region(result, row):
-        numbers = f"{result.score_original[row]:.3f} → {result.score_region[row]:.3f}"
-    else:
-        numbers = f"{result.score_original[row]:.3f}, no region found"
+    numbers = f"{result.score[row]:.3f}"
+    if isinstance(result, MaskExplanation):
+        numbers += f" → {result.score_region[row]:.3f}" if has_region(result, row) else ", no region found"
     lines.append(Line(numbers if word == "ok" else f"{numbers}, {word}", 10.5, warning=word != "ok"))
     if result.saliency.ndim == 2:
         return Cell(result, row, tuple(lines), 0.6 * CELL + TICKS)
@@ -200,16 +199,17 @@ def _heading(rows: Sequence[tuple[Explanation, int]], name: str, width: float) -
     from blackbox_explain.report.heading import Line, noun_of, perturbed_words
     from blackbox_explain.report.text_layout import wrapped
 
-    games = {str(one.settings.get("game", "deletion")) for one, _ in rows}
-    done = {perturbed_words(one) for one, _ in rows}
+    masks = [one for one, _ in rows if isinstance(one, MaskExplanation)]
+    games = {str(one.game) for one in masks}
+    done = {perturbed_words(one) for one in masks}
     nouns = {noun_of(one) for one, _ in rows}
     gone, noun = (words.pop() if len(words) == 1 else other for words, other in ((done, "deleted"), (nouns, "image")))
     part = {"deletion": "the outlined region", "preservation": "all but the outlined region"}
     what = part[games.pop()] if len(games) == 1 else f"{part['deletion']} (preservation: all but it)"
-    told = f"Numbers: score of the {noun} → score with {what} {gone}."
+    told = f"Numbers: score of the {noun}" + (f" → score with {what} {gone}." if masks else ".")
     lines = [Line(one, 14.0, bold=True) for one in wrapped(name, width, 14.0, "bold")] if name else []
     lines += [Line(one, 10.5) for one in wrapped(told, width, 10.5)]
-    doubts = list(dict.fromkeys(doubt for one, _ in rows for doubt in one.settings.get("doubts", ())))
+    doubts = list(dict.fromkeys(doubt for one, _ in rows for doubt in one.provenance.doubts))
     if doubts:
         # They end alike, with what to check.
         more = f" ({len(doubts) - 1} more of the kind: summary())" if len(doubts) > 1 else ""
@@ -222,7 +222,7 @@ def _below(cells: Sequence[Cell], more: int, failed: int, width: float) -> list[
     from blackbox_explain.report.heading import Line
     from blackbox_explain.report.text_layout import wrapped
 
-    words = {kind_of(cell.result.status[cell.row]) for cell in cells}
+    words = {cell.result.outcome[cell.row].kind for cell in cells}
     told = [meaning for word, meaning in MEANING.items() if word in words]
     told += [f"and {more} more"] if more else []
     told += [f"not drawn: {failed} that failed"] if failed else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.outcome import kind_of
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.mask_summary import region_words
 from blackbox_explain.report.overlay import (
     LONGEST,
     LONGEST_SMALL,
@@ -46,8 +48,8 @@ def check_row(result: Explanation, row: int) -> None:
     """Raise `InputError` if there is no such row, or it failed."""
     if not -len(result) <= row < len(result):
         raise InputError("There is no such row", got=f"row={row}", expected=f"0 to {len(result) - 1}")
-    if kind_of(result.status[row]) == "failed":
-        raise InputError("A row that failed cannot be drawn", got=result.status[row])
+    if result.outcome[row].failed:
+        raise InputError("A row that failed cannot be drawn", got=str(result.outcome[row]))
 
 
 def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: float = COVER) -> Picture:
@@ -67,8 +69,8 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     Returns
     -------
     Picture
-        The photo with its leading classes; what matters in it, with the outlined region; and the photo without that
-        region (preservation: with nothing else), with its leading classes.
+        The photo with its leading classes; what matters in it, with the outlined region; and of masks the photo without
+        that region (preservation: with nothing else), with its leading classes.
 
     Raises
     ------
@@ -81,32 +83,37 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     from blackbox_explain.report.text_layout import Picture
 
     check_row(result, row)
-    deletion = result.settings.get("game", "deletion") == "deletion"
+    count = 3 if isinstance(result, MaskExplanation) else 2
     canvas = None if result.saliency.ndim == 2 else canvas_of(result, row)
     edge = MARGIN if canvas is not None else 0.55
     panel = (WIDTH - edge - MARGIN - 2 * BETWEEN) / 3
+    whole = WIDTH - (3 - count) * (panel + BETWEEN)
     ratio = 0.75 if canvas is None else canvas.pixels.shape[0] / canvas.pixels.shape[1]
     tall = panel * min(max(ratio, WIDEST), TALLEST)
-    words = heading_of(result, row, canvas, WIDTH - 2 * MARGIN)
+    words = heading_of(result, row, canvas, whole - 2 * MARGIN)
     before, after = _named(result, row)
-    left_list = entries_of(before, result.target[row], float(result.score_original[row]), panel)
-    right_list = entries_of(after, result.target[row], float(result.score_region[row]), panel)
+    left_list = entries_of(before, result.target[row], float(result.score[row]), panel)
+    right_list = (
+        entries_of(after, result.target[row], float(result.score_region[row]), panel)
+        if isinstance(result, MaskExplanation)
+        else []
+    )
     framed = canvas is not None and canvas.cropped
-    outline = _outline(result, row, deletion)
+    outline = _outline(result, row)
     lines = bool(outline) + framed
     foot = max(height_of(left_list), height_of(right_list), key_height(lines)) + MARGIN + 0.02
     foot += 0.12 if canvas is not None else 0.55
     head = heading_height(words) + 0.32
     height = head + tall + foot
-    drawing = Picture(figsize=(WIDTH, height), facecolor="white")
+    drawing = Picture(figsize=(whole, height), facecolor="white")
     draw_heading(drawing, words, MARGIN)
 
     def place(column: int, bottom: float, tall: float) -> tuple[float, float, float, float]:
         left = edge + column * (panel + BETWEEN)
-        return left / WIDTH, bottom / height, panel / WIDTH, tall / height
+        return left / whole, bottom / height, panel / whole, tall / height
 
-    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(3)]
-    _draw_panels(result, row, canvas, (panels[0], panels[1], panels[2]), cmap, alpha)
+    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(count)]
+    _draw_panels(result, row, canvas, panels, cmap, alpha)
     top = foot - (0.12 if canvas is not None else 0.55)
     for column, entries in ((0, left_list), (2, right_list)):
         if entries:
@@ -148,7 +155,7 @@ def draw_importance(
     saliency = flat_saliency(result, row)
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(saliency, outside=np.nan)
-    if np.nanmin(placed) < 0.5 < np.nanmax(placed):
+    if isinstance(result, MaskExplanation) and np.nanmin(placed) < 0.5 < np.nanmax(placed):
         from matplotlib.patheffects import withStroke
 
         width = 1.0 if small else 1.4
@@ -158,8 +165,8 @@ def draw_importance(
 
 
 def has_region(result: Explanation, row: int) -> bool:
-    """Whether anything has an importance above 0.5."""
-    return bool((result.saliency[row] > 0.5).any())
+    """Whether this is a mask, and anything has an importance above 0.5."""
+    return isinstance(result, MaskExplanation) and bool((result.saliency[row] > 0.5).any())
 
 
 def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
@@ -170,43 +177,42 @@ def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...]
     return told.before, told.after if has_region(result, row) else ()
 
 
-def _outline(result: Explanation, row: int, deletion: bool) -> str:
+def _outline(result: Explanation, row: int) -> str:
     """Return what the outline means, "" where there is none."""
     from blackbox_explain.report.legend import EDGES
 
     region = flat_saliency(result, row) > 0.5
-    if not region.any() or region.all():
+    if not isinstance(result, MaskExplanation) or not region.any() or region.all():
         return ""
-    verb = "deleted" if deletion else "kept"
+    verb = "deleted" if result.game == "deletion" else "kept"
     return f"{EDGES} that is {verb}" if result.saliency.ndim == 2 else f"outline: the region that is {verb}"
 
 
 def _draw_panels(
-    result: Explanation, row: int, canvas: Canvas | None, panels: tuple[Axes, Axes, Axes], cmap: str, alpha: float
+    result: Explanation, row: int, canvas: Canvas | None, panels: Sequence[Axes], cmap: str, alpha: float
 ) -> None:
     from blackbox_explain.report.signals import draw_signal, mark_empty
 
-    left, middle, right = panels
-    found = has_region(result, row)
+    left, middle = panels[:2]
     draw_importance(result, row, middle, cmap, alpha)
     if canvas is not None:
         _show(left, canvas.dimmed(canvas.pixels), canvas)
     else:
         draw_signal(left, result, row, result.images, cmap=cmap, alpha=alpha, behind=False)
         middle.set_yticklabels([])
-    if not found:
-        mark_empty(right, NOTHING)
-    elif canvas is not None:
-        _show(right, canvas.dimmed(without_region(result, row, canvas)), canvas)
-    else:
-        after = result.masked_images if result.region_images is None else result.region_images
-        draw_signal(right, result, row, after, cmap=cmap, alpha=alpha, behind=False)
-        right.set_yticklabels([])
-    deletion = result.settings.get("game", "deletion") == "deletion"
-    last = "without the outlined region" if deletion else "with the outlined region alone"
+    last: list[str] = []
+    if isinstance(result, MaskExplanation):
+        last = [region_words(result)]
+        if not has_region(result, row):
+            mark_empty(panels[2], NOTHING)
+        elif canvas is not None:
+            _show(panels[2], canvas.dimmed(without_region(result, row, canvas)), canvas)
+        else:
+            draw_signal(panels[2], result, row, result.region_images, cmap=cmap, alpha=alpha, behind=False)
+            panels[2].set_yticklabels([])
     shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
     first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
-    for axes, title in zip(panels, (first, "what matters", last), strict=True):
+    for axes, title in zip(panels, (first, "what matters", *last), strict=True):
         axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
 
 

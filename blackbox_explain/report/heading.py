@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.summary import photo_name, status_sentence
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.summary import outcome_sentence, photo_name
 from blackbox_explain.report.overlay import Canvas, beyond_photo
 from blackbox_explain.report.text_layout import WARNING, width_of, wrapped, write
 
@@ -47,10 +48,10 @@ def noun_of(result: Explanation) -> str:
     return {2: "signal", 3: "image"}.get(result.saliency.ndim, "volume")
 
 
-def perturbed_words(result: Explanation) -> str:
+def perturbed_words(result: MaskExplanation) -> str:
     """Return what is done to what is deleted, as a participle."""
     words = {"blur": "blurred", "constant": "replaced by a constant", "noise": "replaced by noise"}
-    return words.get(str(result.settings.get("perturbation", "")), "replaced")
+    return words.get(result.perturbation, "replaced")
 
 
 def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: float) -> list[Line]:
@@ -60,22 +61,24 @@ def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: floa
     size = next((one for one in (TITLE, 12.5) if width_of(title, one, "bold") <= width), SMALLEST)
     lines = [Line(one, size, bold=True) for one in wrapped(title, width, size, "bold")]
     lines += [Line(one, SENTENCE) for one in wrapped(_sentence(result, row, canvas), width, SENTENCE)]
-    if result.status[row] != "ok":
+    if result.outcome[row].kind != "ok":
         room = width - 2 * PAD - EDGE
-        lines += [Line(one, SENTENCE, warning=True) for one in wrapped(status_sentence(result, row), room, SENTENCE)]
+        lines += [Line(one, SENTENCE, warning=True) for one in wrapped(outcome_sentence(result, row), room, SENTENCE)]
     return lines
 
 
 def _sentence(result: Explanation, row: int, canvas: Canvas | None) -> str:
+    if not isinstance(result, MaskExplanation):
+        return f"What matters by the method {result.method}; the score is {_number(float(result.score[row]))}."
     before, region, fully = (
-        _number(float(scores[row])) for scores in (result.score_original, result.score_region, result.score_perturbed)
+        _number(float(scores[row])) for scores in (result.score, result.score_region, result.score_perturbed)
     )
     noun, gone = noun_of(result), perturbed_words(result)
-    share = result.region_share[row]
+    share = result.share[row]
     whole = f"with the whole {noun} {gone} it is {fully}."
     if share == 0:
         return f"No region was found: nothing has an importance above 0.5. The score is {before}; {whole}"
-    but = "" if result.settings.get("game", "deletion") == "deletion" else "all but "
+    but = "" if result.game == "deletion" else "all but "
     part = f"the outlined {share:.1%} of the {noun}" if share < 1 else f"the whole {noun}, which is the region,"
     told = f"With {but}{part} {gone}, the score goes from {before} to {region}; {whole}"
     beyond = 0.0 if canvas is None else beyond_photo(result, row, canvas)

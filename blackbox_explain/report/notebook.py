@@ -8,19 +8,14 @@ from typing import Any
 
 from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.outcome import kind_of
 from blackbox_explain.explanation.summary import name_of, photo_name
 from blackbox_explain.report.contact_sheet import sheet
 from blackbox_explain.report.figure import figure
 
 __all__ = ["frame_of", "notebook_html", "notebook_png"]
 
-COLUMNS = {
-    "score_original": "before",
-    "score_region": "region",
-    "score_perturbed": "all",
-    "region_share": "share",
-}
+COLUMNS = {"score": "before", "score_region": "region", "score_perturbed": "all", "share": "share"}
+"""Numbers of a row and their heads; those that a result does not have are left out."""
 
 
 def frame_of(result: Explanation) -> Any:
@@ -33,8 +28,8 @@ def frame_of(result: Explanation) -> Any:
     lines = [
         {
             "photo": photo_name(result, index),
-            **{name: value for name, value in row.items() if name not in ("evaluations", "predictions")},
-            "queries": sum(row["evaluations"].values()),
+            **{name: value for name, value in row.items() if name not in ("queries", "predictions")},
+            "queries": sum(row["queries"].values()),
             "top_before": row["predictions"]["before"][0]["class"] if row["predictions"]["before"] else None,
             "top_after": row["predictions"]["after"][0]["class"] if row["predictions"]["after"] else None,
         }
@@ -45,7 +40,7 @@ def frame_of(result: Explanation) -> Any:
 
 def notebook_png(result: Explanation) -> bytes | None:
     """Return the picture of one row, or a sheet of several; None where every row failed."""
-    good = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
+    good = result.good
     if not good:
         return None
     drawing = figure(result, good[0]) if len(result) == 1 else sheet(result)
@@ -60,12 +55,13 @@ def notebook_html(result: Explanation) -> str:
         if picture is None
         else [f'<img alt="explanation" src="data:image/png;base64,{base64.b64encode(picture).decode()}">']
     )
-    heads = ("image", "class", *COLUMNS.values(), "status")
+    numbers = {name: head for name, head in COLUMNS.items() if hasattr(result, name)}
+    heads = ("image", "class", *numbers.values(), "outcome")
     parts.append("<table><thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead><tbody>")
     for row in range(len(result)):
-        numbers = (f"{getattr(result, name)[row]:.4f}" for name in COLUMNS)
-        cells = (name_of(result, row), result.target[row], *numbers, result.status[row])
+        figures = (f"{getattr(result, name)[row]:.4f}" for name in numbers)
+        cells = (name_of(result, row), result.target[row], *figures, str(result.outcome[row]))
         parts.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     parts.append("</tbody></table>")
-    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.settings.get("doubts", ())]
+    parts += [f"<p>{html.escape(doubt)}</p>" for doubt in result.provenance.doubts]
     return "".join(parts)

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -127,7 +128,7 @@ def canvas_of(result: Explanation, row: int, longest: int = LONGEST) -> Canvas:
 
 def slice_of(result: Explanation, row: int) -> tuple[int, ...]:
     """Return which slice of a volume is shown: the one where most matters, the middle one where all matter alike."""
-    saliency, found = result.saliency[row], list[int]()
+    saliency, found = result.importance(row), list[int]()
     while saliency.ndim > 2:
         each = saliency.reshape(len(saliency), -1).sum(axis=1)
         found.append(int(each.argmax()) if np.ptp(each) > 0 else len(each) // 2)
@@ -136,8 +137,8 @@ def slice_of(result: Explanation, row: int) -> tuple[int, ...]:
 
 
 def flat_saliency(result: Explanation, row: int) -> Floats:
-    """Return the saliency (h, w) of a row, of a volume that of the slice that is shown."""
-    return result.saliency[row][slice_of(result, row)]
+    """Return the importance (h, w) of a row in [0, 1], of a volume that of the slice that is shown."""
+    return result.importance(row)[slice_of(result, row)]
 
 
 def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:
@@ -151,24 +152,18 @@ def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:
     return float((region & ~inside).sum() / max(int(region.sum()), 1))
 
 
-def without_region(result: Explanation, row: int, canvas: Canvas) -> Floats:
+def without_region(result: MaskExplanation, row: int, canvas: Canvas) -> Floats:
     """Return the photo (H, W, 3) with the region deleted (preservation: all but the region)."""
-    if result.region_images is None:
-        return _pasted(canvas, _shown(result, row, result.masked_images), None)
     deleted = _shown(result, row, result.region_images)
     if canvas.pixels.shape == deleted.shape and canvas.whole:
         return deleted
     saliency = flat_saliency(result, row)
-    deletion = result.settings.get("game", "deletion") == "deletion"
-    return _pasted(canvas, deleted, saliency - 0.5 if deletion else 0.5 - saliency)
+    return _pasted(canvas, deleted, saliency - 0.5 if result.game == "deletion" else 0.5 - saliency)
 
 
-def _pasted(canvas: Canvas, image: Floats, inside: Floats | None) -> Floats:
-    """Put an image (h, w, 3) over the photo where `inside` (h, w) is positive; None puts all of it there."""
+def _pasted(canvas: Canvas, image: Floats, inside: Floats) -> Floats:
+    """Put an image (h, w, 3) over the photo where `inside` (h, w) is positive."""
     read = canvas.read[..., None]
-    if inside is None:
-        placed = np.stack([canvas.placed(image[..., channel]) for channel in range(3)], axis=-1)
-        return np.where(read, placed, canvas.pixels)
     # Colours of pixels that are not deleted must not bleed into the region, whose edge is as fine as the photo.
     known = (inside > 0).astype(np.float64)
     weight = canvas.placed(known)[..., None]
@@ -209,7 +204,7 @@ def blended(pixels: Floats, strength: Floats, cmap: str, alpha: float) -> Floats
 
 def limits_of(result: Explanation, row: int) -> tuple[float, float]:
     """Return the values that are black and white: those the model was said to read, and further ones of the image."""
-    low, high = result.settings.get("input", {}).get("bounds", (0.0, 1.0))
+    low, high = result.provenance.reading.get("bounds", (0.0, 1.0))
     image = result.images[row]
     return min(float(image.min()), low), max(float(image.max()), high)
 

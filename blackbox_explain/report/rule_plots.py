@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.arrays import to_numpy
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods.mask.masked_score import ask
 from blackbox_explain.rules.measuring.faithfulness import percent
 from blackbox_explain.rules.measuring.joint_region import JointRegion
 from blackbox_explain.rules.measuring.rule_family import Counterexample
@@ -101,8 +99,7 @@ def counterexamples_figure(found: MostInformative, questions: Questions, shown: 
     rows = np.asarray([one.row for one in nearest])
     before = questions.samples.batch(rows)
     after = apply(found.relation, before, [one.amount for one in nearest], questions, rows)
-    native = getattr(questions.box, "native", np.asarray)
-    scores = [questions.original(rows), to_numpy(ask(questions.box, native(after)))]
+    scores = [questions.original(rows), questions.oracle.scores(after)]
     drawing = Figure(figsize=(1.75 * max(len(nearest), 3), 4.4), layout="constrained", facecolor="white")
     grid = drawing.subplots(2, max(len(nearest), 3), squeeze=False)
     for axes in grid.ravel():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.report.overlay import GREY, blended, limits_of
 from blackbox_explain.report.text_layout import INK, write
 
@@ -40,7 +41,7 @@ def draw_signal(
     behind
         Whether importance (T,) is drawn behind the signal.
     """
-    signal, saliency = signals[row], result.saliency[row]
+    signal, saliency = signals[row], result.importance(row)
     time = np.arange(signal.shape[-1])
     low, high = limits_of(result, row)
     low, high = low - ROOM * (high - low), high + ROOM * (high - low)
@@ -48,7 +49,8 @@ def draw_signal(
         colours = blended(np.full((1, time.size, 3), PAPER), saliency[None], cmap, alpha)
         extent = (-0.5, time.size - 0.5, low, high)
         axes.imshow(np.clip(colours, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
-    for edge in np.flatnonzero(np.diff((saliency > 0.5).astype(int))) + 0.5:
+    outlined = saliency > 0.5 if isinstance(result, MaskExplanation) else np.zeros(time.size, bool)
+    for edge in np.flatnonzero(np.diff(outlined.astype(int))) + 0.5:
         axes.axvline(float(edge), color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.plot(time, signal.T, linewidth=1.1)
     axes.set_xlim(-0.5, time.size - 0.5)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import to_numpy
+from blackbox_explain.box.oracle import Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explaining import check_call
-from blackbox_explain.methods.mask.masked_score import ask
 
-__all__ = ["Questions", "ahead"]
+__all__ = ["Questions"]
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Scores = np.ndarray[Any, np.dtype[np.float64]]
@@ -43,18 +41,18 @@ class Questions:
         Of all random draws; what is drawn for an image depends on seed and row alone.
     batch_size
         Images in one call of the box.
-    queries
-        Images that the box was asked about so far.
     advance
         Called with the number of images after each call.
+    elsewhere
+        Images that `explain` asked about on behalf of these questions.
     """
 
     box: BlackBox
     samples: Samples
     seed: int = 0
     batch_size: int = BATCH
-    queries: int = 0
     advance: Callable[[int], None] = lambda _images: None
+    elsewhere: int = 0
     _scores: dict[int, Scores] = field(default_factory=dict[int, Scores])
     _drawn: dict[tuple[int, str, int], Rows] = field(default_factory=dict[tuple[int, str, int], Rows])
 
@@ -68,10 +66,19 @@ class Questions:
             )
 
     @cached_property
+    def oracle(self) -> Oracle:
+        """Asks the box, and counts the images that it was asked about."""
+        return Oracle.of(self.box, batch_size=self.batch_size, advance=lambda images: self.advance(images))
+
+    @property
+    def queries(self) -> int:
+        """Images that the box was asked about so far."""
+        return int(self.oracle.counts.sum()) + self.elsewhere
+
+    @property
     def model_fingerprint(self) -> str:
-        """Of the model, asked once; empty if it has none."""
-        fingerprint: Callable[[], str] | None = getattr(self.box, "fingerprint", None)
-        return str(fingerprint()) if fingerprint else ""
+        """Of the model; empty if it has none."""
+        return self.oracle.info.fingerprint
 
     def generator(self, row: int, purpose: str) -> np.random.Generator:
         """Return the random numbers of one image for one purpose, the same at every call."""
@@ -112,27 +119,9 @@ class Questions:
         images_of
             Some of the rows to as many images (n, *shape) in the bounds.
         """
-        native = getattr(self.box, "native", np.asarray)
-        found: list[Scores] = []
-        for images in ahead(images_of, self.batches(rows)):
-            found.append(to_numpy(ask(self.box, native(images))).astype(np.float64))
-            self.queries += len(images)
-            self.advance(len(images))
-        return np.concatenate(found)
+        scores = self.oracle.scores_of(lambda part: images_of(rows[part]), len(rows), prefetch=True)
+        return to_numpy(scores).astype(np.float64)
 
     def batches(self, rows: Rows) -> list[Rows]:
         """Split rows into batches."""
         return [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
-
-
-def ahead(make: Callable[[Rows], Any], batches: Iterable[Rows]) -> Iterator[Any]:
-    """Yield what is made of each batch, the next one being made meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for batch in batches:
-            following = pool.submit(make, batch)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()

@@ -6,7 +6,9 @@ import numpy as np
 
 from blackbox_explain.arrays import namespace, to_numpy
 from blackbox_explain.box.activations import ACTIVATIONS
-from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.testing.case import (
     MANY,
     Case,
@@ -60,9 +62,8 @@ def check_types(case: Case) -> None:
     box = case.make()
     images = draw_images(case, box)
     expected = answers(case, box, images)
-    native = getattr(box, "native", None)
     for kind in (np.float32, np.float64):
-        for move in (np.asarray, native) if native else (np.asarray,):
+        for move in (np.asarray, BoxInfo.of(box).native):
             given = move(images.astype(kind))
             for name, found in answers(case, box, given).items():
                 what = f"{name} of {given.dtype} {type(given).__name__}s"
@@ -126,7 +127,7 @@ def check_activation(case: Case) -> None:
     """Check that scores are what `activation` says: a softmax sums to one, a sigmoid lies in (0, 1)."""
     box = case.make()
     scores = to_numpy(box.scores(draw_images(case, box))).astype(np.float64)
-    activation = getattr(box, "activation", "none")
+    activation = BoxInfo.of(box).activation
     require(activation in ACTIVATIONS and activation != "auto", f"after a run, activation is {activation!r}")
     shares = np.exp(scores) if activation == "log_softmax" else scores
     if activation != "none":

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, constant_like, namespace, to_numpy
-from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.protocols import BlackBox
 
 __all__ = [
     "MANY",
@@ -21,7 +22,6 @@ __all__ = [
     "draw_fields",
     "draw_images",
     "draw_weights",
-    "fingerprint",
     "promise",
     "require",
     "require_floats",
@@ -120,12 +120,6 @@ def draw_fields(case: Case, spec: InputSpec, count: int, seed: int, cells: int) 
 def draw_weights(case: Case, shape: tuple[int, ...]) -> Host:
     """Draw weights (N, K) in single precision."""
     return np.random.default_rng([case.seed, 2]).standard_normal(shape).astype(np.float32)
-
-
-def fingerprint(box: BlackBox) -> Any:
-    """Return the fingerprint of a box, None if it has none."""
-    found = getattr(box, "fingerprint", None)
-    return found() if found else None
 
 
 def require(condition: Any, message: str) -> None:

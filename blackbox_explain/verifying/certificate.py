@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.outcome import Outcome
 
 __all__ = ["Certificate", "Check", "RowCertificate"]
 
@@ -35,12 +36,12 @@ class RowCertificate:
 
     Attributes
     ----------
-    target, status
+    target, outcome
         As in the result.
     stated, found
-        Name to number: what the result says, and what is found now.  The names are ``score_original``,
+        Name to number: what the result says, and what is found now.  The names are ``score``,
         ``score_perturbed``, ``score_masked``, ``score_region``, ``suppression``, ``area`` and ``objective``, as in
-        `Explanation`; NaN where the number cannot be recomputed.
+        `MaskExplanation`; NaN where the number cannot be recomputed.
     elsewhere
         Suppression under perturbations that the mask was not learned with, by name.
     jitter
@@ -55,7 +56,7 @@ class RowCertificate:
     """
 
     target: str
-    status: str
+    outcome: Outcome
     stated: dict[str, float]
     found: dict[str, float]
     elsewhere: dict[str, float]
@@ -119,6 +120,7 @@ class Certificate:
         rows = [
             {
                 **vars(row),
+                "outcome": str(row.outcome),
                 "holds": row.holds,
                 "seeds": [{"correlation": correlation, "iou": iou} for correlation, iou in row.seeds],
                 "checks": [vars(one) for one in row.checks],

@@ -1,4 +1,4 @@
-"""`certify`: a saved result and a model in, every claim of the result recomputed."""
+"""`verify`: a saved result and a model in, every claim of the result recomputed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox, check_images, reading_of
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.input_spec import check_images, reading_of
+from blackbox_explain.box.oracle import BATCH, Oracle, check_call
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import resolve
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explaining import BATCH, check_call, explain
-from blackbox_explain.explanation.explanation import Explanation, Floats, target_scores
-from blackbox_explain.explanation.outcome import kind_of, status_of
+from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.mask.upsampling import make_upsampling
@@ -22,9 +26,9 @@ from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
-from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS, Recipe, check_arrays, target_of
+from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS, Restored, check_arrays, target_of
 
-__all__ = ["TOLERANCE", "certify"]
+__all__ = ["TOLERANCE", "verify"]
 
 TOLERANCE = 1e-3
 """How far a score may be from the one stated: floats of one model differ by less from machine to machine."""
@@ -36,7 +40,7 @@ PIXEL = 1e-3
 """How far a pixel or a mask value may be, as a share of its range."""
 
 
-def certify(
+def verify(
     result: Explanation,
     box: BlackBox,
     *,
@@ -49,7 +53,7 @@ def certify(
 
     Recomputed and compared with the result: the scores of the image, of the fully perturbed image, of the masked image
     and of the region made hard; the masked image from image and mask; saliency, area, suppression and objective; the
-    name of the target, the status ``"ok"``, and the model's fingerprint.  A suppression is not judged where the score
+    name of the target, the outcome, and the model's fingerprint.  A suppression is not judged where the score
     falls by less than the tolerance in all, of which it would be a share.  Measured besides, and judged by nobody: the
     effect under perturbations that the mask was not learned with, the masked score under the shifts of eq. 4, and
     how alike the masks of other seeds are.
@@ -81,67 +85,70 @@ def certify(
     check_call(box, batch_size, 0)
     if not tolerance >= 0 or seeds < 0:
         got, expected = f"tolerance={tolerance}, seeds={seeds}", "both at least 0"
-        raise InputError("This cannot be certified", got=got, expected=expected)
+        raise InputError("This cannot be verified", got=got, expected=expected)
+    if not isinstance(result, MaskExplanation):
+        raise InputError("Only masks claim what can be verified", got=f"a result of the method {result.method!r}")
     check_arrays(result)
-    how = Recipe.of(result)
-    good = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
+    how = Restored.of(result)
+    good = result.good
     if not good:
         raise ResultError("There is nothing to verify", got="a result whose rows all failed")
     check_images(result.images, box.spec)
-    units = how.settings.steps if isinstance(box, DifferentiableBlackBox) else how.settings.queries
+    units = how.mask.budget(BoxInfo.of(box)).most
     own = how.perturbation is not None
     others = how.others
     per_row = 2 + 2 * own + 2 * len(others) + own * len(how.offsets(result.mask.ndim - 1))
     total = len(good) * (per_row + own * seeds * units)
     with progress_bar(total, "verifying", None if callable(progress) else progress) as bar:
-        work = _Work(result, box, how, tolerance, batch_size, progress if callable(progress) else bar)
+        advance = progress if callable(progress) else bar
+        oracle = Oracle.of(box, batch_size=batch_size, advance=advance)
+        work = _Work(result, oracle, how, tolerance, batch_size, advance)
         rows = [work.row(row) for row in good]
         made = how.perturbation
         alike = [()] * len(good) if made is None or not seeds else work.seeds(good, seeds, made)
     certified = tuple(dataclasses.replace(row, seeds=more) for row, more in zip(rows, alike, strict=True))
-    learned_by = str(result.settings.get("perturbation", ""))
     failed = len(result) - len(good)
-    return Certificate(certified, failed, _model_check(result, box), tolerance, how.game, learned_by)
+    return Certificate(certified, failed, _model_check(result, box), tolerance, result.game, result.perturbation)
 
 
 @dataclass(frozen=True)
 class _Work:
     """What is asked and computed for each row."""
 
-    result: Explanation
-    box: BlackBox
-    how: Recipe
+    result: MaskExplanation
+    oracle: Oracle
+    how: Restored
     tolerance: float
     batch_size: int
     advance: Advance
 
     def row(self, row: int) -> RowCertificate:
         """Certify one row, without other seeds."""
-        result, how, box = self.result, self.how, self.box
-        image, spatial = result.images[row : row + 1], box.spec.spatial
-        upsampling = make_upsampling(how.settings.upsampling, result.mask.shape[1:], spatial, image)
+        result, how, spec = self.result, self.how, self.oracle.box.spec
+        image, spatial, place = result.images[row : row + 1], spec.spatial, np.asarray([row])
+        upsampling = make_upsampling(how.mask.upsampling, result.mask.shape[1:], spatial, image)
         mask = upsampling.up(result.mask[row : row + 1].astype(image.dtype))
-        salient = 1 - mask if how.game == "deletion" else mask
+        salient = 1 - mask if result.game == "deletion" else mask
         found = dict.fromkeys(NUMBERS, np.nan)
         found["area"] = float(salient.mean())
         before, after = self._ask(row, np.concatenate([image, result.masked_images[row : row + 1]]))
-        found |= {"score_original": before, "score_masked": after}
+        found |= {"score": before, "score_masked": after}
         penalty = float(how.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
-        found["objective"] = penalty + (after if how.game == "deletion" else -after)
+        found["objective"] = penalty + (after if result.game == "deletion" else -after)
         rebuilt, jitter, shifts = None, None, how.offsets(len(spatial))
         if how.perturbation is not None:
-            levels = how.perturbation.take(slice(row, row + 1)).levels(image, box.spec, how.seed)
+            levels = how.perturbation.take(place).levels(image, spec, how.seed)
             resting = LevelStack(levels, spatial)
             rebuilt = resting.mixed(mask)[0]
             region = resting.mixed((mask >= 0.5).astype(mask.dtype))[0]
             found["score_perturbed"], found["score_region"] = self._ask(row, np.concatenate([levels[0], region]))
             found["suppression"] = _suppression(before, after, found["score_perturbed"])
-            moving = LevelStack(canvas(levels, how.settings.jitter_kind, how.width), spatial)
+            moving = LevelStack(canvas(levels, how.mask.jitter_kind, how.width), spatial)
             scores = self._ask(row, np.concatenate([moving.mixed(mask, offset)[0] for offset in shifts]))
             jitter = (min(scores), float(np.mean(scores)), max(scores))
         elsewhere: dict[str, float] = {}
         for name in how.others:
-            levels = make_perturbation(name, how.settings).levels(image, box.spec, how.seed)
+            levels = make_perturbation(how.mask, name).levels(image, spec, how.seed)
             masked = LevelStack(levels, spatial).mixed(mask)[0]
             fully, there = self._ask(row, np.concatenate([levels[0], masked]))
             elsewhere[name] = _suppression(before, there, fully)
@@ -149,31 +156,28 @@ class _Work:
         checks = (
             *self._number_checks(row, stated, found),
             self._mask_check(row, salient, rebuilt),
-            self._status_check(row, stated),
+            self._outcome_check(row),
             self._name_check(row),
         )
-        target, status, count = result.target[row], result.status[row], len(shifts) if jitter else 0
-        return RowCertificate(target, status, stated, found, elsewhere, jitter, count, (), checks)
+        target, outcome, count = result.target[row], result.outcome[row], len(shifts) if jitter else 0
+        return RowCertificate(target, outcome, stated, found, elsewhere, jitter, count, (), checks)
 
     def seeds(self, rows: list[int], count: int, perturbation: Perturbation) -> list[tuple[tuple[float, float], ...]]:
         """Learn the masks of rows again with further seeds, and return how alike they are."""
         result, how = self.result, self.how
-        targets = [target_of(result.target_weights[row]) for row in rows]
+        targets = [target_of(result.weights[row]) for row in rows]
         if isinstance(perturbation, Reference):
             perturbation = Reference(to_numpy(perturbation.images)[rows])
         alike: list[list[tuple[float, float]]] = [[] for _ in rows]
         for seed in range(how.seed + 1, how.seed + 1 + count):
             other = explain(
-                self.box,
+                self.oracle.box,
                 result.images[rows],
                 targets,
-                game=how.game,
-                perturbation=perturbation,
-                preset=how.preset,
+                method=dataclasses.replace(how.mask, perturbation=perturbation),
                 seed=seed,
                 batch_size=self.batch_size,
                 progress=self.advance,
-                **dataclasses.asdict(how.settings),
             )
             for found, row, saliency in zip(alike, rows, other.saliency, strict=True):
                 learned, first = np.isfinite(saliency).all(), result.saliency[row]
@@ -181,14 +185,13 @@ class _Work:
         return [tuple(found) for found in alike]
 
     def _ask(self, row: int, images: Floats) -> list[float]:
-        weights = np.repeat(self.result.target_weights[row : row + 1], len(images), axis=0)
-        scores = target_scores(self.box, images.astype(self.result.images.dtype), weights, self.batch_size)
-        self.advance(len(images))
+        weights = np.repeat(self.result.weights[row : row + 1], len(images), axis=0)
+        scores = self.oracle.target_scores(images.astype(self.result.images.dtype), weights)
         return [float(one) for one in scores]
 
     def _number_checks(self, row: int, stated: dict[str, float], found: dict[str, float]) -> list[Check]:
         checks: list[Check] = []
-        fall = abs(found["score_original"] - found["score_perturbed"])
+        fall = abs(found["score"] - found["score_perturbed"])
         for name, words in NUMBERS.items():
             if np.isnan(found[name]) and self.how.perturbation is None:
                 checks.append(Check(f"{words} is as stated", None, LACKS))
@@ -211,7 +214,7 @@ class _Work:
     def _mask_check(self, row: int, salient: Floats, rebuilt: Floats | None) -> Check:
         """Check that mask, saliency and masked image belong together."""
         result, reasons = self.result, list[str]()
-        low, high = self.box.spec.bounds
+        low, high = self.oracle.box.spec.bounds
         mask = result.mask[row]
         if not (mask.min() >= -PIXEL and mask.max() <= 1 + PIXEL):
             reasons.append("the mask leaves 0 to 1")
@@ -224,19 +227,18 @@ class _Work:
             return Check(claim, None, LACKS)
         return Check(claim, not reasons, ", ".join(reasons))
 
-    def _status_check(self, row: int, numbers: dict[str, float]) -> Check:
-        """Check that the status follows from the numbers and doubts stated; the numbers are checked by themselves."""
-        claim, stated = "the status is what the scores say", kind_of(self.result.status[row])
-        told = {**numbers, "target_weights": self.result.target_weights[row]}
-        earned = kind_of(status_of(told, self.how.game, self.result.settings.get("doubts", ())))
+    def _outcome_check(self, row: int) -> Check:
+        """Check that the outcome follows from the numbers and doubts stated; the numbers are checked by themselves."""
+        claim, stated = "the outcome is what the scores say", self.result.outcome[row].kind
+        earned = self.result.outcome_of(row, self.result.provenance.doubts).kind
         return Check(claim, earned == stated, "" if earned == stated else f"it is {earned!r}, and was {stated!r}")
 
     def _name_check(self, row: int) -> Check:
         """Check that the target is called what the model calls it."""
-        claim, names = "the class is the one that is named", self.box.spec.class_names
+        claim, names = "the class is the one that is named", self.oracle.box.spec.class_names
         if names is None:
             return Check(claim, None, "the model's classes have no names")
-        weights, stated = self.result.target_weights[row], self.result.target[row]
+        weights, stated = self.result.weights[row], self.result.target[row]
         _, (called,) = resolve([target_of(weights)], np.zeros((1, weights.size)), names)
         _, (counted,) = resolve([target_of(weights)], np.zeros((1, weights.size)), None)
         if counted == stated:
@@ -249,9 +251,8 @@ class _Work:
 def _model_check(result: Explanation, box: BlackBox) -> Check:
     """Check that the model, and what it makes of pixels, are those of the result."""
     claim = "the model is the one that the result was made with"
-    fingerprint = getattr(box, "fingerprint", None)
-    now, then = str(fingerprint()) if fingerprint else "", result.model_fingerprint
-    given, told = reading_of(box.spec), result.settings.get("input") or {}
+    now, then = BoxInfo.of(box).fingerprint, result.provenance.model_fingerprint
+    given, told = reading_of(box.spec), result.provenance.reading
     changed = [f"{name} is {given[name]}, and was {one}" for name, one in told.items() if given.get(name) != one]
     if changed:
         return Check(claim, False, f"its images are prepared otherwise: {'; '.join(changed)}")
@@ -261,4 +262,4 @@ def _model_check(result: Explanation, box: BlackBox) -> Check:
 
 
 def _suppression(before: float, after: float, fully: float) -> float:
-    return float("nan") if before == fully else (before - after) / (before - fully)
+    return float(suppression(*(np.asarray(one) for one in (before, after, fully))))

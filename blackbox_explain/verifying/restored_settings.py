@@ -1,4 +1,4 @@
-"""What a saved result says of how it was made, restored so that it can be done again."""
+"""What a saved result says of how it was made, restored so that it can be made again."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import numpy as np
 
 from blackbox_explain.box.targets import Difference, Labels, Target
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.explanation import Floats
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.methods.mask.jitter import offset_at, width_for
-from blackbox_explain.methods.mask.regularizers import Game, Regularizer
-from blackbox_explain.methods.mask.settings import PERTURBATIONS, PresetName, Settings, settings_for
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.mask.settings import PERTURBATIONS
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
-__all__ = ["LACKS", "NUMBERS", "Recipe", "check_arrays", "target_of"]
+__all__ = ["LACKS", "NUMBERS", "Restored", "check_arrays", "target_of"]
 
 NUMBERS = {
-    "score_original": "the score of the image",
+    "score": "the score of the image",
     "score_masked": "the score after the mask",
     "score_region": "the score with the region deleted or kept alone",
     "score_perturbed": "the score of the fully perturbed image",
@@ -28,7 +30,7 @@ NUMBERS = {
     "area": "the area",
     "objective": "the objective",
 }
-"""Of an `Explanation`, with what they are called."""
+"""Of a `MaskExplanation`, with what they are called."""
 
 LACKS = "the result does not hold what stood in for deleted pixels"
 """Why something cannot be recomputed."""
@@ -43,51 +45,50 @@ KINDS: dict[str, type[Any]] = {"blur": Blur, "constant": Constant, "noise": Nois
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Restored:
     """How the masks of a result were learned.
 
     Attributes
     ----------
-    settings, preset, game, seed
-        As in `explain`.
+    mask
+        The method with its settings; its perturbation is that of `perturbation`, if that is known.
     regularizer
         What made the masks small and smooth.
     perturbation
         None where the result does not hold what it needs: a perturbation of the user's own.
+    seed
+        As in `explain`.
     spatial
         Sizes of the images in pixels.
     """
 
-    settings: Settings
-    preset: PresetName
-    game: Game
+    mask: Mask
     regularizer: Regularizer
     perturbation: Perturbation | None
     seed: int
     spatial: tuple[int, ...]
 
     @classmethod
-    def of(cls, result: Explanation) -> Recipe:
+    def of(cls, result: MaskExplanation) -> Restored:
         """Read how a result was made.
 
         Raises
         ------
         ResultError
-            If they are none.
+            If its settings are none.
         """
-        settings = result.settings
+        told = result.provenance.settings
         try:
-            names = {one.name for one in dataclasses.fields(Settings)}
-            own = {name: _tuples(value) for name, value in settings.items() if name in names}
-            preset, game, seed = settings["preset"], settings["game"], int(settings["seed"])
-            kept = settings_for(preset, own)
-            regularizer = Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, game)
-            kind, made = KINDS.get(settings["perturbation"]), None
+            names = {one.name for one in dataclasses.fields(Mask) if one.init} - {"perturbation"}
+            own = {name: _tuples(value) for name, value in told.items() if name in names}
+            kind, made = KINDS.get(told["perturbation"]), None
             if kind is not None:
-                made = kind(**{name: _tuples(value) for name, value in settings["perturbation_settings"].items()})
+                made = kind(**{name: _tuples(value) for name, value in told["perturbation_settings"].items()})
             elif result.reference is not None:
                 made = Reference(result.reference)
-            return cls(kept, preset, game, regularizer, made, seed, result.images.shape[2:])
+            kept = Mask(**own) if made is None else Mask(**own, perturbation=made)
+            regularizer = Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, kept.game)
+            return cls(kept, regularizer, made, int(result.provenance.seed), result.images.shape[2:])
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
             raise ResultError("The settings of this result cannot be read", got=got.removesuffix(".")) from error
@@ -101,7 +102,7 @@ class Recipe:
     @property
     def width(self) -> int:
         """Of the jitter, or of the paper's for images of this size where there was none."""
-        return self.settings.jitter if self.settings.jitter > 1 else width_for(JITTER, self.spatial)
+        return self.mask.jitter if self.mask.jitter > 1 else width_for(JITTER, self.spatial)
 
     def offsets(self, axes: int) -> list[tuple[int, ...]]:
         """Return all shifts of the jitter, or some of those that were learned with where there are many."""
@@ -110,7 +111,7 @@ class Recipe:
         return [offset_at(self.seed, step, self.width, axes) for step in range(1, SHIFTS + 1)]
 
 
-def check_arrays(result: Explanation) -> None:
+def check_arrays(result: MaskExplanation) -> None:
     """Raise `ResultError` unless the arrays of a result fit each other."""
     count, images = len(result.target), result.images
     expected: dict[str, tuple[int, ...]] = dict.fromkeys(NUMBERS, (count,))
@@ -118,14 +119,14 @@ def check_arrays(result: Explanation) -> None:
     expected |= {"saliency": (count, *images.shape[2:]), "mask": (count, *result.mask.shape[1:])}
     if result.reference is not None:
         expected["reference"] = images.shape
-    expected |= {"target_weights": (count, *result.target_weights.shape[1:])}
+    expected |= {"weights": (count, *result.weights.shape[1:])}
     for name, shape in expected.items():
         array = getattr(result, name)
         if array.shape != shape or array.dtype.kind not in "fiu":
             got, wanted = f"{name}: {array.dtype} {array.shape}", f"numbers {shape}"
             raise ResultError("The arrays of this result do not fit each other", got=got, expected=wanted)
-    fits = images.ndim >= 3 and result.mask.ndim == images.ndim - 1 and result.target_weights.ndim == 2
-    if not fits or len(result.status) != count or count == 0 or not isinstance(result.settings, dict):
+    fits = images.ndim >= 3 and result.mask.ndim == images.ndim - 1 and result.weights.ndim == 2
+    if not fits or len(result.outcome) != count or count == 0:
         raise ResultError("The arrays of this result do not fit each other", got=f"masks {result.mask.shape}")
     if any(cells > size for cells, size in zip(result.mask.shape[1:], images.shape[2:], strict=True)):
         raise ResultError("The mask of this result is finer than its image", got=f"{result.mask.shape[1:]}")

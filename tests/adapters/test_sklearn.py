@@ -49,7 +49,7 @@ def test_a_pipeline_with_probabilities(pipeline: Any) -> None:
     assert scores.dtype == np.float32
     assert box.activation == "none"
     assert box.scores(IMAGES[:0]).shape == (0, 10)
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
 
 
 def test_a_square_is_guessed_and_said_to_be(pipeline: Any) -> None:

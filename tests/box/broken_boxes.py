@@ -12,7 +12,7 @@ import numpy as np
 
 from blackbox_explain import InputSpec, Preprocessing
 from blackbox_explain.box.activations import Activation, activate, activation_adjoint
-from blackbox_explain.box.adapter_tools.description import check_batch
+from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.errors import InputError
 from blackbox_explain.testing import Case
 

@@ -104,7 +104,7 @@ def test_answers_that_do_not_repeat_are_told_loudly(model: Any, images: np.ndarr
     box = bx.wrap(model, shape=SHAPE, activation="none")
     assert RANDOM in box.assumptions
     result = bx.explain(box, images[:1], 0, progress=False, steps=1, queries=100)
-    assert RANDOM in result.settings["assumptions"]
+    assert RANDOM in result.provenance.assumptions
 
 
 class Deep(torch.nn.Module):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import blackbox_explain as bx
-from blackbox_explain.box.protocols import check_images
+from blackbox_explain.box.input_spec import check_images
 from blackbox_explain.box.targets import resolve
 from blackbox_explain.errors import InputError, TargetError
 

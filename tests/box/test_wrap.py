@@ -19,8 +19,8 @@ def test_a_function_is_a_score_only_black_box() -> None:
     box = bx.wrap(lambda images: images.mean(axis=(2, 3)), shape=(3, 8, 8), class_names=["r", "g", "b"])
     images = np.random.default_rng(0).random((2, 3, 8, 8))
     np.testing.assert_allclose(box.scores(images), images.mean(axis=(2, 3)))
-    assert not isinstance(box, bx.DifferentiableBlackBox)
-    assert bx.explain(box, images, "g", queries=100, progress=False).settings["gradients"] == "estimated"
+    assert not isinstance(box, bx.Differentiable)
+    assert bx.explain(box, images, "g", queries=100, progress=False).provenance.gradients == "estimated"
 
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
@@ -43,7 +43,7 @@ def test_a_function_with_its_gradient(layout: str, activation: str) -> None:
     )
     _, gradient = box.scores_and_gradient(images, weights)
     assert np.sum(gradient * direction) == pytest.approx(numeric, rel=1e-5)
-    assert bx.explain(box, images, 0, progress=False, steps=2).status
+    assert bx.explain(box, images, 0, progress=False, steps=2).outcome
 
 
 def test_what_a_function_must_answer() -> None:
@@ -183,7 +183,7 @@ def test_weights_of_another_shape_are_a_mistake(shape: tuple[int, ...]) -> None:
     )
     network = bx.wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3)), shape=(3, 8, 8))
     for box in (function, network):
-        assert isinstance(box, bx.DifferentiableBlackBox)
+        assert isinstance(box, bx.Differentiable)
         with pytest.raises(InputError, match="weights do not fit"):
             box.scores_and_gradient(np.zeros((2, 3, 8, 8), np.float32), np.zeros(shape, np.float32))
 

@@ -42,10 +42,10 @@ def test_one_photo_leaves_a_picture_a_result_and_a_summary(tmp_path: Path) -> No
         assert np.asarray(picture.convert("RGB")).std() > 20
     result = Explanation.load(folder / "coffee.npz")
     summary = json.loads((folder / "coffee.json").read_text())
-    assert summary["score_original"] == pytest.approx(result.score_original[0])
-    assert summary["score_masked"] < 0.5 * summary["score_original"]
+    assert summary["score"] == pytest.approx(result.score[0])
+    assert summary["score_masked"] < 0.5 * summary["score"]
     assert summary["settings"]["preset"] == "fast"
-    assert f"{result.score_original[0]:.4f}" in done.output
+    assert f"{result.score[0]:.4f}" in done.output
 
 
 def brightness() -> Callable[[np.ndarray], np.ndarray]:

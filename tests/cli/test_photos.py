@@ -142,7 +142,7 @@ def test_the_top_classes_of_a_photo_are_explained_each_by_itself(tmp_path: Path)
     assert json.loads((tmp_path / "cat.json").read_text(encoding="utf-8")) == rows
     both = bx.Explanation.load(tmp_path / "cat.npz")
     assert both.target == ("most", "some")
-    assert both.score_original[0] == pytest.approx(2 * both.score_original[1])
+    assert both.score[0] == pytest.approx(2 * both.score[1])
     assert [Path(file).name for file in rows[0]["files"]] == ["cat.png", "cat.npz", "cat.json"]
     assert all(Path(file).stat().st_size > 0 for file in rows[0]["files"])
     done = run("explain", samples.CAT, *MODEL, "--out", tmp_path, "--top", 4)
@@ -150,7 +150,7 @@ def test_the_top_classes_of_a_photo_are_explained_each_by_itself(tmp_path: Path)
     assert "expected 1 to 3" in done.output
     (only,) = json.loads(run("explain", samples.CAT, *MODEL, "--out", tmp_path, "--sum-top", 2, "--json").stdout)
     assert only["target"] == "most + some"
-    assert only["score_original"] == pytest.approx(both.score_original.sum())
+    assert only["score"] == pytest.approx(both.score.sum())
 
 
 def test_a_sheet_shows_the_photos_of_a_run(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_command_line_verifies_a_file(path: Path) -> None:
     assert whole["holds"]
     assert whole["model"]["held"]
     assert whole["result"] == str(path)
-    assert whole["rows"][0]["found"]["score_original"] == pytest.approx(1.0)
+    assert whole["rows"][0]["found"]["score"] == pytest.approx(1.0)
 
 
 def test_seeds_that_cannot_be_tried_are_named(tmp_path: Path) -> None:

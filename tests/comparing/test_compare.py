@@ -258,8 +258,8 @@ def test_the_images_that_are_asked_are_those_that_are_told() -> None:
     # Wrapping asks about a few plain images of its own.
     asked = 0
     found = compare(box, Regions(REGIONS[:1]), np.concatenate([Regions(REGIONS).image()] * 2), queries=150, **options())
-    assert asked == found.first.evaluations.sum() + 2 * 2
-    assert found.first.evaluations.sum(axis=1).max() <= 150
+    assert asked == found.first.queries.sum() + 2 * 2
+    assert found.first.queries.sum(axis=1).max() <= 150
 
 
 def test_models_that_cannot_be_compared() -> None:

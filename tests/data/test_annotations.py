@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.common import data_folder
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.annotations import boxes_of, labels_of, photo_size, placed, regions_from_boxes, regions_of
 from blackbox_explain.data.images import load_images
 from blackbox_explain.errors import ImageError, InputError

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 import blackbox_explain as bx
 from blackbox_explain import samples
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.images import load_image
 from blackbox_explain.errors import ImageError, InputError
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps, ImageStat
 
 import blackbox_explain as bx
-from blackbox_explain.box.protocols import InputSpec, check_images
+from blackbox_explain.box.input_spec import InputSpec, check_images
 from blackbox_explain.data import images as images_module
 from blackbox_explain.data.photos import LoadedImages, Photo, part_read, photos_of
 from blackbox_explain.samples import CAT, COFFEE

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import blackbox_explain as bx
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import ImageError
 
 RAMP = np.linspace(0, 1, 64)[:, None] * np.ones((1, 64))

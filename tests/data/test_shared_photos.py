@@ -16,4 +16,4 @@ def test_masks_of_real_photos(default_box: bx.BlackBox, shared_photos: list[Path
     result = bx.explain(default_box, images[right], progress=False)
     assert result.suppression.mean() > 0.8
     assert 0.02 < result.area.mean() < 0.3
-    assert (result.evaluations[:, 1] == 48).all()
+    assert (result.queries[:, 1] == 48).all()

@@ -29,12 +29,12 @@ def test_fields_fit_each_other(result: bx.Explanation) -> None:
     assert result.mask.shape == (2, 14, 14)
     assert result.saliency.shape == (2, 48, 40)
     assert result.history.shape == (2, 40)
-    assert (result.evaluations[:, 1] == 48).all()
+    assert (result.queries[:, 1] == 48).all()
     np.testing.assert_array_equal(result.scores[:, 1], result.score_masked)
-    left = (result.score_masked - result.score_perturbed) / (result.score_original - result.score_perturbed)
+    left = (result.score_masked - result.score_perturbed) / (result.score - result.score_perturbed)
     np.testing.assert_allclose(result.suppression, 1 - left)
     np.testing.assert_allclose(result.area, result.saliency.mean(axis=(1, 2)))
-    assert result.settings["gradients"] == "exact"
+    assert result.provenance.gradients == "exact"
 
 
 def test_save_and_load_return_the_same(result: bx.Explanation, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_summary_and_dict(result: bx.Explanation) -> None:
     assert lines[1].split() == ["image", "class", "before", "region", "all", "share", "status"]
     assert [line.split()[:3] for line in lines[2:4]] == [["image", "1", "texture"], ["image", "2", "texture"]]
     whole = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert whole["rows"][1]["score_original"] == pytest.approx(1.0)
+    assert whole["rows"][1]["score"] == pytest.approx(1.0)
 
 
 def test_failed_rows_are_shown_as_failed() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import blackbox_explain as bx
 from benchmarks.common import data_folder
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.explanation import preprocessing_doubts as doubts
 from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.explanation.preprocessing_doubts import Answer
@@ -77,13 +77,13 @@ def test_a_model_that_cannot_tell_black_from_white_is_doubted_and_no_row_is_ok()
     images = np.random.default_rng(0).random((2, 3, 8, 8))
     box = bx.wrap(blind, shape=(3, 8, 8))
     result = bx.explain(box, images, progress=False, queries=100)
-    assert "cannot tell black, white and noise" in result.settings["doubts"][0]
-    assert result.status == (DOUBTED, DOUBTED)
+    assert "cannot tell black, white and noise" in result.provenance.doubts[0]
+    assert result.outcome == (DOUBTED, DOUBTED)
     assert "doubt: the model cannot tell" in result.summary()
-    assert doubts.look(box, images) == result.settings["doubts"]
-    assert bx.certify(result, box, progress=False).rows[0].holds
+    assert tuple(doubts.look(box, images)) == result.provenance.doubts
+    assert bx.verify(result, box, progress=False).rows[0].holds
     right = bx.wrap(blind, shape=(3, 8, 8), preprocessing=bx.Preprocessing(std=1 / 255))
-    assert "cannot tell" not in " ".join(bx.explain(right, images, progress=False, queries=100).settings["doubts"])
+    assert "cannot tell" not in " ".join(bx.explain(right, images, progress=False, queries=100).provenance.doubts)
 
 
 def test_what_was_said_and_what_was_assumed() -> None:
@@ -96,12 +96,12 @@ def test_what_was_said_and_what_was_assumed() -> None:
 def test_doubts_of_other_photos_of_a_run_are_handed_on() -> None:
     box = bx.wrap(lambda images: images[:, 0, :1, 0].clip(0, 1), shape=(1, 16, 16), class_names=["corner"])
     result = bx.explain(box, np.ones((1, 1, 16, 16)), progress=False, queries=100)
-    assert result.settings["doubts"] == []
-    assert doubts.with_doubts(result, []) is result
-    doubted = doubts.with_doubts(result, ["one", "one"])
-    assert doubted.settings["doubts"] == ["one"]
-    assert doubted.status == (DOUBTED,)
-    assert result.settings["doubts"] == []
+    assert result.provenance.doubts == ()
+    doubted = result.judged(["one"])
+    assert doubted.provenance.doubts == ("one",)
+    assert doubted.outcome == (DOUBTED,)
+    assert doubted.judged([]).outcome == result.outcome
+    assert result.provenance.doubts == ()
 
 
 def test_the_default_model_has_no_doubts(default_box: bx.BlackBox, sample_images: np.ndarray) -> None:

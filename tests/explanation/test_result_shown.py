@@ -22,7 +22,7 @@ def test_photos_and_predictions_are_saved(tmp_path: Path) -> None:
     again = bx.Explanation.load(result.save(tmp_path / "one"))
     assert again.predictions == result.predictions
     assert again.predictions[0].before[0][0] == "spot"
-    assert again.predictions[0].before[0][1] == pytest.approx(result.score_original[0])
+    assert again.predictions[0].before[0][1] == pytest.approx(result.score[0])
     assert dict(again.predictions[0].after)["spot"] == pytest.approx(result.score_region[0])
     assert again.photos is not None
     (photo,) = again.photos

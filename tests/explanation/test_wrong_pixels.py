@@ -20,8 +20,8 @@ def test_without_their_mean_they_are_never_ok(model: str, shared_photos: list[Pa
     wrong = bx.wrap(data_folder() / model)
     for photos in (shared_photos[::30], shared_photos[:1]):
         result = bx.explain(wrong, bx.load_images(photos, wrong.spec), progress=False, **QUICK)
-        assert result.settings["doubts"]
-        assert {status.partition(":")[0] for status in result.status} == {"weak"}
+        assert result.provenance.doubts
+        assert {one.kind for one in result.outcome} == {"weak"}
         assert "--mean" in result.summary()
 
 
@@ -29,13 +29,13 @@ def test_without_their_mean_they_are_never_ok(model: str, shared_photos: list[Pa
 def test_with_a_mean_of_other_networks_they_are_not_ok(model: str, shared_photos: list[Path]) -> None:
     wrong = bx.wrap(data_folder() / model, preprocessing=OTHERS)
     result = bx.explain(wrong, bx.load_images(shared_photos[::12], wrong.spec), progress=False, **QUICK)
-    assert result.settings["doubts"]
-    assert "ok" not in result.status
+    assert result.provenance.doubts
+    assert "ok" not in [one.kind for one in result.outcome]
 
 
 def test_with_their_mean_they_are_not_accused(default_box: bx.BlackBox, shared_photos: list[Path]) -> None:
     for box in (default_box, *(bx.wrap(data_folder() / model, preprocessing=RIGHT) for model in NETWORKS)):
         images = bx.load_images(shared_photos[::5], box.spec)
-        assert bx.explain(box, images, progress=False, **QUICK).settings["doubts"] == []
+        assert bx.explain(box, images, progress=False, **QUICK).provenance.doubts == []
         singles = [bx.explain(box, images[row : row + 1], progress=False, **QUICK) for row in range(3)]
-        assert [one.settings["doubts"] for one in singles] == [[]] * 3
+        assert [one.provenance.doubts for one in singles] == [[]] * 3

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 import blackbox_explain as bx
 from blackbox_explain.arrays import gaussian_matrix, one_thread
 from blackbox_explain.box.activations import ACTIVATIONS, activate, activation_adjoint
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.regularizers import Regularizer, area, total_variation
 from blackbox_explain.methods.mask.upsampling import make_upsampling

@@ -109,7 +109,7 @@ def test_sums_that_leave_zero_to_one_only_later_are_not_clipped(game: Any) -> No
     box, texture = Contrasts(), Regions(Contrasts().regions).image()
     options: dict[str, Any] = {"perturbation": "constant", "progress": False, "game": game}
     exact = bx.explain(box, texture, bx.Labels(0, 1), **options)
-    assert exact.score_perturbed[0] < 1 < exact.score_original[0]
+    assert exact.score_perturbed[0] < 1 < exact.score[0]
     found = bx.explain(ScoresOnly(box), texture, bx.Labels(0, 1), queries=1000, **options)
     assert found.suppression[0] == pytest.approx(exact.suppression[0], abs=0.05)
 
@@ -156,9 +156,9 @@ def test_a_known_region_is_found_from_scores_alone(preset: Any, game: Any) -> No
     options: dict[str, Any] = {"perturbation": "constant", "area_weight": 1e-3, "queries": 2500}
     result = bx.explain(hidden, box.image(), 0, game=game, preset=preset, progress=False, **options)
     assert overlap(result.saliency[0] > 0.5, region) >= 0.5
-    assert result.settings["gradients"] == "estimated"
-    assert "estimated from scores" in result.settings["notes"][0]
-    assert f"{result.evaluations[0].sum()} queries" in result.summary()
+    assert result.provenance.gradients == "estimated"
+    assert "estimated from scores" in result.provenance.notes[0]
+    assert f"{result.queries[0].sum()} queries" in result.summary()
 
 
 @pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
@@ -167,9 +167,9 @@ def test_the_budget_holds_and_is_reported(preset: Any) -> None:
     hidden = ScoresOnly(box)
     done: list[int] = []
     result = bx.explain(hidden, box.image(), 0, preset=preset, queries=400, progress=done.append)
-    assert hidden.asked == result.evaluations[0, 0] <= 400
+    assert hidden.asked == result.queries[0, 0] <= 400
     assert hidden.asked > 380
-    assert result.evaluations[0, 1] == 0
+    assert result.queries[0, 1] == 0
     assert sum(done) == 400
 
 
@@ -182,7 +182,7 @@ def test_no_row_depends_on_its_company(preset: Any) -> None:
     together = bx.explain(ScoresOnly(box), images, 0, **options)
     alone = [bx.explain(ScoresOnly(box), images[row : row + 1], 0, **options) for row in range(3)]
     np.testing.assert_array_equal(together.mask, np.concatenate([one.mask for one in alone]))
-    np.testing.assert_array_equal(together.evaluations, np.concatenate([one.evaluations for one in alone]))
+    np.testing.assert_array_equal(together.queries, np.concatenate([one.queries for one in alone]))
 
 
 def test_signals_and_differences_of_scores() -> None:

@@ -22,7 +22,7 @@ def test_answers_that_are_not_finite_fail_their_image_only() -> None:
     images = np.random.default_rng(0).random((2, 1, 16, 16))
     images[1] = 1.0
     result = bx.explain(Scores(scores), images, 0, queries=200, progress=False)
-    assert [status.startswith("failed") for status in result.status] == [False, True]
+    assert [one.failed for one in result.outcome] == [False, True]
 
 
 class TornOnTheWay(Linear):
@@ -53,7 +53,7 @@ def test_what_is_not_finite_at_the_start_alone_fails_the_image(fault: str, hidde
     box = OneBad(torn) if hidden else torn
     options: dict[str, Any] = {"perturbation": bx.Constant(0.0), "progress": False, "queries": 300}
     result = bx.explain(box, images, 0, **options)
-    assert "not finite. Got NaN or infinity while the mask was learned" in result.status[0]
+    assert "not finite. Got NaN or infinity while the mask was learned" in result.outcome[0].message
     assert np.isfinite(result.mask[1]).all()
     assert np.isnan(result.mask[0]).all()
 
@@ -107,10 +107,10 @@ def test_memory_that_runs_out_halves_what_is_asked_at_once_and_changes_nothing(m
     hungry, done = Hungry(box, most), list[int]()
     found = bx.explain(hungry, images, 0, progress=done.append, **options)
     np.testing.assert_array_equal(found.mask, free.mask)
-    np.testing.assert_array_equal(found.evaluations, free.evaluations)
-    assert hungry.asked == found.evaluations.sum()
+    np.testing.assert_array_equal(found.queries, free.queries)
+    assert hungry.asked == found.queries.sum()
     assert sum(done) == 300 * most
-    halved = [note for note in found.settings["notes"] if "memory ran out at" in note]
+    halved = [note for note in found.provenance.notes if "memory ran out at" in note]
     assert halved == [f"memory ran out at {count} images, halved" for count in hungry.refused]
     # Each size once, over the whole call.
     assert len(set(hungry.refused)) == len(hungry.refused) <= 7
@@ -165,14 +165,14 @@ def test_what_failed_attempts_asked_is_counted_and_no_budget_exceeded(preset: An
     failing, done = Failing(box, once, RuntimeError), list[int]()
     result = bx.explain(failing, images, 0, preset=preset, queries=600, progress=done.append)
     assert fault["left"] <= 0
-    assert all(not status.startswith("failed") for status in result.status)
-    assert result.evaluations[:, 0].sum() == failing.asked
-    assert result.evaluations[:, 0].max() <= 600
-    assert result.evaluations[:, 0].min() > 550
+    assert not any(one.failed for one in result.outcome)
+    assert result.queries[:, 0].sum() == failing.asked
+    assert result.queries[:, 0].max() <= 600
+    assert result.queries[:, 0].min() > 550
     assert sum(done) == 4 * 600
     assert min(done) >= 0
-    assert "the model failed at a batch of 4, which was split: " in result.settings["notes"][1]
-    assert "out of order" in result.settings["notes"][1]
+    assert "the model failed at a batch of 4, which was split: " in result.provenance.notes[1]
+    assert "out of order" in result.provenance.notes[1]
 
 
 def test_rows_whose_queries_are_used_up_by_failures_say_so() -> None:
@@ -191,11 +191,11 @@ def test_a_failure_of_one_image_leaves_the_budget_of_the_others() -> None:
     images[5] = 0.25
     failing = Failing(box, lambda images, _: bool((images.reshape(len(images), -1)[:, 0] == 0.25).any()), RuntimeError)
     result = bx.explain(failing, images, 0, queries=100, perturbation="constant", progress=False)
-    notes = [note for note in result.settings["notes"] if "split" in note]
+    notes = [note for note in result.provenance.notes if "split" in note]
     assert len(notes) == 1
-    assert [status.startswith("failed") for status in result.status] == [False] * 5 + [True] + [False] * 2
-    assert result.evaluations[:, 0].sum() == failing.asked
-    assert result.evaluations[:, 0].max() <= 100
+    assert [one.failed for one in result.outcome] == [False] * 5 + [True] + [False] * 2
+    assert result.queries[:, 0].sum() == failing.asked
+    assert result.queries[:, 0].max() <= 100
 
 
 def test_a_model_that_cannot_be_reached_is_not_asked_for_every_image() -> None:

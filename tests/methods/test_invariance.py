@@ -88,8 +88,8 @@ def test_the_module_is_bit_for_bit_what_it_was(fault: str, training: bool) -> No
 def test_scores_that_are_not_finite_fail_their_image_only(fault: float) -> None:
     box = Faulty(lambda scores: np.full_like(scores, fault))
     result = bx.explain(box, _one_bright(), 0, progress=False)
-    assert [status.startswith("failed") for status in result.status] == [False, True, False]
-    assert "not finite" in result.status[1]
+    assert [one.failed for one in result.outcome] == [False, True, False]
+    assert "not finite" in result.outcome[1].message
     assert np.isnan(result.mask[1]).all()
     assert np.isfinite(result.mask[[0, 2]]).all()
     alone = bx.explain(box, _one_bright()[:1], 0, progress=False)
@@ -102,7 +102,7 @@ def test_a_model_that_raises_fails_its_image_only() -> None:
 
     box = Faulty(broken)
     result = bx.explain(box, _one_bright(), 0, progress=False)
-    assert "bad pixel" in result.status[1]
+    assert "bad pixel" in result.outcome[1].message
     assert np.isfinite(result.mask[[0, 2]]).all()
     with pytest.raises(ModelError, match="RuntimeError: bad pixel"):
         bx.explain(box, _one_bright()[1:2], 0, progress=False)
@@ -117,7 +117,7 @@ def test_gradients_that_are_not_finite_fail_their_image_only() -> None:
             return scores, gradient
 
     result = bx.explain(Torn(np.ones((1, 16, 16)) / 256), _one_bright(), 0, progress=False)
-    assert "gradients are not finite" in result.status[1]
+    assert "gradients are not finite" in result.outcome[1].message
     assert np.isfinite(result.mask[[0, 2]]).all()
 
 
@@ -125,7 +125,7 @@ def test_evaluations_do_not_depend_on_company(default_box: bx.BlackBox, sample_i
     options: dict[str, Any] = {"preset": "paper", "steps": 1, "progress": False}
     together = bx.explain(default_box, sample_images[:3], **options)
     alone = [bx.explain(default_box, sample_images[row : row + 1], **options) for row in range(3)]
-    np.testing.assert_array_equal(together.evaluations, np.concatenate([one.evaluations for one in alone]))
+    np.testing.assert_array_equal(together.queries, np.concatenate([one.queries for one in alone]))
 
 
 def test_out_of_memory_halves_the_batch_and_says_so() -> None:
@@ -139,10 +139,10 @@ def test_out_of_memory_halves_the_batch_and_says_so() -> None:
     images = np.random.default_rng(0).random((5, 1, 16, 16))
     done: list[int] = []
     result = bx.explain(box, images, 0, progress=done.append)
-    assert result.settings["notes"]
-    assert "halved" in result.settings["notes"][0]
-    assert all(not status.startswith("failed") for status in result.status)
-    assert sum(done) == 5 * result.settings["steps"]
+    assert result.provenance.notes
+    assert "halved" in result.provenance.notes[0]
+    assert not any(one.failed for one in result.outcome)
+    assert sum(done) == 5 * result.provenance.settings["steps"]
     plain = bx.explain(Linear(box.weights), images, 0, progress=False)
     np.testing.assert_array_equal(plain.mask, result.mask)
 
@@ -160,10 +160,10 @@ def test_rows_stop_on_their_own() -> None:
     images = np.concatenate([box.image(), np.full((1, 1, 64, 64), 0.5)])
     free = bx.explain(box, images, 0, progress=False, preset="authors")
     held = bx.explain(box, images, 0, progress=False, preset="authors", tolerance=1e-4)
-    assert (held.evaluations[:, 1] < free.evaluations[:, 1]).all()
-    assert np.isnan(held.history[1, held.evaluations[1, 1] :]).all()
-    assert held.evaluations[0, 1] != held.evaluations[1, 1]
-    assert held.status[1].startswith("weak: perturbing the whole image")
+    assert (held.queries[:, 1] < free.queries[:, 1]).all()
+    assert np.isnan(held.history[1, held.queries[1, 1] :]).all()
+    assert held.queries[0, 1] != held.queries[1, 1]
+    assert str(held.outcome[1]).startswith("weak: perturbing the whole image")
 
 
 def _one_bright() -> np.ndarray:
@@ -239,7 +239,7 @@ def test_targets_of_every_kind(default_box: bx.BlackBox, sample_images: np.ndarr
     }
     for target, value in expected.items():
         result = bx.explain(default_box, sample_images[:1], target, **options)
-        assert result.score_original[0] == pytest.approx(value, abs=1e-6)
+        assert result.score[0] == pytest.approx(value, abs=1e-6)
     mixed = bx.explain(default_box, sample_images[:2], ["tabby", bx.Top(2)], **options)
     assert mixed.target[0] == "tabby"
     assert " + " in mixed.target[1]

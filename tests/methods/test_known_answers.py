@@ -50,7 +50,7 @@ PRICE = 3e-3
 def test_deletion_covers_the_one_region_that_is_read(axes: int, perturbation: str) -> None:
     region, box = one_square(axes)
     result = bx.explain(box, box.image(), 0, perturbation=perturbation, progress=False)
-    assert result.score_original[0] > 0.99
+    assert result.score[0] > 0.99
     assert result.suppression[0] > 0.8
     assert overlap(result.saliency[0] > 0.5, region) >= 0.6
 

@@ -22,7 +22,7 @@ def test_a_sheet_has_a_cell_for_each_row(tmp_path: Path) -> None:
     assert len(cells) == 6
     assert len({round(axes.get_position().x0, 4) for axes in cells}) == 3
     assert all(path.name in said(drawing) for path in paths)
-    numbers = f"{result.score_original[0]:.3f} → {result.score_region[0]:.3f}"
+    numbers = f"{result.score[0]:.3f} → {result.score_region[0]:.3f}"
     assert said(drawing).count(numbers) == 6
     assert "score of the image → score with the outlined region replaced by a constant" in said(drawing)
     check_texts(drawing)

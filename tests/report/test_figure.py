@@ -120,9 +120,9 @@ def test_nothing_is_cut_off_and_nothing_is_on_top_of_another(tmp_path: Path, cas
 def test_every_number_is_there(tmp_path: Path) -> None:
     result = explained(photo_file(tmp_path, (64, 64)))
     words = said(result.plot())
-    for part in ("spot.png: spot", f"{result.score_original[0]:.4f}", f"{result.score_region[0]:.4f}", "no spot"):
+    for part in ("spot.png: spot", f"{result.score[0]:.4f}", f"{result.score_region[0]:.4f}", "no spot"):
         assert part in words
-    assert f"the outlined {result.region_share[0]:.1%} of the image replaced by a constant" in words
+    assert f"the outlined {result.share[0]:.1%} of the image replaced by a constant" in words
     for part in ("importance", "outline: the region that is deleted"):
         assert part in words
     assert "frame:" not in words

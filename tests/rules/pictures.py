@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.rules.relations import Relation
 
 Array = np.ndarray[Any, Any]

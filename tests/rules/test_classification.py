@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, TargetError
 from blackbox_explain.rules.questions import Questions

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness

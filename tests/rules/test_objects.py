@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.measuring.faithfulness import faithfulness

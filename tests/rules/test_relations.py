@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.relations import (
     CATALOGUE,

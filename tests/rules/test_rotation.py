@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_explain import rules
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 
 SIZE = 40
 

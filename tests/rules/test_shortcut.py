@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_explain.box.protocols import BlackBox, Preprocessing
+from blackbox_explain.box.input_spec import Preprocessing
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.rules.studies.shortcuts import find_shortcuts

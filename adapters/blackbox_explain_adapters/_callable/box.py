@@ -15,19 +15,14 @@ from blackbox_explain.box.activations import (
     choose_activation,
     said_activation,
 )
-from blackbox_explain.box.adapter_tools.description import (
-    Described,
-    asked_at_wrap,
-    check_batch,
-    check_scores,
-    check_weights,
-    in_batches,
-    plain_images,
-)
+from blackbox_explain.box.adapter_tools.batching import in_batches
+from blackbox_explain.box.adapter_tools.checks import asked_at_wrap, check_batch, check_scores, check_weights
+from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction
-from blackbox_explain.box.protocols import BlackBox, InputSpec
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import ModelError
 from blackbox_explain_adapters._callable.rows import FunctionRows, array_like
 

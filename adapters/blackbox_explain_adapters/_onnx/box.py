@@ -13,8 +13,9 @@ import onnx
 
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.box.activations import Activation, WatchedRange
-from blackbox_explain.box.adapter_tools.description import check_batch, check_scores, in_batches
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.adapter_tools.batching import in_batches
+from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
 from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
 from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized, together

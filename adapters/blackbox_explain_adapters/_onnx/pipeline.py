@@ -7,7 +7,7 @@ import onnx
 from onnx import helper
 
 from blackbox_explain.box.activations import Activation
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain_adapters._onnx.graph.node import element_type
 from blackbox_explain_adapters._onnx.graph.plain_form import LEAST_IR
 from blackbox_explain_adapters._onnx.graph.rewriting import Writer

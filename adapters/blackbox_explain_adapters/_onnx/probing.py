@@ -11,10 +11,11 @@ import numpy as np
 import onnx
 
 from blackbox_explain.box.activations import Activation, WatchedRange, choose_activation
-from blackbox_explain.box.adapter_tools.description import in_batches, plain_images
+from blackbox_explain.box.adapter_tools.batching import in_batches
+from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.probing import COMPANY, RANDOM, TOLERANCE, company_images, habits
 from blackbox_explain.box.adapter_tools.reduction import REDUCE, is_row
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights
 from blackbox_explain_adapters._onnx.lowering.half_precision import is_half

@@ -15,7 +15,8 @@ from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.first_layers import agreed
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.class_names import check_own_names
-from blackbox_explain.box.protocols import BlackBox, InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
 from blackbox_explain_adapters._onnx.backward.operators import Rule, check_rules

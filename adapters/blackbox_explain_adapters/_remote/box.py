@@ -14,7 +14,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.description import Described
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable.box import CallableBlackBox
 from blackbox_explain_adapters._remote.answer import Answer, read_answer

@@ -8,8 +8,10 @@ import sys
 import warnings
 from typing import Any
 
-from blackbox_explain.box.adapter_tools.description import Described, Layout, layout_of
-from blackbox_explain.box.protocols import BlackBox, Preprocessing
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.adapter_tools.layout import Layout, layout_of
+from blackbox_explain.box.input_spec import Preprocessing
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import UnsupportedModelError
 
 __all__ = ["wrap_keras"]

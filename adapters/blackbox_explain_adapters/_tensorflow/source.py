@@ -9,8 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from blackbox_explain.box.adapter_tools.description import Described, Layout, layout_of, maybe_grey, reshaped
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.adapter_tools.layout import Layout, layout_of, maybe_grey, reshaped
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
 
 __all__ = ["Reading", "Source", "readings", "short"]

@@ -10,9 +10,9 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.box.activations import Activation, Ending
-from blackbox_explain.box.adapter_tools.description import check_batch
+from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.reduction import REDUCE, Reduction, is_row
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable.box import CallableBlackBox
 from blackbox_explain_adapters._fingerprint import digest_of_answers

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.adapter_tools.description import Described, layout_of, maybe_grey, reshaped
+from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.first_layers import joined
+from blackbox_explain.box.adapter_tools.layout import layout_of, maybe_grey, reshaped
 from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction, is_row
 from blackbox_explain.box.class_names import check_own_names, packed_names
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._tflite.contents import Contents
 from blackbox_explain_adapters._tflite.interpreter import FileInterpreter, TFLiteBlackBox, TFLiteFunction, quantisation

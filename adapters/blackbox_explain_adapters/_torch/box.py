@@ -11,7 +11,8 @@ import torch
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation
-from blackbox_explain.box.adapter_tools.description import Described, check_weights
+from blackbox_explain.box.adapter_tools.checks import check_weights
+from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.first_layers import joined
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction

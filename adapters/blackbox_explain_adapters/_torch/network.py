@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.box.adapter_tools.description import check_batch, in_batches
+from blackbox_explain.box.adapter_tools.batching import in_batches
+from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError
 from blackbox_explain_adapters._torch.final_activation import is_ranked, leads_to
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from blackbox_explain.box.activations import Activation, Ending, WatchedRange, choose_activation, said_activation
-from blackbox_explain.box.adapter_tools.description import asked_at_wrap, plain_images
+from blackbox_explain.box.adapter_tools.checks import asked_at_wrap
+from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.probing import TOLERANCE, Manner, manner_of_asking
 from blackbox_explain.errors import NoGradientError, OutOfMemoryError

@@ -1,33 +1,17 @@
-"""What adapters share: how a model was described, what it reads, batches of any size, and what it must answer."""
+"""How a model was described by the caller of `wrap`, and what it is shown when it is wrapped."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, constant_like, namespace
 from blackbox_explain.box.activations import ACTIVATIONS, Activation
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
+from blackbox_explain.errors import InputError
 
-__all__ = [
-    "Described",
-    "asked_at_wrap",
-    "check_batch",
-    "check_scores",
-    "check_weights",
-    "in_batches",
-    "layout_of",
-    "maybe_grey",
-    "plain_images",
-    "reshaped",
-]
-
-Layout = Literal["channels_first", "channels_last"]
+__all__ = ["Described", "plain_images"]
 
 
 @dataclass(frozen=True)
@@ -105,170 +89,6 @@ class Described:
         assumed = self.preprocessing_assumed and told_nothing
         spec = InputSpec(shape, self.bounds or (0.0, 1.0), rules, self.class_names, preprocessing_assumed=assumed)
         return spec, tuple(assumptions)
-
-
-def check_batch(images: Array, spec: InputSpec, weights: Array | None = None, *, classes: int | None = None) -> None:
-    """Check what a box is asked; values are not looked at.
-
-    Parameters
-    ----------
-    images
-        Floats ``(N, *spec.shape)``; N may be 0.
-    spec
-        Of the box.
-    weights
-        (N, K) where a gradient is asked for.
-    classes
-        K, where it is known already.
-
-    Raises
-    ------
-    InputError
-        If one of them has another shape, or the images are whole numbers.
-    """
-    shape = tuple(getattr(images, "shape", ()))
-    if len(shape) != len(spec.shape) + 1 or shape[1:] != spec.shape:
-        raise InputError(
-            "These images do not fit the model",
-            got=f"shape {shape}",
-            expected=f"(N, {', '.join(map(str, spec.shape))})",
-            hint="blackbox_explain.load_images(paths, box.spec)",
-        )
-    if "float" not in str(images.dtype):
-        low, high = spec.bounds
-        raise InputError(
-            "Images are floats in pixel space",
-            got=f"{images.dtype}",
-            expected=f"floats, black at {low:g} and white at {high:g}",
-            hint="blackbox_explain.load_images(paths, box.spec)",
-        )
-    if weights is not None:
-        check_weights(weights, images.shape[0], classes)
-
-
-def check_weights(weights: Array, count: int, classes: int | None = None) -> None:
-    """Raise `InputError` unless weights of scores are (count, classes), or (count, K) where `classes` is None."""
-    shape = tuple(getattr(weights, "shape", ()))
-    if len(shape) != 2 or shape[0] != count or classes not in (None, shape[1]):
-        expected = f"({count}, {'K' if classes is None else classes})"
-        raise InputError("These weights do not fit the images", got=f"shape {shape}", expected=expected)
-
-
-def check_scores(scores: Array, count: int, origin: str) -> None:
-    """Raise `ModelError` unless `scores` is (count, K) with K at least 1; values are not looked at."""
-    shape = tuple(getattr(scores, "shape", ()))
-    if len(shape) != 2 or shape[0] != count or shape[1] < 1:
-        raise ModelError(
-            f"{origin} does not answer like a classifier",
-            got=f"outputs of shape {shape} for {count} images",
-            expected=f"({count}, K): one row of K class scores per image",
-            hint="wrap a function that picks and reshapes the class scores",
-        )
-
-
-def asked_at_wrap(call: Callable[[Array], Any], images: Array) -> Any:
-    """Ask a model for the first time, and say in the words of `explain` what it raises.
-
-    Raises
-    ------
-    ModelError
-        If the model raises anything but an error of this package.
-    """
-    try:
-        return call(images)
-    except (BlackBoxExplainError, MemoryError):
-        raise
-    except Exception as error:
-        raise ModelError(
-            "The model raised an error",
-            got=f"{type(error).__name__}: {error}",
-            hint=f"run it yourself on an array of shape {tuple(images.shape)}",
-        ) from error
-
-
-def in_batches(call: Callable[..., tuple[Array, ...]], size: int | None, *arrays: Array) -> tuple[Array, ...]:
-    """Run `call` on as many rows as a model takes: pad the last batch by repetition, crop its answer.
-
-    Parameters
-    ----------
-    call
-        Takes arrays with equally many rows, returns a tuple of arrays with as many.
-    size
-        The model's batch size; None if it takes any number of rows above 0.
-    arrays
-        Arrays with the same number of rows.  Where they have none, one row of zeros is run and cropped.
-
-    Raises
-    ------
-    ModelError
-        If there is not a row for each image in all answers of a model of fixed batch size.
-    """
-    xp = namespace(arrays[0])
-    count = arrays[0].shape[0]
-    if count == 0:
-        rows = [constant_like(np.zeros((1, *array.shape[1:])), array) for array in arrays]
-        return tuple(answer[:0, ...] for answer in in_batches(call, size, *rows))
-    if size is None:
-        return tuple(call(*arrays))
-    pieces: list[Sequence[Array]] = []
-    for first in range(0, count, size):
-        rows = [array[first : first + size, ...] for array in arrays]
-        have = rows[0].shape[0]
-        if have < size:
-            rows = [xp.concat([row] + [row[-1:, ...]] * (size - have), axis=0) for row in rows]
-        answers = call(*rows)
-        if any(tuple(answer.shape[:1]) != (size,) for answer in answers):
-            raise ModelError(
-                "The model does not answer with a row for each image",
-                got=f"shapes {' and '.join(str(tuple(one.shape)) for one in answers)} for {size} images",
-            )
-        pieces.append([answer[:have, ...] for answer in answers])
-    return tuple(xp.concat(list(parts), axis=0) for parts in zip(*pieces, strict=True))
-
-
-def layout_of(sizes: Sequence[int | None], default: Layout = "channels_first") -> tuple[tuple[int | None, ...], Layout]:
-    """Guess which axis of an image holds the channels, from its sizes in the model's own order.
-
-    Returns
-    -------
-    sizes
-        Channels first.
-    layout
-        The one axis of 1, 3 or 4 decides, `default` where both ends or neither are such.
-    """
-    first, last = sizes[0] in (1, 3, 4), sizes[-1] in (1, 3, 4)
-    layout: Layout = default if first == last else "channels_first" if first else "channels_last"
-    return (sizes[-1], *sizes[:-1]) if layout == "channels_last" else tuple(sizes), layout
-
-
-def reshaped(sizes: Sequence[int | None], shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the sizes that an image is given, where a model reads it without a channel axis or as a row of numbers.
-
-    Parameters
-    ----------
-    sizes
-        Of one image as the model tells them, None for what is free.
-    shape
-        Of one image as the caller said it, channels first.
-
-    Returns
-    -------
-    sizes
-        Empty where nothing is to be reshaped.
-    """
-    known = tuple(size for size in sizes if size is not None)
-    if shape is None or len(known) < len(sizes) or len(sizes) >= len(shape):
-        return ()
-    return known if math.prod(known) == math.prod(shape) else ()
-
-
-def maybe_grey(sizes: Sequence[int]) -> str:
-    """Return a sentence on a model that reads two axes, as signals and grey images have them."""
-    steps, channels = sizes
-    return (
-        f"the model reads {steps} × {channels} numbers, taken for a signal; if they are a grey image, pass "
-        f"shape=(1, {steps}, {channels}), or --shape 1,{steps},{channels}"
-    )
 
 
 def plain_images(spec: InputSpec) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.rescaling import Rescaling, at_odds, is_image, preprocessing_told
-from blackbox_explain.box.protocols import InputSpec, Preprocessing
+from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 
 __all__ = ["FirstSteps", "agreed", "biases_outweigh", "joined"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, to_numpy
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import ModelError
 
 __all__ = ["COMPANY", "RANDOM", "TOLERANCE", "Habits", "Manner", "company_images", "habits", "manner_of_asking"]

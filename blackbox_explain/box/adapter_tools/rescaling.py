@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.protocols import Preprocessing
+from blackbox_explain.box.input_spec import Preprocessing
 
 __all__ = ["Rescaling", "at_odds", "is_image", "preprocessing_told"]
 

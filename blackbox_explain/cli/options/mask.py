@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox
-from blackbox_explain.methods.mask.regularizers import Game
-from blackbox_explain.methods.mask.settings import PRESETS, PerturbationName, PresetName, Settings
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.methods.mask.settings import PerturbationName, PresetName, Settings
+from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["MaskOptions"]
 
@@ -38,6 +40,6 @@ class MaskOptions:
     ] = Settings().queries
     seed: Annotated[int, typer.Option(metavar="N", help="Of jitter and noise.", min=0)] = 0
 
-    def steps_of(self, box: BlackBox) -> int:
-        """Return what progress counts for each mask: steps with gradients, or else queries."""
-        return PRESETS[self.preset].steps if isinstance(box, DifferentiableBlackBox) else self.queries
+    def queries_of(self, box: BlackBox) -> int:
+        """Return what progress counts for each mask: the images that the model is run on, at most."""
+        return Mask(self.preset, queries=self.queries).budget(BoxInfo.of(box)).most

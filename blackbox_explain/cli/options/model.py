@@ -10,8 +10,9 @@ import typer
 
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.class_names import read_class_names
+from blackbox_explain.box.entry_points import DEFAULT_MODEL, named_models
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.wrapping import DEFAULT_MODEL, named_models, wrap
+from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.options.parsing import adapter_options, reduction, sizes
 from blackbox_explain.cli.options.preprocessing import preprocessing_from
 

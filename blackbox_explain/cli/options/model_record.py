@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from blackbox_explain.box.wrapping import named_models
+from blackbox_explain.box.entry_points import named_models
 from blackbox_explain.cli.options.model import ModelOptions
 from blackbox_explain.cli.options.parsing import adapter_options
 from blackbox_explain.errors import ResultError

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import typer
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.images import Fit, find_photos, load_images
 from blackbox_explain.data.photos import LoadedImages
 from blackbox_explain.errors import ImageError

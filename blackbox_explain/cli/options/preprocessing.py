@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from blackbox_explain.box.protocols import Preprocessing
+from blackbox_explain.box.input_spec import Preprocessing
 from blackbox_explain.cli.console import stderr
 from blackbox_explain.errors import InputError
 

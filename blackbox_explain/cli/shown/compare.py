@@ -24,7 +24,7 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
     table, digits = numbers_table(("photo", "class"), heads)
     rows = np.flatnonzero(found.compared).tolist()
     for row in rows:
-        scores = (found.first.score_original[row], found.second.score_original[row], found.score_difference[row])
+        scores = (found.first.score[row], found.second.score[row], found.score_difference[row])
         table.add_row(
             End(names[row]),
             Start(found.first.target[row]),
@@ -41,29 +41,29 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
     for row in rows:
         if found.top[row, 0] != found.top[row, 1]:
             class_names = boxes[1].spec.class_names or boxes[0].spec.class_names
-            weights = found.second.target_weights[row : row + 1]
+            weights = found.second.weights[row : row + 1]
             other = resolve(int(found.top[row, 1]), weights, class_names)[1][0]
             stdout.print(f"{escape(names[row])}: [red]{escape(found.first.target[row])}, but B: {escape(other)}[/]")
     _show_predictions(found, [(row, names[row]) for row in rows])
     poor = [
-        (names[row], letter, status)
+        (names[row], letter, outcome)
         for row in rows
-        for letter, status in zip("AB", found.status[row], strict=True)
-        if status != "ok"
+        for letter, outcome in zip("AB", found.outcome[row], strict=True)
+        if outcome.kind != "ok"
     ]
     if poor:
         stdout.print(f"{len(poor)} of {2 * len(rows)} masks are weak or soft:")
-    for name, letter, status in poor:
-        stdout.print(f"  {escape(name)}, {letter}: {escape(status)}")
+    for name, letter, outcome in poor:
+        stdout.print(f"  {escape(name)}, {letter}: {escape(str(outcome))}")
     for name, (value, allowed, kept) in found.verdicts(tolerances).items():
         sign = "at most" if name.startswith("largest") else "at least"
         stdout.print(f"{'[green]kept  [/]' if kept else '[red]BROKEN[/]'} {name}: {value:.4f}, {sign} {allowed:g}")
     for note in found.notes:
         stderr.print(f"[yellow]note:[/] {escape(note)}")
     for letter, result in zip("AB", (found.first, found.second), strict=True):
-        tell(f"assumed of {letter}", result.settings["assumptions"])
-        tell(letter, result.settings["notes"])
-        for doubt in result.settings["doubts"]:
+        tell(f"assumed of {letter}", result.provenance.assumptions)
+        tell(letter, result.provenance.notes)
+        for doubt in result.provenance.doubts:
             stdout.print(f"[yellow]check {letter}:[/] {escape(doubt)}")
 
 

@@ -18,7 +18,7 @@ __all__ = ["show_found"]
 PREDICTIONS = 3
 """Shown of each photo."""
 
-SCORES = ("score_original", "score_masked", "score_region", "score_perturbed")
+SCORES = ("score", "score_masked", "score_region", "score_perturbed")
 
 
 def show_found(
@@ -29,29 +29,28 @@ def show_found(
     rows = [
         (name, row) for name, one in zip(names_of([one.path for one in good]), good, strict=True) for row in one.rows
     ]
-    table, digits = numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("status",))
+    table, digits = numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("outcome",))
     for name, row in rows:
         scores = (_number(row[key], digits) for key in SCORES)
         area = "–" if row["area"] is None else f"{row['area']:.1%}"
-        status = escape(row["status"].partition(":")[0])
-        table.add_row(End(name), Start(row["target"]), *scores, area, status)
+        table.add_row(End(name), Start(row["target"]), *scores, area, row["outcome"])
     stdout.print(table)
-    game = rows[0][1]["settings"]["game"]
+    told = rows[0][1]["provenance"]
+    game = told["settings"]["game"]
     region = "without the outlined region" if game == "deletion" else "of the outlined region alone"
-    told = f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask"
-    stdout.print(told, style="dim")
+    columns = f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask"
+    stdout.print(columns, style="dim")
     several = len(rows) > len(good)
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
     _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
     for about, (_, row) in zip(abouts, rows, strict=True):
-        if row["status"] not in ("ok", DOUBTED):
-            stdout.print(f"{escape(about)}: {escape(row['status'])}")
-    if doubted := sum(row["status"] == DOUBTED for _, row in rows):
+        if row["outcome"] != "ok" and row["message"] != DOUBTED.message:
+            stdout.print(f"{escape(about)}: {row['outcome']}: {escape(row['message'])}")
+    if doubted := sum(row["message"] == DOUBTED.message for _, row in rows):
         stdout.print(f"{doubted} of {len(rows)} masks: {DOUBTED}")
-    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["settings"]["doubts"]):
+    for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["provenance"]["doubts"]):
         stdout.print(f"[yellow]check:[/] {escape(doubt)}")
-    settings = rows[0][1]["settings"]
-    if settings["gradients"] == "estimated":
+    if told["gradients"] == "estimated":
         _show_queries([row for _, row in rows])
     tell("assumed", assumptions)
     replaced = f", {out.replaced} of them in place of an earlier run's" if out.replaced else ""
@@ -63,7 +62,8 @@ def show_found(
 
 def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Print the top predictions for each photo, and what the model says without its region."""
-    left = "without the region" if rows[0][1]["settings"]["game"] == "deletion" else "with the region alone"
+    game = rows[0][1]["provenance"]["settings"]["game"]
+    left = "without the region" if game == "deletion" else "with the region alone"
     stdout.print(f"top predictions, of the photo → {left}:")
     for about, row in rows:
         before, after = (
@@ -77,10 +77,10 @@ def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
 def _show_queries(rows: Sequence[dict[str, Any]]) -> None:
     """Say how well the gradient was estimated, and why it was."""
     objectives = [row["objective"] for row in rows if row["objective"] is not None]
-    most = max(sum(row["evaluations"].values()) for row in rows)
+    most = max(sum(row["queries"].values()) for row in rows)
     mean = sum(objectives) / max(len(objectives), 1)
     stdout.print(f"gradient estimated from scores: mean objective {mean:.4f} with {most} queries a photo")
-    stdout.print(escape(rows[0]["settings"]["notes"][0]))
+    stdout.print(escape(f"the gradient is estimated from scores: {rows[0]['provenance']['why_estimated']}"))
 
 
 def _number(value: float | None, digits: int) -> str:

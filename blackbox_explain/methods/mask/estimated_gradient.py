@@ -15,9 +15,10 @@ from typing import Any, Self
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
-from blackbox_explain.methods.mask.masked_score import MaskedScore, ask, counted, is_out_of_memory
+from blackbox_explain.box.targets import target_scores
+from blackbox_explain.methods.mask.masked_score import MaskedScore
 
-__all__ = ["EstimatedScore", "Pace", "QueryPlan", "SlopeModel"]
+__all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -60,27 +61,6 @@ GROUP = 12
 
 IMAGES_AT_ONCE = 64
 """Images that a model is run on together, as long as memory lasts."""
-
-
-@dataclass
-class Pace:
-    """How many images are asked for at once: shared by all batches of one call, so that memory runs out but once.
-
-    Attributes
-    ----------
-    images
-        At most.
-    notes
-        Says each time that it was halved.
-    """
-
-    images: int = IMAGES_AT_ONCE
-    notes: list[str] = field(default_factory=list[str])
-
-    def halve(self, tried: int) -> None:
-        """Ask for half of the images for which memory ran out."""
-        self.images = max(1, tried // 2)
-        self.notes.append(f"memory ran out at {tried} images, halved")
 
 
 @dataclass(frozen=True)
@@ -220,8 +200,6 @@ class EstimatedScore(MaskedScore):
     ----------
     plan
         How queries are spent.
-    pace
-        How many are asked at once; on it no result depends.
     models
         One for each row, made at the first call.
     call
@@ -229,7 +207,6 @@ class EstimatedScore(MaskedScore):
     """
 
     plan: QueryPlan = field(default_factory=lambda: QueryPlan(0, 1, 0))
-    pace: Pace = field(default_factory=Pace)
     models: list[SlopeModel] = field(default_factory=list[SlopeModel])
     call: int = 0
 
@@ -253,7 +230,7 @@ class EstimatedScore(MaskedScore):
         Where an answer of the model is not finite, the score is NaN and the gradient zero.
         """
         masks = to_numpy(mask).astype(np.float64)
-        used = self.evaluations[self.rows, 0]
+        used = self.oracle.queries[:, 0]
         due = [self.plan.due(self.call, int(count)) for count in used]
         # By count, so that a row's probes do not depend on how many its company is due.
         probes = {count: self.plan.probes(self.call, count, masks.shape[1:]) for count in set(due)}
@@ -274,31 +251,15 @@ class EstimatedScore(MaskedScore):
     def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
         """Ask for the targets' scores at masks (n, *cells) of each row, a few at a time."""
         of_row = np.repeat(np.arange(len(queries)), [len(one) for one in queries])
+        if not len(of_row):
+            return [np.zeros(0) for _ in queries]
         masks = np.concatenate(queries)
-        found = np.empty(len(masks))
-        done = 0
-        while done < len(masks):
-            part = slice(done, done + self.pace.images)
-            answers = self._some_answers(masks[part], of_row[part], like, offset)
-            if answers is None:
-                self.pace.halve(len(masks[part]))
-                continue
-            found[part] = answers
-            done += len(answers)
-        return np.split(found, np.cumsum([len(one) for one in queries])[:-1])
-
-    def _some_answers(
-        self, masks: Floats, of_row: Integers, like: Array, offset: tuple[int, ...] | None
-    ) -> Floats | None:
-        """Ask for the scores (n,) at masks (n, *cells) all at once; None where memory ran out for more than one."""
         stack = self.resting if offset is None else self.moving
-        rows = constant_like(of_row, like, integer=True)
-        try:
-            with counted(self.evaluations, self.rows[of_row], 0):
-                images = stack.images(self.upsampling.up(constant_like(masks, like)), of_row, offset)
-                return to_numpy(self.targets(ask(self.box, images), self.weights[rows, ...]))
-        except Exception as error:
-            # What the failed attempt held is free again once this is left, and room for its images when fewer are made.
-            if not is_out_of_memory(error) or len(masks) == 1:
-                raise
-            return None
+
+        def images(part: slice) -> Array:
+            return stack.images(self.upsampling.up(constant_like(masks[part], like)), of_row[part], offset)
+
+        scores = self.oracle.scores_of(images, len(masks), of_row)
+        weights = self.weights[constant_like(of_row, like, integer=True), ...]
+        found = to_numpy(target_scores(scores, weights)).astype(np.float64)
+        return np.split(found, np.cumsum([len(one) for one in queries])[:-1])

@@ -1,10 +1,10 @@
-"""Settings of the mask learner: the paper's, its authors', and ours."""
+"""Settings of the mask learner, and its presets: the paper's, its authors', and ours."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -12,22 +12,64 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.mask.upsampling import UpsamplingKind
-from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
+from blackbox_explain.perturbations.perturbation import Blur, Constant, Game, Noise, Perturbation
 
-__all__ = [
-    "PERTURBATIONS",
-    "PRESETS",
-    "PerturbationName",
-    "PresetName",
-    "Settings",
-    "make_perturbation",
-    "settings_for",
-]
+__all__ = ["PERTURBATIONS", "PRESETS", "PerturbationName", "PresetName", "Settings", "make_perturbation"]
+
+PresetName = Literal["fast", "paper", "authors"]
+PerturbationName = Literal["blur", "constant", "noise"]
+PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
 
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 
 
+_PAPER: dict[str, Any] = {
+    "steps": 300,
+    "learning_rate": 0.1,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "area_weight": 1e-4,
+    "tv_weight": 1e-2,
+    "tv_beta": 3.0,
+    "tv_kind": "anisotropic",
+    "mask_shape": None,
+    "upsampling": "gaussian",
+    "jitter": 4,
+    "jitter_kind": "shift",
+    "start": "circle",
+    "start_area": 0.15,
+    "start_points": 8,
+    "average": False,
+    "relative": False,
+    "blur_levels": 11,
+    "noise": "gaussian",
+    "queries": 2000,
+    "tolerance": None,
+}
+_AUTHORS: dict[str, Any] = _PAPER | {
+    "tv_kind": "isotropic",
+    "upsampling": "nearest_blur",
+    "jitter_kind": "crop",
+    "start": "authors_circle",
+    "blur_levels": 2,
+    "noise": "uniform",
+}
+_FAST: dict[str, Any] = _PAPER | {
+    "steps": 40,
+    "beta2": 0.9,
+    "area_weight": 3e-3,
+    "start": "gradient",
+    "average": True,
+    "relative": True,
+    "blur_levels": 2,
+}
+_VALUES: dict[str, dict[str, Any]] = {"fast": _FAST, "paper": _PAPER, "authors": _AUTHORS}
+
+OF_PRESET: Any = None
+"""Default of a setting that the preset decides."""
+
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "game": get_args(Game),
     "tv_kind": get_args(TotalVariationKind),
     "upsampling": get_args(UpsamplingKind),
     "jitter_kind": get_args(JitterKind),
@@ -42,10 +84,17 @@ def _out_of_range(name: str, value: object, expected: str) -> InputError:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a mask is learned; every field may be overridden by name in `explain`.
+    """How a mask is learned: a preset, and what is to differ from it.
 
     Attributes
     ----------
+    preset
+        ``"fast"`` (48 gradients), ``"paper"`` or ``"authors"`` (300 each).  It decides what is not given.
+    game
+        ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
+        that is enough for it.
+    perturbation
+        What stands in for deleted pixels: ``"blur"``, ``"constant"``, ``"noise"`` or a `Perturbation`.
     steps
         Iterations of the optimizer.
     learning_rate, beta1, beta2
@@ -83,29 +132,56 @@ class Settings:
         A row stops once the mean objective of 10 steps is less than this below that of the 10 before; None never.
     """
 
-    steps: int = 300
-    learning_rate: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.999
-    area_weight: float = 1e-4
-    tv_weight: float = 1e-2
-    tv_beta: float = 3.0
-    tv_kind: TotalVariationKind = "anisotropic"
+    preset: PresetName = "fast"
+    game: Game = "deletion"
+    perturbation: str | Perturbation = "blur"
+    steps: int = OF_PRESET
+    learning_rate: float = OF_PRESET
+    beta1: float = OF_PRESET
+    beta2: float = OF_PRESET
+    area_weight: float = OF_PRESET
+    tv_weight: float = OF_PRESET
+    tv_beta: float = OF_PRESET
+    tv_kind: TotalVariationKind = OF_PRESET
     mask_shape: tuple[int, ...] | None = None
-    upsampling: UpsamplingKind = "gaussian"
-    jitter: int = 4
-    jitter_kind: JitterKind = "shift"
-    start: Start = "circle"
-    start_area: float = 0.15
-    start_points: int = 8
-    average: bool = False
-    relative: bool = False
-    blur_levels: int = 11
-    noise: Literal["gaussian", "uniform"] = "gaussian"
-    queries: int = 2000
+    upsampling: UpsamplingKind = OF_PRESET
+    jitter: int = OF_PRESET
+    jitter_kind: JitterKind = OF_PRESET
+    start: Start = OF_PRESET
+    start_area: float = OF_PRESET
+    start_points: int = OF_PRESET
+    average: bool = OF_PRESET
+    relative: bool = OF_PRESET
+    blur_levels: int = OF_PRESET
+    noise: Literal["gaussian", "uniform"] = OF_PRESET
+    queries: int = OF_PRESET
     tolerance: float | None = None
+    jitter_given: bool = field(init=False, default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.preset not in _VALUES:
+            raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
+        object.__setattr__(self, "jitter_given", self.jitter is not None)
+        for name, value in _VALUES[self.preset].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        self._check()
+        make_perturbation(self)
+
+    def at(self, spatial: tuple[int, ...]) -> Self:
+        """Return the settings for images of a size in pixels, which decides how far a preset's jitter moves them."""
+        if self.jitter_given:
+            return self
+        return dataclasses.replace(self, jitter=width_for(self.jitter, spatial))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as JSON knows them; a perturbation as its name and its own settings."""
+        made = make_perturbation(self)
+        plain = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.init}
+        own = self.perturbation if isinstance(self.perturbation, str) else type(made).__name__.lower()
+        return {**plain, "perturbation": own, "perturbation_settings": _settings_of(made)}
+
+    def _check(self) -> None:
         least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}
         for name, smallest in least.items():
             value = getattr(self, name)
@@ -123,77 +199,45 @@ class Settings:
                 raise _out_of_range(name, getattr(self, name), " or ".join(map(repr, choices)))
 
 
-PresetName = Literal["fast", "paper", "authors"]
-PRESETS: dict[PresetName, Settings] = {
-    "paper": Settings(),
-    "authors": Settings(
-        tv_kind="isotropic",
-        upsampling="nearest_blur",
-        jitter_kind="crop",
-        start="authors_circle",
-        blur_levels=2,
-        noise="uniform",
-    ),
-    "fast": Settings(
-        steps=40, beta2=0.9, area_weight=3e-3, start="gradient", average=True, relative=True, blur_levels=2
-    ),
-}
-
-PerturbationName = Literal["blur", "constant", "noise"]
-PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
-
-
-def settings_for(preset: PresetName, overrides: dict[str, Any], spatial: tuple[int, ...] | None = None) -> Settings:
-    """Return a preset with some of its fields replaced.
+def make_perturbation(settings: Settings, name: str | None = None) -> Perturbation:
+    """Return what stands in for deleted pixels; the details of one that is given by name are the preset's.
 
     Parameters
     ----------
-    preset
-        Its name.
-    overrides
-        Fields of `Settings`.
-    spatial
-        Sizes of the images in pixels, which decide how far jitter moves them; None is as for 224 pixels.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset or field, or a value is out of range.
-    """
-    if preset not in PRESETS:
-        raise InputError("There is no such preset", got=repr(preset), expected=" or ".join(map(repr, PRESETS)))
-    fields = {field.name for field in dataclasses.fields(Settings)}
-    unknown = sorted(set(overrides) - fields)
-    if unknown:
-        raise InputError(
-            "There is no such setting", got=", ".join(unknown), expected=f"some of {', '.join(sorted(fields))}"
-        )
-    chosen = dataclasses.replace(PRESETS[preset], **overrides)
-    if spatial is None or "jitter" in overrides:
-        return chosen
-    return dataclasses.replace(chosen, jitter=width_for(chosen.jitter, spatial))
-
-
-def make_perturbation(perturbation: str | Perturbation, settings: Settings) -> Perturbation:
-    """Return a perturbation, given one or the name of one, whose details the preset decides.
+    settings
+        Of the mask learner.
+    name
+        One of `PERTURBATIONS` in place of that of the settings.
 
     Raises
     ------
     InputError
         If the name is none of `PERTURBATIONS`.
     """
-    if not isinstance(perturbation, str):
-        return perturbation
+    chosen = settings.perturbation if name is None else name
+    if not isinstance(chosen, str):
+        return chosen
     made: dict[str, Perturbation] = {
         "blur": Blur(levels_count=settings.blur_levels),
         "constant": Constant(),
         "noise": Noise(distribution=settings.noise),
     }
-    if perturbation not in made:
+    if chosen not in made:
         raise InputError(
             "There is no such perturbation",
-            got=repr(perturbation),
+            got=f"perturbation={chosen!r}",
             expected=" or ".join(map(repr, PERTURBATIONS)),
             hint="pass an object of blackbox_explain.perturbations, or one of your own",
         )
-    return made[perturbation]
+    return made[chosen]
+
+
+def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
+    """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
+    if not dataclasses.is_dataclass(perturbation):
+        return {"repr": repr(perturbation)}
+    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
+    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}
+
+
+PRESETS: dict[PresetName, Settings] = {name: Settings(name) for name in get_args(PresetName)}

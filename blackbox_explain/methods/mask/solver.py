@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +47,6 @@ def solve(
     settings: Settings,
     seed: int,
     scale: Array,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Solution:
     """Minimise eq. 4 over a batch of masks by projected Adam.
 
@@ -66,8 +64,6 @@ def solve(
         Of the jitter.
     scale
         (N,) factors of the scores; ones for eq. 4 as it stands.
-    on_step
-        Called after each step.
 
     Notes
     -----
@@ -90,7 +86,6 @@ def solve(
         change, state = optimizer.update(by_penalty + _per_row(scale, mask) * by_score, state, step)
         mask = xp.clip(mask + change, 0.0, 1.0)
         total = total + mask if settings.average else total
-        on_step()
         if step % WINDOW and step < settings.steps:
             continue
         history[active, step - len(recent) : step] = to_numpy(xp.stack(recent, axis=1))

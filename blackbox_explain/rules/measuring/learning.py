@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array
+from blackbox_explain.box.oracle import check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explaining import check_call
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check, check_options, check_rule
 from blackbox_explain.rules.questions import BATCH, Questions, Rows

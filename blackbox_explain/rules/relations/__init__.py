@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.relations.colour import Brightness, Contrast, GreyScale, Hue, Saturation
 from blackbox_explain.rules.relations.degradation import GaussianBlur, GaussianNoise, Jpeg, Resolution

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import gaussian_matrix, one_thread
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation
 from blackbox_explain.rules.relations.sampling import Filter, bicubic_matrix, filtered
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.methods.mask.upsampling import make_upsampling
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
 from blackbox_explain.rules.relations.relation import Floats, Image, Images, Relation, check_choice

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation, check_choice
 from blackbox_explain.rules.relations.sampling import BORDERS, Border, padded, resized, rotated
 

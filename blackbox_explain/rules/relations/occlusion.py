@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.rules.relations.relation import Image, Relation, check_choice
 
 __all__ = ["FILLS", "Fill", "Occlusion"]

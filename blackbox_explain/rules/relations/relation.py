@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.serialization import Saved
 

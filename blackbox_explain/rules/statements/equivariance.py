@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.outcome import failure, kind_of
 from blackbox_explain.methods.mask.settings import PresetName
 from blackbox_explain.metrics.map_similarity import correlation, equal_area_iou
 from blackbox_explain.rules.questions import Questions, Rows
@@ -98,7 +97,7 @@ class Equivariance(Rule):
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
             if seen.any():
                 agreement[place] = self._agreement(moved[seen], after.saliency[place][seen])
-        applies = np.asarray([kind_of(status) != "weak" for status in before.status])
+        applies = np.asarray([outcome.kind != "weak" for outcome in before.outcome])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
 
     def _masks(self, questions: Questions, rows: Rows) -> tuple[Explanation, Explanation, Floats]:
@@ -118,10 +117,9 @@ class Equivariance(Rule):
             progress=False,
             **dict(self.options),
         )
-        questions.queries += int(found.evaluations.sum())
-        reason = next(filter(None, map(failure, found.status)), "")
-        if reason:
-            raise ModelError("An image could not be explained", got=reason.removesuffix("."))
+        questions.elsewhere += int(found.queries.sum())
+        if failed := next((one for one in found.outcome if one.failed), None):
+            raise ModelError("An image could not be explained", got=failed.message.removesuffix("."))
         return found[: len(rows)], found[len(rows) :], amounts
 
     def _agreement(self, moved: Floats, found: Floats) -> float:

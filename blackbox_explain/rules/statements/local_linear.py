@@ -7,12 +7,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.oracle import check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explaining import check_call
-from blackbox_explain.methods.mask.masked_score import ask_gradient, require_gradient
 from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.repeated_samples import distinct
@@ -141,14 +140,11 @@ def _gradients(
     explained: Explained, questions: Questions, rows: Rows
 ) -> tuple[Floats, Floats, np.ndarray[Any, np.dtype[np.int64]]]:
     """Return S1 (m, *shape), f(x0) (m,) and the classes explained (m,) of some images."""
-    box = require_gradient(questions.box)
     classes = explained_classes(explained, questions, rows)
     before = questions.original(rows)
     weights = np.eye(before.shape[1], dtype=np.float32)[classes]
-    native = getattr(box, "native", np.asarray)
-    _, slopes = ask_gradient(box, native(questions.samples.batch(rows)), native(weights))
-    questions.queries += len(rows)
-    return to_numpy(slopes).astype(np.float64), before[np.arange(len(rows)), classes], classes
+    _, slopes = questions.oracle.gradient(questions.samples.batch(rows), weights)
+    return slopes.astype(np.float64), before[np.arange(len(rows)), classes], classes
 
 
 def explained_classes(explained: Explained, questions: Questions, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:

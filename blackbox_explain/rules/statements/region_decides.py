@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.outcome import LEAST_REACH, kind_of
+from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.deletion import WORDS, Booleans, Substitute, deleted, largest, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
@@ -157,10 +157,10 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Trial
     InputError
         If no row is left, or one explains anything but a single class.
     """
-    rows = [row for row, status in enumerate(result.status) if kind_of(status) != "failed"]
+    rows = result.good
     if not rows:
         raise InputError("This explanation has no masks", got="rows that all failed")
-    weights = result.target_weights[rows]
+    weights = result.weights[rows]
     single = ((weights != 0).sum(axis=1) == 1) & (weights.sum(axis=1) == 1)
     if not single.all():
         which = result.target[rows[int(np.flatnonzero(~single)[0])]]

@@ -9,14 +9,14 @@ from typing import Any, get_args
 import numpy as np
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.box.protocols import BlackBox, DifferentiableBlackBox, check_images
+from blackbox_explain.box.input_spec import check_images
+from blackbox_explain.box.oracle import check_call
+from blackbox_explain.box.protocols import BlackBox, Differentiable
 from blackbox_explain.box.targets import Target, resolve
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explaining import check_call, explain
-from blackbox_explain.explanation.explanation import finite
-from blackbox_explain.explanation.outcome import failure
-from blackbox_explain.methods import gradient
+from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.explanation import Explanation, finite
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check_options, faithfulness
 from blackbox_explain.rules.measuring.intervals import clopper_pearson
@@ -262,17 +262,21 @@ def maps_of(
     """
     host = check_images(images, box.spec)
     found: dict[str, Floats] = {}
-    if isinstance(box, DifferentiableBlackBox):
-        slope = gradient(box, host, target).astype(np.float64)
-        found = {"gradient": np.abs(slope).max(axis=1), "gradient × input": (slope * host).sum(axis=1)}
-    result = explain(box, host, target, seed=seed, progress=False)
-    reason = next(filter(None, map(failure, result.status)), "")
-    if reason:
-        raise InputError("An image could not be explained", got=reason.removesuffix("."))
+    if isinstance(box, Differentiable):
+        for name, method in (("gradient", "gradient"), ("gradient × input", "gradient-times-input")):
+            found[name] = _complete(explain(box, host, target, method=method, seed=seed, progress=False))
+    learned = _complete(explain(box, host, target, seed=seed, progress=False))
     axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in box.spec.spatial), indexing="ij")
     centre = -np.sqrt(sum(axis**2 for axis in axes))
-    found |= {"learned mask": result.saliency.astype(np.float64), "centre of the image": np.stack([centre] * len(host))}
+    found |= {"learned mask": learned, "centre of the image": np.stack([centre] * len(host))}
     return found
+
+
+def _complete(result: Explanation) -> Floats:
+    """Return the saliency (N, *spatial) of a result all of whose rows have one."""
+    if failed := next((one for one in result.outcome if one.failed), None):
+        raise InputError("An image could not be explained", got=failed.message.removesuffix("."))
+    return result.saliency.astype(np.float64)
 
 
 def _predictor(name: str, said: Floats, lost: Floats, coins: Booleans, margin: float, confidence: float) -> Predictor:

@@ -333,8 +333,8 @@ def test_one_session_serves_all_calls(images: np.ndarray, weights: np.ndarray, m
 
 
 def test_devices() -> None:
-    assert isinstance(bx.wrap(small(), device="cpu", threads=1), bx.DifferentiableBlackBox)
-    assert isinstance(bx.wrap(small(), providers=["CPUExecutionProvider"]), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(small(), device="cpu", threads=1), bx.Differentiable)
+    assert isinstance(bx.wrap(small(), providers=["CPUExecutionProvider"]), bx.Differentiable)
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(BackendMissingError, match="does not compute on 'cuda'"):
             bx.wrap(small(), device="cuda")
@@ -350,7 +350,7 @@ def quantised() -> onnx.ModelProto:
 
 def test_quantised_models_give_a_surrogate_only_when_asked(images: np.ndarray, weights: np.ndarray) -> None:
     plain = bx.wrap(quantised())
-    assert not isinstance(plain, bx.DifferentiableBlackBox)
+    assert not isinstance(plain, bx.Differentiable)
     assert plain.scores(images).shape == (4, 5)
     assert re.search(r"QuantizeLinear.*straight_through=True", str(plain.no_gradient))
     box = bx.wrap(quantised(), straight_through=True)
@@ -361,7 +361,7 @@ def test_quantised_models_give_a_surrogate_only_when_asked(images: np.ndarray, w
         atol=1e-5,
     )
     result = bx.explain(box, images, progress=False, steps=2)
-    assert any("surrogate" in sentence for sentence in result.settings["assumptions"])
+    assert any("surrogate" in sentence for sentence in result.provenance.assumptions)
 
 
 def test_the_same_image_has_the_same_gradient_in_any_company(images: np.ndarray, weights: np.ndarray) -> None:

@@ -70,7 +70,7 @@ def test_random_numbers_are_said(body: str) -> None:
     assert sum("draws lots" in one or "answers differently" in one for one in box.assumptions) == 1
     assert any("draws lots" in one for one in box.assumptions)
     if "Bernoulli" not in body:
-        assert isinstance(box, bx.DifferentiableBlackBox)
+        assert isinstance(box, bx.Differentiable)
 
 
 def test_random_numbers_that_lead_nowhere_are_not_said() -> None:

@@ -56,7 +56,7 @@ def test_scores_come_back_in_order_from_lossless_files(good: DemonstrationServer
         assert box.scores(IMAGES[:0]).shape == (0, 2)
         assert any("rounded to bytes" in one for one in box.assumptions)
         assert not any("preprocessing was given" in one for one in box.assumptions)
-        assert not isinstance(box, bx.DifferentiableBlackBox)
+        assert not isinstance(box, bx.Differentiable)
     assert sorted(one["images"] for one in good.requests) == [1, 2, 4, 4]
     assert {one["headers"]["Authorization"] for one in good.requests} == {"Bearer of good news"}
     sent = {one.tobytes() for one in good.images}
@@ -243,18 +243,18 @@ def test_an_endpoint_that_goes_away_takes_its_batch_and_no_more() -> None:
     one_at_a_time: dict[str, Any] = {"retries": 0, "concurrency": 1, "images_per_request": 64}
     with DemonstrationServer(statuses=[200] * 5 + [503]) as server, box_of(server, **one_at_a_time) as box:
         result = bx.explain(box, images, 0, batch_size=2, progress=False, queries=100)
-    failed = [status.startswith("failed: The endpoint") for status in result.status]
+    failed = [str(one).startswith("failed: The endpoint") for one in result.outcome]
     assert failed == [True, True, False, False]
-    assert sum(one["images"] for one in server.requests) == result.evaluations.sum()
+    assert sum(one["images"] for one in server.requests) == result.queries.sum()
 
 
 def test_an_answer_that_depends_on_the_images_is_asked_for_again() -> None:
     images = np.random.default_rng(0).random((2, *SHAPE))
     with DemonstrationServer(statuses=[500]) as server, box_of(server, retries=0) as box:
         result = bx.explain(box, images, 0, progress=False, queries=100)
-    assert not any(status.startswith("failed") for status in result.status)
-    assert "split" in result.settings["notes"][1]
-    assert sum(one["images"] for one in server.requests) == result.evaluations.sum()
+    assert not any(one.failed for one in result.outcome)
+    assert "split" in result.provenance.notes[1]
+    assert sum(one["images"] for one in server.requests) == result.queries.sum()
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

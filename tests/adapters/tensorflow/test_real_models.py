@@ -65,8 +65,8 @@ def test_the_mask_lies_on_the_person(people: Any, photos: dict[Path, Boxes]) -> 
     result = bx.explain(people, images, "person", progress=False)
     rows, columns = (np.arange(96) + 0.5) / 96, (np.arange(96) + 0.5) / 96
     inside = ((rows > top) & (rows < bottom))[:, None] & ((columns > left) & (columns < right))
-    assert result.status == ("ok",)
-    assert result.score_original[0] > 0.9
+    assert [one.kind for one in result.outcome] == ["ok"]
+    assert result.score[0] > 0.9
     assert result.score_masked[0] < 0.1
     # The box of the person is a sixth of the photo.
     assert result.saliency[0][inside].sum() > 0.75 * result.saliency[0].sum()

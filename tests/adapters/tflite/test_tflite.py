@@ -325,7 +325,7 @@ def test_outputs_are_told_apart_or_asked_for(tmp_path: Path) -> None:
 
 def test_there_is_no_gradient(tmp_path: Path) -> None:
     box = bx.wrap(stored(tmp_path, linear(WEIGHTS, (4, 6, 3))))
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     assert not hasattr(box, "scores_and_gradient")
 
 

@@ -65,8 +65,8 @@ def test_every_form_gives_the_same_scores_and_gradients(
     np.testing.assert_allclose(gradient, inputs.grad.numpy(), atol=1e-7)
     assert box.activation == "softmax"
     result = bx.explain(box, images, progress=False, steps=2)
-    assert any("softmax" in sentence for sentence in result.settings["assumptions"])
-    assert result.model_fingerprint.startswith("sha256:")
+    assert any("softmax" in sentence for sentence in result.provenance.assumptions)
+    assert result.provenance.model_fingerprint.startswith("sha256:")
 
 
 def test_exported_programs_tell_their_shape(model: torch.nn.Module, tmp_path: Path) -> None:

@@ -58,20 +58,20 @@ def bytes_of(images: torch.Tensor) -> torch.Tensor:
 def test_a_gradient_that_is_cut_is_estimated_from_scores_and_the_reason_told(model: Cut, reason: str) -> None:
     images = np.random.default_rng(0).random((2, *SHAPE), dtype=np.float32)
     box: Any = bx.wrap(model, shape=SHAPE)
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     raw = model(torch.tensor(images)).detach()
     expected = raw if isinstance(model, Winner) else raw.softmax(1)
     np.testing.assert_allclose(box.scores(images), expected, atol=1e-6)
     result = bx.explain(box, images, 0, queries=100, progress=False)
-    assert result.settings["gradients"] == "estimated"
-    assert reason in result.settings["notes"][0]
+    assert result.provenance.gradients == "estimated"
+    assert reason in result.provenance.notes[0]
     with pytest.raises(NoGradientError, match=reason):
         gradient(box, images)
 
 
 def test_a_rounding_that_lets_the_gradient_through_is_differentiated() -> None:
     box = bx.wrap(Cut(lambda images: images + (torch.round(images) - images).detach()), shape=SHAPE)
-    assert isinstance(box, bx.DifferentiableBlackBox)
+    assert isinstance(box, bx.Differentiable)
 
 
 class Spectrogram(torch.nn.Module):
@@ -116,7 +116,7 @@ def test_silence_in_a_spectrogram_has_the_gradient_zero_and_the_rest_its_own() -
     assert np.abs(found[..., 256:]).max() > 1e-3
     assert not found[..., :240].any()
     result = bx.explain(box, signal, 0, perturbation=bx.Constant(0.0), progress=False, steps=5)
-    assert not result.status[0].startswith("failed")
+    assert not result.outcome[0].failed
 
 
 def test_a_gradient_that_is_torn_later_is_mended_then_and_noted() -> None:

@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 
 from blackbox_explain.box.activations import Activation, activate, activation_adjoint
-from blackbox_explain.box.adapter_tools.description import Described, check_batch
-from blackbox_explain.box.protocols import InputSpec
+from blackbox_explain.box.adapter_tools.checks import check_batch
+from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import UnsupportedModelError
 from tiny_centroids.model import Array, Centroids, load
 

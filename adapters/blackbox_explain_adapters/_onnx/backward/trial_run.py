@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from blackbox_explain.box.protocols import DifferentiableBlackBox
+from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.errors import ModelError, OutOfMemoryError, UnsupportedModelError
 
 __all__ = ["try_out"]
@@ -17,7 +17,7 @@ TRIES = 3
 """Images: one that agrees is enough, since a score may jump where two values tie."""
 
 
-def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) -> None:
+def try_out(box: Differentiable, tolerance: float | None, floor: float) -> None:
     """Run the gradient graph of a box on noise.
 
     Parameters
@@ -50,7 +50,7 @@ def try_out(box: DifferentiableBlackBox, tolerance: float | None, floor: float) 
     )
 
 
-def _apart(box: DifferentiableBlackBox, seed: int, floor: float, tolerance: float | None) -> float:
+def _apart(box: Differentiable, seed: int, floor: float, tolerance: float | None) -> float:
     """Return by how much the scores of noise differ, as a share of the largest; 0 for a model that draws lots."""
     spec = box.spec
     images = np.random.default_rng(seed).uniform(*spec.bounds, (1, *spec.shape)).astype(np.float32)

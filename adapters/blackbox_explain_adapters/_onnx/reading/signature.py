@@ -12,9 +12,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from blackbox_explain.box.activations import Ending
-from blackbox_explain.box.adapter_tools.description import layout_of
+from blackbox_explain.box.adapter_tools.layout import layout_of
 from blackbox_explain.box.class_names import packed_names
-from blackbox_explain.box.protocols import Preprocessing
+from blackbox_explain.box.input_spec import Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of
 from blackbox_explain_adapters._onnx.reading.final_activation import Head, View, ends_in, head_of

@@ -43,7 +43,7 @@ def test_graphs_that_may_only_be_read_are_used(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "touch", denied)
     monkeypatch.setattr(cache.tempfile, "NamedTemporaryFile", denied)
     monkeypatch.setattr(recipe, "differentiate", None)
-    assert isinstance(bx.wrap(small()), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(small()), bx.Differentiable)
 
 
 def test_what_was_never_finished_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +62,4 @@ def test_what_was_never_finished_is_dropped(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o500)
     monkeypatch.setenv("BLACKBOX_EXPLAIN_CACHE", str(tmp_path))
-    assert isinstance(bx.wrap(small()), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(small()), bx.Differentiable)

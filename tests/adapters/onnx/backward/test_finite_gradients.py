@@ -111,7 +111,7 @@ def test_a_clip_that_is_silent_in_part_has_a_gradient_and_is_explained() -> None
 
     result = bx.explain(box, clip, perturbation=bx.Constant(0.0), progress=False)
     assert np.isfinite(result.mask).all()
-    assert not result.status[0].startswith("failed")
+    assert not result.outcome[0].failed
 
 
 def test_what_is_kept_above_zero_is_not_noted() -> None:

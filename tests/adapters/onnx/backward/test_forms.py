@@ -93,8 +93,8 @@ def test_nodes_in_any_order(opset: int) -> None:
     turned.graph.node.extend(reversed(made.graph.node))
     asked = np.random.default_rng(0).random((2, *SHAPE), dtype=np.float32), np.eye(2, 5, dtype=np.float32)
     box, other = bx.wrap(turned), bx.wrap(made)
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
-    assert isinstance(other, bx.DifferentiableBlackBox)
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
+    assert isinstance(other, bx.Differentiable)
     for one, expected in zip(box.scores_and_gradient(*asked), other.scores_and_gradient(*asked), strict=True):
         np.testing.assert_array_equal(one, expected)
     assert [node.op_type for node in turned.graph.node] == [node.op_type for node in reversed(made.graph.node)]

@@ -111,7 +111,7 @@ def agrees(model: Any, opset: int, shape: tuple[int, ...]) -> None:
     )
     rows = len(shape) == 2  # nothing tells a signal's channels from its samples
     box = bx.wrap(exported, cache=False, shape=shape if rows else (shape[-1], *shape[:-1]))
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
     rng = np.random.default_rng(1)
     images = rng.random((6, *box.spec.shape), dtype=np.float32)
     weights = rng.standard_normal((6, 10)).astype(np.float32)

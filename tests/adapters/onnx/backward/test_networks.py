@@ -68,7 +68,7 @@ def test_gradients_of_networks_are_those_of_autograd(name: str, exporter: str, o
     about, network = NETWORKS[name], made(name)
     model = exported(network, about.shape, exporter, opset)
     box = bx.wrap(model, shape=about.shape, activation="softmax", cache=False)
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
     rng = np.random.default_rng(1)
     images = rng.random((IMAGES, *about.shape), dtype=np.float32)
     weights = rng.standard_normal((IMAGES, 10)).astype(np.float32)

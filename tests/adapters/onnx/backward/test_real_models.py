@@ -115,7 +115,7 @@ def test_squeezenet(shared_data: Path) -> None:
 def test_text_orientation(shared_data: Path) -> None:
     path = shared_data / "onnx" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
     box = bx.wrap(path, shape=(3, 48, 192), preprocessing=bx.Preprocessing(0.5, 0.5))
-    assert isinstance(box, bx.DifferentiableBlackBox)
+    assert isinstance(box, bx.Differentiable)
     image = np.full((1, 3, 48, 192), 0.9, np.float32)
     for k, column in enumerate(range(20, 170, 12)):
         image[0, :, 12 + 3 * (k % 3) : 34, column : column + 4] = 0.1

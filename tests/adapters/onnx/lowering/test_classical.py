@@ -51,7 +51,7 @@ def exported(model: Any) -> onnx.ModelProto:
 def test_classifiers_of_digits(model: Any, classes: int) -> None:
     model.fit(ROWS, Y % classes)
     box = bx.wrap(exported(model), shape=(1, 8, 8), cache=False)
-    assert isinstance(box, bx.DifferentiableBlackBox), box.no_gradient
+    assert isinstance(box, bx.Differentiable), box.no_gradient
     rows, rng = ROWS[:6], np.random.default_rng(0)
     weights = rng.standard_normal((6, classes)).astype(np.float32)
     scores, gradient = box.scores_and_gradient(rows.reshape(6, 1, 8, 8).astype(np.float32), weights)
@@ -75,7 +75,7 @@ def test_labels_are_class_names() -> None:
 
 def test_trees_are_explained_from_scores() -> None:
     box = bx.wrap(exported(RandomForestClassifier(5).fit(ROWS, Y)), shape=(1, 8, 8), cache=False)
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     assert "TreeEnsembleClassifier" in str(box.no_gradient)
     assert "from its scores alone" in str(box.no_gradient)
 
@@ -138,6 +138,6 @@ def test_a_table_of_scores_by_label_is_looked_through() -> None:
     # What skl2onnx writes unless it is told otherwise.
     model = LogisticRegression(max_iter=500).fit(ROWS, Y)
     box = bx.wrap(skl2onnx.to_onnx(model, ROWS[:1].astype(np.float32), target_opset=17), shape=(1, 8, 8), cache=False)
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
     rows = ROWS[:4].reshape(4, 1, 8, 8).astype(np.float32)
     np.testing.assert_allclose(box.scores(rows), model.predict_proba(ROWS[:4]), atol=2e-6)

@@ -41,7 +41,7 @@ def test_half_precision_has_gradients_that_its_own_kernels_have_not(
     for model in boxes:
         model.graph.initializer.append(numpy_helper.from_array(np.full((3, 12, 12), 0.37, np.float32), "h"))
     half, whole = bx.wrap(halved(boxes[0])), bx.wrap(boxes[1])
-    assert isinstance(half, bx.DifferentiableBlackBox), getattr(half, "no_gradient", "")
+    assert isinstance(half, bx.Differentiable), getattr(half, "no_gradient", "")
     found, expected = half.scores_and_gradient(images, weights)[1], whole.scores_and_gradient(images, weights)[1]
     assert np.abs(expected).max() > 0
     # Rounded weights are other weights, and a few activations are on the other side.
@@ -63,7 +63,7 @@ def test_small_scores_of_half_precision_and_their_gradients_do_not_vanish(images
 def test_weights_that_are_too_many_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(widening, "LARGEST", 100)
     box = bx.wrap(halved(small("float16[N,3,12,12] x")), cache=False)
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     assert "in single precision" in str(getattr(box, "no_gradient", ""))
 
 

@@ -85,7 +85,7 @@ def test_the_first_file_versions_with_initializers_as_inputs_or_not(listed: bool
             helper.make_tensor_value_info(one.name, one.data_type, list(one.dims)) for one in model.graph.initializer
         )
     box = bx.wrap(model, activation="softmax", cache=False)
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
     images = np.random.default_rng(0).random(S, dtype=np.float32)
     assert np.abs(box.scores_and_gradient(images, np.eye(2, 5, dtype=np.float32))[1]).max() > 0
 

@@ -36,7 +36,7 @@ IMAGE = "float[N,3,8,8] x"
 
 
 def refusal(box: Any) -> str:
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     return str(box.no_gradient)
 
 
@@ -171,14 +171,14 @@ def test_models_without_a_gradient_give_scores_and_the_reason(body: str, message
     )
     images = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
     assert box.scores(images).shape == (2, 3)
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     assert re.search(message, refusal(box))
     assert ("straight_through" in refusal(box)) == (message == "straight_through=True")
 
 
 def test_a_surrogate_is_advised_where_there_is_one() -> None:
     text = f"m (float[1,3,8,8] x) => (float[1,3] y) {{ q, s, z = DynamicQuantizeLinear(x)\na = DequantizeLinear(q, s, z)\n{HEAD} }}"
-    assert isinstance(bx.wrap(model(text), straight_through=True, cache=False), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(model(text), straight_through=True, cache=False), bx.Differentiable)
 
 
 def test_control_flow_that_depends_on_the_image() -> None:

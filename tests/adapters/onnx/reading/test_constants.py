@@ -106,4 +106,4 @@ def test_constants_are_never_changed_in_silence(kind: str, value: object) -> Non
 )
 def test_constants_of_other_types_that_say_the_same(kind: str, value: object) -> None:
     given = small(f"float[N,3,12,12] x, {kind} k", "k0 = Cast<to=1>(k)\na = Mul(x, k0)")
-    assert isinstance(bx.wrap(given, constants={"k": value}), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(given, constants={"k": value}), bx.Differentiable)

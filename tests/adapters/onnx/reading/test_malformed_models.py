@@ -22,7 +22,7 @@ from tests.adapters.onnx.test_box import small
 
 
 def refusal(box: Any) -> str:
-    assert not isinstance(box, bx.DifferentiableBlackBox)
+    assert not isinstance(box, bx.Differentiable)
     return str(box.no_gradient)
 
 
@@ -138,7 +138,7 @@ def test_scores_that_are_no_numbers_where_the_model_has_some_are_not_used(monkey
 
 def test_models_that_draw_lots_are_not_held_against_themselves() -> None:
     box = bx.wrap(small(before="q = RandomNormal<shape=[3,12,12]>()\na = Add(x, q)"), cache=False)
-    assert isinstance(box, bx.DifferentiableBlackBox), getattr(box, "no_gradient", "")
+    assert isinstance(box, bx.Differentiable), getattr(box, "no_gradient", "")
 
 
 def test_a_trial_that_takes_too_much_memory_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_trial_that_takes_too_much_memory_says_nothing(monkeypatch: pytest.Mon
         raise OutOfMemoryError("The device ran out of memory")
 
     monkeypatch.setattr(DifferentiableOnnx, "scores_and_gradient", full)
-    assert isinstance(bx.wrap(small(), cache=False), bx.DifferentiableBlackBox)
+    assert isinstance(bx.wrap(small(), cache=False), bx.Differentiable)
 
 
 @pytest.mark.parametrize("source", ["float[N,3,12,12] x", "float[4,3,12,12] x"])

@@ -55,7 +55,7 @@ def test_what_the_best_classes_are_taken_from_is_taken_for_the_scores(outputs: s
     box = wrapped(outputs, body, class_names=["red", "green", "blue"], activation="none")
     np.testing.assert_allclose(box.scores(IMAGES), AVERAGES, atol=1e-6)
     assert any("best classes" in one and "'f'" in one for one in box.assumptions)
-    assert isinstance(box, bx.DifferentiableBlackBox)
+    assert isinstance(box, bx.Differentiable)
 
 
 def test_scores_beside_the_best_classes_are_taken() -> None:
@@ -157,7 +157,7 @@ def test_numbers_along_steps_are_no_classes() -> None:
     box = bx.wrap(by_step, reduce=("max", 1))
     expected = np.array([[one.sum(0)[k : k + 3].sum() for k in range(38)] for one in CLIPS]).max(1, keepdims=True)
     np.testing.assert_allclose(box.scores(CLIPS), 1 / (1 + np.exp(-expected)), atol=1e-5)
-    assert isinstance(box, bx.DifferentiableBlackBox)
+    assert isinstance(box, bx.Differentiable)
     # Nor where the graph does not tell what an axis counts.
     unknown = signals("c = Conv(x, c1)\nq = Constant<value_ints=[0,-1,1]>()\ny = Reshape(c, q)", "N,38,1")
     with pytest.raises(UnsupportedModelError, match=r"reduce=\('max', 1\)"):

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from blackbox_explain.explanation.outcome import status_of
+from blackbox_explain.explanation.judging import RowScores, judge
+from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.perturbations.perturbation import Game
+
+Numbers = tuple[float, float, float, float]
 
 
-def numbers(before: float, masked: float, region: float, fully: float) -> dict[str, Any]:
-    scores = {"score_original": before, "score_masked": masked, "score_region": region, "score_perturbed": fully}
-    return {**scores, "target_weights": np.eye(1000)[0]}
+def numbers(original: float, masked: float, region: float, perturbed: float) -> Numbers:
+    return original, masked, region, perturbed
+
+
+def judged(scores: Numbers, game: Game, doubts: Sequence[str] = ()) -> Outcome:
+    names = ("original", "masked", "region", "perturbed")
+    row = RowScores.of(dict(zip(names, scores, strict=True)), np.eye(1000)[0])
+    return judge(row, game, Mask(game=game).remedy, doubts)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +45,8 @@ def numbers(before: float, masked: float, region: float, fully: float) -> dict[s
         (numbers(0.0, 0.0, 0.0, 0.0), "weak"),
     ],
 )
-def test_deletion(scores: dict[str, Any], word: str) -> None:
-    assert status_of(scores, "deletion").partition(":")[0] == word
+def test_deletion(scores: Numbers, word: str) -> None:
+    assert judged(scores, "deletion").kind == word
 
 
 @pytest.mark.parametrize(
@@ -48,16 +58,16 @@ def test_deletion(scores: dict[str, Any], word: str) -> None:
         (numbers(0.9, 0.89, 0.89, 0.8), "weak"),  # nothing was at stake
     ],
 )
-def test_preservation(scores: dict[str, Any], word: str) -> None:
-    assert status_of(scores, "preservation").partition(":")[0] == word
+def test_preservation(scores: Numbers, word: str) -> None:
+    assert judged(scores, "preservation").kind == word
 
 
 def test_whatever_is_not_ok_says_what_to_try() -> None:
     for scores in (numbers(0.94, 0.2, 0.6, 0.0), numbers(0.94, 0.6, 0.7, 0.0), numbers(0.8, 0.7, 0.7, 0.8)):
-        assert "; try " in status_of(scores, "deletion")
+        assert "; try " in judged(scores, "deletion").message
 
 
 def test_with_doubts_nothing_is_ok() -> None:
     good = numbers(0.94, 0.17, 0.21, 0.002)
-    assert status_of(good, "deletion") == "ok"
-    assert status_of(good, "deletion", ["the model may be shown the wrong pixels"]).startswith("weak: the model may")
+    assert judged(good, "deletion") == Outcome("ok")
+    assert judged(good, "deletion", ["the model may be shown the wrong pixels"]) == DOUBTED

@@ -1,27 +1,35 @@
-"""What a status says of four scores, in plain numbers."""
+"""What an outcome says of four scores, in plain numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from blackbox_explain.explanation.outcome import DOUBTED, failure, kind_of, status_of
-from blackbox_explain.methods.mask.regularizers import Game
+import blackbox_explain as bx
+from blackbox_explain.explanation.judging import RowScores, judge
+from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.perturbations.perturbation import Game
 
 
-def row(before: float, masked: float, region: float, fully: float, classes: int = 1000, minus: int = 0) -> Any:
+def judged(
+    numbers: tuple[float, ...],
+    game: Game = "deletion",
+    doubts: Sequence[str] = (),
+    classes: int = 1000,
+    minus: int = 0,
+    **how: Any,
+) -> Outcome:
+    """Judge the scores of an image, with the mask, without its region, and fully perturbed."""
     weights = np.zeros(classes)
     weights[0] = 1
     weights[1 : 1 + minus] = -1
-    return {
-        "score_original": before,
-        "score_masked": masked,
-        "score_region": region,
-        "score_perturbed": fully,
-        "target_weights": weights,
-    }
+    names = ("original", "masked", "region", "perturbed")
+    scores = RowScores.of(dict(zip(names, numbers, strict=True)), weights)
+    return judge(scores, game, Mask(game=game, **how).remedy, doubts)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def row(before: float, masked: float, region: float, fully: float, classes: int 
     ],
 )
 def test_deletion_of_probabilities(numbers: tuple[float, ...], classes: int, kind: str) -> None:
-    assert kind_of(status_of(row(*numbers, classes=classes), "deletion")) == kind
+    assert judged(numbers, classes=classes).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -64,12 +72,12 @@ def test_deletion_of_probabilities(numbers: tuple[float, ...], classes: int, kin
     ],
 )
 def test_deletion_of_raw_scores(numbers: tuple[float, ...], kind: str) -> None:
-    assert kind_of(status_of(row(*numbers), "deletion")) == kind
+    assert judged(numbers).kind == kind
 
 
 def test_a_lead_is_judged_like_a_probability_without_chance() -> None:
-    assert status_of(row(0.8, 0.1, -0.2, 0.0, classes=2, minus=1), "deletion") == "ok"
-    assert kind_of(status_of(row(0.8, 0.1, 0.3, 0.0, classes=2, minus=1), "deletion")) == "soft"
+    assert judged((0.8, 0.1, -0.2, 0.0), classes=2, minus=1) == Outcome("ok")
+    assert judged((0.8, 0.1, 0.3, 0.0), classes=2, minus=1).kind == "soft"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_a_lead_is_judged_like_a_probability_without_chance() -> None:
     ],
 )
 def test_preservation(numbers: tuple[float, ...], kind: str) -> None:
-    assert kind_of(status_of(row(*numbers), "preservation")) == kind
+    assert judged(numbers, "preservation").kind == kind
 
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])
@@ -102,47 +110,50 @@ def test_preservation(numbers: tuple[float, ...], kind: str) -> None:
     ],
 )
 def test_whatever_is_not_ok_names_a_way_on_and_its_option(numbers: tuple[float, ...], game: Game) -> None:
-    said = status_of(row(*numbers), game)
-    assert kind_of(said) in ("weak", "soft")
-    sentence, _, remedy = said.partition("; ")
+    said = judged(numbers, game)
+    assert said.kind in ("weak", "soft")
+    sentence, _, remedy = said.message.partition("; ")
     assert any(character.isdigit() for character in sentence) or "stands out" in sentence
     assert "try" in remedy
     assert "--" in remedy
 
 
 def test_the_way_on_is_one_that_was_not_gone_yet() -> None:
-    numbers = row(0.9, 0.1, 0.5, 0.0)
-    assert "--preset authors" in status_of(numbers, "deletion", preset="fast")
-    assert "--preset authors" in status_of(numbers, "deletion", preset="paper")
-    assert "--preset" not in status_of(numbers, "deletion", preset="authors")
-    assert all("--preset paper" not in status_of(numbers, "deletion", preset=one) for one in ("fast", "authors"))
+    numbers = (0.9, 0.1, 0.5, 0.0)
+    assert "--preset authors" in judged(numbers, preset="fast").message
+    assert "--preset authors" in judged(numbers, preset="paper").message
+    assert "--preset" not in judged(numbers, preset="authors").message
+    assert all("--preset paper" not in judged(numbers, preset=one).message for one in ("fast", "authors"))
 
 
 def test_authors_with_noise_are_not_told_to_try_noise() -> None:
-    said = status_of(row(0.9, 0.1, 0.5, 0.0), "deletion", preset="authors", perturbation="noise")
+    said = judged((0.9, 0.1, 0.5, 0.0), preset="authors", perturbation="noise").message
     assert "noise" not in said
     assert "--game preservation" in said
 
 
 def test_a_score_that_rises_is_said() -> None:
-    said = status_of(row(0.26, 0.01, 0.46, 0.0), "deletion")
+    said = str(judged((0.26, 0.01, 0.46, 0.0)))
     assert said.startswith("soft: without the outlined region the score even rises, from 0.2600 to 0.4600; try")
 
 
 def test_no_region_is_said() -> None:
-    assert "no region stands out" in status_of(row(0.9, 0.1, 0.9, 0.0), "deletion")
-    assert "no region stands out" in status_of(row(0.9, 0.8, 0.0, 0.0), "preservation")
+    assert "no region stands out" in judged((0.9, 0.1, 0.9, 0.0)).message
+    assert "no region stands out" in judged((0.9, 0.8, 0.0, 0.0), "preservation").message
 
 
 def test_doubts_leave_no_row_ok() -> None:
-    good = row(0.95, 0.02, 0.01, 0.00)
-    assert status_of(good, "deletion") == "ok"
-    assert status_of(good, "deletion", ["the model says 'velvet' of all"]) == DOUBTED
-    assert kind_of(DOUBTED) == "weak"
-    assert "--mean" in DOUBTED
+    good = (0.95, 0.02, 0.01, 0.00)
+    assert judged(good) == Outcome("ok")
+    assert judged(good, doubts=["the model says 'velvet' of all"]) == DOUBTED
+    assert DOUBTED.kind == "weak"
+    assert "--mean" in DOUBTED.message
 
 
-def test_words_of_a_status() -> None:
-    assert [kind_of(one) for one in ("ok", "weak: a: b", "failed: no")] == ["ok", "weak", "failed"]
-    assert failure("failed: a: b") == "a: b"
-    assert failure("weak: a") == ""
+def test_an_outcome_as_text_and_back() -> None:
+    for outcome in (Outcome("ok"), Outcome("weak", "a: b"), Outcome("failed", "no")):
+        assert Outcome.read(str(outcome)) == outcome
+    assert [str(Outcome("ok")), str(Outcome("weak", "a: b"))] == ["ok", "weak: a: b"]
+    assert [Outcome("failed", "no").failed, Outcome("soft", "a").failed] == [True, False]
+    with pytest.raises(bx.BlackBoxExplainError, match="This is no outcome"):
+        Outcome.read("fine")

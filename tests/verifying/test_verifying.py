@@ -13,7 +13,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.verifying.certificate import Certificate
-from blackbox_explain.verifying.certification import certify
+from blackbox_explain.verifying.certification import verify
 from blackbox_explain.verifying.restored_settings import Recipe, target_of
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
@@ -79,7 +79,7 @@ def changed(result: bx.Explanation, **arrays: Any) -> bx.Explanation:
 
 
 def test_a_result_holds_on_its_own_model(result: bx.Explanation) -> None:
-    found = certify(result, known(), progress=False)
+    found = verify(result, known(), progress=False)
     assert found.holds
     assert len(found.rows) == 2
     assert all(one.held for row in found.rows for one in row.checks)
@@ -91,13 +91,13 @@ def test_a_result_holds_on_its_own_model(result: bx.Explanation) -> None:
     assert row.shifts == 4
     assert row.jitter is not None
     low, mean, high = row.jitter
-    assert low < mean < high < row.stated["score_original"]
+    assert low < mean < high < row.stated["score"]
     assert found.sentence == "The result holds: the model is the same, and all 2 masks do as the result says."
 
 
 def test_what_is_measured_is_what_it_is_called(result: bx.Explanation) -> None:
     box, image, mask = known(), result.images[:1], result.saliency[0]
-    row = certify(result, box, progress=False).rows[0]
+    row = verify(result, box, progress=False).rows[0]
     mean = image.mean()
     by_constant = np.where(True, image + mask * (mean - image), 0)
     before, after, fully = (float(box.scores(one)[0, 0]) for one in (image, by_constant, image * 0 + mean))
@@ -113,12 +113,12 @@ def test_the_objective_is_that_of_mask_and_masked_score(game: Any, preset: Any) 
     sign = 1 if game == "deletion" else -1
     expected = float(how.regularizer(made.mask)[0][0]) + sign * made.score_masked[0]
     assert how.regularizer.area_weight == 0.02
-    row = certify(made, box, progress=False).rows[0]
+    row = verify(made, box, progress=False).rows[0]
     assert row.found["objective"] == pytest.approx(expected, abs=1e-6)
     assert row.found["objective"] == pytest.approx(made.objective[0], abs=1e-5)
     # The weights that the mask was learned with are a part of what is claimed.
     lighter = dataclasses.replace(made, settings={**made.settings, "area_weight": 0.01})
-    assert broken(certify(lighter, box, progress=False)) == ["the objective is as stated"]
+    assert broken(verify(lighter, box, progress=False)) == ["the objective is as stated"]
 
 
 def test_a_suppression_of_a_score_that_hardly_falls_cannot_be_known() -> None:
@@ -127,16 +127,16 @@ def test_a_suppression_of_a_score_that_hardly_falls_cannot_be_known() -> None:
     made = bx.explain(flat, image, 0, perturbation=bx.Constant(), progress=False, queries=150)
     claim = "the suppression is as stated"
     for stated in (made.suppression, made.suppression + 0.9, made.suppression * np.nan):
-        found = certify(dataclasses.replace(made, suppression=stated), flat, progress=False)
+        found = verify(dataclasses.replace(made, suppression=stated), flat, progress=False)
         check = next(one for one in found.rows[0].checks if one.claim == claim)
         assert (check.held, check.reason[:19]) == (None, "the score falls by ")
-    exact = certify(dataclasses.replace(made, suppression=made.suppression + 0.9), flat, tolerance=0.0, progress=False)
+    exact = verify(dataclasses.replace(made, suppression=made.suppression + 0.9), flat, tolerance=0.0, progress=False)
     assert claim in broken(exact)
 
 
 def test_masks_of_other_seeds_are_alike(result: bx.Explanation) -> None:
     done = []
-    found = certify(result, known(), seeds=2, progress=done.append)
+    found = verify(result, known(), seeds=2, progress=done.append)
     assert len(found.rows[0].seeds) == 2
     for row in found.rows:
         for correlation, iou in row.seeds:
@@ -153,7 +153,7 @@ def test_results_of_every_kind_hold(game: Any, perturbation: str, preset: Any) -
     box = known()
     options: dict[str, Any] = {"game": game, "perturbation": perturbation, "preset": preset, "steps": 5}
     made = bx.explain(box, box.image(), bx.Difference(0, 1), progress=False, **options)
-    found = certify(made, box, progress=False)
+    found = verify(made, box, progress=False)
     assert found.holds, found.to_dict()
     assert all(one.held for one in found.rows[0].checks)
     assert perturbation not in found.rows[0].elsewhere
@@ -166,12 +166,12 @@ def test_results_of_reference_images_hold(references: int, tmp_path: Path) -> No
     reference = bx.Reference(np.linspace(0.4, 0.6, references)[:, None, None, None] * np.ones((1, 1, 32, 32)))
     images = np.repeat(box.image(), 3, axis=0)
     made = bx.explain(box, images, 0, perturbation=reference, progress=False, steps=5)
-    found = certify(bx.Explanation.load(made[1:].save(tmp_path / "one.npz")), box, seeds=1, progress=False)
+    found = verify(bx.Explanation.load(made[1:].save(tmp_path / "one.npz")), box, seeds=1, progress=False)
     assert found.holds, found.to_dict()
     assert all(one.held for row in found.rows for one in row.checks)
     assert set(found.rows[0].elsewhere) == {"blur", "constant", "noise"}
     other = dataclasses.replace(made, reference=np.ones_like(made.images))
-    assert not certify(other, box, progress=False).holds
+    assert not verify(other, box, progress=False).holds
 
 
 class Checkered:
@@ -186,7 +186,7 @@ class Checkered:
 
 def test_a_result_of_a_perturbation_of_ones_own_is_checked_as_far_as_it_can_be() -> None:
     box = known()
-    found = certify(bx.explain(box, box.image(), 0, perturbation=Checkered(), progress=False), box, progress=False)
+    found = verify(bx.explain(box, box.image(), 0, perturbation=Checkered(), progress=False), box, progress=False)
     assert found.holds
     assert found.sentence.endswith("the mask does as the result says, as far as can be checked.")
     unknown = {one.claim for one in found.rows[0].checks if one.held is None}
@@ -201,20 +201,20 @@ def test_signals_volumes_and_several_labels_hold() -> None:
         box = Linear(np.random.default_rng(0).random(shape) / np.prod(shape), 0.1)
         images = np.random.default_rng(1).random((1, *shape))
         made = bx.explain(box, images, bx.Labels(0), progress=False, steps=3)
-        found = certify(made, box, progress=False)
+        found = verify(made, box, progress=False)
         assert found.holds
         # A volume whose shortest side is 10 is too small to be moved.
         assert found.rows[0].shifts == (4 if len(shape) == 2 else 1)
 
 
 def test_a_model_without_gradients_and_fingerprint(result: bx.Explanation) -> None:
-    found = certify(result, scores_alone(), progress=False)
+    found = verify(result, scores_alone(), progress=False)
     assert found.holds
     assert found.model.held is None
     assert "may be another" in found.sentence
     box = Scores(known().scores, (1, 32, 32))
     made = bx.explain(box, known().image(), 0, progress=False, queries=150)
-    assert certify(made, box, seeds=1, progress=False).rows[0].seeds[0][0] > 0.3
+    assert verify(made, box, seeds=1, progress=False).rows[0].seeds[0][0] > 0.3
 
 
 def test_other_preprocessing_is_named(tmp_path: Path) -> None:
@@ -228,21 +228,21 @@ def test_other_preprocessing_is_named(tmp_path: Path) -> None:
     result = bx.explain(box((0.5, 0.4, 0.3)), images, 0, queries=100, progress=False)
     result.save(tmp_path / "one.npz")
     again = bx.Explanation.load(tmp_path / "one.npz")
-    held = bx.certify(again, box((0.5, 0.4, 0.3)), seeds=0, progress=False)
+    held = bx.verify(again, box((0.5, 0.4, 0.3)), seeds=0, progress=False)
     assert held.model.held is not False
-    found = bx.certify(again, box((0.0, 0.4, 0.3)), seeds=0, progress=False)
+    found = bx.verify(again, box((0.0, 0.4, 0.3)), seeds=0, progress=False)
     assert found.model.held is False
     assert "mean is [0.0, 0.4, 0.3], and was [0.5, 0.4, 0.3]" in found.model.reason
     assert "because of the model or its input" in found.sentence
 
 
 def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
-    found = certify(result, named_otherwise(), progress=False)
+    found = verify(result, named_otherwise(), progress=False)
     assert not found.holds
     assert all(row.holds for row in found.rows)
     assert found.model.reason == "its fingerprint is second, and was first"
     assert found.sentence == "The result does not hold, because of the model or its input."
-    found = certify(result, elsewhere(), progress=False)
+    found = verify(result, elsewhere(), progress=False)
     assert not found.holds
     assert "the score after the mask is as stated" in broken(found)
     assert found.sentence == "The result does not hold, because of the model or its input and 2 of 2 masks."
@@ -251,7 +251,7 @@ def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
 @pytest.mark.parametrize(
     ("field", "claim"),
     [
-        ("score_original", "the score of the image is as stated"),
+        ("score", "the score of the image is as stated"),
         ("score_masked", "the score after the mask is as stated"),
         ("score_region", "the score with the region deleted or kept alone is as stated"),
         ("score_perturbed", "the score of the fully perturbed image is as stated"),
@@ -263,7 +263,7 @@ def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
 @pytest.mark.parametrize("wrong", [0.01, np.nan])
 def test_a_number_that_was_changed_is_found(result: bx.Explanation, field: str, claim: str, wrong: float) -> None:
     values = getattr(result, field) + np.asarray([wrong, 0])
-    found = certify(changed(result, **{field: values}), known(), progress=False)
+    found = verify(changed(result, **{field: values}), known(), progress=False)
     assert claim in broken(found)
     assert found.rows[1].holds
     json.dumps(found.to_dict(), allow_nan=False)
@@ -273,19 +273,19 @@ def test_changed_masks_images_names_and_statuses_are_found(result: bx.Explanatio
     together = "mask, saliency and masked image belong together"
     for name in ("mask", "saliency", "masked_images", "images"):
         values = np.clip(getattr(result, name) * 0.5 + 0.1, 0, 1)
-        assert together in broken(certify(changed(result, **{name: values}), known(), progress=False)), name
+        assert together in broken(verify(changed(result, **{name: values}), known(), progress=False)), name
     for wrong in (np.nan, 3.0):
         mask = result.mask.copy()
         mask[0, 3, 3] = wrong
-        assert together in broken(certify(changed(result, mask=mask), known(), progress=False))
+        assert together in broken(verify(changed(result, mask=mask), known(), progress=False))
     renamed = changed(result, target=("nothing", result.target[1]))
-    assert broken(certify(renamed, known(), progress=False)) == ["the class is the one that is named"]
-    other = changed(result, target_weights=result.target_weights[:, ::-1].copy())
-    assert "the score of the image is as stated" in broken(certify(other, known(), progress=False))
+    assert broken(verify(renamed, known(), progress=False)) == ["the class is the one that is named"]
+    other = changed(result, weights=result.weights[:, ::-1].copy())
+    assert "the score of the image is as stated" in broken(verify(other, known(), progress=False))
     weak = changed(result, status=("weak: nothing", result.status[1]))
-    assert broken(certify(weak, known(), progress=False)) == ["the status is what the scores say"]
+    assert broken(verify(weak, known(), progress=False)) == ["the status is what the scores say"]
     settings = {**result.settings, "perturbation_settings": {"sigma": 1.0, "levels_count": 2}}
-    assert together in broken(certify(changed(result, settings=settings), known(), progress=False))
+    assert together in broken(verify(changed(result, settings=settings), known(), progress=False))
 
 
 def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
@@ -298,7 +298,7 @@ def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
         {"score_masked": np.asarray(["a", "b"])},
         {"masked_images": result.masked_images[:, :, :4]},
         {"status": ("ok",)},
-        {"target_weights": result.target_weights * 0.3},
+        {"weights": result.weights * 0.3},
         {"settings": {}},
         {"settings": {**result.settings, "steps": "many"}},
         {"settings": {**result.settings, "preset": "best"}},
@@ -309,27 +309,27 @@ def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
     ]
     for fields in wrong:
         with pytest.raises(ResultError):
-            certify(changed(result, **fields), known(), progress=False)
+            verify(changed(result, **fields), known(), progress=False)
 
 
 def test_models_that_do_not_fit_the_result(result: bx.Explanation) -> None:
     with pytest.raises(InputError, match="do not fit the model"):
-        certify(result, larger(), progress=False)
+        verify(result, larger(), progress=False)
     with pytest.raises(ModelError, match="other classes"):
-        certify(result, Scores(lambda images: images[:, 0, 0, :3], (1, 32, 32)), progress=False)
+        verify(result, Scores(lambda images: images[:, 0, 0, :3], (1, 32, 32)), progress=False)
     with pytest.raises(ModelError, match="no power"):
-        certify(result, failing(), progress=False)
+        verify(result, failing(), progress=False)
     with pytest.raises(InputError, match="not a black box"):
-        certify(result, known().scores, progress=False)  # type: ignore[arg-type]
+        verify(result, known().scores, progress=False)  # type: ignore[arg-type]
     for options in ({"tolerance": -1.0}, {"tolerance": np.nan}, {"seeds": -1}, {"batch_size": 0}):
         with pytest.raises(InputError):
-            certify(result, known(), progress=False, **options)  # type: ignore[arg-type]
+            verify(result, known(), progress=False, **options)  # type: ignore[arg-type]
 
 
 def test_rows_that_failed_claim_nothing() -> None:
     box = Faulty(lambda scores: scores * np.nan)
     images = np.stack([np.full((1, 16, 16), 0.5), np.ones((1, 16, 16))])
-    found = certify(bx.explain(box, images, 0, progress=False), box, progress=False)
+    found = verify(bx.explain(box, images, 0, progress=False), box, progress=False)
     assert (len(found.rows), found.failed) == (1, 1)
 
 

@@ -1,0 +1,366 @@
+"""The one way to ask a model: batches that are halved where memory runs out, failures by row, counted queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, namespace, to_numpy
+from blackbox_explain.box.adapter_tools.checks import check_scores
+from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.prefetching import ahead
+from blackbox_explain.box.protocols import BlackBox, Differentiable
+from blackbox_explain.box.splitting import is_out_of_memory, split_until_done
+from blackbox_explain.box.targets import target_scores
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+
+__all__ = ["BATCH", "Answers", "BatchLimit", "Counts", "Oracle", "check_call"]
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+"""(N, 2): how many images the model was run on for each row, for scores alone and for scores with gradient."""
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+SCORES, GRADIENT = 0, 1
+"""Columns of `Counts`."""
+
+BATCH = 16
+"""Images in one call of the model."""
+
+
+@dataclass
+class BatchLimit:
+    """How many images a model is run on at once; all views of an oracle share it, so that memory runs out but once.
+
+    Attributes
+    ----------
+    images
+        At most.
+    notes
+        Says each time that it was halved.
+    """
+
+    images: int = BATCH
+    notes: list[str] = field(default_factory=list[str])
+
+    def halve(self, tried: int) -> None:
+        """Ask for half of the images for which memory ran out."""
+        self.images = max(1, tried // 2)
+        self.notes.append(f"memory ran out at {tried} images, halved")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model said of some images, row by row.
+
+    Attributes
+    ----------
+    scores
+        (N, K), NaN for images without an answer; (N, 0) if there is none at all.
+    failures
+        Why there is none, by row.
+    """
+
+    scores: np.ndarray[Any, Any]
+    failures: Mapping[int, BlackBoxExplainError]
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """Asks one black box, on behalf of the rows of one call.
+
+    Images and answers are of one kind: NumPy arrays get NumPy arrays, though the model may compute elsewhere; arrays of
+    the box's own library stay on its device.
+
+    Parameters
+    ----------
+    box
+        The black box.
+    counts
+        (N, 2), counted on in place; a row for each image that is explained.  `Oracle.of` makes it.
+    rows
+        The rows of `counts` that this view is about.
+    limit
+        How many images the model is run on at once.
+    advance
+        Called with the number of images after each call of the model.
+    originals
+        (n, K) scores of the untouched images of these rows, where they were asked for already; in the library of the
+        box.
+    """
+
+    box: BlackBox
+    counts: Counts
+    rows: Rows
+    limit: BatchLimit
+    advance: Callable[[int], None] = lambda _images: None
+    originals: Array = None
+
+    @classmethod
+    def of(
+        cls,
+        box: BlackBox,
+        rows: int = 1,
+        *,
+        batch_size: int = BATCH,
+        advance: Callable[[int], None] = lambda _images: None,
+    ) -> Oracle:
+        """Begin to ask a box.
+
+        Parameters
+        ----------
+        box
+            The black box.
+        rows
+            Images whose questions are counted apart; with one, all are counted together.
+        batch_size
+            Most images in one call of the box.
+        advance
+            Called with the number of images after each call of the box.
+
+        Raises
+        ------
+        InputError
+            If this is no black box, or a batch holds no image.
+        """
+        check_call(box, batch_size)
+        return cls(box, np.zeros((rows, 2), np.int64), np.arange(rows), BatchLimit(batch_size), advance)
+
+    @cached_property
+    def info(self) -> BoxInfo:
+        """What the box says of itself."""
+        return BoxInfo.of(self.box)
+
+    @property
+    def queries(self) -> Counts:
+        """(n, 2): images that the model was run on so far for each row, for scores alone and with gradient."""
+        return self.counts[self.rows]
+
+    def take(self, rows: Rows | slice) -> Oracle:
+        """Return a view on some of the rows; counts and limit stay shared."""
+        return replace(self, rows=self.rows[rows], originals=None)
+
+    def native(self, array: np.ndarray[Any, Any]) -> Array:
+        """Move a NumPy array to the library and device that the box computes on."""
+        return self.info.native(array)
+
+    def scores(self, images: Array, of: Rows | None = None) -> Array:
+        """Return the scores (m, K) of images.
+
+        Parameters
+        ----------
+        images
+            (m, *shape) in pixel space.
+        of
+            (m,) the row of this view that each image belongs to; None is one image for each row in turn.
+
+        Raises
+        ------
+        ModelError
+            If the model raises, or does not answer with a row for each image.
+        """
+        return self.scores_of(lambda part: _part(images, part), images.shape[0], of)
+
+    def scores_of(
+        self, make: Callable[[slice], Array], count: int, of: Rows | None = None, *, prefetch: bool = False
+    ) -> Array:
+        """Return the scores (count, K) of images that are made a batch at a time.
+
+        Parameters
+        ----------
+        make
+            A part of the `count` images, as a slice, to these images.
+        count
+            Number of images, at least 1.
+        of
+            As in `scores`.
+        prefetch
+            Whether the next batch is made while the model answers about this one.
+        """
+        rows = self._rows_of(count, of)
+        return _joined(list(self._scores_in_parts(make, rows, prefetch)))
+
+    def gradient(self, images: Array, weights: Array, of: Rows | None = None) -> tuple[Array, Array]:
+        """Return the scores (m, K) of images, and d Σ(weights · scores) / d images (m, *shape).
+
+        Parameters
+        ----------
+        images
+            (m, *shape) in pixel space.
+        weights
+            (m, K) over the scores.
+        of
+            As in `scores`.
+
+        Raises
+        ------
+        NoGradientError
+            If the box gives scores alone.
+        ModelError
+            As `scores`.
+        """
+        box = require(self.box, Differentiable)
+        rows = self._rows_of(images.shape[0], of)
+        found: list[tuple[Array, Array]] = []
+        first = 0
+        while first < len(rows):
+            part = slice(first, min(first + self.limit.images, len(rows)))
+            answer = self._asked(
+                box.scores_and_gradient, GRADIENT, rows[part], _part(images, part), _part(weights, part)
+            )
+            if answer is not None:
+                found.append(answer)
+                first = part.stop
+        scores, slopes = zip(*found, strict=True)
+        return _joined(scores), _joined(slopes)
+
+    def target_scores(self, images: Array, weights: Array, of: Rows | None = None) -> Array:
+        """Return Σ(weights · scores) of images (m,); scores that a target does not name may be NaN or infinite.
+
+        Parameters
+        ----------
+        images
+            (m, *shape) in pixel space.
+        weights
+            (m, K) over the scores.
+        of
+            As in `scores`.
+
+        Raises
+        ------
+        ModelError
+            As `scores`, and if the model has another number of classes.
+        """
+        scores = self.scores(images, of)
+        if scores.shape[1] != weights.shape[1]:
+            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{weights.shape[1]}")
+        return target_scores(scores, weights)
+
+    def answers(self, images: np.ndarray[Any, Any]) -> Answers:
+        """Return the scores of each image, or why there are none: a batch that fails is split.
+
+        Parameters
+        ----------
+        images
+            (m, *shape) in pixel space, one for each row, or any number for one row.
+        """
+        rows = np.arange(len(images)) if len(self.rows) == len(images) else np.zeros(len(images), np.int64)
+        found = split_until_done(
+            len(images), self.limit.images, lambda part: list(to_numpy(self.scores(images[part], rows[part])))
+        )
+        good = [one for one in found if not isinstance(one, BlackBoxExplainError)]
+        blank = np.full_like(good[0], np.nan) if good else np.zeros(0)
+        scores = [blank if isinstance(one, BlackBoxExplainError) else one for one in found]
+        failures = {row: one for row, one in enumerate(found) if isinstance(one, BlackBoxExplainError)}
+        return Answers(np.stack(scores), failures)
+
+    def _scores_in_parts(self, make: Callable[[slice], Array], rows: Rows, prefetch: bool) -> Iterator[Array]:
+        if prefetch:
+            for part, images in ahead(make, self._parts(len(rows))):
+                yield from self._scores_in_parts(
+                    lambda some, images=images: _part(images, some), rows[part], prefetch=False
+                )
+            return
+        first = 0
+        while first < len(rows):
+            part = slice(first, min(first + self.limit.images, len(rows)))
+            answer = self._asked_of(make, part, rows[part])
+            if answer is not None:
+                yield answer
+                first = part.stop
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        first = 0
+        while first < count:
+            last = min(first + self.limit.images, count)
+            yield slice(first, last)
+            first = last
+
+    def _asked_of(self, make: Callable[[slice], Array], part: slice, rows: Rows) -> Array | None:
+        """Make images and ask about them; None where memory ran out for more than one, at either."""
+        try:
+            images = make(part)
+        except Exception as error:
+            if not is_out_of_memory(error) or len(rows) == 1:
+                raise
+            images = None
+        if images is None:
+            self.limit.halve(len(rows))
+            return None
+        return self._asked(self.box.scores, SCORES, rows, images)
+
+    def _asked(self, call: Callable[..., Any], kind: int, rows: Rows, images: Array, *rest: Array) -> Any:
+        """Ask once; None where memory ran out for more than one image, after which fewer are asked about at once.
+
+        Images count for whatever comes of it.  Only where memory ran out, the model gave nothing, and they do not: no
+        result depends on memory.
+        """
+        on_host = isinstance(images, np.ndarray)
+        counted = np.bincount(rows, minlength=len(self.counts))
+        self.counts[:, kind] += counted
+        answer: Any = None
+        try:
+            given = (self.native(images), *map(self.native, rest)) if on_host else (images, *rest)
+            answer = _guarded(call, *given)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self.counts[:, kind] -= counted
+            if len(rows) == 1:
+                raise
+        if answer is None:
+            # Outside of the handler: what the failed attempt held is free again.
+            self.limit.halve(len(rows))
+            return None
+        self.advance(len(rows))
+        if not on_host:
+            return answer
+        return tuple(map(to_numpy, answer)) if isinstance(answer, tuple) else to_numpy(answer)
+
+    def _rows_of(self, count: int, of: Rows | None) -> Rows:
+        if of is not None:
+            return self.rows[of]
+        if len(self.rows) == 1:
+            return np.repeat(self.rows, count)
+        if len(self.rows) != count:
+            raise InputError("Whose images are these?", got=f"{count} for {len(self.rows)} rows", expected="of=")
+        return self.rows
+
+
+def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
+    """Raise `InputError` unless these are a black box, a size of batches and a seed."""
+    BoxInfo.of(box)
+    if batch_size < 1:
+        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
+        raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")
+
+
+def _part(array: Array, part: slice) -> Array:
+    return array if part == slice(0, array.shape[0]) else array[part, ...]
+
+
+def _joined(parts: Any) -> Array:
+    return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(list(parts), axis=0)
+
+
+def _guarded(call: Callable[..., Any], images: Array, *rest: Array) -> Any:
+    """Call a black box, and turn whatever it raises into an error of this package."""
+    try:
+        answer = call(images, *rest)
+    except BlackBoxExplainError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ModelError(
+            "The model raised an error",
+            got=f"{type(error).__name__}: {error}",
+            hint=f"run it yourself on an array of shape {tuple(images.shape)}",
+        ) from error
+    check_scores(answer[0] if rest else answer, images.shape[0], "The model")
+    return answer

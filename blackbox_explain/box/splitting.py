@@ -1,0 +1,92 @@
+"""Work on batches of rows: a batch that fails is split until the rows that fail stand alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
+
+__all__ = ["is_out_of_memory", "split_until_done"]
+
+Row = TypeVar("Row")
+
+Waiting = tuple[slice, BlackBoxExplainError | None]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of any array library means that memory ran out."""
+    return isinstance(error, (MemoryError, OutOfMemoryError)) or type(error).__name__ == "OutOfMemoryError"
+
+
+def split_until_done(
+    count: int,
+    size: int,
+    work: Callable[[slice], Sequence[Row | BlackBoxExplainError]],
+    *,
+    may_begin: Callable[[slice], bool] = lambda _rows: True,
+    given_up: Callable[[slice, BlackBoxExplainError], BlackBoxExplainError] = lambda _rows, cause: cause,
+    on_end: Callable[[slice], Any] = lambda _rows: None,
+    on_again: Callable[[slice], Any] = lambda _rows: None,
+    notes: list[str] | None = None,
+) -> list[Row | BlackBoxExplainError]:
+    """Work through `count` rows in batches, and return a result or an error for each.
+
+    A model that cannot be reached at all fails its whole batch at once.
+
+    Parameters
+    ----------
+    count, size
+        Number of rows, and of those in a batch.
+    work
+        A batch of rows to as many results or errors.  What it raises as `ModelError`, `TargetError` or for want of
+        memory has the batch split in two; anything else is raised.
+    may_begin
+        Whether a batch that failed before may be worked on again, in parts.
+    given_up
+        Rows that may not, and why they were split: to the error of each.
+    on_end, on_again
+        Called with rows that are done, and with rows that begin anew.
+    notes
+        Where to say what happened on the way.
+    """
+    found: dict[int, Sequence[Row | BlackBoxExplainError]] = {}
+    # Each with the failure of the batch that it was split from.
+    waiting: deque[Waiting] = deque((slice(first, min(first + size, count)), None) for first in range(0, count, size))
+    while waiting:
+        batch, cause = waiting.popleft()
+        width = batch.stop - batch.start
+        given = cause if cause is not None and not may_begin(batch) else None
+        outcome = given or _attempt(work, batch)
+        if not isinstance(outcome, BlackBoxExplainError):
+            found[batch.start] = outcome
+            on_end(batch)
+            continue
+        if width == 1 or isinstance(outcome, UnreachableError):
+            found[batch.start] = [given_up(batch, outcome) if given else outcome] * width
+            on_end(batch)
+            continue
+        on_again(batch)
+        if notes is not None and isinstance(outcome, OutOfMemoryError) and not given:
+            notes.append(f"memory ran out at a batch of {width}, halved")
+        elif notes is not None and isinstance(outcome, ModelError) and not isinstance(cause, ModelError):
+            notes.append(f"the model failed at a batch of {width}, which was split: {outcome}")
+        middle = batch.start + width // 2
+        parts = (slice(batch.start, middle), slice(middle, batch.stop))
+        waiting.extendleft((part, outcome) for part in reversed(parts))
+    return [row for first in sorted(found) for row in found[first]]
+
+
+def _attempt(
+    work: Callable[[slice], Sequence[Row | BlackBoxExplainError]], batch: slice
+) -> Sequence[Row | BlackBoxExplainError] | BlackBoxExplainError:
+    try:
+        return work(batch)
+    except Exception as error:
+        # Without its traceback, which would keep the arrays of the batch alive.
+        if is_out_of_memory(error):
+            return OutOfMemoryError("Memory ran out", got=f"a batch of {batch.stop - batch.start}")
+        if isinstance(error, (ModelError, TargetError)):
+            return error.with_traceback(None)
+        raise

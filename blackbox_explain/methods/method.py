@@ -1,0 +1,113 @@
+"""What a method is: a frozen dataclass of its settings that says what matters in a batch of images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.explanation.explanation import Explanation
+
+__all__ = ["Attribution", "Budget", "Method"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many images a method runs a model on for one row.
+
+    Attributes
+    ----------
+    most
+        At most, the image itself included; what progress counts.
+    least
+        A row that failed with its company begins anew only if so many are left of `most`; None where failed attempts
+        are not counted against it.
+    """
+
+    most: int
+    least: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Attribution:
+    """What a method found in one batch of n images, in NumPy arrays.
+
+    A method with more to tell derives a class with more fields, and names the kind of `Explanation` that has them:
+    fields of the same name are handed on.
+
+    Attributes
+    ----------
+    saliency
+        (n, *spatial), high = important.
+    attribution
+        (n, *shape), signed; None from methods that tell no signs.
+    failures
+        Why there is nothing, by row.
+    after
+        (n, K) scores of the images without what matters, if they were asked for.
+    perturbed
+        (n, K) scores of the fully perturbed images, if they were asked for.
+    settings
+        What the method was set to, as JSON knows it; None is the fields of the method.
+    """
+
+    saliency: Floats
+    attribution: Floats | None = None
+    failures: Mapping[int, BlackBoxExplainError] = field(default_factory=dict[int, BlackBoxExplainError])
+    after: Floats | None = None
+    perturbed: Floats | None = None
+    settings: Mapping[str, Any] | None = None
+
+    result: ClassVar[type[Explanation]] = Explanation
+    """The kind of result that is made of it."""
+
+    def parts(self) -> dict[str, Any]:
+        """Return the fields that the result has too."""
+        wanted = {one.name for one in dataclasses.fields(self.result)}
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.name in wanted}
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A way to explain; anything with these four members is one, best as a frozen dataclass of its settings."""
+
+    name: ClassVar[str]
+    """As `explain` takes it."""
+
+    needs: ClassVar[type[BlackBox]]
+    """What a box has to be: `BlackBox`, `Differentiable`, `Layered` or `Rewritable`."""
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return how many images the model is run on for one row, at most."""
+        ...
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Explain a batch of images.
+
+        Parameters
+        ----------
+        oracle
+            Asks the model, on behalf of these rows; it holds the scores of the images already (`Oracle.originals`).
+        images
+            (n, *shape) in pixel space, in the library of the box.
+        weights
+            (n, K) the targets as weights over the scores, in the same library.
+        seed
+            Of everything that is drawn.  What a row gets must not depend on its company.
+
+        Raises
+        ------
+        ModelError, OutOfMemoryError
+            If the model fails or memory runs out: the batch is then split, and each part tried again.
+        """
+        ...

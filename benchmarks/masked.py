@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain import BlackBox, Explanation
+from blackbox_explain import BlackBox, Explanation, MaskExplanation
 from blackbox_explain.arrays import namespace, to_numpy
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
-from blackbox_explain.methods.mask.settings import PRESETS, PresetName, make_perturbation
+from blackbox_explain.methods.mask.settings import PresetName, Settings, make_perturbation
 from blackbox_explain.methods.mask.starts import integrated_mask_gradient
 from blackbox_explain.methods.mask.upsampling import make_upsampling, smooth
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -26,18 +27,19 @@ class OwnScore:
     """The score under the masks of one result, by any perturbation, with the settings of one preset."""
 
     def __init__(
-        self, box: BlackBox, result: Explanation, preset: PresetName, perturbation: str | Perturbation
+        self, box: BlackBox, result: MaskExplanation, preset: PresetName, perturbation: str | Perturbation
     ) -> None:
-        self._settings = PRESETS[preset]
+        self._settings = Settings(preset, perturbation=perturbation)
         self._result = result
-        native: Any = getattr(box, "native", np.asarray)
+        oracle = Oracle.of(box, len(result), batch_size=len(result))
+        native = oracle.native
         images = native(result.images)
-        levels = make_perturbation(perturbation, self._settings).levels(images, box.spec, seed=0)
+        levels = make_perturbation(self._settings).levels(images, box.spec, seed=0)
         cells = tuple(result.mask.shape[1:])
         self._mask = native(result.mask)
         self._fully_perturbed = levels[0, ...]
-        self._score = MaskedScore.of_batch(
-            box,
+        self._score = MaskedScore(
+            oracle,
             make_upsampling(self._settings.upsampling, cells, box.spec.spatial, images),
             LevelStack(canvas(levels, self._settings.jitter_kind, self._settings.jitter), box.spec.spatial),
             LevelStack(levels, box.spec.spatial),

@@ -18,10 +18,11 @@ from rich.table import Table
 from benchmarks.common import machine, store
 from benchmarks.efficientnet_lite0 import pytorch_box
 from blackbox_explain import Blur, wrap
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
-from blackbox_explain.methods.mask.settings import PRESETS, PresetName, settings_for
+from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -49,15 +50,16 @@ def paired(first: Callable[[], None], second: Callable[[], None], repeats: int) 
 def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeats: int) -> dict[str, Any]:
     """Time `steps` steps of the loop against as many bare runs of the same model, forward and backward."""
     box: Any = pytorch_box() if backend == "torch" else wrap("efficientnet-lite0")
-    settings = settings_for(preset, {"steps": steps})
+    settings = Settings(preset, steps=steps)
     spatial = box.spec.spatial
     cells = mask_shape_for(spatial)
-    native: Callable[[Any], Any] = getattr(box, "native", np.asarray)
+    oracle = Oracle.of(box, batch, batch_size=batch)
+    native = oracle.native
     images = native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
     weights = native(np.eye(1000, dtype=np.float32)[:batch])
     levels = Blur(levels_count=settings.blur_levels).levels(images, box.spec, 0)
-    score = MaskedScore.of_batch(
-        box,
+    score = MaskedScore(
+        oracle,
         make_upsampling(settings.upsampling, cells, spatial, images),
         LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spatial),
         LevelStack(levels, spatial),

@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion, random_map
 from blackbox_explain import BlackBox, Blur, Constant, Explanation, Noise, Reference, explain, load_images, wrap
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.data.images import Fit
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation
@@ -47,7 +48,7 @@ def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> t
     batches, seconds = [], 0.0
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
-        key = [code, variant, repr(PRESETS[preset]), photos.fit, getattr(box, "fingerprint", str)()]
+        key = [code, variant, repr(PRESETS[preset]), photos.fit, BoxInfo.of(box).fingerprint]
         key += [path.name for path in photos.paths[rows]]
         stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")

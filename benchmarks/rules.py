@@ -19,11 +19,12 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, data_folder, machine, store
 from blackbox_explain import BlackBox, Preprocessing, wrap
+from blackbox_explain.box import prefetching
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.data.annotations import labels_of, regions_of
 from blackbox_explain.data.images import load_image
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.report.rule_plots import counterexamples_figure, curve_figure, region_figure
-from blackbox_explain.rules import questions as asking
 from blackbox_explain.rules.measuring.faithfulness import percent
 from blackbox_explain.rules.measuring.joint_region import search_region
 from blackbox_explain.rules.measuring.search import search_relation
@@ -84,8 +85,7 @@ def samples_for(box: BlackBox, limit: int | None) -> Samples:
 
 def bare_throughput(box: BlackBox, samples: Samples, size: int, repeats: int = 8) -> float:
     """Return images per second of the model alone, the median over repeats."""
-    native = getattr(box, "native", np.asarray)
-    images = native(samples.batch(np.arange(size) % len(samples)))
+    images = BoxInfo.of(box).native(samples.batch(np.arange(size) % len(samples)))
     box.scores(images)
     seconds: list[float] = []
     for _ in range(repeats):
@@ -155,10 +155,10 @@ def ways(name: str) -> dict[str, dict[str, float]]:
     """
     pool = ThreadPoolExecutor(2)
     made: dict[str, Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]] = {
-        "ahead": asking.ahead,
-        "one after the other": lambda make, batches: (make(batch) for batch in batches),
-        "two halves at once": lambda make, batches: (
-            np.concatenate(list(pool.map(make, np.array_split(batch, 2)))) for batch in batches
+        "ahead": prefetching.ahead,
+        "one after the other": lambda make, parts: ((part, make(part)) for part in parts),
+        "two halves at once": lambda make, parts: (
+            (part, np.concatenate(list(pool.map(make, halves_of(part))))) for part in parts
         ),
     }
     box = black_box(name)
@@ -168,7 +168,7 @@ def ways(name: str) -> dict[str, dict[str, float]]:
         of_bare: dict[str, list[float]] = {way: [] for way in made}
         for _ in range(3):
             for way, generator in made.items():
-                with mock.patch.object(asking, "ahead", generator):
+                with mock.patch("blackbox_explain.box.oracle.ahead", generator):
                     questions = Questions(box, samples)
                     questions.original(rows)
                     bare = bare_throughput(box, samples, questions.batch_size)
@@ -180,6 +180,12 @@ def ways(name: str) -> dict[str, dict[str, float]]:
             f"  {relation.name}: " + ", ".join(f"{way} {one:.2f}" for way, one in found[relation.name].items())
         )
     return found
+
+
+def halves_of(part: slice) -> tuple[slice, slice]:
+    """Split a slice in two."""
+    middle = (part.start + part.stop) // 2
+    return slice(part.start, middle), slice(middle, part.stop)
 
 
 def main(

@@ -22,10 +22,11 @@ from benchmarks.common import machine, store
 from benchmarks.efficientnet_lite0_keras import keras_network
 from benchmarks.overhead import paired
 from blackbox_explain import Blur, InputSpec, wrap
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
-from blackbox_explain.methods.mask.settings import Settings, settings_for
+from blackbox_explain.methods.mask.settings import Settings
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -48,7 +49,9 @@ def by_us(network: Any, spec: InputSpec, levels: np.ndarray[Any, Any], settings:
     cells = mask_shape_for(spec.spatial)
     upsampling = make_upsampling(settings.upsampling, cells, spec.spatial, levels)
     weights = np.eye(1000, dtype=np.float32)[:BATCH]
-    score = MaskedScore.of_batch(box, upsampling, moving, LevelStack(levels, spec.spatial), weights)
+    score = MaskedScore(
+        Oracle.of(box, BATCH, batch_size=BATCH), upsampling, moving, LevelStack(levels, spec.spatial), weights
+    )
     regularizer = Regularizer(settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, "deletion")
     start, ones = np.full((BATCH, *cells), 0.5, np.float32), np.ones(BATCH, np.float32)
     return lambda: solve(score, start, regularizer, settings, 0, ones).mask
@@ -113,7 +116,7 @@ def main(
 ) -> None:
     """Measure both, and hold their masks against each other."""
     spec: InputSpec = wrap("efficientnet-lite0").spec
-    settings = settings_for("authors", {"steps": steps})
+    settings = Settings("authors", steps=steps)
     network = keras_network()
     images = np.random.default_rng(0).random((BATCH, *spec.shape), dtype=np.float32)
     levels = Blur(levels_count=settings.blur_levels).levels(images, spec, 0)

@@ -14,10 +14,11 @@ import numpy as np
 
 from blackbox_explain.data.photos import Photo, Photos
 from blackbox_explain.errors import ResultError
+from blackbox_explain.explanation.format_1 import from_format_1
 
 __all__ = ["UNREADABLE", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
 
-FORMAT = 1
+FORMAT = 2
 
 QUALITY = 90
 """Of photos; they are looked at, and nothing is computed from them."""
@@ -68,8 +69,12 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with np.load(stream, allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
     meta = json.loads(str(arrays.pop("meta")))
-    if meta.pop("format") != FORMAT:
-        raise ResultError("This result has another format", got=str(path), expected=f"format {FORMAT}")
+    found = meta.pop("format")
+    if found == 1:
+        return from_format_1(arrays, meta)
+    if found != FORMAT:
+        hint = "read it with the version of blackbox_explain that wrote it"
+        raise ResultError("This result has another format", got=f"{path}: {found}", expected=f"{FORMAT}", hint=hint)
     return arrays, meta
 
 

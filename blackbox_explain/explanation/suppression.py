@@ -26,6 +26,6 @@ def suppression(original: Floats, left: Floats, perturbed: Floats) -> Floats:
         image.
     """
     original, left, perturbed = (np.asarray(one) for one in (original, left, perturbed))
-    reach = original - perturbed
     with np.errstate(divide="ignore", invalid="ignore"):
+        reach = original - perturbed
         return np.where(reach == 0, np.nan, 1 - (left - perturbed) / reach)

@@ -45,8 +45,10 @@ def test_save_and_load_return_the_same(result: bx.Explanation, tmp_path: Path) -
         before, after = getattr(result, field.name), getattr(loaded, field.name)
         if isinstance(before, np.ndarray):
             np.testing.assert_array_equal(before, after, err_msg=field.name)
+        elif field.name == "provenance":
+            assert json.dumps(before.to_dict()) == json.dumps(after.to_dict())
         else:
-            assert before == after or json.dumps(before) == json.dumps(after)
+            assert before == after
     assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
 
 
@@ -66,19 +68,19 @@ def test_files_that_are_no_results(result: bx.Explanation, tmp_path: Path) -> No
 
 
 def test_verify_recomputes_the_scores(box: Regions, result: bx.Explanation) -> None:
-    assert bx.verify(result, box).max() < 1e-12
+    assert bx.verify(result, box, progress=False).holds
     other = Regions([box_region((48, 40), (0, 0), (10, 10))])
-    assert bx.verify(result, other).max() > 0.1
+    assert not bx.verify(result, other, progress=False).holds
     with pytest.raises(ModelError, match="other classes"):
-        bx.verify(result, bx.wrap(lambda images: images[:, 0, 0, :3], shape=(1, 48, 40)))
-    with pytest.raises(InputError, match="not the images"):
-        bx.verify(result, box, result.images[:1])
+        bx.verify(result, bx.wrap(lambda images: images[:, 0, 0, :3], shape=(1, 48, 40)), progress=False)
+    with pytest.raises(InputError, match="Only masks claim"):
+        bx.verify(bx.explain(box, result.images, method="gradient", progress=False), box)
 
 
 def test_summary_and_dict(result: bx.Explanation) -> None:
     lines = result.summary().splitlines()
     assert lines[0] == "deletion by blur, preset fast"
-    assert lines[1].split() == ["image", "class", "before", "region", "all", "share", "status"]
+    assert lines[1].split() == ["image", "class", "before", "region", "all", "share", "outcome"]
     assert [line.split()[:3] for line in lines[2:4]] == [["image", "1", "texture"], ["image", "2", "texture"]]
     whole = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert whole["rows"][1]["score"] == pytest.approx(1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError
-from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.report.contact_sheet import sheet
 from tests.report.pictures import box_of, check_texts, explained, photo_file, said
 
@@ -106,7 +104,7 @@ def test_results_of_earlier_versions_are_drawn_too(tmp_path: Path) -> None:
 def test_doubts_are_said_where_the_result_is_shown(tmp_path: Path) -> None:
     result = explained(photo_file(tmp_path, (64, 64)))
     doubts = ["the model may not see this photo as it should: check --mean", "and something else is odd"]
-    doubted = dataclasses.replace(result, status=(DOUBTED,), settings={**result.settings, "doubts": doubts})
+    doubted = result.judged(doubts)
     for words in (said(doubted.plot()), " ".join(doubted.summary().split()), said(sheet([doubted, doubted]))):
         assert doubts[0] in words
     assert "doubt: and something else is odd" in doubted.summary()

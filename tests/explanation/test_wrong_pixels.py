@@ -36,6 +36,6 @@ def test_with_a_mean_of_other_networks_they_are_not_ok(model: str, shared_photos
 def test_with_their_mean_they_are_not_accused(default_box: bx.BlackBox, shared_photos: list[Path]) -> None:
     for box in (default_box, *(bx.wrap(data_folder() / model, preprocessing=RIGHT) for model in NETWORKS)):
         images = bx.load_images(shared_photos[::5], box.spec)
-        assert bx.explain(box, images, progress=False, **QUICK).provenance.doubts == []
+        assert bx.explain(box, images, progress=False, **QUICK).provenance.doubts == ()
         singles = [bx.explain(box, images[row : row + 1], progress=False, **QUICK) for row in range(3)]
-        assert [one.provenance.doubts for one in singles] == [[]] * 3
+        assert [one.provenance.doubts for one in singles] == [()] * 3

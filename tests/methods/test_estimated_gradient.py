@@ -157,7 +157,8 @@ def test_a_known_region_is_found_from_scores_alone(preset: Any, game: Any) -> No
     result = bx.explain(hidden, box.image(), 0, game=game, preset=preset, progress=False, **options)
     assert overlap(result.saliency[0] > 0.5, region) >= 0.5
     assert result.provenance.gradients == "estimated"
-    assert "estimated from scores" in result.provenance.notes[0]
+    assert result.provenance.why_estimated == "the black box has none"
+    assert "estimated from scores: the black box has none" in result.summary()
     assert f"{result.queries[0].sum()} queries" in result.summary()
 
 

@@ -171,8 +171,8 @@ def test_what_failed_attempts_asked_is_counted_and_no_budget_exceeded(preset: An
     assert result.queries[:, 0].min() > 550
     assert sum(done) == 4 * 600
     assert min(done) >= 0
-    assert "the model failed at a batch of 4, which was split: " in result.provenance.notes[1]
-    assert "out of order" in result.provenance.notes[1]
+    assert "the model failed at a batch of 4, which was split: " in result.provenance.notes[0]
+    assert "out of order" in result.provenance.notes[0]
 
 
 def test_rows_whose_queries_are_used_up_by_failures_say_so() -> None:

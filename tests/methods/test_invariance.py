@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import blackbox_explain as bx
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, TargetError
-from blackbox_explain.methods import gradient
+from blackbox_explain.methods.mask.mask import Mask
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
 
@@ -142,7 +143,7 @@ def test_out_of_memory_halves_the_batch_and_says_so() -> None:
     assert result.provenance.notes
     assert "halved" in result.provenance.notes[0]
     assert not any(one.failed for one in result.outcome)
-    assert sum(done) == 5 * result.provenance.settings["steps"]
+    assert sum(done) == 5 * Mask().budget(BoxInfo.of(box)).most
     plain = bx.explain(Linear(box.weights), images, 0, progress=False)
     np.testing.assert_array_equal(plain.mask, result.mask)
 
@@ -193,6 +194,9 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         (InputError, "mask_shape", {"mask_shape": (400, 4)}),
         (InputError, "batch_size=-1", {"batch_size": -1}),
         (InputError, "'mask'", {"method": "magic"}),
+        (InputError, "did you mean 'gradient'", {"method": "gradeint"}),
+        (InputError, "did you mean area_weight=", {"area_wieght": 1}),
+        (InputError, "'gradient' has no such setting", {"method": "gradient", "steps": 3}),
         (InputError, "seed=-1", {"seed": -1}),
         (InputError, "tv_kind", {"tv_kind": "nonsense"}),
         (InputError, "learning_rate", {"learning_rate": float("nan")}),
@@ -215,7 +219,7 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
     with pytest.raises(InputError, match="wrap"):
         bx.explain(lambda x: x, images)
     with pytest.raises(NoGradientError, match="scores but no gradients"):
-        gradient(Scores(lambda x: x[:, 0, 0]), images)
+        bx.explain(Scores(lambda x: x[:, 0, 0]), images, method="gradient")
     with pytest.raises(ModelError, match=r"\(2, 4, 14, 14\)"):
         bx.wrap(torch.nn.Conv2d(1, 4, 3), shape=(1, 16, 16))
     with pytest.raises(TargetError, match="tabby"):

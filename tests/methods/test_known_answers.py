@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.methods import gradient, gradient_times_input
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.upsampling import Upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -26,9 +26,14 @@ def linear() -> Linear:
 
 def test_local_rule_of_a_linear_model_is_its_weights_exactly(linear: Linear) -> None:
     images = np.random.default_rng(1).random((2, 3, 8, 6))
-    np.testing.assert_array_equal(gradient(linear, images, 0), np.stack([linear.weights] * 2))
-    np.testing.assert_array_equal(gradient_times_input(linear, images, 0), linear.weights * images)
-    np.testing.assert_array_equal(gradient(linear, images, bx.Difference(0, 1)), np.stack([2 * linear.weights] * 2))
+    found = bx.explain(linear, images, 0, method="gradient", progress=False)
+    np.testing.assert_array_equal(found.attribution, np.stack([linear.weights] * 2))
+    np.testing.assert_array_equal(found.saliency, np.abs(found.attribution).max(axis=1))
+    times = bx.explain(linear, images, 0, method="gradient-times-input", progress=False)
+    np.testing.assert_array_equal(times.attribution, linear.weights * images)
+    np.testing.assert_array_equal(times.saliency, times.attribution.sum(axis=1))
+    lead = bx.explain(linear, images, bx.Difference(0, 1), method="gradient", progress=False)
+    np.testing.assert_array_equal(lead.attribution, np.stack([2 * linear.weights] * 2))
 
 
 def test_deletion_rule_through_the_mask_is_weights_times_input(linear: Linear) -> None:
@@ -36,7 +41,8 @@ def test_deletion_rule_through_the_mask_is_weights_times_input(linear: Linear) -
     levels = bx.Constant(0.0).levels(images, linear.spec, seed=0)
     identity = (np.eye(8), np.eye(6))
     stack = LevelStack(levels, (8, 6))
-    score = MaskedScore.of_batch(linear, Upsampling(identity, identity), stack, stack, np.tile([1.0, 0.0], (2, 1)))
+    weights = np.tile([1.0, 0.0], (2, 1))
+    score = MaskedScore(Oracle.of(linear, 2), Upsampling(identity, identity), stack, stack, weights)
     _, by_mask = score.value_and_gradient(np.ones((2, 8, 6)))
     np.testing.assert_allclose(by_mask, np.sum(linear.weights * images, axis=1), rtol=1e-13)
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import blackbox_explain as bx
 from blackbox_explain.methods.mask.jitter import width_for
-from blackbox_explain.methods.mask.settings import PRESETS, settings_for
+from blackbox_explain.methods.mask.settings import PRESETS, Settings
 from blackbox_explain.perturbations.perturbation import sigma_for
 from tests.toys import Regions, box_region
 
@@ -30,15 +30,15 @@ def test_sizes_of_the_paper_stay_to_the_bit() -> None:
     assert sigma_for((96, 96)) == 10.0 * 96 / 224
     assert width_for(4, (224, 224)) == width_for(4, (56, 80)) == width_for(4, (512, 512)) == 4
     for name, preset in PRESETS.items():
-        assert settings_for(name, {}, (224, 224)) == preset
+        assert Settings(name).at((224, 224)) == preset
 
 
 def test_small_sizes() -> None:
     assert [sigma_for((n, n)) for n in (8, 12, 16, 32, 64)] == [2.0, 3.0, 4.0, 4.0, 4.0]
     assert [width_for(4, (n, n)) for n in (8, 27, 28, 42, 55, 56)] == [1, 1, 2, 3, 3, 4]
     assert sigma_for((1, 64)) == sigma_for((64,)) == 4.0
-    assert settings_for("fast", {}, (8, 8)).jitter == 1
-    assert settings_for("fast", {"jitter": 4}, (8, 8)).jitter == 4
+    assert Settings("fast").at((8, 8)).jitter == 1
+    assert Settings("fast", jitter=4).at((8, 8)).jitter == 4
 
 
 def test_digits_of_a_network_are_deleted(digits: tuple[Array, Array, Array]) -> None:
@@ -58,7 +58,7 @@ def test_digits_of_a_network_are_deleted(digits: tuple[Array, Array, Array]) -> 
     shown = images[held_out][:20]
     assert np.mean(box.scores(torch.tensor(images[held_out])).argmax(axis=1).numpy() == labels[held_out]) > 0.93
     result = bx.explain(box, shown, progress=False)
-    assert result.provenance.doubts == []
+    assert result.provenance.doubts == ()
     assert np.mean([one.kind == "ok" for one in result.outcome]) >= 0.8
     assert np.median(result.score_region) < 0.1
     assert np.median(result.score) > 0.95
@@ -71,7 +71,7 @@ def test_digits_of_a_classifier_without_gradients_are_deleted(digits: tuple[Arra
     box = bx.wrap(model, shape=(1, 8, 8))
     result = bx.explain(box, images[held_out][:5], progress=False, queries=1000)
     assert result.provenance.gradients == "estimated"
-    assert result.provenance.doubts == []
+    assert result.provenance.doubts == ()
     assert [one.kind == "ok" for one in result.outcome].count(True) >= 4
     assert bx.verify(result, box, progress=False).holds
 

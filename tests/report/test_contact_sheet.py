@@ -9,6 +9,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.report.contact_sheet import sheet
 from tests.report.pictures import box_of, check_texts, explained, photo_file, said
 
@@ -26,7 +27,7 @@ def test_a_sheet_has_a_cell_for_each_row(tmp_path: Path) -> None:
     assert said(drawing).count(numbers) == 6
     assert "score of the image → score with the outlined region replaced by a constant" in said(drawing)
     check_texts(drawing)
-    failed = dataclasses.replace(result, status=("failed: no", *result.status[1:]))
+    failed = dataclasses.replace(result, outcome=(Outcome("failed", "no"), *result.outcome[1:]))
     assert "not drawn: 1 that failed" in said(sheet(failed))
     with pytest.raises(InputError, match="nothing to draw"):
         sheet(failed[:1])

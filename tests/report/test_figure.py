@@ -15,6 +15,7 @@ from PIL import Image
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.report.contact_sheet import sheet
 from blackbox_explain.report.overlay import Canvas, canvas_of, without_region
 from blackbox_explain.report.text_layout import DOTS, families_for, width_of, wrapped
@@ -104,15 +105,18 @@ CASES: dict[str, dict[str, Any]] = {
     "other letters": {"size": (64, 64), "names": ("健康的彩椒", "فلفل صحي")},
     "formulas": {"size": (64, 64), "names": (r"a $\\foo$ b", "x_1^2")},
     "difference": {"size": (64, 64), "target": bx.Difference("spot", "no spot")},
-    "weak": {"size": (64, 64), "status": "weak: " + "90% of the score is left without the outlined region; " * 5},
+    "weak": {
+        "size": (64, 64),
+        "outcome": Outcome("weak", "90% of the score is left without the outlined region; " * 5),
+    },
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_nothing_is_cut_off_and_nothing_is_on_top_of_another(tmp_path: Path, case: dict[str, Any]) -> None:
     options = dict(case)
-    size, status = options.pop("size"), options.pop("status", "ok")
-    result = dataclasses.replace(explained(photo_file(tmp_path, size), **options), status=(status,))
+    size, outcome = options.pop("size"), options.pop("outcome", Outcome("ok"))
+    result = dataclasses.replace(explained(photo_file(tmp_path, size), **options), outcome=(outcome,))
     check_texts(result.plot())
     check_texts(sheet([result] * 3))
 
@@ -151,9 +155,10 @@ def test_the_target_is_listed_where_it_is_no_leading_class_any_more(tmp_path: Pa
 
 def test_a_status_that_is_not_ok_is_said_in_words(tmp_path: Path) -> None:
     result = explained(photo_file(tmp_path, (64, 64)))
-    told = "weak: 90% of the score is left without the outlined region; try preset 'authors' (--preset authors) " * 2
-    assert told.strip() in said(dataclasses.replace(result, status=(told.strip(),)).plot())
-    assert "weak" not in said(dataclasses.replace(result, status=("ok",)).plot())
+    told = "90% of the score is left without the outlined region; try preset 'authors' (--preset authors) " * 2
+    weak = dataclasses.replace(result, outcome=(Outcome("weak", told.strip()),))
+    assert f"weak: {told.strip()}" in said(weak.plot())
+    assert "weak" not in said(dataclasses.replace(result, outcome=(Outcome("ok"),)).plot())
 
 
 def test_no_region_is_said(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, NoGradientError
-from blackbox_explain.methods import gradient, gradient_times_input
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
@@ -20,6 +19,7 @@ from blackbox_explain.rules.repeated_samples import Trials, distinct
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
 from blackbox_explain.rules.statements.region_decides import RegionDecides, mask_trials
+from tests.rules.toys import attribution
 from tests.toys import Linear, Regions, Scores, box_region
 
 SHAPE = (3, 16, 12)
@@ -67,7 +67,7 @@ def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
     samples, relation = Samples.of(images, SPEC), Deletion(by="zero")
     questions, rows = Questions(box, samples), np.arange(4)
     said, true = Taylor(relation, 50).predicted(questions, rows)
-    saliency = gradient_times_input(box, images)
+    saliency = attribution(box, images, None, "gradient-times-input")
     moved = Invariance(relation, 50).transformed(questions, rows)
     kept = (moved != samples.batch(rows)).any(axis=1)
     before = box.scores(images).max(axis=1)
@@ -107,10 +107,10 @@ def test_maps_that_cannot_be_had() -> None:
 
 def test_the_linear_rule_of_a_linear_model_is_the_same_everywhere_and_says_nothing_of_the_image() -> None:
     w, images = weights(), some()
-    found = gradient(Linear(w), images, 0)
+    found = attribution(Linear(w), images, 0, "gradient")
     for one in found:
         np.testing.assert_array_equal(one, w)
-    np.testing.assert_allclose(gradient_times_input(Linear(w), images, 0), w * images)
+    np.testing.assert_allclose(attribution(Linear(w), images, 0, "gradient-times-input"), w * images)
 
 
 def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbourhood() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods import gradient_times_input
 from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.studies.saliency_maps import compare_predictors, maps_of
+from tests.rules.toys import attribution
 from tests.toys import Linear, Regions, Scores, box_region
 
 SHAPE = (3, 24, 20)
@@ -37,7 +37,7 @@ def linear() -> tuple[Linear, np.ndarray]:
 
 def test_gradient_times_input_is_never_wrong_about_a_linear_model_and_deletion_to_zero() -> None:
     box, images = linear()
-    good = gradient_times_input(box, images, 0).sum(axis=1)
+    good = attribution(box, images, 0, "gradient-times-input").sum(axis=1)
     maps = {"S2": good, "minus S2": -good, "constant": np.ones_like(good)}
     found = compare_predictors(box, images, 0, maps, by="zero", area=0.3, pairs=50, margin=0.0, progress=False)
     best, guess, worst = found.rows
@@ -56,7 +56,7 @@ def test_gradient_times_input_is_never_wrong_about_a_linear_model_and_deletion_t
 
 def test_one_image_whose_map_says_nothing_leaves_the_correlation_of_the_others() -> None:
     box, images = linear()
-    good = gradient_times_input(box, images, 0).sum(axis=1)
+    good = attribution(box, images, 0, "gradient-times-input").sum(axis=1)
     good[1] = 1
     options = {"by": "zero", "area": 0.3, "pairs": 50, "margin": 0.0, "times": 0, "progress": False}
     found = compare_predictors(box, images, 0, {"S2": good}, **options)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_where_a_model_saturates_the_learned_mask_tells_more_than_the_gradient()
 
 def test_the_same_deletions_whatever_the_maps_and_the_batches() -> None:
     box, images = linear()
-    maps = {"S2": gradient_times_input(box, images, 0).sum(axis=1)}
+    maps = {"S2": attribution(box, images, 0, "gradient-times-input").sum(axis=1)}
     found = [
         compare_predictors(box, images, 0, some, pairs=10, batch_size=size, progress=False, margin=0.0, times=0).rows
         for some, size in ((maps, 32), (maps, 7), ({**maps, "other": np.ones((2, 24, 20))}, 32))
@@ -148,7 +148,7 @@ def test_what_cannot_be_compared() -> None:
 def test_signals_too() -> None:
     box = Linear(np.random.default_rng(0).normal(size=(2, 60)))
     images = np.random.default_rng(1).random((1, 2, 60))
-    maps = {"S2": gradient_times_input(box, images, 0).sum(axis=1)}
+    maps = {"S2": attribution(box, images, 0, "gradient-times-input").sum(axis=1)}
     found = compare_predictors(box, images, bx.Difference(0, 1), maps, by="zero", pairs=10, margin=0.0, progress=False)
     assert found.rows[0].errors == 0
     assert found.rows[0].region is None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+import blackbox_explain as bx
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.rules.questions import Questions, Rows
@@ -74,3 +75,10 @@ def uniform(count: int, seed: int = 0, **known: Any) -> Samples:
 
 
 BOX = Scores(lambda images: np.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], axis=1), SPEC.shape)
+
+
+def attribution(box: Any, images: np.ndarray, target: Any, method: str) -> np.ndarray:
+    """Return the signed attribution (N, *shape) of a method."""
+    found = bx.explain(box, images, target, method=method, progress=False).attribution
+    assert found is not None
+    return found

@@ -12,9 +12,10 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.explanation import Outcome, Provenance
 from blackbox_explain.verifying.certificate import Certificate
 from blackbox_explain.verifying.certification import verify
-from blackbox_explain.verifying.restored_settings import Recipe, target_of
+from blackbox_explain.verifying.restored_settings import Restored, target_of
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
 PATTERN = box_region((32, 32), (6, 6), (18, 18))
@@ -70,6 +71,11 @@ def explained() -> bx.Explanation:
     return bx.explain(known(), images, ["texture", None], progress=False)
 
 
+def told(result: bx.Explanation, **settings: Any) -> Provenance:
+    """Return a provenance with other settings of the method."""
+    return dataclasses.replace(result.provenance, settings={**result.provenance.settings, **settings})
+
+
 def broken(found: Certificate, row: int = 0) -> list[str]:
     return [one.claim for one in found.rows[row].checks if one.held is False]
 
@@ -109,7 +115,7 @@ def test_what_is_measured_is_what_it_is_called(result: bx.Explanation) -> None:
 def test_the_objective_is_that_of_mask_and_masked_score(game: Any, preset: Any) -> None:
     box = known()
     made = bx.explain(box, box.image(), 0, game=game, preset=preset, steps=5, area_weight=0.02, progress=False)
-    how = Recipe.of(made)
+    how = Restored.of(made)
     sign = 1 if game == "deletion" else -1
     expected = float(how.regularizer(made.mask)[0][0]) + sign * made.score_masked[0]
     assert how.regularizer.area_weight == 0.02
@@ -117,7 +123,7 @@ def test_the_objective_is_that_of_mask_and_masked_score(game: Any, preset: Any) 
     assert row.found["objective"] == pytest.approx(expected, abs=1e-6)
     assert row.found["objective"] == pytest.approx(made.objective[0], abs=1e-5)
     # The weights that the mask was learned with are a part of what is claimed.
-    lighter = dataclasses.replace(made, settings={**made.settings, "area_weight": 0.01})
+    lighter = dataclasses.replace(made, provenance=told(made, area_weight=0.01))
     assert broken(verify(lighter, box, progress=False)) == ["the objective is as stated"]
 
 
@@ -282,10 +288,10 @@ def test_changed_masks_images_names_and_statuses_are_found(result: bx.Explanatio
     assert broken(verify(renamed, known(), progress=False)) == ["the class is the one that is named"]
     other = changed(result, weights=result.weights[:, ::-1].copy())
     assert "the score of the image is as stated" in broken(verify(other, known(), progress=False))
-    weak = changed(result, status=("weak: nothing", result.status[1]))
-    assert broken(verify(weak, known(), progress=False)) == ["the status is what the scores say"]
-    settings = {**result.settings, "perturbation_settings": {"sigma": 1.0, "levels_count": 2}}
-    assert together in broken(verify(changed(result, settings=settings), known(), progress=False))
+    weak = changed(result, outcome=(Outcome("weak", "nothing"), result.outcome[1]))
+    assert broken(verify(weak, known(), progress=False)) == ["the outcome is what the scores say"]
+    provenance = told(result, perturbation_settings={"sigma": 1.0, "levels_count": 2})
+    assert together in broken(verify(changed(result, provenance=provenance), known(), progress=False))
 
 
 def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
@@ -297,15 +303,15 @@ def test_results_that_do_not_fit_themselves(result: bx.Explanation) -> None:
         {"score_masked": result.score_masked[:1]},
         {"score_masked": np.asarray(["a", "b"])},
         {"masked_images": result.masked_images[:, :, :4]},
-        {"status": ("ok",)},
+        {"outcome": (Outcome("ok"),)},
         {"weights": result.weights * 0.3},
-        {"settings": {}},
-        {"settings": {**result.settings, "steps": "many"}},
-        {"settings": {**result.settings, "preset": "best"}},
-        {"settings": {**result.settings, "game": "chess"}},
-        {"settings": {**result.settings, "perturbation_settings": {"colour": 3}}},
-        {"settings": {**result.settings, "seed": None}},
-        {"status": ("failed: a", "failed: b")},
+        {"provenance": dataclasses.replace(result.provenance, settings={})},
+        {"provenance": told(result, steps="many")},
+        {"provenance": told(result, preset="best")},
+        {"provenance": told(result, game="chess")},
+        {"provenance": told(result, perturbation_settings={"colour": 3})},
+        {"provenance": dataclasses.replace(result.provenance, seed=None)},
+        {"outcome": (Outcome("failed", "a"), Outcome("failed", "b"))},
     ]
     for fields in wrong:
         with pytest.raises(ResultError):
@@ -343,5 +349,7 @@ def test_targets_come_back_from_their_weights() -> None:
 
 
 def test_settings_that_were_not_yet_known_take_the_presets(result: bx.Explanation) -> None:
-    older = {name: value for name, value in result.settings.items() if name != "queries"} | {"newer": 3}
-    assert Recipe.of(dataclasses.replace(result, settings=older)).settings == Recipe.of(result).settings
+    kept = result.provenance.settings
+    older = {name: value for name, value in kept.items() if name != "queries"} | {"newer": 3}
+    provenance = dataclasses.replace(result.provenance, settings=older)
+    assert Restored.of(dataclasses.replace(result, provenance=provenance)).mask == Restored.of(result).mask

@@ -253,7 +253,7 @@ def test_an_answer_that_depends_on_the_images_is_asked_for_again() -> None:
     with DemonstrationServer(statuses=[500]) as server, box_of(server, retries=0) as box:
         result = bx.explain(box, images, 0, progress=False, queries=100)
     assert not any(one.failed for one in result.outcome)
-    assert "split" in result.provenance.notes[1]
+    assert "split" in result.provenance.notes[0]
     assert sum(one["images"] for one in server.requests) == result.queries.sum()
 
 

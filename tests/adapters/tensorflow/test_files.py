@@ -376,4 +376,4 @@ def test_models_without_a_gradient_say_where_it_ends(inner: Any, reason: str) ->
     assert isinstance(box.no_gradient, UnsupportedModelError)
     assert reason in str(box.no_gradient)
     assert box.scores(IMAGES).shape == (2, 3)
-    assert reason in bx.explain(box, IMAGES, queries=100, progress=False).provenance.notes[0]
+    assert reason in bx.explain(box, IMAGES, queries=100, progress=False).provenance.why_estimated

@@ -97,4 +97,4 @@ def test_a_gradient_that_is_nan_all_the_same_is_not_used() -> None:
     assert not hasattr(box, "scores_and_gradient")
     assert "not finite" in str(box.no_gradient)
     result = bx.explain(box, IMAGES, queries=100, progress=False)
-    assert "not finite" in result.provenance.notes[0]
+    assert "not finite" in result.provenance.why_estimated

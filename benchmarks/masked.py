@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain import BlackBox, Explanation, MaskExplanation
+from blackbox_explain import BlackBox, MaskExplanation
 from blackbox_explain.arrays import namespace, to_numpy
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
@@ -69,7 +69,12 @@ class OwnScore:
 
 
 def hard_deletion(
-    box: BlackBox, images: Maps, results: Sequence[Explanation], ranking: Maps, shares: Sequence[float], batch: int = 16
+    box: BlackBox,
+    images: Maps,
+    results: Sequence[MaskExplanation],
+    ranking: Maps,
+    shares: Sequence[float],
+    batch: int = 16,
 ) -> dict[str, float]:
     """Blur the highest-ranked share of the pixels fully, and return the mean normalised score left for each share.
 

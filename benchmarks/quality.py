@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion, random_map
-from blackbox_explain import BlackBox, Blur, Constant, Explanation, Noise, Reference, explain, load_images, wrap
+from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.data.images import Fit
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName
@@ -40,7 +40,7 @@ BATCH = 16
 console = Console(width=120, highlight=False)
 
 
-def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> tuple[list[Explanation], float]:
+def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> tuple[list[MaskExplanation], float]:
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
     sources = sorted((Path(__file__).parents[1] / "blackbox_explain").rglob("*.py"))
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
@@ -60,7 +60,7 @@ def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> t
             spent = time.perf_counter() - started
             result.save(stem)
             timing.write_text(json.dumps({"seconds": spent}), encoding="utf-8")
-        batches.append(Explanation.load(stem.with_suffix(".npz")))
+        batches.append(MaskExplanation.load(stem.with_suffix(".npz")))
         seconds += json.loads(timing.read_text(encoding="utf-8"))["seconds"]
         console.print(f"  {variant}: {min(first + BATCH, len(photos.paths))} of {len(photos.paths)}")
     return batches, seconds / len(photos.paths)
@@ -78,7 +78,7 @@ def perturbation_of(box: BlackBox, photos: LabelledPhotos, variant: str, rows: s
     return Reference(load_images(photos.paths[rows], box.spec, fit=photos.fit, blur=PAPER_SIGMA))
 
 
-def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[Explanation]) -> dict[str, Any]:
+def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[MaskExplanation]) -> dict[str, Any]:
     """Measure the objective of eq. 4 over 16 fixed jitters, suppression and transfer."""
     preset = preset_of(variant)
     objectives: list[float] = []
@@ -102,7 +102,7 @@ def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[E
 
 
 def maps_of(
-    box: BlackBox, photos: LabelledPhotos, learned: dict[str, list[Explanation]]
+    box: BlackBox, photos: LabelledPhotos, learned: dict[str, list[MaskExplanation]]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return what ranks the pixels in the table of hard deletions: (N, H, W) for each method."""
     size = box.spec.spatial
@@ -130,7 +130,7 @@ def main(
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
     variants = ["fast", "paper", "authors", *([FILE_BLUR] if file_blur else [])]
-    learned: dict[str, list[Explanation]] = {}
+    learned: dict[str, list[MaskExplanation]] = {}
     results: dict[str, Any] = {"photos": len(photos.paths), "fit": fit, "presets": {}}
     for variant in variants:
         learned[variant], seconds = learn(box, photos, variant, cache)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, confident_photos, machine, store
 from benchmarks.masked import OwnScore
-from blackbox_explain import BlackBox, Explanation, explain, wrap
+from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
 
 BUDGETS = (500, 1000, 2000, 5000)
 WANTED = {1000: 1.6, 5000: 1.15}
@@ -45,7 +45,7 @@ class ScoresOnly:
         return answer
 
 
-def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[Explanation], float]:
+def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[MaskExplanation], float]:
     """Learn masks by the authors' preset; return them with the seconds taken."""
     started = time.perf_counter()
     found = [
@@ -55,7 +55,7 @@ def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[Explanation]
     return found, time.perf_counter() - started
 
 
-def measure(box: BlackBox, results: list[Explanation]) -> dict[str, Any]:
+def measure(box: BlackBox, results: list[MaskExplanation]) -> dict[str, Any]:
     """Return objectives (eq. 4, mean over all jitters) and suppression, photo by photo."""
     objective = np.concatenate([OwnScore(box, one, "authors", "blur").objective() for one in results])
     suppression = np.concatenate([one.suppression for one in results])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from blackbox_explain.box.targets import Target, one_per_image, resolve, target_
 from blackbox_explain.data.photos import photos_of
 from blackbox_explain.errors import BlackBoxExplainError, ModelError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
 from blackbox_explain.explanation.preprocessing_doubts import Answer, about
@@ -32,6 +33,34 @@ __all__ = ["explain"]
 
 AT_ONCE = 64
 """Images that a model is run on together at least, as long as memory lasts, where a method asks for many at a time."""
+
+
+@overload
+def explain(
+    box: BlackBox,
+    images: Array,
+    target: Target | Sequence[Target | None] | None = None,
+    *,
+    method: Literal["mask"] = "mask",
+    seed: int = 0,
+    batch_size: int = BATCH,
+    progress: bool | Advance | None = None,
+    **settings: Any,
+) -> MaskExplanation: ...
+
+
+@overload
+def explain(
+    box: BlackBox,
+    images: Array,
+    target: Target | Sequence[Target | None] | None = None,
+    *,
+    method: str | Method,
+    seed: int = 0,
+    batch_size: int = BATCH,
+    progress: bool | Advance | None = None,
+    **settings: Any,
+) -> Explanation: ...
 
 
 def explain(

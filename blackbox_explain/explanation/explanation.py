@@ -268,13 +268,13 @@ class Explanation:
         return path
 
     @classmethod
-    def load(cls, path: str | Path) -> Explanation:
+    def load(cls, path: str | Path) -> Self:
         """Read a file written by `save`.
 
         Returns
         -------
         Explanation
-            Of the kind that was saved, such as `MaskExplanation`.
+            Of the kind that was saved, such as `MaskExplanation`; ``MaskExplanation.load`` takes no other.
 
         Raises
         ------
@@ -284,6 +284,8 @@ class Explanation:
         try:
             parts, meta = read_archive(Path(path))
             kind = cls.types[meta.pop("type")]
+            if not issubclass(kind, cls):
+                raise ResultError("This is another kind of result", got=kind.__name__, expected=cls.__name__)
             photos = unpacked_photos(parts, meta.pop("photos", None))
             predictions = tuple(map(Predictions.from_dict, meta.pop("predictions", ())))
             provenance = Provenance.from_dict(meta.pop("provenance"))

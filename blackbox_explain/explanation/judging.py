@@ -67,7 +67,7 @@ class RowScores:
         Of several classes together, or of one without another, chance says nothing.
         """
         chance = 1 / max(2, weights.size) if np.count_nonzero(weights) == 1 and weights.max() == 1 else 0.0
-        return cls(*(float(scores[name]) for name in ("original", "masked", "region", "perturbed")), chance)
+        return cls(scores["original"], scores["masked"], scores["region"], scores["perturbed"], chance)
 
     @property
     def raw(self) -> bool:

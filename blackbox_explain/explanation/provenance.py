@@ -75,9 +75,9 @@ class Provenance:
         TypeError, KeyError
             If it is something else.
         """
-        names = {one.name for one in dataclasses.fields(cls)}
-        lists = ("assumptions", "doubts", "notes")
-        return cls(**{name: tuple(saved[name]) if name in lists else saved[name] for name in names if name in saved})
+        known: dict[str, Any] = {one.name: saved[one.name] for one in dataclasses.fields(cls) if one.name in saved}
+        known |= {name: tuple(known[name]) for name in ("assumptions", "doubts", "notes") if name in known}
+        return cls(**known)
 
 
 def versions() -> dict[str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.box.protocols import BlackBox, Differentiable
+from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.methods.method import Attribution, Budget
 
 __all__ = ["Gradient"]
@@ -24,7 +24,7 @@ class Gradient:
     """
 
     name: ClassVar[str] = "gradient"
-    needs: ClassVar[type[BlackBox]] = Differentiable
+    needs: ClassVar[type[Any]] = Differentiable
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the gradient."""

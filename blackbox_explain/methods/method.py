@@ -12,7 +12,6 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explanation.explanation import Explanation
 
@@ -84,7 +83,7 @@ class Method(Protocol):
     name: ClassVar[str]
     """As `explain` takes it."""
 
-    needs: ClassVar[type[BlackBox]]
+    needs: ClassVar[type[Any]]
     """What a box has to be: `BlackBox`, `Differentiable`, `Layered` or `Rewritable`."""
 
     def budget(self, info: BoxInfo) -> Budget:

@@ -44,7 +44,7 @@ def test_one_photo_leaves_a_picture_a_result_and_a_summary(tmp_path: Path) -> No
     summary = json.loads((folder / "coffee.json").read_text())
     assert summary["score"] == pytest.approx(result.score[0])
     assert summary["score_masked"] < 0.5 * summary["score"]
-    assert summary["settings"]["preset"] == "fast"
+    assert summary["provenance"]["settings"]["preset"] == "fast"
     assert f"{result.score[0]:.4f}" in done.output
 
 
@@ -68,8 +68,8 @@ def test_a_model_that_gives_scores_only(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "gradient estimated from scores: mean objective" in done.output
     summary = json.loads((tmp_path / "cat.json").read_text())
-    assert summary["settings"]["gradients"] == "estimated"
-    assert 100 < summary["evaluations"]["scores"] <= 120
+    assert summary["provenance"]["gradients"] == "estimated"
+    assert 100 < summary["queries"]["scores"] <= 120
     assert run("explain", samples.CAT, *options, "--option", "fixed_batch=4").exit_code == 0
     refused = run("explain", samples.CAT, *options, "--option", "timeout=4")
     assert refused.exit_code == 2
@@ -83,7 +83,7 @@ def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:
     done = run("explain", samples.CAT, "--out", tmp_path, "--json", "--target", "tabby", "--game", "preservation")
     (only,) = json.loads(done.stdout)
     assert only["target"] == "tabby"
-    assert only["settings"]["game"] == "preservation"
+    assert only["provenance"]["settings"]["game"] == "preservation"
     assert run("explain", samples.CAT, "--out", tmp_path, "--quiet").output == ""
 
 
@@ -171,12 +171,13 @@ def test_options_reach_the_learner(options: list[str], tmp_path: Path, monkeypat
     names.write_text("\n".join(f"name {index}" for index in range(6)))
     done = run("explain", samples.CAT, "--out", out, *model, "--classes", names, *options)
     assert done.exit_code == 0, done.output
-    settings = json.loads((out / "cat.json").read_text())
-    assert options[1] in (settings["settings"]["perturbation"], settings["settings"]["preset"], "3")
+    told = json.loads((out / "cat.json").read_text())
+    settings = told["provenance"]["settings"]
+    assert options[1] in (settings["perturbation"], settings["preset"], "3")
     if options[0] == "--target":
-        assert settings["target"] == "name 3 + name 4"
+        assert told["target"] == "name 3 + name 4"
     if options[1] == "authors":
-        assert settings["settings"]["perturbation"] == "reference"
+        assert settings["perturbation"] == "reference"
 
 
 def tiny_model() -> object:

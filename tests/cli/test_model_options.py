@@ -56,7 +56,7 @@ def test_verify_needs_no_options(net: Path, tmp_path: Path, monkeypatch: pytest.
     said = ("--mean", "123,117,104", "--std", "58", "--range", "255", "--bgr", "--activation", "sigmoid")
     done = run("explain", samples.CAT, "--model", "models/net.onnx", *said, "--classes", "names.txt", "--out", "out")
     assert done.exit_code == 0, done.output
-    kept = json.loads((tmp_path / "out" / "cat.json").read_text())["settings"]["model"]
+    kept = json.loads((tmp_path / "out" / "cat.json").read_text())["provenance"]["model"]
     assert kept["model"] == "models/net.onnx"
     assert kept["path"] == str(net)
     assert kept["options"] == {

@@ -190,8 +190,8 @@ def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
         done = run("explain", *photos, *options, "--json", "--batch-size", size)
         assert done.exit_code == 0, done.output
         rows = json.loads(done.stdout)
-        assert {row["status"] for row in rows} == {DOUBTED}
-        told.extend(row["settings"]["doubts"] for row in rows)
+        assert {(row["outcome"], row["message"]) for row in rows} == {(DOUBTED.kind, DOUBTED.message)}
+        told.extend(row["provenance"]["doubts"] for row in rows)
     assert all(one == told[0] for one in told)
     assert any("of 3 of 3 images" in doubt for doubt in told[0])
     shown = run("explain", *photos, *options).output
@@ -199,7 +199,7 @@ def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
     assert all(shown.count(f"check: {doubt}") == 1 for doubt in told[0])
     # Such a result is verified as any other.
     done = run("verify", tmp_path / "out" / "a.npz", "--model", "tests.cli.test_photos:stubborn", "--seeds", 0)
-    assert "the status is what the scores say" not in done.output
+    assert "the outcome is what the scores say" not in done.output
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,9 @@ def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
 def test_tables_fit_the_terminal(width: int, name: str, score: str, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = console._Output(width=width, height=40, force_terminal=True, file=io.StringIO(), color_system=None)
     monkeypatch.setattr(console, "stdout", terminal)
-    table, digits = console.numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("status",))
+    table, digits = console.numbers_table(
+        ("photo", "class"), ("before", "after", "region", "all", "area"), ("outcome",)
+    )
     numbers = [f"{0.9981:.{digits}f}"] * 4
     long = "a_long_name_of_a_photo_0001.jpg"
     table.add_row(console.End(long), console.Start("American Staffordshire terrier"), *numbers, "12.3%", "weak")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 import blackbox_explain as bx
 from blackbox_explain.cli import app
-from tests.verifying.test_certify import Checkered, changed, explained, known
+from tests.verifying.test_verifying import Checkered, changed, explained, known
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def run(*arguments: object) -> Result:
 
 
 def test_the_command_line_verifies_a_file(path: Path) -> None:
-    done = run(path, "--model", "tests.verifying.test_certify:known", "--seeds", 1)
+    done = run(path, "--model", "tests.verifying.test_verifying:known", "--seeds", 1)
     assert done.exit_code == 0, done.output
     assert "texture, mask 1 of 2" in done.output
     assert "suppression by noise instead" in done.output
     assert "correlation, 1 other seed" in done.output
     assert "The result holds" in done.output
     assert max(map(len, done.stdout.splitlines())) <= 80
-    done = run(path, "--model", "tests.verifying.test_certify:known", "--seeds", 0, "--json")
+    done = run(path, "--model", "tests.verifying.test_verifying:known", "--seeds", 0, "--json")
     whole = json.loads(done.stdout)
     assert whole["holds"]
     assert whole["model"]["held"]
@@ -47,25 +47,25 @@ def test_the_command_line_verifies_a_file(path: Path) -> None:
 def test_seeds_that_cannot_be_tried_are_named(tmp_path: Path) -> None:
     box = known()
     made = bx.explain(box, box.image(), 0, perturbation=Checkered(), progress=False, steps=3)
-    done = run(made.save(tmp_path / "result.npz"), "--model", "tests.verifying.test_certify:known", "--seeds", 1)
+    done = run(made.save(tmp_path / "result.npz"), "--model", "tests.verifying.test_verifying:known", "--seeds", 1)
     assert done.exit_code == 0, done.output
     assert "no mask was learned with other seeds" in done.output
 
 
 @pytest.mark.parametrize("model", ["named_otherwise", "elsewhere"])
 def test_the_command_line_fails_on_another_model(path: Path, model: str) -> None:
-    done = run(path, "--model", f"tests.verifying.test_certify:{model}", "--seeds", 0)
+    done = run(path, "--model", f"tests.verifying.test_verifying:{model}", "--seeds", 0)
     assert done.exit_code == 1
     assert "BROKEN" in done.output
     assert "does not hold" in done.output
-    done = run(path, "--model", f"tests.verifying.test_certify:{model}", "--seeds", 0, "--json")
+    done = run(path, "--model", f"tests.verifying.test_verifying:{model}", "--seeds", 0, "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["holds"] is False
 
 
 def test_the_command_line_fails_on_a_changed_result(result: bx.Explanation, tmp_path: Path) -> None:
     path = changed(result, score_masked=result.score_masked * 0).save(tmp_path / "changed.npz")
-    done = run(path, "--model", "tests.verifying.test_certify:known", "--seeds", 0)
+    done = run(path, "--model", "tests.verifying.test_verifying:known", "--seeds", 0)
     assert done.exit_code == 1
     assert "the score after the mask is as stated: it is" in done.output
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_verified_is_an_error(path: Path, tmp_path: Path) -> None
     np.savez(tmp_path / "other.npz", mask=np.zeros(3))
     messages = dict.fromkeys((*files, "other.npz"), "not a saved explanation")
     for name, message in {**messages, "missing.npz": "no such file"}.items():
-        done = run(tmp_path / name, "--model", "tests.verifying.test_certify:known")
+        done = run(tmp_path / name, "--model", "tests.verifying.test_verifying:known")
         assert done.exit_code == 2, name
         assert message in done.output.replace("\n", " ")
         assert "Traceback" not in done.output
@@ -87,7 +87,7 @@ def test_what_cannot_be_verified_is_an_error(path: Path, tmp_path: Path) -> None
         ("failing", "no power"),
         ("absent", "cannot be imported"),
     ):
-        done = run(path, "--model", f"tests.verifying.test_certify:{model}")
+        done = run(path, "--model", f"tests.verifying.test_verifying:{model}")
         assert done.exit_code == 2
         assert message in done.output.replace("\n", " ")
 

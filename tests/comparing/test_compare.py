@@ -97,8 +97,10 @@ def test_an_image_that_one_model_fails_on_is_set_apart(second_fails: bool) -> No
     images = grey_bright_grey()
     found = compare(*pair, images, batch_size=2)
     assert found.compared.tolist() == [True, False, True]
-    assert found.status[1][second_fails].startswith("failed: The model raised an error. Got ValueError: a bright pixel")
-    assert not found.status[1][not second_fails].startswith("failed")
+    assert str(found.outcome[1][second_fails]).startswith(
+        "failed: The model raised an error. Got ValueError: a bright pixel"
+    )
+    assert not found.outcome[1][not second_fails].failed
     name = ("first", "second")[second_fails]
     assert found.error(1).startswith(f"{name} model: The model raised")
     assert found.error(0) == ""
@@ -110,7 +112,7 @@ def test_an_image_that_one_model_fails_on_is_set_apart(second_fails: bool) -> No
     whole = json.loads(json.dumps(found.to_dict(Tolerances()), allow_nan=False))
     row = whole["rows"][1]
     assert row.pop("error") == found.error(1)
-    assert row.pop("status") == list(found.status[1])
+    assert row.pop("outcome") == [str(one) for one in found.outcome[1]]
     assert set(row) == {"target", "score_difference", "top", "scores", "predictions", "correlation", "iou", "effect"}
     assert set(row.values()) == {None}
     assert whole["rows"][0]["error"] is None
@@ -142,11 +144,11 @@ def test_an_image_that_fails_under_the_mask_of_the_other_model_is_set_apart_too(
     compare(Regions(REGIONS[:1]), counting, images, **options())
     last = counting.calls
     found = compare(Regions(REGIONS[:1]), Counting(fails=(last, last + 1)), images, **options())
-    assert found.status[0] == ("ok", found.status[0][1])
+    assert found.outcome[0][0].kind == "ok"
     assert found.error(0).startswith("second model: The model raised an error. Got ValueError: tired")
     assert np.isnan(found.effect[0]).all()
     assert found.top[0].tolist() == [-1, -1]
-    assert found.status[1] == ("ok", "ok")
+    assert [one.kind for one in found.outcome[1]] == ["ok", "ok"]
     assert np.isfinite(found.effect[1]).all()
 
 
@@ -238,12 +240,12 @@ def test_json_says_what_both_models_share_and_what_is_of_either() -> None:
     whole = found.to_dict(Tolerances())
     a, b = whole["models"]
     assert (a["gradients"], b["gradients"]) == ("exact", "estimated")
-    assert (a["settings"], b["settings"]) == ({"activation": "none"}, {"activation": "softmax"})
+    assert (a["activation"], b["activation"]) == ("none", "softmax")
     assert a["notes"] == a["assumptions"] == []
-    assert "estimated from scores" in b["notes"][0]
+    assert b["why_estimated"] == "the black box has none"
     assert "bounds" in " ".join(b["assumptions"])
-    assert whole["settings"]["seed"] == 3
-    assert not {"notes", "assumptions", "gradients", "activation"} & set(whole["settings"])
+    assert whole["provenance"]["seed"] == 3
+    assert not {"notes", "assumptions", "gradients", "activation"} & set(whole["provenance"])
 
 
 def test_the_images_that_are_asked_are_those_that_are_told() -> None:
@@ -293,7 +295,7 @@ def test_the_command_line_tells_and_its_exit_status_too(tmp_path: Path) -> None:
     found = json.loads(out.read_text(encoding="utf-8"))
     assert found["verdicts"]["mean correlation of masks"]["found"] > 0.98
     assert [one["model"] for one in found["models"]] == ["efficientnet-lite0", str(samples.MODEL)]
-    assert all(one["fingerprint"] for one in found["models"])
+    assert all(one["model_fingerprint"] for one in found["models"])
     assert found["models"][1]["assumptions"]
     done = run("efficientnet-lite0", "tests.comparing.test_compare:shifted", samples.CAT, "--queries", "150")
     assert done.exit_code == 1, done.output
@@ -338,7 +340,7 @@ def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> N
     assert "damaged" in rows[0]["error"]
     assert "no coffee" in rows[1]["error"]
     assert rows[2]["error"] is None
-    assert rows[2]["status"][0].startswith("weak")
+    assert rows[2]["outcome"][0].startswith("weak")
     assert len({frozenset(row) for row in rows}) == 1
     best = [one[0] for one in rows[2]["predictions"]]
     assert [one["score"] for one in best] == pytest.approx(rows[2]["scores"])
@@ -359,7 +361,7 @@ def test_the_authors_blur_is_that_of_explain(tmp_path: Path) -> None:
     assert perturbation_for("noise", "authors", [samples.CAT], spec, PhotoOptions()) == "noise"
     model = "tests.comparing.test_compare:halves"
     done = run(model, model, samples.CAT, *SMALL, "--preset", "authors", "--json")
-    assert json.loads(done.stdout)["settings"]["perturbation"] == "reference"
+    assert json.loads(done.stdout)["provenance"]["settings"]["perturbation"] == "reference"
 
 
 def test_a_file_that_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.report.contact_sheet import sheet
-from tests.report.pictures import box_of, check_texts, explained, photo_file, said
+from tests.report.pictures import box_of, explained, photo_file, said
 
 
 def test_photos_and_predictions_are_saved(tmp_path: Path) -> None:
@@ -84,21 +83,6 @@ def test_rows_that_share_a_photo_keep_it_once(tmp_path: Path) -> None:
     assert again.photos[1] is not None
     assert again.photos[0].name == again.photos[1].name == "spot.png"
     assert again.photos[0].pixels is again.photos[1].pixels
-
-
-def test_results_of_earlier_versions_are_drawn_too(tmp_path: Path) -> None:
-    path = explained(photo_file(tmp_path, (64, 48))).save(tmp_path / "old")
-    with np.load(path) as file:
-        parts = {name: file[name] for name in file.files if name != "region_images" and not name.startswith("photo_")}
-    meta = json.loads(str(parts.pop("meta")))
-    for name in ("photos", "predictions"):
-        del meta[name]
-    np.savez(path, meta=json.dumps(meta), **parts)
-    old = bx.Explanation.load(path)
-    assert old.photos is None
-    assert old.predictions == ()
-    assert "spot" in old.summary()
-    check_texts(old.plot())
 
 
 def test_doubts_are_said_where_the_result_is_shown(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.explanation import Outcome, Provenance
+from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.verifying.certificate import Certificate
 from blackbox_explain.verifying.certification import verify
 from blackbox_explain.verifying.restored_settings import Restored, target_of
@@ -148,8 +150,8 @@ def test_masks_of_other_seeds_are_alike(result: bx.Explanation) -> None:
         for correlation, iou in row.seeds:
             assert 0.8 < correlation <= 1
             assert 0.5 < iou <= 1
-    # Four scores, two other perturbations and their whole, 4 shifts; 40 steps for each of two seeds.
-    assert sum(done) == 2 * (4 + 4 + 4 + 2 * 40)
+    # Four scores, two other perturbations and their whole, 4 shifts; two masks more.
+    assert sum(done) == 2 * (4 + 4 + 4 + 2 * Mask().budget(BoxInfo.of(known())).most)
 
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])

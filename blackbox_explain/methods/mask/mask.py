@@ -69,7 +69,7 @@ class Mask(Settings):
     __doc__ = f"{__doc__}\n{Settings.__doc__.partition('.')[2] if Settings.__doc__ else ''}"
 
     name: ClassVar[str] = "mask"
-    needs: ClassVar[type[BlackBox]] = BlackBox
+    needs: ClassVar[type[Any]] = BlackBox
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return steps and what comes before and after them; `queries` where the gradient is estimated."""

@@ -161,7 +161,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.preset not in _VALUES:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
-        object.__setattr__(self, "jitter_given", self.jitter is not None)
+        object.__setattr__(self, "jitter_given", vars(self)["jitter"] is not None)
         for name, value in _VALUES[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

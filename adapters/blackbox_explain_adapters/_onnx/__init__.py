@@ -1,14 +1,14 @@
 """ONNX classifiers, differentiated into a graph that any ONNX Runtime runs.
 
-From the outside in: `wrapping` makes a box (`box`) of a model that `files` reads, after `signature` and `probe` have
-found out what it reads and answers: which tensor holds the scores (`outputs`, `reduction`), what the graph ends in
-(`ending`), what it does to pixels first (`leading`), what makes scores depend on more than an image (`training`), and
-where there may be no slope (`slopes`).  `pipeline` puts preprocessing and activation around it; `recipe` lets
-`differentiate` write the gradient graph, which `trial` tries out, `cache` keeps and `session` runs.  Large
-`weights` are held once, beside all graphs; `parsing` reads them straight from the file.
+A model's way, from top to bottom:
 
-Before rules apply, a model is brought into a plain form: `prepare`, `widening`, `branches`, `loops`, `conversion`, and
-by `rewriting` of what has no rule: `fused`, `classical`, `recurrent` (as `scans`), `definitions`.  `observe` runs it
-with every tensor exposed (`shortened`, `other_batches`), `activity` follows the image through it, and `rules` write the
-backward half on a `tape`.
+- `wrapping` makes a box of it: reads it, finds out how it has to be asked, writes its gradient graph, tries that out.
+- `reading` says what is in the file: its input, its scores, its first layers and its last.
+- `probing` runs it on plain images: what shape its outputs have, and what turns them into scores.
+- `pipeline` puts preprocessing before it and the activation behind it.
+- `lowering` rewrites it, pass by pass, in operators that can be differentiated.
+- `backward` writes the gradient graph: a `tape` of nodes, by one rule for each operator.
+- `cache` keeps the gradient graph, `session` runs it, `box` answers.
+
+All of them stand on `graph`: nodes, constants, large weights, and what a run with every tensor exposed tells.
 """

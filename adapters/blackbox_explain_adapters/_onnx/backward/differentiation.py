@@ -12,10 +12,10 @@ from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.operators import RULES, Rule
+from blackbox_explain_adapters._onnx.backward.scan_rule import scan_rule
 from blackbox_explain_adapters._onnx.backward.tape import Device, Tape
 from blackbox_explain_adapters._onnx.graph.activity import CONTROL, active_tensors, no_path
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, element_type, read_by, refusal
-from blackbox_explain_adapters._onnx.graph.observation import Observed, fold, observe
 from blackbox_explain_adapters._onnx.graph.plain_form import flat, in_order, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights, held_at
 from blackbox_explain_adapters._onnx.lowering.branches import choose_branches
@@ -26,8 +26,9 @@ from blackbox_explain_adapters._onnx.lowering.half_precision import widen
 from blackbox_explain_adapters._onnx.lowering.loops import count_steps, unroll_loops
 from blackbox_explain_adapters._onnx.lowering.opset import converted
 from blackbox_explain_adapters._onnx.lowering.padding import merge_pads
+from blackbox_explain_adapters._onnx.lowering.passes import Graph, lower
 from blackbox_explain_adapters._onnx.lowering.recurrent import unroll
-from blackbox_explain_adapters._onnx.lowering.scans import Scans
+from blackbox_explain_adapters._onnx.lowering.scans import StepScan
 
 __all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
 
@@ -98,17 +99,18 @@ def differentiate(
     by_operator, by_node, tensors = {**RULES, **(rules or {})}, dict(node_rules or {}), list(tensors)
     model = flat(model)
     widen(model)
-    model = converted(_straight(model, weights))
-    observed, nodes, constants = _looked_at(model, weights)
-    scans = Scans(by_node, partial(differentiate, rules=rules, device=device))
-    while (
-        _straighten(model, observed, constants, by_node.keys())
-        or unfuse(model, observed.tensors, constants)
-        or spell_classical(model, observed.tensors, constants)
-        or unroll(model, observed.tensors, constants, set(rules or {}), scans)
-        or write_definitions(model, observed.tensors, constants, set(rules or {}))
-    ):
-        observed, nodes, constants = _looked_at(model, weights)
+    count_steps(model)
+    model = _without_control_flow(model, weights)
+    model = converted(model)
+    count_steps(model)
+    own = frozenset(rules or {})
+    graph = Graph(model, weights, RULES.keys() | own, own, by_node.keys())
+
+    def add(scan: StepScan) -> None:
+        by_node[scan.name] = scan_rule(scan, partial(differentiate, rules=rules, device=device))
+
+    lower(graph, _straighten, (unfuse, spell_classical, partial(unroll, add=add), write_definitions))
+    nodes, constants, observed = graph.nodes, graph.constants, graph.observed
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
     nodes = merge_pads(nodes, constants, {output, *tensors})
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
@@ -128,24 +130,17 @@ def differentiate(
     return _assembled(model, nodes, tape, source, output, tensors)
 
 
-def _looked_at(model: onnx.ModelProto, weights: Weights) -> tuple[Observed, list[onnx.NodeProto], dict[str, Constant]]:
-    count_steps(model)
-    observed = observe(model, weights)
-    return observed, *fold(model, observed, weights)
+def _straighten(graph: Graph) -> bool:
+    if choose_branches(graph.model, graph.constants) or unroll_loops(graph):
+        count_steps(graph.model)
+        return True
+    return False
 
 
-def _straighten(
-    model: onnx.ModelProto, observed: Observed, constants: Mapping[str, Constant], known: Set[str] = frozenset()
-) -> bool:
-    return choose_branches(model, constants) or unroll_loops(model, observed.tensors, constants, known)
-
-
-def _straight(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Take control flow out of a model, in place, in the opset that it comes in."""
-    while any(node.op_type in CONTROL for node in model.graph.node):
-        observed, _, constants = _looked_at(model, weights)
-        if not _straighten(model, observed, constants):
-            break
+def _without_control_flow(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
+    """Take control flow out of a model, in the opset that it comes in: the converter does not look into bodies."""
+    if any(node.op_type in CONTROL for node in model.graph.node):
+        lower(Graph(model, weights), _straighten, ())
     return model
 
 

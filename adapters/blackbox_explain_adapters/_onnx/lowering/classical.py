@@ -5,15 +5,16 @@ Exports of scikit-learn are made of these.  Trees have no slopes and are not her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, read_by, set_nodes
-from blackbox_explain_adapters._onnx.graph.rewriting import Replacement, Rewrite, rewrite
+from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, read_by, set_nodes
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
 
 __all__ = ["CLASSICAL", "CLASSICAL_DOMAIN", "spell_classical", "without_maps"]
 
@@ -23,21 +24,10 @@ FOLLOWED = ("NONE", "LOGISTIC", "SOFTMAX")
 """Of what may be applied to scores."""
 
 
-def spell_classical(
-    model: onnx.ModelProto, tensors: Mapping[str, Tensor], constants: Mapping[str, np.ndarray[Any, Any]]
-) -> bool:
-    """Replace each such node by standard operators; say whether there were any.
-
-    Parameters
-    ----------
-    model
-        Changed in place.
-    tensors
-        What was seen in a run.
-    constants
-        Tensors whose value is known.
-    """
-    read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
+def spell_classical(graph: Graph) -> bool:
+    """Replace each such node by standard operators; say whether there were any."""
+    tensors, whole = graph.tensors, graph.model.graph
+    read = {one.name for one in whole.output}.union(*(read_by(node) for node in whole.node))
 
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
         node = Node(proto)
@@ -46,11 +36,11 @@ def spell_classical(
         label = node.op == "LinearClassifier" and node.y in read  # a class, which has no slope
         applied = node.get("post_transform", "NONE") in FOLLOWED
         picked = node.op != "ArrayFeatureExtractor" or (
-            node.inputs[1] in constants and node.x in tensors and tensors[node.x].dtype in FLOATS
+            node.inputs[1] in graph.constants and node.x in tensors and tensors[node.x].dtype in FLOATS
         )
         return CLASSICAL[node.op] if applied and picked and not label else None
 
-    return rewrite(model, tensors, constants, choose)
+    return rewrite(graph, choose)
 
 
 def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:

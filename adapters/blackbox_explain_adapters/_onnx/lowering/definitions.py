@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain_adapters._onnx.backward.operators import RULES
-from blackbox_explain_adapters._onnx.graph.node import Tensor, element_type, nodes_of, rename, set_nodes
+from blackbox_explain_adapters._onnx.graph.node import element_type, nodes_of, rename, set_nodes
 from blackbox_explain_adapters._onnx.graph.plain_form import opset_of, without_pixels
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
 
 __all__ = ["has_definition", "write_definitions"]
 
@@ -25,30 +24,15 @@ def has_definition(operator: str, version: int) -> bool:
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def write_definitions(
-    model: onnx.ModelProto,
-    tensors: Mapping[str, Tensor],
-    constants: Mapping[str, np.ndarray[Any, Any]],
-    known: Set[str] = frozenset(),
-) -> bool:
+def write_definitions(graph: Graph) -> bool:
     """Replace operators that have no rule but a definition; say whether there were any.
-
-    Parameters
-    ----------
-    model
-        Changed in place.
-    tensors
-        What was seen in a run: definitions depend on types.
-    constants
-        Tensors whose value is known.
-    known
-        Operators with a rule besides `RULES`.
 
     Raises
     ------
     UnsupportedModelError
         If the standard does not define this use of an operator.
     """
+    model, tensors, constants = graph.model, graph.tensors, graph.constants
     version, plain = opset_of(model), without_pixels(model)
     shapes = {name: (one.dtype, one.shape) for name, one in tensors.items()}
     shapes |= {name: (one.dtype, one.shape) for name, one in constants.items()}
@@ -60,10 +44,14 @@ def write_definitions(
     for index, node in enumerate(model.graph.node):
         standard = node.domain in ("", "ai.onnx") and "Quantize" not in node.op_type  # theirs would hide what they are
         free = plain.issuperset(name for name in node.output if name)  # such as the range of a batch
-        if not standard or free or {node.op_type} & (RULES.keys() | known) or not has_definition(node.op_type, version):
+        known = node.op_type in graph.rules or not has_definition(node.op_type, version)
+        if not standard or free or known or not graph.has_seen(node):
             nodes.append(node)
             continue
-        nodes += _written(node, _definition(node, version, types), f"blackbox_explain/definition_{index}/")
+        place = f"blackbox_explain/definition_{len(graph.unseen)}_{index}/"
+        written = _written(node, _definition(node, version, types), place)
+        graph.wrote(written)
+        nodes += written
         found = True
     if found:
         set_nodes(model.graph, nodes)

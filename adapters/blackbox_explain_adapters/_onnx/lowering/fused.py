@@ -6,37 +6,27 @@ Scores are computed by the fused operators as they are; only the graph of gradie
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from typing import Any
 
 import numpy as np
 import onnx
 
-from blackbox_explain_adapters._onnx.graph.node import Node, Tensor, read_by
-from blackbox_explain_adapters._onnx.graph.rewriting import Replacement, Rewrite, rewrite
+from blackbox_explain_adapters._onnx.graph.node import Node, read_by
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
 
 __all__ = ["DOMAIN", "FUSED", "unfuse"]
 
 DOMAIN = "com.microsoft"
 
 
-def unfuse(
-    model: onnx.ModelProto, tensors: Mapping[str, Tensor], constants: Mapping[str, np.ndarray[Any, Any]]
-) -> bool:
-    """Replace each fused node by its parts, to which a caller's own rules apply; say whether there were any.
+def unfuse(graph: Graph) -> bool:
+    """Replace each fused node by its parts, to which a caller's own rules apply; say whether there were any."""
+    read = {one.name for one in graph.model.graph.output}.union(*(read_by(node) for node in graph.model.graph.node))
 
-    Parameters
-    ----------
-    model
-        Changed in place.
-    tensors
-        What was seen in a run.
-    constants
-        Tensors whose value is known.
-    """
-    read = {one.name for one in model.graph.output}.union(*(read_by(node) for node in model.graph.node))
-
-    shapes = {name: one.shape for name, one in tensors.items()} | {name: one.shape for name, one in constants.items()}
+    shapes = {name: one.shape for name, one in graph.tensors.items()}
+    shapes |= {name: one.shape for name, one in graph.constants.items()}
 
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
         if proto.domain != DOMAIN or not _is_plain(Node(proto), read):
@@ -46,7 +36,7 @@ def unfuse(
             return None  # its heads come apart already
         return FUSED.get(proto.op_type)
 
-    return rewrite(model, tensors, constants, choose)
+    return rewrite(graph, choose)
 
 
 UNUSUAL: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {

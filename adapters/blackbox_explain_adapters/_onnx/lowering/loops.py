@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from blackbox_explain_adapters._onnx.graph.node import Node, Tensor, bodies_of, read_by, refusal, rename, set_nodes
+from blackbox_explain_adapters._onnx.graph.node import Node, bodies_of, read_by, refusal, rename, set_nodes
 from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE, opset_of, prune, without_pixels
 from blackbox_explain_adapters._onnx.graph.rewriting import Writer
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
 
 __all__ = ["count_steps", "unroll_loops"]
 
@@ -80,37 +80,28 @@ def count_steps(model: onnx.ModelProto) -> None:
         body.output.append(helper.make_tensor_value_info(f"{place}/step", TensorProto.INT64, []))
 
 
-def unroll_loops(
-    model: onnx.ModelProto,
-    tensors: Mapping[str, Tensor],
-    constants: Mapping[str, np.ndarray[Any, Any]],
-    known: Set[str] = frozenset(),
-) -> bool:
+def unroll_loops(graph: Graph) -> bool:
     """Replace each Loop and Scan that reads pixels by its steps; say whether there were any.
 
     Parameters
     ----------
-    model
-        Changed in place; `count_steps` was applied to it before it was run.
-    tensors
-        What was seen in a run.
-    constants
-        Tensors whose value is known.
-    known
-        Names of nodes that have a rule, and stay.
+    graph
+        Changed in place; `count_steps` was applied to its model before it was run.
 
     Raises
     ------
     UnsupportedModelError
         If the number of steps depends on the image or on the batch, or is too large.
     """
+    model = graph.model
     plain = without_pixels(model) | {one.name for one in model.graph.initializer}
-    shapes = {name: one.shape for name, one in tensors.items()} | {name: one.shape for name, one in constants.items()}
+    shapes = {name: one.shape for name, one in graph.tensors.items()}
+    shapes |= {name: one.shape for name, one in graph.constants.items()}
     nodes: list[onnx.NodeProto] = []
     found = False
     for proto in model.graph.node:
         loop = proto.op_type in ("Loop", "Scan") and proto.domain in ("", "ai.onnx")
-        if not loop or proto.name in known or plain.issuperset(name for name in proto.output if name):
+        if not loop or proto.name in graph.named or plain.issuperset(name for name in proto.output if name):
             nodes.append(proto)
             continue
         one = _loop_of(proto)

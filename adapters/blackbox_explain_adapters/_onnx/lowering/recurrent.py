@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from blackbox_explain_adapters._onnx.graph.node import Tensor, refusal
+from blackbox_explain_adapters._onnx.graph.node import refusal
 from blackbox_explain_adapters._onnx.graph.plain_form import opset_of
-from blackbox_explain_adapters._onnx.graph.rewriting import Replacement, Rewrite, rewrite
-from blackbox_explain_adapters._onnx.lowering.scans import Scans, StepScan
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
+from blackbox_explain_adapters._onnx.lowering.scans import StepScan
 
 __all__ = ["GATES", "unroll"]
 
@@ -30,26 +31,18 @@ MOST_STEPS = 1024
 """Of all directions together, where no Scan will do: each is a dozen nodes, which ONNX Runtime plans one by one."""
 
 
-def unroll(
-    model: onnx.ModelProto,
-    tensors: Mapping[str, Tensor],
-    constants: Mapping[str, np.ndarray[Any, Any]],
-    known: Set[str] = frozenset(),
-    scans: Scans | None = None,
-) -> bool:
+AddScan: TypeAlias = Callable[[StepScan], None]
+"""Takes a Scan that was written, so that it gets a rule."""
+
+
+def unroll(graph: Graph, add: AddScan | None = None) -> bool:
     """Replace each recurrent node by its steps; say whether there were any.
 
     Parameters
     ----------
-    model
+    graph
         Changed in place.
-    tensors
-        What was seen in a run.
-    constants
-        Tensors whose value is known.
-    known
-        Operators that have a rule of the caller's, and stay.
-    scans
+    add
         Takes the Scan nodes that are written; None to write none.
 
     Raises
@@ -59,17 +52,17 @@ def unroll(
     """
 
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
-        if proto.op_type not in GATES or proto.op_type in known or proto.domain not in ("", "ai.onnx"):
+        if proto.op_type not in GATES or proto.op_type in graph.callers or proto.domain not in ("", "ai.onnx"):
             return None
-        return lambda write: _unrolled(write, constants, scans, opset_of(model))
+        return lambda write: _unrolled(write, graph.constants, add, opset_of(graph.model))
 
-    return rewrite(model, tensors, constants, choose)
+    return rewrite(graph, choose)
 
 
 def _unrolled(
     write: Replacement,
     constants: Mapping[str, np.ndarray[Any, Any]],
-    scans: Scans | None,
+    add: AddScan | None,
     opset: int,
 ) -> None:
     node = write.node
@@ -77,7 +70,7 @@ def _unrolled(
     hidden = int(node.get("hidden_size"))
     length = write.tensors[node.x].shape[0]  # ONNX Runtime has no other layout
     fixed = all(name in constants for place in (1, 2, 3, 7) if (name := node.input(place)))
-    scan = scans if fixed and length is not None and length > FEW else None
+    scan = add if fixed and length is not None and length > FEW else None
     if length is None or (length * len(ways) > MOST_STEPS and scan is None):
         raise refusal(node, f"takes {'an unknown number of' if length is None else length * len(ways)} steps")
     lengths = constants.get(node.input(4)) if node.input(4) else np.full(1, length)
@@ -150,7 +143,7 @@ class _Direction:
     def scanned(
         self,
         constants: Mapping[str, np.ndarray[Any, Any]],
-        scans: Scans,
+        add: AddScan,
         opset: int,
     ) -> tuple[str, list[str]]:
         """Write a Scan over the steps; return the same as `written`."""
@@ -175,7 +168,7 @@ class _Direction:
         )
         first = write.op("Concat", *self.states, axis=-1)
         last, every = scan.written(write, first, self.gates)
-        scans.add(scan)
+        add(scan)
         outputs = write.op("Slice", every, [0], [self.hidden], [-1])
         ends = write.op("Split", last, outputs=many, axis=-1, num_outputs=many) if many > 1 else [last]
         return write.op("Unsqueeze", outputs, [1]), [write.op("Unsqueeze", end, [0]) for end in ends]

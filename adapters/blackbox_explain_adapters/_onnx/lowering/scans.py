@@ -1,25 +1,20 @@
-"""A Scan over many like steps, and its gradient: a Scan over the same steps in reverse."""
+"""A Scan over many like steps, as which recurrent nodes are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from blackbox_explain_adapters._onnx.backward.operators import Rule
-from blackbox_explain_adapters._onnx.backward.tape import Tape
-from blackbox_explain_adapters._onnx.graph.node import Node, element_type, rename
+from blackbox_explain_adapters._onnx.graph.node import element_type
 from blackbox_explain_adapters._onnx.graph.plain_form import LEAST_IR, prune
 from blackbox_explain_adapters._onnx.graph.rewriting import Writer
 
-__all__ = ["Scans", "StepScan"]
-
-Differentiate: TypeAlias = Callable[[onnx.ModelProto], onnx.ModelProto]
-"""From a model of one input to the graph whose second output is its gradient, weighted by its second input."""
+__all__ = ["StepScan"]
 
 
 @dataclass(frozen=True)
@@ -69,31 +64,11 @@ class StepScan:
         state, after, _ = self.carried
         every = f"{self.place}/every"
         nodes = [*self.nodes, helper.make_node("Identity", [after], [every], name=every)]
-        body = self._graph(nodes, [state, self.read[0]], [after, every])
+        body = self.body(nodes, [state, self.read[0]], [after, every])
         body.initializer.extend(self.stored)
-        return write.op("Scan", first, rows, outputs=2, name=self.name, **self._how(body, 1, self.backwards))
+        return write.op("Scan", first, rows, outputs=2, name=self.name, **self.how(body, 1, self.backwards))
 
-    def rule(self, differentiate: Differentiate) -> Rule:
-        """Return the rule of the Scan: each step is computed again from the state before it, and led back."""
-        step = differentiate(self._alone())
-        outer = {name for node in self.before for name in node.output} | self.constants.keys()
-
-        def led_back(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
-            first, rows = node.inputs
-            last, every = gradients
-            behind = tape.op("Unsqueeze", first, tape.ints([0]))
-            part = ([1, np.iinfo(np.int64).max] if self.backwards else [0, -1]) + [0]
-            others = tape.op("Slice", node.outputs[1], *(tape.ints([one]) for one in part))
-            states = tape.op("Concat", *([others, behind] if self.backwards else [behind, others]), axis=0)
-            every = every or tape.zeros_like(node.outputs[1])
-            last = last or tape.zeros_like(first)
-            body = self._backward(tape, step, outer)
-            how = self._how(body, 3, not self.backwards)
-            return tape.ops("Scan", last, rows, states, every, outputs=2, **how)
-
-        return led_back
-
-    def _alone(self) -> onnx.ModelProto:
+    def alone(self) -> onnx.ModelProto:
         """Return one step as a model of one input, state and row side by side."""
         (state, after, width), (row, columns) = self.carried, self.read
         kind, whole, sizes = element_type(self.dtype), f"{self.place}/whole", f"{self.place}/sizes"
@@ -109,39 +84,13 @@ class StepScan:
         imports = [helper.make_opsetid("", self.opset)]
         return helper.make_model(graph, opset_imports=imports, ir_version=LEAST_IR)
 
-    def _backward(self, tape: Tape, step: onnx.ModelProto, outer: set[str]) -> onnx.GraphProto:
-        """Return the body that leads one step back: from the gradient behind it to those before it and of its row."""
-        graph = onnx.GraphProto()
-        graph.CopyFrom(step.graph)
-        del graph.output[:-1]
-        prune(graph)
-        whole, weights, gradient = (one.name for one in (*graph.input[:2], graph.output[0]))
-        place = f"{self.place}/back/"
-        inside = [node for node in graph.node if outer.isdisjoint(node.output)]
-        stored = {one.name: numpy_helper.to_array(one) for one in graph.initializer if one.name not in outer}
-        names = {name: place + name for node in inside for name in node.output if name}
-        names |= {name: place + name for name in (whole, weights, *stored)}
-        tape.constants.update((names[name], value) for name, value in stored.items())
-        made = onnx.GraphProto(node=inside)
-        rename(made, names)
-        behind, row, state, more, before, of_row = (
-            place + one for one in ("behind", "row", "state", "more", "before", "of_row")
-        )
-        sizes = tape.ints([self.carried[2], self.read[1]])
-        nodes = [
-            helper.make_node("Add", [behind, more], [names[weights]], name=f"{place}sum"),
-            helper.make_node("Concat", [state, row], [names[whole]], name=f"{place}join", axis=-1),
-            *made.node,
-            helper.make_node("Split", [names[gradient], sizes], [before, of_row], name=f"{place}cut", axis=-1),
-        ]
-        return self._graph(nodes, [behind, row, state, more], [before, of_row])
-
-    def _graph(self, nodes: Sequence[onnx.NodeProto], inputs: Sequence[str], outputs: Sequence[str]) -> onnx.GraphProto:
+    def body(self, nodes: Sequence[onnx.NodeProto], inputs: Sequence[str], outputs: Sequence[str]) -> onnx.GraphProto:
+        """Return the body of a Scan."""
         kind = element_type(self.dtype)
         given, left = ([helper.make_tensor_value_info(one, kind, None) for one in names] for names in (inputs, outputs))
         return helper.make_graph(nodes, "step", given, left)
 
-    def _how(self, body: onnx.GraphProto, scanned: int, backwards: bool) -> dict[str, Any]:
+    def how(self, body: onnx.GraphProto, scanned: int, backwards: bool) -> dict[str, Any]:
         """Return the attributes of a Scan along the first axis that gives one row for each step."""
         way = int(backwards)
         return {
@@ -150,26 +99,6 @@ class StepScan:
             "scan_input_directions": [way] * scanned,
             "scan_output_directions": [way],
         }
-
-
-@dataclass(frozen=True)
-class Scans:
-    """The Scan nodes of a graph that have rules of their own.
-
-    Attributes
-    ----------
-    rules
-        By name; more are added.
-    differentiate
-        Writes the gradient graph of one step.
-    """
-
-    rules: dict[str, Rule]
-    differentiate: Differentiate
-
-    def add(self, scan: StepScan) -> None:
-        """Give a Scan its rule."""
-        self.rules[scan.name] = scan.rule(self.differentiate)
 
 
 def _keep_what_leads(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray[Any, Any]]) -> None:

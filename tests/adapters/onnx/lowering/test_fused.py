@@ -13,10 +13,11 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.backward.operators import Case
-from blackbox_explain_adapters._onnx.graph.observation import fold, observe, session_options
+from blackbox_explain_adapters._onnx.graph.observation import session_options
 from blackbox_explain_adapters._onnx.graph.plain_form import flat
 from blackbox_explain_adapters._onnx.lowering.fused import DOMAIN, FUSED, unfuse
 from blackbox_explain_adapters._onnx.lowering.opset import converted
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.adapters.onnx.backward.test_networks import exported, made
 from tests.adapters.onnx.oracle import build, image_of, slope
@@ -68,8 +69,7 @@ def test_parts_give_what_the_fused_operator_gives(case: Case) -> None:
     scores, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=2e-6)
     apart = converted(flat(model))
-    observed = observe(apart)
-    assert unfuse(apart, observed.tensors, fold(apart, observed)[1])
+    assert unfuse(Graph(apart))
     way = np.random.default_rng(4).standard_normal(images.shape)
     found = float(np.sum(gradient.astype(np.float64) * way))
     scale = float(np.sum(np.abs(gradient * way)))

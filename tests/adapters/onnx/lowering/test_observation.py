@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.graph.shortened import shortened
 DEEP = """
 import resource
 import onnx
-from blackbox_explain_adapters._onnx.observe import observe
+from blackbox_explain_adapters._onnx.graph.observation import observe
 
 layers = "\\n".join(f"t{k + 1} = Tanh(t{k})" for k in range(60))
 text = f'<ir_version: 9, opset_import: ["": 18]> g (float[N,3,512,512] t0) => (float[N,3,512,512] t60) {{ {layers} }}'

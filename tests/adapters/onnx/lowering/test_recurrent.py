@@ -14,10 +14,10 @@ import blackbox_explain as bx
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.backward.operators import Case
-from blackbox_explain_adapters._onnx.graph.observation import observe
 from blackbox_explain_adapters._onnx.graph.plain_form import flat
 from blackbox_explain_adapters._onnx.lowering import recurrent
 from blackbox_explain_adapters._onnx.lowering.opset import converted
+from blackbox_explain_adapters._onnx.lowering.passes import Graph
 from blackbox_explain_adapters._onnx.lowering.recurrent import unroll
 from tests.adapters.onnx.oracle import build, slope
 
@@ -85,9 +85,7 @@ def test_steps_are_the_operator_and_have_its_gradient(case: Case, few: int, monk
     found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(found, expected, atol=1e-5)
     steps = converted(flat(model))
-    assert unroll(
-        steps, observe(steps).tensors, {one.name: onnx.numpy_helper.to_array(one) for one in steps.graph.initializer}
-    )
+    assert unroll(Graph(steps))
     for _ in range(3):
         way = rng.standard_normal(images.shape)
         scale = float(np.sum(np.abs(gradient * way)))

@@ -129,13 +129,19 @@ def resolve(
             "The class names do not match the scores",
             got=f"{len(class_names)} names",
             expected=f"{scores.shape[1]}, one for each score",
-            hint="put 'background' first, if the first class is that"
-            if scores.shape[1] == len(class_names) + 1
-            else "give every class a name, in the order of the scores",
+            hint=_names_hint(len(class_names), scores.shape[1]),
         )
     rows = [_resolve_one(one, row, class_names) for one, row in zip(targets, scores, strict=True)]
     weights = np.stack([row for row, _ in rows]) if rows else np.zeros_like(scores)
     return weights, tuple(name for _, name in rows)
+
+
+def _names_hint(names: int, scores: int) -> str:
+    if scores == 1:
+        return "the only score is that of the positive class: name that one alone"
+    if scores == names + 1:
+        return "a name is missing: look for a line that is lost, or put 'background' first if the first class is that"
+    return "give every class a name, in the order of the scores"
 
 
 def target_scores(scores: Array, weights: Array) -> Array:

@@ -112,6 +112,7 @@ def explain_command(
             top,
             _tell_error,
             keep=sheet,
+            typed=given.doubts,
         )
         sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None
         queries = (top or 1) * mask.queries_of(box)

@@ -148,6 +148,7 @@ def rules_command(
                 confidence=confidence,
                 begin=bars,
                 finished=save,
+                doubts=given.doubts,
                 response=response,
                 tolerance=tolerance,
             )

@@ -100,6 +100,8 @@ class Photos:
         Whether to keep what a sheet of the run is drawn from, and that.
     doubts
         About the photos of the run together; None where each tells its own.
+    typed
+        Doubts about the options that were typed.
     """
 
     box: BlackBox
@@ -115,6 +117,7 @@ class Photos:
     keep: bool = False
     kept: list[Explanation] = field(default_factory=list)
     doubts: list[str] | None = None
+    typed: tuple[str, ...] = ()
 
     def run(self, paths: Sequence[Path], queries: int, advance: Advance) -> None:
         """Explain photos; each is written as soon as its batch is learned, and batches are small enough for that.
@@ -201,7 +204,8 @@ class Photos:
             wanted = [*top_classes(self.box, images, self.top).ravel().tolist()]
         result = explain(self.box, images[rows], wanted, batch_size=self.batch_size, progress=advance, **options)
         result = replace(result, provenance=replace(result.provenance, model=self.model))
-        return result if self.doubts is None else result.judged(self.doubts)
+        found = result.provenance.doubts if self.doubts is None else tuple(self.doubts)
+        return result.judged([*self.typed, *found])
 
     def _tell(self, result: PhotoResult) -> None:
         self.found.append(result)

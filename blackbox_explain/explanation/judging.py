@@ -37,8 +37,8 @@ NATS = math.log(4)
 """What a log-probability falls by when the probability falls to a quarter."""
 
 ANOTHER = (
-    'try another stand-in for deleted pixels, perturbation="noise" or "constant" (--perturbation), or another '
-    "target= (--target)"
+    'try another stand-in for deleted pixels, perturbation="blur", "noise" or "constant" (--perturbation), or another '
+    "target= (--target); if every score is so, check how the model is shown its images (--mean, --std, --range)"
 )
 
 
@@ -52,6 +52,8 @@ class RowScores:
         The target's scores of the image; with the mask; with its region deleted, or kept alone; fully perturbed.
     chance
         The score of a model that finds all classes alike; 0 where the target is more than one class.
+    lead
+        Whether the target is how far one class leads another.
     """
 
     original: float
@@ -59,6 +61,7 @@ class RowScores:
     region: float
     perturbed: float
     chance: float
+    lead: bool = False
 
     @classmethod
     def of(cls, scores: Mapping[str, float], weights: np.ndarray[Any, Any]) -> RowScores:
@@ -67,7 +70,8 @@ class RowScores:
         Of several classes together, or of one without another, chance says nothing.
         """
         chance = 1 / max(2, weights.size) if np.count_nonzero(weights) == 1 and weights.max() == 1 else 0.0
-        return cls(scores["original"], scores["masked"], scores["region"], scores["perturbed"], chance)
+        lead = bool(weights.min() < 0)
+        return cls(scores["original"], scores["masked"], scores["region"], scores["perturbed"], chance, lead)
 
     @property
     def raw(self) -> bool:
@@ -141,6 +145,11 @@ def judge(scores: RowScores, game: Game, remedy: str, doubts: Sequence[str] = ()
 def _earned(scores: RowScores, game: Game, remedy: str) -> Outcome:
     weak, soft = partial(Outcome, "weak"), partial(Outcome, "soft")
     before, fully, region = scores.original, scores.perturbed, scores.region
+    if scores.lead and before <= 0:
+        return weak(
+            f"there is no lead to explain: the class scores {-before:.4f} less than the one it is compared with; try "
+            "the two the other way round (--target, --versus)"
+        )
     if scores.reach <= LEAST_REACH * abs(before):
         return weak(
             f"perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.errors import InputError
+from blackbox_explain.report.text_layout import WARNING
 from blackbox_explain.rules.measuring.faithfulness import percent
 from blackbox_explain.rules.measuring.joint_region import JointRegion
 from blackbox_explain.rules.measuring.rule_family import Counterexample
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["counterexamples_figure", "curve_figure", "region_figure"]
+__all__ = ["counterexamples_figure", "curve_figure", "mark_doubted", "region_figure"]
 
 SHOWN = 6
 """Counterexamples in a strip."""
@@ -78,6 +79,12 @@ def region_figure(found: JointRegion) -> Figure:
     if len(found.outline):
         axes.legend(frameon=False, fontsize=8)
     return drawing
+
+
+def mark_doubted(drawing: Figure, doubt: str) -> None:
+    """Say below a picture that the model may not see the images as it should."""
+    width = max(40, int(14 * drawing.get_figwidth()))
+    drawing.supxlabel("\n".join(textwrap.wrap(f"to be doubted: {doubt}", width)), fontsize=8, color=WARNING)
 
 
 def counterexamples_figure(found: MostInformative, questions: Questions, shown: int = SHOWN) -> Figure:

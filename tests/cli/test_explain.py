@@ -87,6 +87,17 @@ def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:
     assert run("explain", samples.CAT, "--out", tmp_path, "--quiet").output == ""
 
 
+def test_the_authors_blur_of_several_photos(tmp_path: Path) -> None:
+    model = ("--model", "tests.cli.test_explain:tiny_model", "--shape", "3,32,32", "--mean", "0.5")
+    photos = [tmp_path / f"{index}.jpg" for index in range(3)]
+    for photo in photos:
+        shutil.copy(samples.CAT, photo)
+    for count in (2, 3):
+        done = run("explain", *photos[:count], *model, "--preset", "authors", "--out", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        assert f"{count} of {count} explained" in done.output
+
+
 def test_good_photos_of_a_run_are_finished_and_kept(tmp_path: Path) -> None:
     broken = broken_files(tmp_path)
     other = tmp_path / "copy" / "cat.jpg"

@@ -18,7 +18,7 @@ from blackbox_explain import samples
 from blackbox_explain.cli import app
 from blackbox_explain.cli.options.model import ModelOptions, complete_models
 from blackbox_explain.cli.options.model_record import ModelRecord, completed
-from blackbox_explain.cli.options.preprocessing import preprocessing_from
+from blackbox_explain.cli.options.preprocessing import preprocessing_from, questions_about
 from blackbox_explain.errors import InputError, ResultError
 
 
@@ -162,12 +162,12 @@ def test_records_that_are_none_are_refused(change: dict[str, Any]) -> None:
         ModelRecord.from_dict({**whole, **change})
 
 
-def test_preprocessing_is_read_in_the_order_of_red_green_blue(capsys: pytest.CaptureFixture[str]) -> None:
+def test_preprocessing_is_read_in_the_order_of_red_green_blue() -> None:
     caffe = preprocessing_from("123,117,104", "1", 255, bgr=True)
     assert caffe == bx.Preprocessing((123 / 255, 117 / 255, 104 / 255), 1 / 255, channels="BGR")
     assert preprocessing_from("0.485,0.456,0.406", "0.229,0.224,0.225", None, bgr=False) is not None
     assert preprocessing_from(None, None, None, bgr=False) is None
-    assert capsys.readouterr().err == ""
+    assert questions_about("123,117,104", 255, True) == questions_about("0.485,0.456,0.406", None, False) == ()
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,22 @@ def test_preprocessing_is_read_in_the_order_of_red_green_blue(capsys: pytest.Cap
         ("0.485,0.456,0.406", 255, False, "leave --range out"),
     ],
 )
-def test_doubtful_preprocessing_is_questioned(
-    mean: str, largest: float | None, bgr: bool, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_doubtful_preprocessing_is_questioned(mean: str, largest: float | None, bgr: bool, said: str) -> None:
     assert preprocessing_from(mean, None, largest, bgr) is not None
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in questions_about(mean, largest, bgr)[0]
+
+
+def test_what_is_doubtful_in_the_options_leaves_no_row_ok(net: Path, tmp_path: Path) -> None:
+    options = ("--model", net, "--mean", "0.485,0.456,0.406", "--range", "255", "--out", tmp_path / "out")
+    done = run("explain", samples.CAT, *options, "--json")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    assert row["outcome"] == "weak"
+    assert "leave --range out" in row["provenance"]["doubts"][0]
+    assert "leave --range out" in " ".join(done.stderr.split())
+    assert "check: --mean 0.485,0.456,0.406 is almost nothing" in " ".join(
+        run("explain", samples.CAT, *options).output.split()
+    )
 
 
 @pytest.mark.parametrize(

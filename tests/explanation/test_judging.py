@@ -132,6 +132,12 @@ def test_authors_with_noise_are_not_told_to_try_noise() -> None:
     assert "--game preservation" in said
 
 
+def test_no_lead_is_said() -> None:
+    said = judged((-0.05, -0.2, -0.2, -0.3), classes=2, minus=1)
+    assert str(said).startswith("weak: there is no lead to explain: the class scores 0.0500 less than")
+    assert "--versus" in said.message
+
+
 def test_a_score_that_rises_is_said() -> None:
     said = str(judged((0.26, 0.01, 0.46, 0.0)))
     assert said.startswith("soft: without the outlined region the score even rises, from 0.2600 to 0.4600; try")

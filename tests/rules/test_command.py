@@ -99,6 +99,28 @@ def test_everything_is_asked_written_and_shown(folder: Path) -> None:
     assert "the class survives without the object" in words
 
 
+def test_a_model_that_may_not_see_what_it_should_is_doubted(folder: Path) -> None:
+    Path("blind.py").write_text(
+        "import numpy as np\n"
+        "def model():\n"
+        "    def scores(x):\n"
+        "        dim = np.tile(x.mean((1, 2, 3))[:, None] / 255, (1, 11))\n"
+        "        z = np.concatenate([dim, np.full((len(x), 1), 3.0)], 1)\n"
+        "        return np.exp(z) / np.exp(z).sum(1, keepdims=True)\n"
+        "    return scores\n",
+        encoding="utf-8",
+    )
+    options = ("--model", "blind:model", "--shape", "3,24,24", "--max-error", "0.7", "--relations", "jpeg")
+    done = run(folder, *options, "--mean", "0.485,0.456,0.406", "--range", "255")
+    assert done.exit_code == 0, done.output
+    report = json.loads(Path("rules/rules.json").read_text(encoding="utf-8"))
+    assert "leave --range out" in report["doubts"][0]
+    assert "of 12 of 12 images, and of the same images fully perturbed" in " ".join(report["doubts"])
+    words = " ".join(done.output.split())
+    assert "the model may not see them as it should: see below" in words
+    assert words.count("check: ") == len(report["doubts"])
+
+
 def test_relations_are_chosen_and_json_is_all_that_is_printed(folder: Path) -> None:
     result = run(folder, *MODEL, "--relations", "rotation, jpeg,rotation", "--joint", "rotation,scale", "--json")
     assert result.exit_code == 0, result.output

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
+from rich.markup import escape
 
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.class_names import read_class_names
 from blackbox_explain.box.entry_points import DEFAULT_MODEL, named_models
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.wrapping import wrap
+from blackbox_explain.cli.console import stderr
 from blackbox_explain.cli.options.parsing import adapter_options, reduction, sizes
-from blackbox_explain.cli.options.preprocessing import preprocessing_from
+from blackbox_explain.cli.options.preprocessing import preprocessing_from, questions_about
 
 __all__ = ["AdapterOptions", "Description", "Model", "ModelOptions", "complete_models"]
 
@@ -159,6 +161,13 @@ class ModelOptions(AdapterOptions, Description):
         device = {} if self.device is None else {"device": self.device}
         return device | ({"cache": False} if self.no_cache else {}) | super().for_adapter()
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is to be doubted about what was typed."""
+        return questions_about(self.mean, self.largest, bool(self.bgr))
+
     def wrapped(self) -> BlackBox:
-        """Wrap the model that the options describe."""
+        """Wrap the model that the options describe; what is to be doubted about them is said."""
+        for doubt in self.doubts:
+            stderr.print(f"[yellow]warning:[/] {escape(doubt)}", soft_wrap=True)
         return wrap(self.model, **self.description(), **self.for_adapter())

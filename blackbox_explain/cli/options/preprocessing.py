@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from blackbox_explain.box.input_spec import Preprocessing
-from blackbox_explain.cli.console import stderr
 from blackbox_explain.errors import InputError
 
-__all__ = ["preprocessing_from"]
+__all__ = ["preprocessing_from", "questions_about"]
 
 MEANS = (0.485, 0.457, 0.407)
 """Mean R, G and B of photos on a scale from 0 to 1, which most networks for photos subtract, and how far theirs are."""
@@ -43,8 +40,6 @@ def preprocessing_from(mean: str | None, std: str | None, largest: float | None,
         raise InputError("--range is no pixel value of white", got=f"{white:g}", expected="such as 1 or 255")
     means, stds = _numbers("--mean", mean or "0"), _numbers("--std", std or "1")
     _check_scale(mean, means, std, stds, white)
-    if mean is not None:
-        _question_order(mean, [one / white for one in means], bgr)
     return Preprocessing(
         mean=tuple(one / white for one in means),
         std=tuple(one / white for one in stds),
@@ -55,36 +50,39 @@ def preprocessing_from(mean: str | None, std: str | None, largest: float | None,
 def _check_scale(
     mean: str | None, means: tuple[float, ...], std: str | None, stds: tuple[float, ...], white: float
 ) -> None:
-    """Refuse numbers of pixels from 0 to 255 beside a white of 1, and question the contrary."""
+    """Refuse numbers of pixels from 0 to 255 beside a white of 1."""
     for name, text, values, most in (("--mean", mean, means, white), ("--std", std, stds, WIDE * white)):
         if text is not None and max(map(abs, values)) > most:
             hint = f"{name} {text} --range 255" if white < 255 else f"the pixel value of white in {name} as --range"
             raise InputError(
                 f"{name} is larger than the pixels are", got=f"{name} {text}, and white is {white:g}", hint=hint
             )
-    if mean is not None and white >= 100 and 0 < max(map(abs, means)) <= 1:
-        _warn(f"--mean {mean} is almost nothing where white is {white:g}: if pixels go from 0 to 1, leave --range out")
 
 
-def _question_order(text: str, means: list[float], bgr: bool) -> None:
-    """Warn where the mean of photos is given in the order B, G, R."""
-    if len(means) != 3 or any(abs(one - known) > NEAR for one, known in zip(means, reversed(MEANS), strict=True)):
-        return
-    turned = ",".join(reversed(text.split(",")))
+def questions_about(mean: str | None, largest: float | None, bgr: bool) -> tuple[str, ...]:
+    """Return what is to be doubted about a mean: its scale, and the order of its channels.
+
+    Parameters
+    ----------
+    mean, largest, bgr
+        As `preprocessing_from` takes them.
+    """
+    if mean is None:
+        return ()
+    means, white = _numbers("--mean", mean), 1.0 if largest is None else largest
+    if white >= 100 and 0 < max(map(abs, means)) <= 1:
+        return (
+            f"--mean {mean} is almost nothing where white is {white:g}: if pixels go from 0 to 1, leave --range out",
+        )
+    scaled = [one / white for one in means]
+    if len(means) != 3 or any(abs(one - known) > NEAR for one, known in zip(scaled, reversed(MEANS), strict=True)):
+        return ()
+    right = f"Most probably right: --mean {','.join(reversed(mean.split(',')))} --bgr"
     if bgr:
-        _warn(
-            f"--mean {text} looks as if it were in the order B, G, R; --mean is always in the order R, G, B, also with "
-            f"--bgr. Most probably right: --mean {turned} --bgr"
-        )
+        order = "in the order B, G, R; --mean is always in the order R, G, B, also with --bgr"
     else:
-        _warn(
-            f"--mean {text} looks as if it were in the order B, G, R, as of a model that reads blue first. "
-            f"Most probably right: --mean {turned} --bgr"
-        )
-
-
-def _warn(sentence: str) -> None:
-    stderr.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
+        order = "in the order B, G, R, as of a model that reads blue first"
+    return (f"--mean {mean} looks as if it were {order}. {right}",)
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

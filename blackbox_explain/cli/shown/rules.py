@@ -12,7 +12,7 @@ from rich.table import Table
 from blackbox_explain.cli.console import stderr, stdout
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.explanation import finite
-from blackbox_explain.report.rule_plots import counterexamples_figure, curve_figure, region_figure
+from blackbox_explain.report.rule_plots import counterexamples_figure, curve_figure, mark_doubted, region_figure
 from blackbox_explain.rules.measuring.faithfulness import percent
 from blackbox_explain.rules.measuring.rule_family import check_enough, images_needed, least_error
 from blackbox_explain.rules.questions import Questions
@@ -77,7 +77,8 @@ def allowed_error(count: int, rules: int, confidence: float, asked: float | None
 def show_examination(found: Examination) -> None:
     """Print the table of sentences with intervals, and what labels and boxes tell."""
     if found.relations:
-        table = Table("rule", title=f"{found.images:,} photos", title_justify="left", title_style="dim")
+        doubted = ", and the model may not see them as it should: see below" if found.doubts else ""
+        table = Table("rule", title=f"{found.images:,} photos{doubted}", title_justify="left", title_style="dim")
         for head in ("wrong", f"{percent(found.confidence)} % interval"):
             table.add_column(head, justify="right", no_wrap=True)
         for one in found.relations:
@@ -98,6 +99,8 @@ def show_examination(found: Examination) -> None:
     if found.shortcuts is not None:
         stdout.print(escape(found.shortcuts.summary()))
     stdout.print(f"{found.queries:,} images asked about in {found.seconds:.0f} s")
+    for doubt in found.doubts:
+        stdout.print(f"[yellow]check:[/] {escape(doubt)}")
 
 
 def write_report(report: dict[str, Any], out: Path) -> None:
@@ -129,6 +132,8 @@ def write_pictures(found: Examination, questions: Questions, out: Path) -> int:
 
     def write(figure: Figure, name: str) -> None:
         nonlocal drawn
+        if found.doubts:
+            mark_doubted(figure, found.doubts[0])
         try:
             figure.savefig(out / name, dpi=DPI)
         except OSError as error:

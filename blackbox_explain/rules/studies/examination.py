@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blackbox_explain.errors import BlackBoxExplainError, InputError
+import numpy as np
+
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
+from blackbox_explain.explanation.preprocessing_doubts import look
 from blackbox_explain.progress import Advance
 from blackbox_explain.rules.measuring.joint_region import JointRegion, looks_at_most, pairs_of, search_region
 from blackbox_explain.rules.measuring.rule_family import check_enough
@@ -21,6 +24,10 @@ __all__ = ["Examination", "examine", "looked_for"]
 
 Begin = Callable[[str, int], Advance]
 """Called with what begins and the most images that it takes; returns what counts them."""
+
+
+LOOKED_AT = 16
+"""Images that doubts are told from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,8 @@ class Examination:
         Of the model (empty if it has none) and of the images.
     failed
         Parts that could not be examined, and why.
+    doubts
+        Signs that the model is shown the wrong pixels: whatever is found then says little.
     """
 
     relations: tuple[MostInformative, ...]
@@ -63,6 +72,7 @@ class Examination:
     model_fingerprint: str
     samples_fingerprint: str
     failed: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON."""
@@ -75,6 +85,7 @@ class Examination:
             "model_fingerprint": self.model_fingerprint,
             "samples_fingerprint": self.samples_fingerprint,
             "failed": [{"part": part, "error": error} for part, error in self.failed],
+            "doubts": list(self.doubts),
         }
 
 
@@ -88,6 +99,7 @@ def examine(
     confidence: float = 0.95,
     begin: Begin = lambda _what, _most: lambda _images: None,
     finished: Callable[[Examination], None] = lambda _so_far: None,
+    doubts: Sequence[str] = (),
     **response: Any,
 ) -> Examination:
     """Learn every rule that the samples allow.
@@ -106,6 +118,9 @@ def examine(
         Called when each part begins; for progress.
     finished
         Called after each part with all that was found so far; for saving it.
+    doubts
+        About the model, besides those that `examine` finds itself by asking about some of the images, and the same
+        images blurred.
 
     Raises
     ------
@@ -136,6 +151,7 @@ def examine(
         questions.model_fingerprint,
         samples.fingerprint,
     )
+    found = replace(found, doubts=(*doubts, *_doubts(questions)))
     errors: list[BlackBoxExplainError] = []
     for part in _parts(questions, relations, joint, max_error, whole_curve, confidence, response):
         questions.advance = begin(part.name, part.most * len(samples))
@@ -149,6 +165,17 @@ def examine(
     if not (found.relations or found.joint or found.classes or found.shortcuts):
         raise errors[0]
     return found
+
+
+def _doubts(questions: Questions) -> list[str]:
+    """Ask about some of the images, and about the same images blurred, whether the model sees what it should."""
+    rows = np.linspace(0, len(questions.samples) - 1, min(LOOKED_AT, len(questions.samples))).astype(np.int64)
+    questions.elsewhere += 2 * len(rows)
+    try:
+        return look(questions.box, questions.samples.batch(np.unique(rows)), seed=questions.seed)
+    except (ModelError, OutOfMemoryError):
+        # What fails on an image is said where it is asked about.
+        return []
 
 
 def looked_for(relations: Sequence[Relation], joint: tuple[Relation, Relation] | None = None) -> int:

@@ -112,3 +112,14 @@ def test_readme_figures_are_those_measured() -> None:
     alone = json.loads((results / "score-only.json").read_text(encoding="utf-8"))
     ratio = alone["by_queries"]["1000"]["objective"] / alone["exact"]["objective"]
     assert f"estimated from 1,000 scores, over 300 exact ones | {ratio:.2f} |" in text
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-it-works.md", "docs/add-an-onnx-operator.md"])
+def test_paths_that_are_named_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[\w.-]+/)*[\w-]+(?:/|\.py))`", text)
+    roots = (ROOT, ROOT / "blackbox_explain", ROOT / "adapters/blackbox_explain_adapters")
+    roots += (ROOT / "blackbox_explain/methods/mask", ROOT / "blackbox_explain/explanation")
+    roots += tuple((ROOT / "adapters/blackbox_explain_adapters/_onnx").glob("**/"))
+    assert len(named) >= 3
+    assert [path for path in named if not any((root / path).exists() for root in roots)] == []

@@ -49,7 +49,7 @@ def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[MaskExplanat
     """Learn masks by the authors' preset; return them with the seconds taken."""
     started = time.perf_counter()
     found = [
-        explain(box, images[first : first + BATCH], preset="authors", progress=False, **options)
+        explain(box, images[first : first + BATCH], method="mask", preset="authors", progress=False, **options)
         for first in range(0, len(images), BATCH)
     ]
     return found, time.perf_counter() - started

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -16,10 +16,15 @@ from blackbox_explain.box.activations import Activation, WatchedRange
 from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.protocols import Layer, Of
+from blackbox_explain.errors import InputError
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
 from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
+from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
+from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized, together
-from blackbox_explain_adapters._onnx.pipeline import IMAGES
+from blackbox_explain_adapters._onnx.layers import layers_of
+from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_logits
 from blackbox_explain_adapters._onnx.session import LazySession, Provider, Session
 
 __all__ = ["DifferentiableOnnx", "OnnxBlackBox", "Parts"]
@@ -56,6 +61,8 @@ class Parts:
         Holds the scores against the guess that they need no activation; None where it is no guess.
     alone
         Whether each image fills a batch by itself.
+    head
+        Tensor before the activation that the model itself ends in; "" if it ends in none.
     """
 
     model: onnx.ModelProto
@@ -71,6 +78,7 @@ class Parts:
     place: str | None
     watched: WatchedRange | None = None
     alone: bool = False
+    head: str = ""
 
     def lazy(self, model: Any, made: Session | None = None) -> LazySession:
         return LazySession(model, self.providers, self.threads, self.weights, made)
@@ -146,6 +154,7 @@ class DifferentiableOnnx(OnnxBlackBox):
         self._build = build
         self._gradient = parts.lazy(graph)
         self._inner: dict[tuple[str, ...], LazySession] = {}
+        self._layers: tuple[Layer, ...] | None = None
 
     def gradient_graph(self) -> bytes:
         """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it.
@@ -161,6 +170,47 @@ class DifferentiableOnnx(OnnxBlackBox):
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
         scores, gradient = self._run(self._gradient.get(), {IMAGES: images, WEIGHTS: weights})
         return scores, gradient
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers between images and scores, in order; `inner` takes their names.
+
+        The model is run the first time, to see their shapes.
+        """
+        with _CHOICE:
+            if self._layers is None:
+                self._layers = layers_of(self._parts.model, self._parts.weights)
+            return self._layers
+
+    def with_backward(self, rules: str | Mapping[str, Rule], of: Of = "scores") -> DifferentiableOnnx:
+        """Return a box whose gradient passes operators by other rules.
+
+        Parameters
+        ----------
+        rules
+            ``"guided"``, ``"deconvnet"``, ``"exact"``, or rules by operator; what they do not name keeps its own.
+        of
+            ``"scores"``, or ``"logits"``: what the model's last activation is applied to.
+
+        Raises
+        ------
+        InputError
+            If there is no such set of rules, or a rule is for no operator.
+        UnsupportedModelError
+            If an operator cannot be passed.
+        """
+        chosen = rules_called(rules)
+        if of not in get_args(Of):
+            raise InputError("There is no such output", got=f"of={of!r}", expected=" or ".join(map(repr, get_args(Of))))
+        parts = self._parts
+        logits = pixels_to_logits(parts.model, parts.head) if of == "logits" else None
+        if logits is not None:
+            parts = dataclasses.replace(parts, model=logits, activation="none", watched=None)
+        build = dataclasses.replace(self._build, model=parts.model, rules=chosen or None)
+        made = DifferentiableOnnx(parts, None, build(), build)
+        if chosen:
+            called = rules if isinstance(rules, str) else ", ".join(sorted(chosen))
+            made.assumptions = (*parts.assumptions, f"the gradient passes by other rules: {called}")
+        return made
 
     def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
         """Return for inner tensors of the graph their values and the gradients of Σ(weights · scores) by them.

@@ -21,6 +21,9 @@ IMAGES = "blackbox_explain/images"
 SCORES = "blackbox_explain/scores"
 """Output: (N, K) float32, activated."""
 
+LOGITS = "blackbox_explain/logits"
+"""Output: (N, K) float32, before the last activation."""
+
 ROUNDING_NODE = "blackbox_explain/to_bytes"
 """Where images become bytes; the gradient is taken behind it."""
 
@@ -82,6 +85,36 @@ def pixels_to_scores(
     del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.append(helper.make_tensor_value_info(IMAGES, floats, [signature.batch or "N", *spec.shape]))
     graph.output.append(helper.make_tensor_value_info(SCORES, floats, [signature.batch or "N", None]))
+    return made
+
+
+def pixels_to_logits(whole: onnx.ModelProto, head: str) -> onnx.ModelProto | None:
+    """Return a model from images in pixel space to what its last activation is applied to.
+
+    Parameters
+    ----------
+    whole
+        From `pixels_to_scores`.
+    head
+        Tensor before the activation that the model itself ends in; "" if it ends in none.
+
+    Returns
+    -------
+    onnx.ModelProto
+        None where there is no activation: the scores are the logits.
+    """
+    written = {name for node in whole.graph.node for name in node.output}
+    applied = next((name for one in APPLIED.values() if (name := f"{SCORES}/before_{one}") in written), "")
+    if not applied and not head:
+        return None
+    made = onnx.ModelProto()
+    made.CopyFrom(whole)
+    behind = Writer("blackbox_explain/logits")
+    # Rows of numbers, whatever axes they have.
+    behind.op("Flatten", applied or head, to=LOGITS, axis=1)
+    made.graph.node.extend(behind.protos)
+    made.graph.initializer.extend(behind.stored)
+    made.graph.output[0].name = LOGITS
     return made
 
 

@@ -19,7 +19,8 @@ from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
-from blackbox_explain_adapters._onnx.backward.operators import Rule, check_rules
+from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
+from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.backward.slopes import without_slope
 from blackbox_explain_adapters._onnx.backward.straight_through import is_quantised
 from blackbox_explain_adapters._onnx.backward.tape import Device
@@ -75,7 +76,7 @@ def wrap_onnx(
     constants: Mapping[str, Any] | None = None,
     straight_through: bool = False,
     tf32: bool = False,
-    rules: Mapping[str, Rule] | None = None,
+    rules: str | Mapping[str, Rule] | None = None,
     cache: bool = True,
 ) -> BlackBox:
     """Wrap an ONNX classifier.
@@ -104,7 +105,7 @@ def wrap_onnx(
     tf32
         Let CUDA round the factors of products to 10 bits.
     rules
-        Other backward rules by operator, in place of the exact ones.
+        Other backward rules, in place of the exact ones: ``"guided"``, ``"deconvnet"``, or by operator.
     cache
         Keep the gradient graph on disk.
 
@@ -129,7 +130,7 @@ def wrap_onnx(
     chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError("Threads are counted", got=f"threads={threads!r}", expected="a whole number of at least 1")
-    check_rules({} if rules is None else rules)
+    rules = None if rules is None else rules_called(rules)
     with reading():
         proto, weights = model_of(model)
         proto = without_maps(sorted_model(proto))
@@ -179,6 +180,7 @@ def wrap_onnx(
         place,
         watched,
         seen.alone,
+        signature.head.logits if signature.head is not None else "",
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ import torch
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.checks import check_weights
-from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.first_layers import joined
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
+from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
 from blackbox_explain_adapters._torch.network import Network
 from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
 from blackbox_explain_adapters._torch.state import CHANGES
@@ -99,7 +101,9 @@ def wrap_torch(
     network.spec, assumptions = joined(first_steps_of(network), described, spec, assumptions)
     look = look_at(network, described.activation)
     notes = (*assumptions, *network.notes, *manner.notes, *look.notes, *((CHANGES,) if network.state.changes else ()))
-    return TorchBlackBox(network, look, notes) if look.refusal else DifferentiableTorch(network, look, notes)
+    if look.refusal:
+        return TorchBlackBox(network, look, notes)
+    return (LayeredTorch if can_be_watched(network.module) else DifferentiableTorch)(network, look, notes)
 
 
 class TorchBlackBox:
@@ -189,6 +193,70 @@ class DifferentiableTorch(TorchBlackBox):
         if gradient is None:
             raise NoGradientError("The gradient that the model had for plain images does not reach these images")
         return scores.detach(), gradient
+
+
+class LayeredTorch(DifferentiableTorch):
+    """A PyTorch module whose layers can be asked for."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the submodules that give floats with a row for each image, in the order in which they are done."""
+        images = self._network.tensor(plain_images(self.spec)[:2])
+        seen = LayersSeen(self.module)
+
+        def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with torch.no_grad(), seen:
+                return (self._network.outputs(batch),)
+
+        self._network.run(run, images)
+        return seen.layers(self._network.batch or len(images))
+
+    def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
+        """Return for submodules what they give, and the gradients of Σ(weights · scores) by that.
+
+        Parameters
+        ----------
+        images
+            ``(N, *shape)`` in pixel space.
+        weights
+            (N, K).
+        names
+            As in `layers`, or of any submodule that gives floats with a row for each image.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If there is no such submodule, it does not run, or no gradient reaches it.
+        """
+        check_names(self.module, names)
+
+        def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with torch.enable_grad(), LayersSeen(self.module, names) as seen:
+                scores = ACTIVATE[self.activation](self._network.outputs(batch.detach().requires_grad_()))
+                check_weights(chosen, *scores.shape)
+                values = [seen.found.get(name) for name in names]
+                present = [one for one in values if one is not None and one.requires_grad]
+                slopes = dict(zip(map(id, present), self._slopes(scores, chosen, present), strict=True))
+            found: list[torch.Tensor] = []
+            for name, value in zip(names, values, strict=True):
+                slope = None if value is None else slopes.get(id(value))
+                if value is None or slope is None:
+                    raise UnsupportedModelError(
+                        "This layer has no gradient", got=repr(name), expected="one between the images and the scores"
+                    )
+                found += [value.detach(), slope]
+            return tuple(found)
+
+        tensor = self._network.tensor
+        found = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
+        return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
+
+    @staticmethod
+    def _slopes(
+        scores: torch.Tensor, chosen: torch.Tensor, values: Sequence[torch.Tensor]
+    ) -> Sequence[torch.Tensor | None]:
+        if not values:
+            return ()
+        return torch.autograd.grad((scores * chosen.to(scores.dtype)).sum(), list(values), allow_unused=True)
 
 
 def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:

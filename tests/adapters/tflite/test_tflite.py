@@ -330,8 +330,8 @@ def test_there_is_no_gradient(tmp_path: Path) -> None:
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    for part in ("", "_contents", "_function"):
-        monkeypatch.delitem(sys.modules, f"blackbox_explain_adapters._tflite{part}")
+    for part in ("contents", "interpreter", "wrapping"):
+        monkeypatch.delitem(sys.modules, f"blackbox_explain_adapters._tflite.{part}")
     for name in modules:
         monkeypatch.setitem(sys.modules, name, None)
 
@@ -352,7 +352,7 @@ def test_tensorflow_has_an_interpreter_too(tmp_path: Path, monkeypatch: pytest.M
     box = wrap_tflite(tensorflow.Interpreter(model_content=content), Described(activation="none"))
     np.testing.assert_allclose(box.scores(IMAGES), expected(IMAGES), atol=1e-4)
     without(monkeypatch, "ai_edge_litert.interpreter")
-    alone = importlib.import_module("blackbox_explain_adapters._tflite")
+    alone = importlib.import_module("blackbox_explain_adapters._tflite.wrapping")
     loaded = alone.load_tflite(stored(tmp_path, content))
     assert isinstance(loaded, tensorflow.Interpreter)
     np.testing.assert_array_equal(

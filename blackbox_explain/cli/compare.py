@@ -10,19 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
+from blackbox_explain.auditing.output_folder import prepare_file
+from blackbox_explain.auditing.photo_run import perturbation_for
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.mask import MaskOptions
 from blackbox_explain.cli.options.model import Description, complete_models
-from blackbox_explain.cli.options.output import prepare_file
 from blackbox_explain.cli.options.parsing import adapter_options
-from blackbox_explain.cli.options.photos import Images, Loaded, PhotoOptions, names_of, photos_of, readable
-from blackbox_explain.cli.run import perturbation_for
+from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.compare import show_comparison
 from blackbox_explain.comparing.comparison import Comparison, Tolerances
 from blackbox_explain.comparing.models import compare
+from blackbox_explain.data.finding import names_of, photos_of
+from blackbox_explain.data.reading import Loaded, readable
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
 from blackbox_explain.progress import progress_bar
 
@@ -81,7 +83,7 @@ def compare_command(
         paths = photos_of(images)
         options = said.description()
         boxes = _wrapped((first, second), options, [adapter_options(own or []) for own in (option_a, option_b)])
-        photos = reading.read_all(paths, boxes[0].spec)
+        photos = reading.reader.read_all(paths, boxes[0].spec)
         for _, image in photos:
             if isinstance(image, ImageError):
                 show_error(str(image))
@@ -89,7 +91,7 @@ def compare_command(
         if readable_images is None:
             raise typer.Exit(2)
         settings: dict[str, Any] = asdict(mask)
-        settings["perturbation"] = perturbation_for(mask.perturbation, mask.preset, paths, boxes[0].spec, reading)
+        settings["perturbation"] = perturbation_for(mask.perturbation, mask.preset, paths, boxes[0].spec, reading.reader)
         label = f"comparing on {len(paths)} photo{'s' * (len(paths) > 1)}"
         with progress_bar(len(paths) * sum(map(mask.queries_of, boxes)), label, False if as_json else None) as go:
             found = compare(

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from blackbox_explain.auditing.output_folder import OutputFolder
+from blackbox_explain.auditing.photo_run import PhotoResult, PhotoRun
 from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import BATCH
@@ -18,10 +20,11 @@ from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.mask import MaskOptions
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.options.model_record import ModelRecord
-from blackbox_explain.cli.options.output import OutputFolder, Printed
-from blackbox_explain.cli.options.photos import Images, PhotoOptions, photos_of
-from blackbox_explain.cli.run import PhotoResult, Photos, target_from
+from blackbox_explain.cli.options.output import Printed
+from blackbox_explain.cli.options.photos import Images, PhotoOptions
+from blackbox_explain.cli.options.target import target_from
 from blackbox_explain.cli.shown.explain import show_found
+from blackbox_explain.data.finding import photos_of
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.report.contact_sheet import save_sheet
 
@@ -101,11 +104,11 @@ def explain_command(
         given = replace(said, model=model)
         box = given.wrapped()
         started = time.perf_counter()
-        photos = Photos(
+        photos = PhotoRun(
             box,
             folder,
             explained,
-            reading,
+            reading.reader,
             batch_size,
             asdict(mask),
             ModelRecord.of(given).to_dict(),

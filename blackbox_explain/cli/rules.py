@@ -13,16 +13,18 @@ import numpy as np
 import typer
 from rich.markup import escape
 
+from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import Model, ModelOptions
-from blackbox_explain.cli.options.output import OutputFolder, Printed
-from blackbox_explain.cli.options.photos import Images, PhotoOptions, names_of, photos_of
+from blackbox_explain.cli.options.output import Printed
+from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.rules import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.data.annotations import labels_of, regions_of
+from blackbox_explain.data.finding import names_of, photos_of
 from blackbox_explain.data.images import load_image
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import ImageError, InputError

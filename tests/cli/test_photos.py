@@ -23,9 +23,10 @@ from typer.testing import CliRunner, Result
 
 import blackbox_explain as bx
 from blackbox_explain import samples
+from blackbox_explain.auditing.interrupts import interrupts_wait
+from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.cli import app, console, quiet_frameworks
-from blackbox_explain.cli.options.output import OutputFolder, interrupts_wait
-from blackbox_explain.cli.options.photos import names_of, photos_of
+from blackbox_explain.data.finding import names_of, photos_of
 from blackbox_explain.errors import ImageError, ResultError
 from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.report.contact_sheet import CELL

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 import blackbox_explain as bx
 from blackbox_explain import samples
+from blackbox_explain.auditing.output_folder import prepare_file
+from blackbox_explain.auditing.photo_run import perturbation_for
 from blackbox_explain.cli import app
-from blackbox_explain.cli.options.output import prepare_file
-from blackbox_explain.cli.options.photos import PhotoOptions
-from blackbox_explain.cli.run import perturbation_for
 from blackbox_explain.comparing.models import Tolerances, compare
+from blackbox_explain.data.reading import PhotoReader
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.metrics.map_similarity import equal_area_iou
 from tests.toys import Faulty, Regions, box_region
@@ -353,12 +353,12 @@ def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> N
 
 def test_the_authors_blur_is_that_of_explain(tmp_path: Path) -> None:
     spec = bx.InputSpec((3, 32, 32))
-    made = perturbation_for("blur", "authors", [samples.CAT, samples.COFFEE], spec, PhotoOptions())
+    made = perturbation_for("blur", "authors", [samples.CAT, samples.COFFEE], spec, PhotoReader())
     assert isinstance(made, bx.Reference)
     expected = bx.load_images([samples.CAT, samples.COFFEE], spec, blur=10)
     np.testing.assert_array_equal(made.images, expected)
-    assert perturbation_for("blur", "paper", [samples.CAT], spec, PhotoOptions()) == "blur"
-    assert perturbation_for("noise", "authors", [samples.CAT], spec, PhotoOptions()) == "noise"
+    assert perturbation_for("blur", "paper", [samples.CAT], spec, PhotoReader()) == "blur"
+    assert perturbation_for("noise", "authors", [samples.CAT], spec, PhotoReader()) == "noise"
     model = "tests.comparing.test_compare:halves"
     done = run(model, model, samples.CAT, *SMALL, "--preset", "authors", "--json")
     assert json.loads(done.stdout)["provenance"]["settings"]["perturbation"] == "reference"

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.auditing.interrupts import interrupts_wait
+from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.targets import Difference, Labels, Target, Top
-from blackbox_explain.cli.options.output import OutputFolder, interrupts_wait
-from blackbox_explain.cli.options.photos import PhotoOptions, readable
+from blackbox_explain.box.targets import Target
+from blackbox_explain.data.reading import PhotoReader, readable
 from blackbox_explain.errors import (
     ImageError,
-    InputError,
     ModelError,
     OutOfMemoryError,
     ResultError,
@@ -36,7 +36,7 @@ from blackbox_explain.progress import Advance
 from blackbox_explain.report.contact_sheet import MOST_CELLS, save_sheet
 from blackbox_explain.report.figure import save_figure
 
-__all__ = ["PhotoResult", "Photos", "perturbation_for", "target_from"]
+__all__ = ["PhotoResult", "PhotoRun", "perturbation_for"]
 
 SECONDS = 10.0
 """What a batch may take: an interrupt loses no more than the one that is being learned."""
@@ -75,7 +75,7 @@ class PhotoResult:
 
 
 @dataclass
-class Photos:
+class PhotoRun:
     """Explains photos with one black box and one set of options into one folder.
 
     Attributes
@@ -107,7 +107,7 @@ class Photos:
     box: BlackBox
     out: OutputFolder
     target: Target | None
-    reading: PhotoOptions
+    reading: PhotoReader
     batch_size: int
     options: dict[str, Any]
     model: dict[str, Any]
@@ -252,30 +252,9 @@ def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.n
 
 
 def perturbation_for(
-    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, reading: PhotoOptions
+    name: PerturbationName, preset: PresetName, paths: Sequence[Path], spec: InputSpec, reading: PhotoReader
 ) -> str | Perturbation:
     """Return what stands in for deleted pixels of photos: the authors blur at a photo's own size, before resizing."""
     if preset != "authors" or name != "blur":
         return name
     return Reference(np.concatenate([reading.read(path, spec, blur=PAPER_SIGMA) for path in paths]))
-
-
-def target_from(classes: Sequence[str], versus: str | None, top: int | None, sum_top: int | None) -> Target | None:
-    """Turn the options into a target.
-
-    Raises
-    ------
-    InputError
-        If they contradict each other.
-    """
-    for option, value in (("--top", top), ("--sum-top", sum_top)):
-        if value is not None and (classes or versus or None not in (top, sum_top)):
-            others = "--target, --versus and " + ("--sum-top" if option == "--top" else "--top")
-            raise InputError(f"{option} stands alone", got=f"{option} with another of {others}")
-    if versus is not None and len(classes) != 1:
-        raise InputError("--versus compares two classes", got=f"{len(classes)} times --target", expected="one --target")
-    if sum_top is not None:
-        return Top(sum_top)
-    if versus is not None:
-        return Difference(classes[0], versus)
-    return None if not classes else classes[0] if len(classes) == 1 else Labels(*classes)

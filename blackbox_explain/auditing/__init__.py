@@ -1,0 +1,1 @@
+"""Runs over many photos, in which what is finished is kept."""

@@ -30,7 +30,8 @@ from blackbox_explain.errors import (
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.preprocessing_doubts import look
-from blackbox_explain.methods.mask.settings import PerturbationName, PresetName, Settings, make_perturbation
+from blackbox_explain.methods.mask.settings import PresetName, Settings, make_perturbation
+from blackbox_explain.perturbations.named import PerturbationName
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation, Reference
 from blackbox_explain.progress import Advance
 from blackbox_explain.report.contact_sheet import MOST_CELLS, save_sheet

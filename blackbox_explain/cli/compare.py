@@ -91,7 +91,9 @@ def compare_command(
         if readable_images is None:
             raise typer.Exit(2)
         settings: dict[str, Any] = asdict(mask)
-        settings["perturbation"] = perturbation_for(mask.perturbation, mask.preset, paths, boxes[0].spec, reading.reader)
+        settings["perturbation"] = perturbation_for(
+            mask.perturbation, mask.preset, paths, boxes[0].spec, reading.reader
+        )
         label = f"comparing on {len(paths)} photo{'s' * (len(paths) > 1)}"
         with progress_bar(len(paths) * sum(map(mask.queries_of, boxes)), label, False if as_json else None) as go:
             found = compare(

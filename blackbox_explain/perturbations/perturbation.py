@@ -50,16 +50,23 @@ class Constant(_SameForAll):
     Attributes
     ----------
     value
-        One number, or one per channel, in pixel space; None takes the mean colour of each image.
+        One number, or one per channel, in pixel space; None takes the mean colour of each image, ``"middle"`` the
+        middle of the bounds, ``"low"`` their lower end.
     """
 
-    value: float | tuple[float, ...] | None = None
+    value: float | tuple[float, ...] | Literal["middle", "low"] | None = None
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return [μ0, x0]."""
         xp = namespace(images)
         if self.value is None:
             colour = xp.mean(images, axis=tuple(range(2, images.ndim)), keepdims=True)
+        elif isinstance(self.value, str):
+            if self.value not in ("middle", "low"):
+                expected = "a number, one per channel, 'middle' or 'low'"
+                raise InputError("There is no such colour", got=f"value={self.value!r}", expected=expected)
+            low, high = spec.bounds
+            colour = low if self.value == "low" else (low + high) / 2
         else:
             _check_channels("value", self.value, spec)
             colour = constant_like(np.reshape(self.value, (1, -1) + (1,) * len(spec.spatial)), images)

@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.summary import outcome_sentence, photo_name
+from blackbox_explain.perturbations.named import WORDS
 from blackbox_explain.report.overlay import Canvas, beyond_photo
 from blackbox_explain.report.text_layout import WARNING, width_of, wrapped, write
 
@@ -51,7 +52,7 @@ def noun_of(result: Explanation) -> str:
 def perturbed_words(result: MaskExplanation) -> str:
     """Return what is done to what is deleted, as a participle."""
     words = {"blur": "blurred", "constant": "replaced by a constant", "noise": "replaced by noise"}
-    return words.get(result.perturbation, "replaced")
+    return words.get(result.perturbation, WORDS.get(result.perturbation, "replaced"))
 
 
 def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: float) -> list[Line]:

@@ -59,9 +59,20 @@ def from_dict(saved: dict[str, Any]) -> Any:
     """
     try:
         kind = Saved.kinds[saved["kind"]]
-        return kind(**{name: _restored(value) for name, value in saved.items() if name != "kind"})
+        return kind(**{name: _restored(_renamed(name, value)) for name, value in saved.items() if name != "kind"})
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError("This describes no rule", got=f"{str(saved)[:80]}: {error}") from error
+
+
+def _renamed(name: str, value: Any) -> Any:
+    """Return what a perturbation is called now: the mean colour was ``"mean"``."""
+    if name not in ("by", "ways", "fill"):
+        return value
+    return (
+        ["constant" if one == "mean" else one for one in value]
+        if isinstance(value, list)
+        else ("constant" if value == "mean" else value)
+    )
 
 
 def _place(kind: type[Any]) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from blackbox_explain.methods.mask.jitter import offset_at, width_for
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import PERTURBATIONS
+from blackbox_explain.perturbations.named import NAMES
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
 __all__ = ["LACKS", "NUMBERS", "Restored", "check_arrays", "target_of"]
@@ -41,7 +42,8 @@ SHIFTS = 16
 JITTER = 4
 """Of results that were learned without jitter, at 224 pixels."""
 
-KINDS: dict[str, type[Any]] = {"blur": Blur, "constant": Constant, "noise": Noise}
+KINDS: dict[str, type[Any]] = dict.fromkeys(NAMES, Constant) | {"blur": Blur, "noise": Noise}
+"""Of the perturbations that have names; a colour is a constant."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, NoGradientError
+from blackbox_explain.perturbations.deletion import deleted, level_set
+from blackbox_explain.perturbations.named import named
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
-from blackbox_explain.rules.relations.deletion import Deletion, deleted, largest, smooth_field, square_field
+from blackbox_explain.rules.relations.deletion import Deletion, smooth_field, square_field
 from blackbox_explain.rules.repeated_samples import Trials, distinct
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
@@ -46,7 +48,7 @@ def weights(seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=SHAPE) / np.prod(SHAPE)
 
 
-@pytest.mark.parametrize("by", ["zero", "mean", "blur", "noise"])
+@pytest.mark.parametrize("by", ["zero", "constant", "blur", "noise"])
 @pytest.mark.parametrize("form", ["smooth", "square"])
 def test_a_linear_model_is_its_own_linear_rule(by: str, form: str) -> None:
     samples = Trials.repeat(Samples.of(some(), SPEC), 20)
@@ -159,7 +161,7 @@ def test_the_region_that_a_model_looks_at_decides() -> None:
     assert again.errors == 0
 
 
-@pytest.mark.parametrize("by", ["blur", "mean", "noise", "zero"])
+@pytest.mark.parametrize("by", ["blur", "constant", "noise", "zero"])
 def test_it_decides_whatever_stands_in_where_that_takes_the_contrast_away(by: str) -> None:
     box, trials = pattern_trials(PATTERN, 10)
     found = faithfulness(RegionDecides(by), box, trials, progress=False)  # type: ignore[arg-type]
@@ -266,17 +268,17 @@ def test_what_a_local_rule_lacks_is_said() -> None:
 def test_random_regions_have_the_size_asked_for_and_grow(spatial: tuple[int, ...], field: object) -> None:
     drawn = field(spatial, np.random.default_rng(0))  # type: ignore[operator]
     assert drawn.shape == spatial
-    small, large = largest(drawn, 12), largest(drawn, 30)
+    small, large = level_set(drawn, 12), level_set(drawn, 30)
     assert (small.sum(), large.sum()) == (12, 30)
     assert not (small & ~large).any()
-    assert largest(field(spatial, np.random.default_rng(1)), 12).tolist() != small.tolist()  # type: ignore[operator]
+    assert level_set(field(spatial, np.random.default_rng(1)), 12).tolist() != small.tolist()  # type: ignore[operator]
 
 
 def test_deletion_leaves_the_rest_of_the_image_alone() -> None:
     images = some(2).astype(np.float32)
     regions = np.stack([PATTERN[:16, :12], ~PATTERN[:16, :12]])
-    for by in ("blur", "mean", "noise", "zero"):
-        found = deleted(images, regions, by, SPEC)
+    for by in ("blur", "constant", "noise", "zero"):
+        found = deleted(images, regions, named(by), SPEC)
         assert found.dtype == np.float32
         kept = np.broadcast_to(~regions[:, None], images.shape)
         np.testing.assert_array_equal(found[kept], images[kept])

@@ -49,7 +49,7 @@ def check(rule: ObjectDecides, box: Scores, samples: Samples) -> Any:
     return rule.check(Questions(box, samples), np.arange(len(samples)))
 
 
-@pytest.mark.parametrize("way", ["mean", "noise", "zero"])
+@pytest.mark.parametrize("way", ["constant", "noise", "zero"])
 def test_a_box_that_looks_at_the_object_needs_it_and_nothing_else(way: Any) -> None:
     box = looking_at(CENTRE)
     samples = photos()
@@ -65,8 +65,8 @@ def test_a_box_that_looks_at_the_object_needs_it_and_nothing_else(way: Any) -> N
 
 def test_a_box_that_looks_at_the_corner_needs_what_is_there() -> None:
     box, samples = looking_at(CORNER), photos(place=CORNER)
-    outside = check(ObjectDecides("outside", ("mean",)), box, samples)
-    without = check(ObjectDecides("object", ("mean",)), box, samples)
+    outside = check(ObjectDecides("outside", ("constant",)), box, samples)
+    without = check(ObjectDecides("object", ("constant",)), box, samples)
     assert not outside.held.any()
     assert not without.held.any()
     assert (outside.amount > 0).all()
@@ -78,7 +78,7 @@ def test_a_class_survives_only_if_it_does_in_all_ways() -> None:
     box = looking_at(CENTRE)
     dark = photos().take(np.arange(1, 12, 2))
     assert not check(ObjectDecides("object", ("zero",)), box, dark).held.any()
-    assert check(ObjectDecides("object", ("zero", "mean")), box, dark).held.all()
+    assert check(ObjectDecides("object", ("zero", "constant")), box, dark).held.all()
 
 
 def test_it_says_nothing_of_photos_without_an_object_or_without_anything_else() -> None:
@@ -90,7 +90,7 @@ def test_it_says_nothing_of_photos_without_an_object_or_without_anything_else() 
         ("object", [True, False, False, True]),
         ("elsewhere", [True, False, False, False]),
     ):
-        found = ObjectDecides(part, ("mean",)).check(questions, np.arange(4))
+        found = ObjectDecides(part, ("constant",)).check(questions, np.arange(4))
         assert found.applies.tolist() == applies
         assert found.held[~found.applies].all()
     nothing = ObjectDecides("object").check(questions, np.arange(1, 3))
@@ -100,7 +100,7 @@ def test_it_says_nothing_of_photos_without_an_object_or_without_anything_else() 
 def test_the_control_deletes_an_equal_area_beside_the_object() -> None:
     samples = photos(6)
     questions = Questions(looking_at(CENTRE), samples)
-    rule = ObjectDecides("elsewhere", ("mean",), margin=0.0)
+    rule = ObjectDecides("elsewhere", ("constant",), margin=0.0)
     weights = rule._weights(questions, np.arange(6))
     assert (weights.sum(axis=(1, 2)) == CENTRE.sum()).all()
     assert not weights[:, CENTRE].any()
@@ -127,7 +127,9 @@ def test_signals_have_objects_too() -> None:
 
 
 def test_its_error_is_measured_like_any_other() -> None:
-    found = faithfulness(ObjectDecides("object", ("mean",)), looking_at(CORNER), photos(place=CORNER), progress=False)
+    found = faithfulness(
+        ObjectDecides("object", ("constant",)), looking_at(CORNER), photos(place=CORNER), progress=False
+    )
     assert (found.errors, found.n) == (12, 12)
     assert found.sentence.startswith(
         "if the object is painted in the image's mean colour, the top class changes: wrong for 100 % of 12 images"

@@ -10,7 +10,8 @@ import typer
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.methods.mask.mask import Mask
-from blackbox_explain.methods.mask.settings import PerturbationName, PresetName, Settings
+from blackbox_explain.methods.mask.settings import PresetName, Settings
+from blackbox_explain.perturbations.named import PerturbationName
 from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["MaskOptions"]
@@ -27,7 +28,11 @@ class MaskOptions:
     ] = "deletion"
     perturbation: Annotated[
         PerturbationName,
-        typer.Option(metavar="NAME", help="What stands in for deleted pixels: blur, constant or noise."),
+        typer.Option(
+            metavar="NAME",
+            help="What stands in for deleted pixels: blur, constant (the mean colour), noise, middle (grey), "
+            "low (black) or zero.",
+        ),
     ] = "blur"
     preset: Annotated[
         PresetName, typer.Option(metavar="NAME", help="How the masks are learned: fast, paper or authors.")

@@ -12,13 +12,14 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.mask.upsampling import UpsamplingKind
-from blackbox_explain.perturbations.perturbation import Blur, Constant, Game, Noise, Perturbation
+from blackbox_explain.perturbations.named import PerturbationName, named
+from blackbox_explain.perturbations.perturbation import Blur, Game, Noise, Perturbation
 
-__all__ = ["PERTURBATIONS", "PRESETS", "PerturbationName", "PresetName", "Settings", "make_perturbation"]
+__all__ = ["PERTURBATIONS", "PRESETS", "PresetName", "Settings", "make_perturbation"]
 
 PresetName = Literal["fast", "paper", "authors"]
-PerturbationName = Literal["blur", "constant", "noise"]
 PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
+"""Of the paper; a mask of one is looked at under the others."""
 
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 
@@ -94,7 +95,8 @@ class Settings:
         ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
         that is enough for it.
     perturbation
-        What stands in for deleted pixels: ``"blur"``, ``"constant"``, ``"noise"`` or a `Perturbation`.
+        What stands in for deleted pixels: a name of `named`, such as ``"blur"``, ``"constant"`` or ``"noise"``, or a
+        `Perturbation`.
     steps
         Iterations of the optimizer.
     learning_rate, beta1, beta2
@@ -207,29 +209,19 @@ def make_perturbation(settings: Settings, name: str | None = None) -> Perturbati
     settings
         Of the mask learner.
     name
-        One of `PERTURBATIONS` in place of that of the settings.
+        Of a perturbation, in place of that of the settings.
 
     Raises
     ------
     InputError
-        If the name is none of `PERTURBATIONS`.
+        If there is no such name.
     """
     chosen = settings.perturbation if name is None else name
     if not isinstance(chosen, str):
         return chosen
-    made: dict[str, Perturbation] = {
-        "blur": Blur(levels_count=settings.blur_levels),
-        "constant": Constant(),
-        "noise": Noise(distribution=settings.noise),
-    }
-    if chosen not in made:
-        raise InputError(
-            "There is no such perturbation",
-            got=f"perturbation={chosen!r}",
-            expected=" or ".join(map(repr, PERTURBATIONS)),
-            hint="pass an object of blackbox_explain.perturbations, or one of your own",
-        )
-    return made[chosen]
+    if chosen == "blur":
+        return Blur(levels_count=settings.blur_levels)
+    return Noise(distribution=settings.noise) if chosen == "noise" else named(chosen)
 
 
 def _settings_of(perturbation: Perturbation) -> dict[str, Any]:

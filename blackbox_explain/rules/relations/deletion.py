@@ -10,33 +10,18 @@ import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.methods.mask.upsampling import make_upsampling
-from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
-from blackbox_explain.rules.relations.relation import Floats, Image, Images, Relation, check_choice
+from blackbox_explain.perturbations.deletion import deleted, level_set
+from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
+from blackbox_explain.rules.relations.relation import Floats, Image, Relation, check_choice
 
-__all__ = ["Booleans", "Deletion", "Form", "Substitute", "deleted", "largest", "smooth_field", "square_field"]
+__all__ = ["Booleans", "Deletion", "Form", "smooth_field", "square_field"]
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
-
-Substitute = Literal["blur", "mean", "noise", "zero"]
-"""What stands in for deleted pixels; ``"zero"`` is x0 ⊙ m of section 3.2."""
 
 Form = Literal["smooth", "square"]
 
 CELLS = 7
 """Random numbers along an axis of a smooth region: its parts are about a seventh of the image wide."""
-
-SUBSTITUTES: dict[Substitute, Perturbation] = {
-    "blur": Blur(),
-    "mean": Constant(),
-    "noise": Noise(),
-    "zero": Constant(0.0),
-}
-WORDS: dict[Substitute, str] = {
-    "blur": "blurred away",
-    "mean": "painted in the image's mean colour",
-    "noise": "replaced by noise",
-    "zero": "set to zero",
-}
 
 
 @dataclass(frozen=True)
@@ -48,15 +33,14 @@ class Deletion(Relation):
     largest, step
         Of θ.
     by
-        What stands in for the deleted pixels: ``"blur"``, ``"mean"`` (the mean colour), ``"noise"`` (of seed 0),
-        ``"zero"``.
+        What stands in for the deleted pixels: a name of `named`.
     form
         ``"smooth"``: where a smooth random field is largest; ``"square"``: a box of the image's proportions.
     """
 
     largest: float = 100
     step: float = 1
-    by: Substitute = "blur"
+    by: PerturbationName = "blur"
     form: Form = "smooth"
     name = "deletion"
     unit = " %"
@@ -64,7 +48,7 @@ class Deletion(Relation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("substitute for deleted pixels", self.by, get_args(Substitute))
+        check_choice("perturbation", self.by, NAMES)
         check_choice("form of a region", self.form, get_args(Form))
 
     def phrase(self, theta: float) -> str:
@@ -75,14 +59,8 @@ class Deletion(Relation):
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Return an image with one region deleted."""
         field = smooth_field if self.form == "smooth" else square_field
-        region = largest(field(spec.spatial, generator), round(amount / 100 * math.prod(spec.spatial)))
-        return deleted(image[None], region[None], self.by, spec)[0]
-
-
-def deleted(images: Images, regions: Booleans, by: Substitute, spec: InputSpec) -> Images:
-    """Return images (n, *shape) with a region (n, *spatial) of each deleted."""
-    gone = np.asarray(SUBSTITUTES[by].levels(images, spec, 0)[0])
-    return np.where(regions[:, None], gone, images).astype(images.dtype, copy=False)
+        region = level_set(field(spec.spatial, generator), round(amount / 100 * math.prod(spec.spatial)))
+        return deleted(image[None], region[None], named(self.by), spec)[0]
 
 
 def smooth_field(spatial: tuple[int, ...], generator: np.random.Generator) -> Floats:
@@ -99,10 +77,3 @@ def square_field(spatial: tuple[int, ...], generator: np.random.Generator) -> Fl
         place = generator.uniform(0, 1)
         axes.append(np.abs((np.arange(size) + 0.5) / size - place))
     return -np.max(np.stack(np.meshgrid(*axes, indexing="ij")), axis=0)
-
-
-def largest(field: Floats, count: int) -> Booleans:
-    """Return where a field is largest, as so many pixels."""
-    region = np.zeros(field.size, dtype=bool)
-    region[np.argsort(-field.ravel(), kind="stable")[:count]] = True
-    return region.reshape(field.shape)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.perturbations.deletion import deleted
+from blackbox_explain.perturbations.named import PerturbationName, named
 from blackbox_explain.rules.relations.relation import Image, Relation, check_choice
 
-__all__ = ["FILLS", "Fill", "Occlusion"]
+__all__ = ["FILLS", "Occlusion"]
 
-Fill = Literal["mean", "middle", "low"]
-FILLS: tuple[Fill, ...] = ("mean", "middle", "low")
+FILLS: tuple[PerturbationName, ...] = ("constant", "middle", "low")
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class Occlusion(Relation):
     Attributes
     ----------
     fill
-        ``"mean"``: the image's mean colour, which stands out least; ``"middle"`` of the bounds: grey; ``"low"``: black.
+        ``"constant"``: the image's mean colour, which stands out least; ``"middle"`` of the bounds: grey; ``"low"``:
+        black.
     """
 
     largest: float = 80
     step: float = 2
-    fill: Fill = "mean"
+    fill: PerturbationName = "constant"
     name = "occlusion"
     unit = " %"
     limit = 100
@@ -50,12 +51,6 @@ class Occlusion(Relation):
         starts = [
             int(place * (size - side + 1)) for place, size in zip(generator.random(len(spatial)), spatial, strict=True)
         ]
-        made = image.copy()
-        made[(slice(None), *(slice(start, start + side) for start in starts))] = self._colour(image, spec)
-        return made
-
-    def _colour(self, image: Image, spec: InputSpec) -> Image | float:
-        low, high = spec.bounds
-        if self.fill == "mean":
-            return image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
-        return low if self.fill == "low" else (low + high) / 2
+        hidden = np.zeros(spatial, dtype=bool)
+        hidden[tuple(slice(start, start + side) for start in starts)] = True
+        return deleted(image[None], hidden[None], named(self.fill), spec)[0]

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blackbox_explain.errors import InputError
+from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
-from blackbox_explain.rules.relations.deletion import SUBSTITUTES, WORDS, Substitute
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule
 
@@ -18,7 +18,7 @@ __all__ = ["MARGIN", "WAYS", "Answers", "ObjectDecides", "Part", "softened"]
 
 Part = Literal["outside", "object", "elsewhere"]
 
-WAYS: tuple[Substitute, ...] = ("blur", "mean", "noise")
+WAYS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
 """Each way to delete leaves something: blur the colours, the mean colour of the photo a part of the object's, noise an
 unusual look.  What a class does in all of them is no artefact of one."""
 
@@ -48,13 +48,13 @@ class ObjectDecides(Rule):
     """
 
     deleting: Part = "outside"
-    ways: tuple[Substitute, ...] = WAYS
+    ways: tuple[PerturbationName, ...] = WAYS
     margin: float = MARGIN
 
     def __post_init__(self) -> None:
         check_choice("part", self.deleting, get_args(Part))
         for way in self.ways:
-            check_choice("way to delete", way, tuple(SUBSTITUTES))
+            check_choice("way to delete", way, NAMES)
         if not self.ways or not 0 <= self.margin <= 0.5:
             expected = "at least one way, and a margin from 0 to 0.5 of the side"
             raise InputError(
@@ -126,11 +126,11 @@ class ObjectDecides(Rule):
                 leads.append(np.where(own == rival, 0.0, own - rival))
         return Answers(top, np.stack(said, axis=1), np.min(leads, axis=0))
 
-    def _deleted(self, questions: Questions, rows: Rows, way: Substitute) -> np.ndarray[Any, Any]:
+    def _deleted(self, questions: Questions, rows: Rows, way: PerturbationName) -> np.ndarray[Any, Any]:
         samples = questions.samples
         images = samples.batch(rows)
         weights = self._weights(questions, rows)[:, None]
-        gone = np.asarray(SUBSTITUTES[way].levels(images, samples.spec, questions.seed)[0])
+        gone = np.asarray(named(way).levels(images, samples.spec, questions.seed)[0])
         return images + weights * (gone - images)
 
     def _weights(self, questions: Questions, rows: Rows) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.perturbations.deletion import deleted, level_set
+from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
-from blackbox_explain.rules.relations.deletion import WORDS, Booleans, Substitute, deleted, largest, smooth_field
+from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.repeated_samples import Trials, distinct
 from blackbox_explain.rules.statements.local_linear import Explained, explained_classes, explained_words
@@ -56,13 +58,13 @@ class RegionDecides(Rule):
         ``"top"`` or ``"label"``: whose score it is.
     """
 
-    by: Substitute = "blur"
+    by: PerturbationName = "blur"
     share: float = 0.5
     shift: int = 3
     explained: Explained = "top"
 
     def __post_init__(self) -> None:
-        check_choice("substitute for deleted pixels", self.by, get_args(Substitute))
+        check_choice("perturbation", self.by, NAMES)
         explained_words(self.explained)
         if not 0 < self.share < 1 or self.shift < 0:
             expected = "a share between 0 and 1, and a shift of at least 0 pixels"
@@ -115,7 +117,7 @@ class RegionDecides(Rule):
         return shares[0], shares[1], has_reach
 
     def _deleted(self, questions: Questions, rows: Rows, regions: Booleans) -> np.ndarray[Any, Any]:
-        return deleted(questions.samples.batch(rows), regions, self.by, questions.samples.spec)
+        return deleted(questions.samples.batch(rows), regions, named(self.by), questions.samples.spec)
 
     def _all(self, questions: Questions, rows: Rows) -> Booleans:
         return np.ones((len(rows), *questions.samples.spec.spatial), dtype=bool)
@@ -136,7 +138,7 @@ class RegionDecides(Rule):
         found: list[Booleans] = []
         for row in rows:
             field = smooth_field(regions[row].shape, questions.generator(row, "region outside"))
-            found.append(largest(np.where(regions[row], -np.inf, field), int(regions[row].sum())))
+            found.append(level_set(np.where(regions[row], -np.inf, field), int(regions[row].sum())))
         return np.stack(found)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.perturbations.named import WORDS, PerturbationName
 from blackbox_explain.rules.measuring.faithfulness import Violation
 from blackbox_explain.rules.measuring.proportion import Share
-from blackbox_explain.rules.relations.deletion import WORDS, Substitute
 
 __all__ = ["OTHERS", "Shortcut", "Told"]
 
@@ -31,7 +31,7 @@ class Told:
         ways, if there are at least `OTHERS`.
     """
 
-    way: Substitute
+    way: PerturbationName
     keeps: Share
     becomes: Share
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation, finite
+from blackbox_explain.perturbations.deletion import deleted, level_set
+from blackbox_explain.perturbations.named import NAMES, PerturbationName, named
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check_options, faithfulness
 from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
-from blackbox_explain.rules.relations.deletion import Booleans, Substitute, deleted, largest, smooth_field
+from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.repeated_samples import Trials
 from blackbox_explain.rules.statements.region_decides import RegionDecides
@@ -86,7 +88,7 @@ class Predictors:
 
     rows: tuple[Predictor, ...]
     images: int
-    by: Substitute
+    by: PerturbationName
     area: float
     margin: float
     confidence: float
@@ -132,7 +134,7 @@ def compare_predictors(
     target: Target | Sequence[Target | None] | None = None,
     maps: Mapping[str, Array] | None = None,
     *,
-    by: Substitute = "blur",
+    by: PerturbationName = "blur",
     area: float = 0.2,
     pairs: int = 100,
     margin: float = 0.05,
@@ -186,7 +188,7 @@ def compare_predictors(
     check_call(box, batch_size, seed)
     check_options(confidence)
     host = check_images(images, box.spec)
-    check_choice("substitute for deleted pixels", by, get_args(Substitute))
+    check_choice("perturbation", by, NAMES)
     size = round(area * int(np.prod(box.spec.spatial)))
     if not 0 < area < 1 or size == 0 or pairs < 2 or margin < 0 or times < 0:
         got = f"area={area}, pairs={pairs}, margin={margin}, times={times}"
@@ -207,7 +209,7 @@ def compare_predictors(
 
     def regions(rows: Rows) -> Booleans:
         fields = (smooth_field(spec.spatial, questions.generator(row, "region")) for row in rows)
-        return np.stack([largest(field, size) for field in fields])
+        return np.stack([level_set(field, size) for field in fields])
 
     total = len(trials) + len(known) * len(host) * times
     with progress_bar(total, "comparing maps", None if callable(progress) else progress) as bar:
@@ -216,12 +218,12 @@ def compare_predictors(
         weights = resolve(target, before, spec.class_names)[0].astype(np.float64)
         rows = np.arange(len(trials))
         questions.advance = advance
-        scores = questions.ask(rows, lambda some: deleted(trials.batch(some), regions(some), by, spec))
+        scores = questions.ask(rows, lambda some: deleted(trials.batch(some), regions(some), named(by), spec))
         own: dict[str, Faithfulness] = {}
         if times and ((weights != 0).sum(axis=1) == 1).all() and (weights.sum(axis=1) == 1).all():
             rule = RegionDecides(by, explained="label")
             for name, one in known.items():
-                where = np.stack([largest(each, size) for each in one])
+                where = np.stack([level_set(each, size) for each in one])
                 samples = Samples.of(host, spec, labels=weights.argmax(axis=1).tolist(), regions=where)
                 options: dict[str, Any] = {"confidence": confidence, "batch_size": batch_size, "seed": seed}
                 own[name] = faithfulness(rule, box, Trials.repeat(samples, times), progress=advance, **options)

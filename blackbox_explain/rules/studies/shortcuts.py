@@ -12,11 +12,11 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.perturbations.named import PerturbationName
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Violation, check_options, percent
 from blackbox_explain.rules.measuring.proportion import Share
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
-from blackbox_explain.rules.relations.deletion import Substitute
 from blackbox_explain.rules.statements.object_decides import MARGIN, WAYS, Answers, ObjectDecides, Part
 from blackbox_explain.rules.studies.class_shortcut import OTHERS, Shortcut, Told
 
@@ -68,7 +68,7 @@ class Shortcuts:
     elsewhere: Share
     photos: tuple[Violation, ...]
     left_out: int
-    ways: tuple[Substitute, ...]
+    ways: tuple[PerturbationName, ...]
     margin: float
     least: int
     confidence: float
@@ -153,7 +153,7 @@ def find_shortcuts(
     box: BlackBox,
     samples: Samples,
     *,
-    ways: tuple[Substitute, ...] = WAYS,
+    ways: tuple[PerturbationName, ...] = WAYS,
     margin: float = MARGIN,
     least: int = LEAST,
     confidence: float = 0.95,
@@ -226,7 +226,7 @@ def find_shortcuts(
     return found
 
 
-def looks(ways: tuple[Substitute, ...] = WAYS) -> int:
+def looks(ways: tuple[PerturbationName, ...] = WAYS) -> int:
     """Return how often each image is asked about at most."""
     return 1 + len(PARTS) * len(ways)
 
@@ -234,7 +234,7 @@ def looks(ways: tuple[Substitute, ...] = WAYS) -> int:
 def shortcuts_of(
     questions: Questions,
     *,
-    ways: tuple[Substitute, ...] = WAYS,
+    ways: tuple[PerturbationName, ...] = WAYS,
     margin: float = MARGIN,
     least: int = LEAST,
     confidence: float,
@@ -284,7 +284,11 @@ def shortcuts_of(
 
 
 def _finding(
-    index: int, found: dict[Part, tuple[Rows, Answers]], samples: Samples, ways: tuple[Substitute, ...], level: float
+    index: int,
+    found: dict[Part, tuple[Rows, Answers]],
+    samples: Samples,
+    ways: tuple[PerturbationName, ...],
+    level: float,
 ) -> Shortcut:
     rows, without = found["object"]
     own = without.top == index

@@ -1,0 +1,57 @@
+"""What may stand in for a deleted pixel, by name: one family for masks, rules, metrics and methods alike."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from blackbox_explain.errors import InputError
+from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
+
+__all__ = ["NAMES", "WORDS", "PerturbationName", "named"]
+
+PerturbationName = Literal["blur", "constant", "noise", "zero", "middle", "low"]
+
+NAMES: tuple[PerturbationName, ...] = get_args(PerturbationName)
+
+FAMILY: dict[str, Perturbation] = {
+    "blur": Blur(),
+    "constant": Constant(),
+    "noise": Noise(),
+    "zero": Constant(0.0),
+    "middle": Constant("middle"),
+    "low": Constant("low"),
+}
+
+WORDS: dict[str, str] = {
+    "blur": "blurred away",
+    "constant": "painted in the image's mean colour",
+    "noise": "replaced by noise",
+    "zero": "set to zero",
+    "middle": "painted grey",
+    "low": "painted black",
+}
+"""What is done to what is deleted, as a participle."""
+
+
+def named(name: str) -> Perturbation:
+    """Return what a name stands for.
+
+    Parameters
+    ----------
+    name
+        ``"blur"``; ``"constant"``: the mean colour of each image; ``"noise"``; ``"zero"``: x0 ⊙ m of section 3.2;
+        ``"middle"`` of the bounds: grey; ``"low"``, their lower end: black.
+
+    Raises
+    ------
+    InputError
+        If there is no such name.
+    """
+    if name in FAMILY:
+        return FAMILY[name]
+    raise InputError(
+        "There is no such perturbation",
+        got=f"perturbation={name!r}",
+        expected=" or ".join(map(repr, NAMES)),
+        hint="pass an object of blackbox_explain.perturbations, or one of your own",
+    )

@@ -27,7 +27,8 @@ class Budget:
     Attributes
     ----------
     most
-        At most, the image itself included; what progress counts.
+        At most, the image itself included; what progress counts.  `explain` asks about one more, the blurred image, to
+        tell whether the model sees what it should, where the method itself asks about no perturbed image.
     least
         A row that failed with its company begins anew only if so many are left of `most`; None where failed attempts
         are not counted against it.

@@ -1,4 +1,4 @@
-"""The contract of black boxes as checks, for the adapters here and for yours.
+"""The contracts of black boxes and of methods as checks, for those here and for yours.
 
 Three lines hold an adapter to it::
 
@@ -7,7 +7,7 @@ Three lines hold an adapter to it::
         check(Case(lambda: blackbox_explain.wrap(model, shape=(3, 32, 32))))
 
 One without a gradient is parametrized by ``SCORE_CHECKS``.  A plain script calls ``check_black_box(Case(...))``.
-Nothing here needs pytest.
+One line holds a method to its own: ``check_method("my-method", box)``.  Nothing here needs pytest.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from blackbox_explain.testing.gradient import (
     check_gradient_linear,
     check_gradient_promised,
 )
+from blackbox_explain.testing.methods import check_method
 from blackbox_explain.testing.use import (
     check_errors,
     check_explain,
@@ -46,6 +47,7 @@ __all__ = [
     "SCORE_CHECKS",
     "Case",
     "check_black_box",
+    "check_method",
 ]
 
 SCORE_CHECKS: tuple[Check, ...] = (

@@ -5,8 +5,8 @@ import pytest
 from tiny_centroids import Centroids
 
 import blackbox_explain
-from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain.testing import CHECKS, Case
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.testing import CHECKS, Case, check_method
 
 MODEL = Centroids(np.random.default_rng(0).random((3, 3, 16, 16)), ["a", "b", "c"])
 PREPROCESSING = blackbox_explain.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.5, 0.6, 0.7), channels="BGR")
@@ -29,3 +29,23 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "model.centroids").write_bytes(b"anything else")
     with pytest.raises(UnsupportedModelError, match="no centroids"):
         blackbox_explain.wrap(tmp_path / "model.centroids")
+
+
+def test_the_method_keeps_its_contract():
+    check_method("squares", blackbox_explain.wrap(MODEL))
+
+
+def test_the_method_is_found_by_its_name_with_its_settings(tmp_path):
+    box = blackbox_explain.wrap(MODEL)
+    assert blackbox_explain.methods_for(box)["squares"] is None
+    images = np.random.default_rng(1).random((2, 3, 16, 16))
+    result = blackbox_explain.explain(box, images, "a", method="squares", side=8, progress=False)
+    assert result.method == "squares"
+    assert result.provenance.settings == {"side": 8}
+    # The image, four squares, and the blurred image that doubts are told from.
+    assert result.queries.tolist() == [[6, 0]] * 2
+    again = blackbox_explain.Explanation.load(result.save(tmp_path / "result"))
+    np.testing.assert_array_equal(again.saliency, result.saliency)
+    result.plot().savefig(tmp_path / "squares.png")
+    with pytest.raises(InputError, match="'squares' has no such setting"):
+        blackbox_explain.explain(box, images, method="squares", sides=8)

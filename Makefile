@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo format test lint placement figures
+.PHONY: help setup demo format test test-all lint placement figures
 
 help:
 	@echo 'make demo      explain a sample photo with the embedded classifier'
-	@echo 'make test      every check'
+	@echo 'make test      linters, types, and tests: one of each kind'
+	@echo 'make test-all  every test: all architectures, exporters, opsets and operators'
 	@echo 'make placement does ONNX Runtime for CUDA have a kernel for all that a gradient needs? no GPU is needed'
 	@echo 'make setup     the environment alone, in .venv'
 	@echo 'make format    put the code into its format'
@@ -48,6 +49,9 @@ lint: setup
 JOBS ?= 2
 
 test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not exhaustive"
+
+test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal
 
 # ONNX Runtime for CUDA beside that for CPUs, with stand-ins for CUDA's own libraries: it places graphs and runs none.

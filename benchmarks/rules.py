@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from unittest import mock
@@ -156,9 +157,9 @@ def ways(name: str) -> dict[str, dict[str, float]]:
     pool = ThreadPoolExecutor(2)
     made: dict[str, Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]] = {
         "ahead": prefetching.ahead,
-        "one after the other": lambda make, parts: ((part, make(part)) for part in parts),
+        "one after the other": lambda make, parts: ((part, partial(make, part)) for part in parts),
         "two halves at once": lambda make, parts: (
-            (part, np.concatenate(list(pool.map(make, halves_of(part))))) for part in parts
+            (part, lambda part=part: np.concatenate(list(pool.map(make, halves_of(part))))) for part in parts
         ),
     }
     box = black_box(name)

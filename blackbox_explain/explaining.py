@@ -132,8 +132,8 @@ def explain(
         found = run.all(batch_size, progress if callable(progress) else bar)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
-    doubts = about([row.answer for row in rows], box)
-    exact = "exact" if info.exact else "estimated" if chosen.needs is BlackBox else "none"
+    doubts = about([row.answer for row in rows if row.answer is not None], box)
+    gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
     record = template.settings
     if record is None:
         record = dataclasses.asdict(chosen) if dataclasses.is_dataclass(chosen) else {}
@@ -142,8 +142,8 @@ def explain(
         settings=record,
         seed=int(seed),
         batch_size=batch_size,
-        gradients=exact,
-        why_estimated=info.why_estimated if exact == "estimated" else "",
+        gradients=gradients,
+        why_estimated=info.why_estimated if gradients == "estimated" else "",
         reading=reading_of(box.spec),
         activation=info.activation,
         assumptions=info.assumptions,
@@ -176,7 +176,7 @@ class _Row:
     weights: np.ndarray[Any, Any]
     score: float
     predictions: Predictions
-    answer: Answer
+    answer: Answer | None
 
 
 class _Run:
@@ -222,20 +222,29 @@ class _Run:
         weights, names = resolve(self._targets[rows], on_host, spec.class_names)
         oracle = dataclasses.replace(oracle, originals=scores)
         found = self._method.explain(oracle, images, oracle.native(weights.astype(on_host.dtype)), self._seed)
-        perturbed = found.perturbed
-        if perturbed is None:
-            perturbed = to_numpy(oracle.scores(Blur().levels(images, spec, self._seed)[0, ...]))
-        after = on_host if found.after is None else found.after
+        perturbed = self._perturbed(oracle, images, found)
         made: list[_Row | BlackBoxExplainError] = []
-        for place, name in enumerate(names):
+        for place, (name, fully) in enumerate(zip(names, perturbed, strict=True)):
+            score = float(target_scores(on_host[place : place + 1], weights[place : place + 1])[0])
             if place in found.failures:
                 made.append(found.failures[place])
-                continue
-            predictions = predictions_of(on_host[place], after[place], spec.class_names)
-            answer = Answer.of(on_host[place], perturbed[place])
-            score = float(target_scores(on_host[place : place + 1], weights[place : place + 1])[0])
-            made.append(_Row(found, place, name, weights[place], score, predictions, answer))
+            elif not np.isfinite(score) or not np.isfinite(found.saliency[place]).all():
+                got = "NaN or infinity in the score" if not np.isfinite(score) else "NaN or infinity in the saliency"
+                made.append(ModelError("Scores or gradients are not finite", got=got))
+            else:
+                after = None if found.after is None else found.after[place]
+                predictions = predictions_of(on_host[place], after, spec.class_names)
+                answer = None if fully is None else Answer.of(on_host[place], fully)
+                made.append(_Row(found, place, name, weights[place], score, predictions, answer))
         return made
+
+    def _perturbed(self, oracle: Oracle, images: Array, found: Attribution) -> Sequence[np.ndarray[Any, Any] | None]:
+        """Return the scores (K,) of each fully perturbed image; None of one that the model fails on."""
+        if found.perturbed is not None:
+            return list(found.perturbed)
+        blurred = to_numpy(Blur().levels(images, oracle.box.spec, self._seed)[0, ...])
+        answers = oracle.answers(blurred)
+        return [None if row in answers.failures else scores for row, scores in enumerate(answers.scores)]
 
     def _may_begin(self, rows: slice) -> bool:
         least = self._budget.least

@@ -16,7 +16,7 @@ from blackbox_explain.box.prefetching import ahead
 from blackbox_explain.box.protocols import BlackBox, Differentiable
 from blackbox_explain.box.splitting import is_out_of_memory, split_until_done
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 
 __all__ = ["BATCH", "Answers", "BatchLimit", "Counts", "Oracle", "check_call"]
 
@@ -248,7 +248,8 @@ class Oracle:
         images
             (m, *shape) in pixel space, one for each row, or any number for one row.
         """
-        rows = np.arange(len(images)) if len(self.rows) == len(images) else np.zeros(len(images), np.int64)
+        self._rows_of(len(images), None)
+        rows = np.zeros(len(images), np.int64) if len(self.rows) == 1 else np.arange(len(images))
         found = split_until_done(
             len(images), self.limit.images, lambda part: list(to_numpy(self.scores(images[part], rows[part])))
         )
@@ -260,7 +261,15 @@ class Oracle:
 
     def _scores_in_parts(self, make: Callable[[slice], Array], rows: Rows, prefetch: bool) -> Iterator[Array]:
         if prefetch:
-            for part, images in ahead(make, self._parts(len(rows))):
+            for part, made in ahead(make, self._parts(len(rows))):
+                images = self._made(made, rows[part])
+                if images is None:  # make them again, fewer at a time
+
+                    def again(some: slice, first: int = part.start) -> Array:
+                        return make(slice(first + some.start, first + some.stop))
+
+                    yield from self._scores_in_parts(again, rows[part], prefetch=False)
+                    continue
                 yield from self._scores_in_parts(
                     lambda some, images=images: _part(images, some), rows[part], prefetch=False
                 )
@@ -282,16 +291,24 @@ class Oracle:
 
     def _asked_of(self, make: Callable[[slice], Array], part: slice, rows: Rows) -> Array | None:
         """Make images and ask about them; None where memory ran out for more than one, at either."""
+        images = self._made(lambda: make(part), rows)
+        return None if images is None else self._asked(self.box.scores, SCORES, rows, images)
+
+    def _made(self, make: Callable[[], Array], rows: Rows) -> Array | None:
+        """Make images; None where memory ran out for more than one, after which fewer are made at once."""
         try:
-            images = make(part)
+            return make()
         except Exception as error:
-            if not is_out_of_memory(error) or len(rows) == 1:
+            if not is_out_of_memory(error):
                 raise
-            images = None
-        if images is None:
-            self.limit.halve(len(rows))
-            return None
-        return self._asked(self.box.scores, SCORES, rows, images)
+        # Outside of the handler: what the failed attempt held is free again.
+        self._runs_short(len(rows))
+        return None
+
+    def _runs_short(self, tried: int) -> None:
+        if tried == 1:
+            raise OutOfMemoryError("Memory ran out", got="a single image")
+        self.limit.halve(tried)
 
     def _asked(self, call: Callable[..., Any], kind: int, rows: Rows, images: Array, *rest: Array) -> Any:
         """Ask once; None where memory ran out for more than one image, after which fewer are asked about at once.
@@ -310,11 +327,9 @@ class Oracle:
             if not is_out_of_memory(error):
                 raise
             self.counts[:, kind] -= counted
-            if len(rows) == 1:
-                raise
         if answer is None:
             # Outside of the handler: what the failed attempt held is free again.
-            self.limit.halve(len(rows))
+            self._runs_short(len(rows))
             return None
         self.advance(len(rows))
         if not on_host:

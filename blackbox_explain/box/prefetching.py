@@ -11,14 +11,14 @@ __all__ = ["ahead"]
 Made = TypeVar("Made")
 
 
-def ahead(make: Callable[[slice], Made], parts: Iterable[slice]) -> Iterator[tuple[slice, Made]]:
-    """Yield each part with what is made of it, the next one being made meanwhile."""
+def ahead(make: Callable[[slice], Made], parts: Iterable[slice]) -> Iterator[tuple[slice, Callable[[], Made]]]:
+    """Yield each part with a function that returns what is made of it, the next one being made meanwhile."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for part in parts:
             following = (part, pool.submit(make, part))
             if waiting is not None:
-                yield waiting[0], waiting[1].result()
+                yield waiting[0], waiting[1].result
             waiting = following
         if waiting is not None:
-            yield waiting[0], waiting[1].result()
+            yield waiting[0], waiting[1].result

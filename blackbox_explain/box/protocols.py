@@ -89,13 +89,14 @@ class Rewritable(Differentiable, Protocol):
     """A black box whose gradient can pass its operators by other rules, as guided backpropagation and LRP do."""
 
     def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores") -> Differentiable:
-        """Return a box with the same scores and another gradient.
+        """Return a box with another gradient, of its scores or of its logits.
 
         Parameters
         ----------
         rules
             Name of a set of rules, such as ``"guided"``, or what replaces the rule of each kind of operator.
         of
-            Whether ``weights`` are over the scores, or over the logits before the last activation.
+            ``"scores"``, or ``"logits"``: the box that is returned then gives as scores what the last activation is
+            applied to.
         """
         ...

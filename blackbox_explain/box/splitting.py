@@ -28,7 +28,6 @@ def split_until_done(
     may_begin: Callable[[slice], bool] = lambda _rows: True,
     given_up: Callable[[slice, BlackBoxExplainError], BlackBoxExplainError] = lambda _rows, cause: cause,
     on_end: Callable[[slice], Any] = lambda _rows: None,
-    on_again: Callable[[slice], Any] = lambda _rows: None,
     notes: list[str] | None = None,
 ) -> list[Row | BlackBoxExplainError]:
     """Work through `count` rows in batches, and return a result or an error for each.
@@ -46,8 +45,8 @@ def split_until_done(
         Whether a batch that failed before may be worked on again, in parts.
     given_up
         Rows that may not, and why they were split: to the error of each.
-    on_end, on_again
-        Called with rows that are done, and with rows that begin anew.
+    on_end
+        Called with rows that are done.
     notes
         Where to say what happened on the way.
     """
@@ -67,7 +66,6 @@ def split_until_done(
             found[batch.start] = [given_up(batch, outcome) if given else outcome] * width
             on_end(batch)
             continue
-        on_again(batch)
         if notes is not None and isinstance(outcome, OutOfMemoryError) and not given:
             notes.append(f"memory ran out at a batch of {width}, halved")
         elif notes is not None and isinstance(outcome, ModelError) and not isinstance(cause, ModelError):

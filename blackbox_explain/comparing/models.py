@@ -111,10 +111,11 @@ def compare(
         rows = _rows_left(failed, len(host))
         found = oracles[model].answers(results[mask].masked_images[rows])
         failed[model] |= {rows[place]: error for place, error in found.failures.items()}
-        own = results[model]
-        left = target_scores(found.scores, own.weights[rows])
-        effect[rows, mask, model] = suppression(own.score[rows], left, own.score_perturbed[rows])
-        effect[rows, mask, mask] = results[mask].suppression[rows]
+        places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
+        good, own = [rows[place] for place in places], results[model]
+        left = target_scores(found.scores[places], own.weights[good])
+        effect[good, mask, model] = suppression(own.score[good], left, own.score_perturbed[good])
+        effect[good, mask, mask] = results[mask].suppression[good]
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_explain.explanation.outcome import Outcome
+from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 
 __all__ = ["from_format_1"]
 
@@ -42,7 +42,8 @@ def from_format_1(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[st
         "model_fingerprint": meta.pop("model_fingerprint", ""),
     }
     statuses = [Outcome.read(one) for one in meta.pop("status")]
-    remedies = [one.message.rpartition("; ")[2] for one in statuses if one.message]
+    advised = [one for one in statuses if one.kind in ("soft", "weak") and one != DOUBTED]
+    remedies = [one.message.rpartition("; ")[2] for one in advised]
     return arrays, {
         **meta,
         "type": "MaskExplanation",

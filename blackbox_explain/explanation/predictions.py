@@ -52,17 +52,18 @@ class Predictions:
         return cls(before, after)
 
 
-def predictions_of(before: Floats, after: Floats, names: Sequence[str] | None) -> Predictions:
+def predictions_of(before: Floats, after: Floats | None, names: Sequence[str] | None) -> Predictions:
     """Name the leading classes.
 
     Parameters
     ----------
     before, after
-        (K,) scores of the image and of what is made of it; the order of equal ones is that of the classes.
+        (K,) scores of the image, and of what is made of it if anything is; the order of equal ones is that of the
+        classes.
     names
         K names, or None.
     """
-    return Predictions(_leading(before, names), _leading(after, names))
+    return Predictions(_leading(before, names), () if after is None else _leading(after, names))
 
 
 def _leading(scores: Floats, names: Sequence[str] | None) -> Named:

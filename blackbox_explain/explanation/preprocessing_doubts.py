@@ -20,7 +20,7 @@ from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.oracle import BATCH, Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
@@ -52,9 +52,6 @@ KEPT = 0.1
 
 DECIDED = 0.1
 """A probability from which on a best score is one."""
-
-BATCH = 16
-"""Images in one call of the model."""
 
 CHECK = (
     "check preprocessing= and bounds= (--mean, --std, --range 255, --bgr), activation= (--activation), output= "

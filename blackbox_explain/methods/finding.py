@@ -57,7 +57,10 @@ def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
         if not isinstance(method, Method):
             expected = "a name, or an object with name, needs, budget and explain"
             raise InputError("This is no method", got=f"method={method!r}"[:80], expected=expected)
-        return _made(type(method), {**_fields_of(method), **settings}) if settings else method
+        if settings:
+            got, hint = f"{', '.join(settings)} beside a method", f"set them in {type(method).__name__}(...)"
+            raise InputError("A method that is given brings its own settings", got=got, hint=hint)
+        return method
     points = {one.name: one for one in entry_points(METHODS)}
     if method not in points:
         near = difflib.get_close_matches(method, points, 3)
@@ -77,12 +80,6 @@ def _made(kind: type[Any], settings: dict[str, Any]) -> Method:
             f"The method {kind.name!r} has no such setting", got=", ".join(unknown), expected=expected, hint=hint
         )
     return kind(**settings)
-
-
-def _fields_of(method: Any) -> dict[str, Any]:
-    if not dataclasses.is_dataclass(method):
-        return {}
-    return {one.name: getattr(method, one.name) for one in dataclasses.fields(method) if one.init}
 
 
 def _listed(names: Any) -> str:

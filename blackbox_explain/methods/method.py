@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Attribution:
         (n, K) scores of the fully perturbed images, if they were asked for.
     settings
         What the method was set to, as JSON knows it; None is the fields of the method.
+    gradients
+        ``"exact"``, ``"estimated"`` or ``"none"``; None is what the method needs.
     """
 
     saliency: Floats
@@ -67,6 +69,7 @@ class Attribution:
     after: Floats | None = None
     perturbed: Floats | None = None
     settings: Mapping[str, Any] | None = None
+    gradients: Literal["exact", "estimated", "none"] | None = None
 
     result: ClassVar[type[Explanation]] = Explanation
     """The kind of result that is made of it."""

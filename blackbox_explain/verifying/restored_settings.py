@@ -58,6 +58,8 @@ class Restored:
         What made the masks small and smooth.
     perturbation
         None where the result does not hold what it needs: a perturbation of the user's own.
+    learned_by
+        Its name.
     seed
         As in `explain`.
     spatial
@@ -67,6 +69,7 @@ class Restored:
     mask: Mask
     regularizer: Regularizer
     perturbation: Perturbation | None
+    learned_by: str
     seed: int
     spatial: tuple[int, ...]
 
@@ -90,7 +93,9 @@ class Restored:
                 made = Reference(result.reference)
             kept = Mask(**own) if made is None else Mask(**own, perturbation=made)
             regularizer = Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, kept.game)
-            return cls(kept, regularizer, made, int(result.provenance.seed), result.images.shape[2:])
+            return cls(
+                kept, regularizer, made, told["perturbation"], int(result.provenance.seed), result.images.shape[2:]
+            )
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
             raise ResultError("The settings of this result cannot be read", got=got.removesuffix(".")) from error
@@ -98,8 +103,7 @@ class Restored:
     @property
     def others(self) -> tuple[str, ...]:
         """Names of the perturbations that the masks were not learned with."""
-        own = next((name for name, kind in KINDS.items() if isinstance(self.perturbation, kind)), None)
-        return tuple(name for name in PERTURBATIONS if name != own)
+        return tuple(name for name in PERTURBATIONS if name != self.learned_by)
 
     @property
     def width(self) -> int:

@@ -33,6 +33,7 @@ def test_with_a_mean_of_other_networks_they_are_not_ok(model: str, shared_photos
     assert "ok" not in [one.kind for one in result.outcome]
 
 
+@pytest.mark.exhaustive
 def test_with_their_mean_they_are_not_accused(default_box: bx.BlackBox, shared_photos: list[Path]) -> None:
     for box in (default_box, *(bx.wrap(data_folder() / model, preprocessing=RIGHT) for model in NETWORKS)):
         images = bx.load_images(shared_photos[::5], box.spec)

@@ -86,6 +86,47 @@ def test_broken_ones_are_told(method: Any, said: str) -> None:
         check_method(method, toy())
 
 
+def test_a_row_whose_gradient_is_not_finite_fails_and_the_others_do_not() -> None:
+    class Torn(Regions):
+        def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores, gradient = super().scores_and_gradient(images, weights)
+            gradient[images[:, 0, 0, 0] == 0.125] = np.nan
+            return scores, gradient
+
+    box = Torn([box_region((24, 24), (6, 6), (16, 16))])
+    images = np.concatenate([box.image()] * 3)
+    images[1, 0, 0, 0] = 0.125
+    result = bx.explain(box, images, method="gradient", progress=False)
+    assert [one.kind for one in result.outcome] == ["ok", "failed", "ok"]
+    assert np.isnan(result.saliency[1]).all()
+    assert np.isnan(result.score[1])
+    assert np.isfinite(result.saliency[[0, 2]]).all()
+
+
+def test_a_model_that_fails_on_blurred_images_is_explained_all_the_same() -> None:
+    class Sharp(Regions):
+        def scores(self, images: np.ndarray) -> np.ndarray:
+            if (images.std(axis=(1, 2, 3)) < 0.1).any():
+                raise ValueError("not sharp")
+            return super().scores(images)
+
+    box = Sharp([box_region((24, 24), (6, 6), (16, 16))])
+    images = np.random.default_rng(0).random((2, 1, 24, 24))
+    result = bx.explain(box, images, method="gradient", progress=False)
+    assert [one.kind for one in result.outcome] == ["ok", "ok"]
+
+
+def test_what_a_method_did_not_ask_is_not_made_up() -> None:
+    box = toy()
+    plain = bx.explain(box, box.image(), method=Plain(), progress=False)
+    assert plain.provenance.gradients == "none"
+    assert plain.predictions[0].before
+    assert plain.predictions[0].after == ()
+    assert bx.explain(box, box.image(), method="gradient", progress=False).provenance.gradients == "exact"
+    alone = Scores(box.scores, (1, 24, 24))
+    assert bx.explain(alone, box.image(), queries=100, progress=False).provenance.gradients == "estimated"
+
+
 def test_what_a_box_allows_and_why_not() -> None:
     allowed = bx.methods_for(toy())
     assert {name for name, reason in allowed.items() if reason is None} >= {"mask", "gradient", "gradient-times-input"}
@@ -109,5 +150,7 @@ def test_a_broken_method_of_others_warns_and_breaks_nothing(monkeypatch: pytest.
 def test_what_is_no_method() -> None:
     with pytest.raises(InputError, match="This is no method"):
         bx.explain(toy(), toy().image(), method=3)  # type: ignore[call-overload]
-    changed = bx.explain(toy(), toy().image(), method=Mask(steps=3), steps=5, progress=False)
-    assert changed.provenance.settings["steps"] == 5
+    with pytest.raises(InputError, match=r"brings its own settings.*steps beside a method; try: set them in Mask"):
+        bx.explain(toy(), toy().image(), method=Mask(steps=3), steps=5, progress=False)
+    with pytest.raises(InputError, match="no perturbation"):
+        bx.explain(toy(), toy().image(), perturbation=3)  # type: ignore[arg-type]

@@ -16,7 +16,9 @@ from blackbox_explain.methods.mask.mask import Mask
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
 
-@pytest.mark.parametrize("preset", ["fast", "paper", "authors"])
+@pytest.mark.parametrize(
+    "preset", ["fast", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("paper", "authors"))]
+)
 def test_batch_size_order_and_company_do_not_matter(
     default_box: bx.BlackBox, sample_images: np.ndarray, preset: str
 ) -> None:

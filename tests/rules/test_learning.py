@@ -79,6 +79,7 @@ def test_eq_1_weighs_error_against_regularizer(held_out: float) -> None:
         assert (found.chosen.low, found.chosen.high) == clopper_pearson(alone.errors, 1000, 1 - 0.05 / 3)
 
 
+@pytest.mark.exhaustive
 def test_the_corrected_interval_covers_where_the_plain_one_does_not() -> None:
     pool = [Tossed(k) for k in range(60)]
     plain, corrected = 0, 0

@@ -23,6 +23,7 @@ def test_the_learned_theta_is_where_the_model_breaks_and_its_interval_covers() -
     assert [theta for theta, _ in found.curve] == sorted(theta for theta, _ in found.curve)
 
 
+@pytest.mark.exhaustive
 def test_the_corrected_interval_of_the_learned_theta_covers_over_many_searches() -> None:
     covered = 0
     for run in range(100):

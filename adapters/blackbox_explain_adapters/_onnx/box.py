@@ -176,10 +176,10 @@ class DifferentiableOnnx(OnnxBlackBox):
 
         The model is run the first time, to see their shapes.
         """
-        with _CHOICE:
-            if self._layers is None:
-                self._layers = layers_of(self._parts.model, self._parts.weights)
-            return self._layers
+        if self._layers is None:
+            # Threads that come together do it twice, and find the same.
+            self._layers = layers_of(self._parts.model, self._parts.weights)
+        return self._layers
 
     def with_backward(self, rules: str | Mapping[str, Rule], of: Of = "scores") -> DifferentiableOnnx:
         """Return a box whose gradient passes operators by other rules.
@@ -205,10 +205,12 @@ class DifferentiableOnnx(OnnxBlackBox):
         logits = pixels_to_logits(parts.model, parts.head) if of == "logits" else None
         if logits is not None:
             parts = dataclasses.replace(parts, model=logits, activation="none", watched=None)
+        called = rules if isinstance(rules, str) else ", ".join(sorted(chosen))
+        if chosen or logits is not None:
+            parts = dataclasses.replace(parts, digest=f"{parts.digest}, {called} of {of}")
         build = dataclasses.replace(self._build, model=parts.model, rules=chosen or None)
         made = DifferentiableOnnx(parts, None, build(), build)
         if chosen:
-            called = rules if isinstance(rules, str) else ", ".join(sorted(chosen))
             made.assumptions = (*parts.assumptions, f"the gradient passes by other rules: {called}")
         return made
 

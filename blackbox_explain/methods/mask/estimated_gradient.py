@@ -59,9 +59,6 @@ SLACK = 1e-5
 GROUP = 12
 """Queries that are asked together, at least: where fewer are due at a call, one call asks for several."""
 
-IMAGES_AT_ONCE = 64
-"""Images that a model is run on together, as long as memory lasts."""
-
 
 @dataclass(frozen=True)
 class QueryPlan:

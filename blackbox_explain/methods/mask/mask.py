@@ -148,6 +148,7 @@ class Mask(Settings):
             reference=to_numpy(levels[0, ...]) if isinstance(made, Reference) else None,
             failures=failures,
             settings=settings.to_dict(),
+            gradients="exact" if oracle.info.exact else "estimated",
         )
 
     @property

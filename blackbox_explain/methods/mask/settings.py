@@ -218,6 +218,9 @@ def make_perturbation(settings: Settings, name: str | None = None) -> Perturbati
     """
     chosen = settings.perturbation if name is None else name
     if not isinstance(chosen, str):
+        if not (hasattr(chosen, "levels") and hasattr(chosen, "take")):
+            expected = "a name, or an object with levels() and take()"
+            raise InputError("This is no perturbation", got=f"perturbation={chosen!r}"[:80], expected=expected)
         return chosen
     if chosen == "blur":
         return Blur(levels_count=settings.blur_levels)

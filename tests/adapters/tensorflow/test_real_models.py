@@ -101,6 +101,7 @@ def test_efficientnet_in_keras_scores_as_in_pytorch(efficientnets: tuple[Any, An
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("folder")
 def test_masks_agree_with_those_of_pytorch(efficientnets: tuple[Any, Any]) -> None:
     photos = confident_photos(efficientnets[1], "crop", limit=4)

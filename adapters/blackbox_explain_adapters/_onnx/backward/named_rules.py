@@ -27,8 +27,8 @@ def _deconvolved(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[s
 
 NAMED: dict[str, dict[str, Rule]] = {
     "exact": {},
-    "guided": dict.fromkeys(("Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu"), _guided),
-    "deconvnet": dict.fromkeys(("Relu", "Clip", "LeakyRelu"), _deconvolved),
+    "guided": dict.fromkeys(("Relu", "Clip"), _guided),
+    "deconvnet": dict.fromkeys(("Relu", "Clip"), _deconvolved),
 }
 """By name, the rules by operator that replace the exact ones."""
 

@@ -63,6 +63,7 @@ def test_the_embedded_default_scores_like_the_published_network(sample_images: n
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("shared_data")
 def test_the_embedded_default_is_as_often_right(default_box: Any) -> None:
     found, expected = top1(default_box), top1(pytorch_box())
@@ -70,6 +71,7 @@ def test_the_embedded_default_is_as_often_right(default_box: Any) -> None:
     assert abs(found["top1"] - expected["top1"]) <= 0.003
 
 
+@pytest.mark.exhaustive
 def test_gradients_of_efficientnet(shared_photos: list[Path]) -> None:
     network: Any = pytorch_box()
     box = bx.wrap(exported(network.module, network.spec.shape), spec=network.spec, activation="softmax", cache=False)
@@ -89,6 +91,7 @@ def test_gradients_of_googlenet(shared_data: Path) -> None:
     against_torch(box, network, bx.load_images(photos, box.spec))
 
 
+@pytest.mark.exhaustive
 def test_masks_agree_with_those_of_pytorch(shared_data: Path) -> None:
     photos = confident_photos(bx.wrap("efficientnet-lite0"), "crop", limit=4)
     for box, network in (googlenets(shared_data), (bx.wrap("efficientnet-lite0"), pytorch_box())):

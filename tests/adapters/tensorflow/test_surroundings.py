@@ -94,7 +94,7 @@ box = bx.wrap(model)
 images = np.random.default_rng(0).random((2, 3, 12, 10), dtype=np.float32)
 expected = torch.softmax(model(torch.tensor(images).permute(0, 2, 3, 1), training=False), dim=1)
 np.testing.assert_allclose(box.scores(images), expected.detach().numpy(), atol=1e-6)
-assert type(box).__name__ == "DifferentiableTorch" and box.spec.preprocessing.layout == "channels_last"
+assert type(box).__name__ == "LayeredTorch" and box.spec.preprocessing.layout == "channels_last"
 bx.explain(box, images, progress=False, steps=2)
 assert "tensorflow" not in sys.modules
 """

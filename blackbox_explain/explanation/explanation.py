@@ -27,6 +27,17 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 __all__ = ["Explanation", "Floats", "finite"]
 
+RENAMED = {
+    "status": "outcome",
+    "settings": "provenance",
+    "model_fingerprint": "provenance.model_fingerprint",
+    "score_original": "score",
+    "target_weights": "weights",
+    "evaluations": "queries",
+    "region_share": "share",
+}
+"""Fields of version 0.1, and what they are called now."""
+
 BRIGHTEST = 99.5
 """Percentile of a saliency map that is shown as full importance: single pixels do not dim the rest."""
 
@@ -92,6 +103,11 @@ class Explanation:
     def __repr__(self) -> str:
         """Return the summary: the arrays would fill pages."""
         return f"<{type(self).__name__} of {len(self)} images by {self.method}>\n{self.summary()}"
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what a field of earlier versions is called now."""
+        now = f"; it is called {RENAMED[name]} now" if name in RENAMED else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{now}")
 
     def __len__(self) -> int:
         """Return the number of rows, N."""

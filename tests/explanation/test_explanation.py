@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,12 @@ def test_rows_and_slices(result: bx.Explanation) -> None:
     np.testing.assert_array_equal(result[-1].mask, result.mask[1:])
     with pytest.raises(IndexError):
         result[2]
+
+
+def test_a_field_of_earlier_versions_says_what_it_is_called_now(result: bx.Explanation) -> None:
+    with pytest.raises(AttributeError, match="no attribute 'score_original'; it is called score now"):
+        _ = result.score_original
+    with pytest.raises(AttributeError, match=r"no attribute 'colour'$"):
+        _ = result.colour
+    assert not hasattr(result, "status")
+    assert len(pickle.loads(pickle.dumps(result))) == 2  # noqa: S301 it was made here

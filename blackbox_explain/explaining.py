@@ -132,7 +132,7 @@ def explain(
         found = run.all(batch_size, progress if callable(progress) else bar)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
-    doubts = about([row.answer for row in rows if row.answer is not None], box)
+    doubts = about([row.answer for row in rows if row.answer is not None], Oracle.of(box))
     gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
     record = template.settings
     if record is None:
@@ -282,9 +282,9 @@ class _Progress:
 def _parts(found: Sequence[_Row | BlackBoxExplainError]) -> dict[str, Any]:
     """Join what was found in all batches, NaN for rows that failed."""
     template = next(row for row in found if isinstance(row, _Row))
-    every = [row.found.parts() if isinstance(row, _Row) else {} for row in found]
+    every = [row.found.parts if isinstance(row, _Row) else {} for row in found]
     parts: dict[str, Any] = {}
-    for name, value in template.found.parts().items():
+    for name, value in template.found.parts.items():
         if name in template.found.result.whole or value is None:
             parts[name] = value
             continue

@@ -159,7 +159,7 @@ class PhotoRun:
         made = make_perturbation(Settings(preset, perturbation=perturbation))
         # Where the model fails on one of them, each photo tells its own.
         with contextlib.suppress(ModelError, OutOfMemoryError):
-            self.doubts = look(self.box, images, made, self.options["seed"])
+            self.doubts = look(Oracle.of(self.box), images, made, self.options["seed"])
 
     def _batch(self, paths: Sequence[Path], queries: int, advance: Advance) -> int:
         """Explain some photos together, and return how many of them could be read."""

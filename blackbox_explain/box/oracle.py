@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -162,8 +162,10 @@ class Oracle:
         ------
         ModelError
             If the model raises, or does not answer with a row for each image.
+        OutOfMemoryError
+            If memory does not suffice for a single image.
         """
-        return self.scores_of(lambda part: _part(images, part), images.shape[0], of)
+        return self.scores_of(partial(_part, images), images.shape[0], of)
 
     def scores_of(
         self, make: Callable[[slice], Array], count: int, of: Rows | None = None, *, prefetch: bool = False
@@ -262,22 +264,17 @@ class Oracle:
     def _scores_in_parts(self, make: Callable[[slice], Array], rows: Rows, prefetch: bool) -> Iterator[Array]:
         if prefetch:
             for part, made in ahead(make, self._parts(len(rows))):
+                # Where memory did not suffice, they are made again, fewer at a time.
                 images = self._made(made, rows[part])
-                if images is None:  # make them again, fewer at a time
-
-                    def again(some: slice, first: int = part.start) -> Array:
-                        return make(slice(first + some.start, first + some.stop))
-
-                    yield from self._scores_in_parts(again, rows[part], prefetch=False)
-                    continue
-                yield from self._scores_in_parts(
-                    lambda some, images=images: _part(images, some), rows[part], prefetch=False
-                )
+                some_of = partial(_from, make, part.start) if images is None else partial(_part, images)
+                yield from self._scores_in_parts(some_of, rows[part], prefetch=False)
             return
         first = 0
         while first < len(rows):
             part = slice(first, min(first + self.limit.images, len(rows)))
-            answer = self._asked_of(make, part, rows[part])
+            images = self._made(partial(make, part), rows[part])
+            answer = None if images is None else self._asked(self.box.scores, SCORES, rows[part], images)
+            images = None  # free before fewer are made
             if answer is not None:
                 yield answer
                 first = part.stop
@@ -288,11 +285,6 @@ class Oracle:
             last = min(first + self.limit.images, count)
             yield slice(first, last)
             first = last
-
-    def _asked_of(self, make: Callable[[slice], Array], part: slice, rows: Rows) -> Array | None:
-        """Make images and ask about them; None where memory ran out for more than one, at either."""
-        images = self._made(lambda: make(part), rows)
-        return None if images is None else self._asked(self.box.scores, SCORES, rows, images)
 
     def _made(self, make: Callable[[], Array], rows: Rows) -> Array | None:
         """Make images; None where memory ran out for more than one, after which fewer are made at once."""
@@ -357,6 +349,10 @@ def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
 
 def _part(array: Array, part: slice) -> Array:
     return array if part == slice(0, array.shape[0]) else array[part, ...]
+
+
+def _from(make: Callable[[slice], Array], first: int, part: slice) -> Array:
+    return make(slice(first + part.start, first + part.stop))
 
 
 def _joined(parts: Any) -> Array:

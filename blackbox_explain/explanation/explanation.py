@@ -104,10 +104,12 @@ class Explanation:
         """Return the summary: the arrays would fill pages."""
         return f"<{type(self).__name__} of {len(self)} images by {self.method}>\n{self.summary()}"
 
-    def __getattr__(self, name: str) -> Any:
-        """Say what a field of earlier versions is called now."""
-        now = f"; it is called {RENAMED[name]} now" if name in RENAMED else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{now}")
+    if not TYPE_CHECKING:  # a type checker is to go on finding names that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what a field of earlier versions is called now."""
+            now = f"; it is called {RENAMED[name]} now" if name in RENAMED else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{now}")
 
     def __len__(self) -> int:
         """Return the number of rows, N."""

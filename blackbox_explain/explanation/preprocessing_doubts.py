@@ -18,10 +18,8 @@ import numpy as np
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.class_names import shown_name
-from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import BATCH, Oracle
-from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
@@ -184,20 +182,18 @@ def _median_kept(answers: Sequence[Answer]) -> float:
     return float(np.median(shares)) if len(shares) >= LEAST_IMAGES else 0.0
 
 
-def about(answers: Sequence[Answer], box: BlackBox) -> list[str]:
+def about(answers: Sequence[Answer], oracle: Oracle) -> list[str]:
     """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
     asks = (
-        answers
-        and BoxInfo.of(box).preprocessing_assumed
-        and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
+        answers and oracle.info.preprocessing_assumed and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
     )
-    return find(answers, box.spec, _plain_scores(box) if asks else None)
+    return find(answers, oracle.box.spec, _plain_scores(oracle) if asks else None)
 
 
-def _plain_scores(box: BlackBox) -> Floats | None:
+def _plain_scores(oracle: Oracle) -> Floats | None:
     """Return the scores (4, K) of black, grey, white and noise; None from a model that fails on such images."""
     try:
-        scores = Oracle.of(box).scores(plain_images(box.spec)).astype(np.float64)
+        scores = oracle.scores(plain_images(oracle.box.spec)).astype(np.float64)
     except BlackBoxExplainError:
         return None
     return scores if np.isfinite(scores).all() else None
@@ -236,7 +232,7 @@ def _stays(staying: Sequence[Answer], count: int, spec: InputSpec) -> list[str]:
     ]
 
 
-def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None, seed: int = 0) -> list[str]:
+def look(oracle: Oracle, images: Array, perturbation: Perturbation | None = None, seed: int = 0) -> list[str]:
     """Ask a model about images and about the same images fully perturbed, and return the doubts that arise.
 
     `explain` does so by itself for the images that it is given.  A run that explains few images at a time calls this
@@ -244,8 +240,8 @@ def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None,
 
     Parameters
     ----------
-    box
-        The model; it is asked about 2 N images, and 4 more.
+    oracle
+        Asks the model about 2 N images, and 4 more; it counts them together.
     images
         (N, *shape) in pixel space.
     perturbation
@@ -263,13 +259,12 @@ def look(box: BlackBox, images: Array, perturbation: Perturbation | None = None,
     ModelError
         If the model fails.
     """
-    oracle = Oracle.of(box, batch_size=BATCH)
     made = perturbation or Blur()
     answers: list[Answer] = []
     for first in range(0, len(images), BATCH):
         rows = np.arange(first, min(first + BATCH, len(images)))
         own = oracle.native(images[rows])
-        gone = made.take(rows).levels(own, box.spec, seed)[0, ...]
+        gone = made.take(rows).levels(own, oracle.box.spec, seed)[0, ...]
         scores, perturbed = (to_numpy(oracle.scores(one)) for one in (own, gone))
         answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
-    return about(answers, box)
+    return about(answers, oracle)

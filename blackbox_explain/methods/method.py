@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -42,9 +41,6 @@ class Budget:
 class Attribution:
     """What a method found in one batch of n images, in NumPy arrays.
 
-    A method with more to tell derives a class with more fields, and names the kind of `Explanation` that has them:
-    fields of the same name are handed on.
-
     Attributes
     ----------
     saliency
@@ -61,6 +57,10 @@ class Attribution:
         What the method was set to, as JSON knows it; None is the fields of the method.
     gradients
         ``"exact"``, ``"estimated"`` or ``"none"``; None is what the method needs.
+    result
+        The kind of result that is made of it.
+    more
+        Further fields of that kind, by name: arrays with a row for each image, or what `Explanation.whole` names.
     """
 
     saliency: Floats
@@ -70,14 +70,13 @@ class Attribution:
     perturbed: Floats | None = None
     settings: Mapping[str, Any] | None = None
     gradients: Literal["exact", "estimated", "none"] | None = None
+    result: type[Explanation] = Explanation
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    result: ClassVar[type[Explanation]] = Explanation
-    """The kind of result that is made of it."""
-
+    @property
     def parts(self) -> dict[str, Any]:
-        """Return the fields that the result has too."""
-        wanted = {one.name for one in dataclasses.fields(self.result)}
-        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.name in wanted}
+        """The fields of the result that the method found."""
+        return {"saliency": self.saliency, "attribution": self.attribution, **self.more}
 
 
 @runtime_checkable

@@ -44,7 +44,7 @@ def check_method(method: str | Method, box: BlackBox, *, seed: int = 0, toleranc
     """
     chosen = method_of(method, {})
     require(dataclasses.is_dataclass(chosen), f"{type(chosen).__name__} is no dataclass of its settings")
-    frozen = dataclasses.is_dataclass(chosen) and type(chosen).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    frozen = dataclasses.is_dataclass(chosen) and type(chosen).__dataclass_params__.frozen  # type: ignore[attr-defined] - what dataclasses keep of themselves
     require(frozen, f"{type(chosen).__name__} is not frozen: settings would change behind a result's back")
     images = draw_images(Case(lambda: box, seed=seed), box, 3)
     try:

@@ -8,6 +8,7 @@ import pytest
 import blackbox_explain as bx
 from benchmarks.common import data_folder
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.explanation import preprocessing_doubts as doubts
 from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.explanation.preprocessing_doubts import Answer
@@ -80,7 +81,7 @@ def test_a_model_that_cannot_tell_black_from_white_is_doubted_and_no_row_is_ok()
     assert "cannot tell black, white and noise" in result.provenance.doubts[0]
     assert result.outcome == (DOUBTED, DOUBTED)
     assert "doubt: the model cannot tell" in result.summary()
-    assert tuple(doubts.look(box, images)) == result.provenance.doubts
+    assert tuple(doubts.look(Oracle.of(box), images)) == result.provenance.doubts
     assert bx.verify(result, box, progress=False).rows[0].holds
     right = bx.wrap(blind, shape=(3, 8, 8), preprocessing=bx.Preprocessing(std=1 / 255))
     assert "cannot tell" not in " ".join(bx.explain(right, images, progress=False, queries=100).provenance.doubts)
@@ -105,10 +106,10 @@ def test_doubts_of_other_photos_of_a_run_are_handed_on() -> None:
 
 
 def test_the_default_model_has_no_doubts(default_box: bx.BlackBox, sample_images: np.ndarray) -> None:
-    assert doubts.look(default_box, sample_images) == []
-    assert doubts.look(default_box, sample_images[:1]) == []
+    assert doubts.look(Oracle.of(default_box), sample_images) == []
+    assert doubts.look(Oracle.of(default_box), sample_images[:1]) == []
     # Ten photos of one class.
-    assert doubts.look(default_box, np.repeat(sample_images[:1], 10, axis=0)) == []
+    assert doubts.look(Oracle.of(default_box), np.repeat(sample_images[:1], 10, axis=0)) == []
 
 
 @pytest.mark.parametrize(("folder", "name"), [("googlenet", "googlenet_bvlc"), ("squeezenet", "squeezenet11")])
@@ -117,6 +118,6 @@ def test_networks_of_bytes_that_are_given_pixels_are_doubted(folder: str, name: 
     box = bx.wrap(path)
     images = bx.load_images(shared_photos[::30], box.spec)
     for some in (images, images[:1]):
-        assert "cannot tell black, white and noise" in doubts.look(box, some)[0]
+        assert "cannot tell black, white and noise" in doubts.look(Oracle.of(box), some)[0]
     right = bx.wrap(path, bounds=(0, 255), preprocessing=bx.Preprocessing(mean=(123, 117, 104), channels="BGR"))
-    assert doubts.look(right, bx.load_images(shared_photos[::30], right.spec)) == []
+    assert doubts.look(Oracle.of(right), bx.load_images(shared_photos[::30], right.spec)) == []

@@ -14,7 +14,6 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
-from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.estimated_gradient import GROUP, RESERVE, EstimatedScore, QueryPlan
@@ -27,9 +26,9 @@ from blackbox_explain.methods.mask.starts import most_queries, start_mask
 from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.perturbations.level_stack import LevelStack
-from blackbox_explain.perturbations.perturbation import Game, Reference
+from blackbox_explain.perturbations.perturbation import Reference
 
-__all__ = ["Mask", "MaskAttribution"]
+__all__ = ["Mask"]
 
 ENDS = 2
 """Queries for the scores of an untouched and of a fully perturbed image."""
@@ -40,33 +39,12 @@ LEAST_FALL = 0.05
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MaskAttribution(Attribution):
-    """What the mask learner found in one batch: the fields of a `MaskExplanation`."""
-
-    mask: Floats
-    game: Game
-    perturbation: str
-    remedy: str
-    score_masked: Floats
-    score_perturbed: Floats
-    score_region: Floats
-    suppression: Floats
-    area: Floats
-    objective: Floats
-    history: Floats
-    masked_images: Floats
-    region_images: Floats
-    reference: Floats | None
-
-    result: ClassVar[type[Explanation]] = MaskExplanation
-
-
 @dataclass(frozen=True)
 class Mask(Settings):
-    """Learn the smallest mask whose deletion destroys, or whose preservation keeps, the score of a target (eq. 4)."""
+    """Learn the smallest mask whose deletion destroys, or whose preservation keeps, the score of a target (eq. 4).
 
-    __doc__ = f"{__doc__}\n{Settings.__doc__.partition('.')[2] if Settings.__doc__ else ''}"
+    Its fields are those of `Settings`; the result is a `MaskExplanation`.
+    """
 
     name: ClassVar[str] = "mask"
     needs: ClassVar[type[Any]] = BlackBox
@@ -77,7 +55,7 @@ class Mask(Settings):
             return Budget(ENDS + most_queries(self.start) + self._started + self.steps + RESERVE)
         return Budget(self.queries, ENDS + most_queries(self.start) + GROUP + RESERVE)
 
-    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> MaskAttribution:
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Learn the masks of one batch.
 
         Raises
@@ -124,7 +102,6 @@ class Mask(Settings):
         sign = 1.0 if self.game == "deletion" else -1.0
         parts = {
             "mask": solution.mask,
-            "saliency": important,
             "score_masked": after,
             "score_perturbed": perturbed,
             "score_region": target_scores(in_region, weights),
@@ -133,22 +110,26 @@ class Mask(Settings):
             "history": solution.history,
             "masked_images": masked,
             "region_images": without,
-            "after": in_region,
-            "perturbed": all_perturbed,
         }
         arrays = {name: to_numpy(part) for name, part in parts.items()}
         ends = np.stack([to_numpy(original), arrays["score_masked"], arrays["score_perturbed"]], axis=1)
-        failures = _not_finite(ends, arrays["history"], solution.steps, sound)
-        return MaskAttribution(
-            **arrays,
-            game=self.game,
-            perturbation=settings.to_dict()["perturbation"],
-            remedy=self.remedy,
-            suppression=suppression(*ends.T),
-            reference=to_numpy(levels[0, ...]) if isinstance(made, Reference) else None,
-            failures=failures,
-            settings=settings.to_dict(),
+        record = settings.to_dict()
+        return Attribution(
+            saliency=to_numpy(important),
+            failures=_not_finite(ends, arrays["history"], solution.steps, sound),
+            after=to_numpy(in_region),
+            perturbed=to_numpy(all_perturbed),
+            settings=record,
             gradients="exact" if oracle.info.exact else "estimated",
+            result=MaskExplanation,
+            more={
+                **arrays,
+                "game": self.game,
+                "perturbation": record["perturbation"],
+                "remedy": self.remedy,
+                "suppression": suppression(*ends.T),
+                "reference": to_numpy(levels[0, ...]) if isinstance(made, Reference) else None,
+            },
         )
 
     @property

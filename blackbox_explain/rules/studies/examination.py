@@ -170,9 +170,8 @@ def examine(
 def _doubts(questions: Questions) -> list[str]:
     """Ask about some of the images, and about the same images blurred, whether the model sees what it should."""
     rows = np.linspace(0, len(questions.samples) - 1, min(LOOKED_AT, len(questions.samples))).astype(np.int64)
-    questions.elsewhere += 2 * len(rows)
     try:
-        return look(questions.box, questions.samples.batch(np.unique(rows)), seed=questions.seed)
+        return look(questions.oracle, questions.samples.batch(np.unique(rows)), seed=questions.seed)
     except (ModelError, OutOfMemoryError):
         # What fails on an image is said where it is asked about.
         return []

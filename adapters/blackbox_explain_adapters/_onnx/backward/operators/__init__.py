@@ -18,7 +18,7 @@ from blackbox_explain_adapters._onnx.backward.operators import (
     spectral,
     unfolding,
 )
-from blackbox_explain_adapters._onnx.backward.operators.registry import CASES, RULES, Case, Rule, check_rules, rule
+from blackbox_explain_adapters._onnx.backward.registry import CASES, RULES, Case, Rule, check_rules, rule
 
 __all__ = [
     "CASES",

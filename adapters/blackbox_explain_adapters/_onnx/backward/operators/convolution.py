@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from blackbox_explain_adapters._onnx.backward.operators.phases import Geometry, by_phases, cropped, flipped
-from blackbox_explain_adapters._onnx.backward.operators.registry import Case, rule
+from blackbox_explain_adapters._onnx.backward.phases import Geometry, by_phases, cropped, flipped
+from blackbox_explain_adapters._onnx.backward.registry import Case, rule
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import Node, refusal
 

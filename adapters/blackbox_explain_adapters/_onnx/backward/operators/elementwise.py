@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from blackbox_explain_adapters._onnx.backward.operators.registry import Case, elementwise, rule
+from blackbox_explain_adapters._onnx.backward.registry import Case, elementwise, rule
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, element_type, refusal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from blackbox_explain_adapters._onnx.backward.operators.registry import Case, rule
+from blackbox_explain_adapters._onnx.backward.registry import Case, rule
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import Node, refusal
 

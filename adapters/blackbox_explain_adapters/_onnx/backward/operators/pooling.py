@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from blackbox_explain_adapters._onnx.backward.operators.registry import Case, rule
-from blackbox_explain_adapters._onnx.backward.operators.separable import line_matrix
+from blackbox_explain_adapters._onnx.backward.registry import Case, rule
+from blackbox_explain_adapters._onnx.backward.separable import line_matrix
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import Node, refusal
 

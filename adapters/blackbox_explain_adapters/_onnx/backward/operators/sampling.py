@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain_adapters._onnx.backward.operators.registry import Case, rule
+from blackbox_explain_adapters._onnx.backward.registry import Case, rule
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import Node, element_type
 

@@ -147,7 +147,9 @@ def test_sentences_of_rules_made_of_rules_tell_what_belongs_together() -> None:
 
 def test_a_class_of_ones_own_never_takes_the_name_of_one_of_the_package() -> None:
     before = dict(Saved.kinds)
-    with pytest.raises(InputError, match=r"class Rotation in tests\.rules\.test_learning; expected another name"):
+    with pytest.raises(
+        InputError, match=r"class Rotation in tests\.rules\.measuring\.test_learning; expected another name"
+    ):
 
         class Rotation(Relation):  # pyright: ignore[reportUnusedClass]
             name: ClassVar[str] = "other"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from blackbox_explain.box.adapter_tools.description import Described, plain_imag
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.protocols import BlackBox, Layer
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -31,13 +32,17 @@ from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph.operations import Operations, operations_of
 from blackbox_explain_adapters._tensorflow.graph.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.graph.traced import Traced, gradient_function, scores_function
+from blackbox_explain_adapters._tensorflow.layers import LayerWatch
 from blackbox_explain_adapters._tensorflow.probing import tried
 from blackbox_explain_adapters._tensorflow.signature import source_of
 from blackbox_explain_adapters._tensorflow.source import Source, short
 from blackbox_explain_adapters._tensorflow.state import State
 
-__all__ = ["DifferentiableTensorFlow", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
+__all__ = ["DifferentiableTensorFlow", "LayeredKeras", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
 
+
+MOST_FUNCTIONS = 4
+"""Sets of layers that were asked for of late, for each of which a function is kept."""
 
 FLAT = ("Sign", "Round", "Rint", "Floor", "Ceil")
 """Operations whose slope is 0, which says nothing of what they do."""
@@ -140,6 +145,9 @@ def box_of(
                 raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
             if not slopes.any() and (flat := trial.operations.kinds(FLAT)):
                 raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
+            if source.layers is not None and traced.code is not None:
+                watch = LayerWatch(traced, traced.code, source.layers(), trial.activation, trial.classes)
+                box = LayeredKeras(parts, gradient, watch)
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
     return box
@@ -234,6 +242,43 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
         check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
         scores, gradient = self._run(self._gradient, images, weights)
         return scores, gradient
+
+
+class LayeredKeras(DifferentiableTensorFlow):
+    """A Keras model whose layers can be asked for."""
+
+    def __init__(self, parts: _Parts, gradient: Any, watch: LayerWatch) -> None:
+        super().__init__(parts, gradient)
+        self._watch = watch
+        self._inner = lru_cache(maxsize=MOST_FUNCTIONS)(watch.function)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers that give floats with a row for each image, in the order in which they are done."""
+        with tf.device(self._parts.place):
+            return self._watch.all()
+
+    def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
+        """Return for layers what they give, channels first, and the gradients of Σ(weights · scores) by that.
+
+        Parameters
+        ----------
+        images
+            ``(N, *shape)`` in pixel space.
+        weights
+            (N, K).
+        names
+            As in `layers`.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If there is no such layer, it does not run, or no gradient reaches it.
+        """
+        check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
+        with tf.device(self._parts.place):
+            function = self._inner(tuple(names))
+        _, *found = self._run(function, images, weights)
+        return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
 
 
 def _device(device: str | None) -> str | None:

@@ -66,12 +66,22 @@ def wrap_keras(
 
 def _on_tensorflow(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
     from blackbox_explain_adapters._tensorflow.box import box_of
+    from blackbox_explain_adapters._tensorflow.layers import named_layers
     from blackbox_explain_adapters._tensorflow.signature import at_rest
     from blackbox_explain_adapters._tensorflow.source import Source
 
     sizes, batch = _sizes(model)
     call = at_rest(_call_of(model))
-    source = Source(lambda images: call(images), model, sizes, batch, _dtype(model), _layout(model), (), _names(model))
+    source = Source(
+        lambda images: call(images),
+        model,
+        sizes,
+        batch,
+        _dtype(model),
+        _layout(model),
+        names=_names(model),
+        layers=lambda: named_layers(model),
+    )
     if not getattr(model, "built", True):
         source = dataclasses.replace(
             source, notes=("the model was not built yet: its weights are those that its initializers give",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class Source:
         Sentences for the user.
     names
         Of its outputs, where it returns a tuple or list and tells them.
+    layers
+        Returns its layers by name, once it was traced; None where it has none that can be watched.
     """
 
     call: Callable[[Any], Any]
@@ -49,6 +51,7 @@ class Source:
     layout: Layout = "channels_last"
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    layers: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,16 @@ class Traced:
         That images are computed in: the model's own precision if it is double, else single.
     notes
         What was guessed of its outputs.
+    code
+        The Python code that was traced, from the model's own input to its outputs (N, K); None where it had to be
+        rewritten for that.
     """
 
     model: Any
     reading: Reading
     dtype: tf.DType
     notes: tuple[str, ...]
+    code: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def images(self) -> tf.TensorSpec:
         """Return what the functions on top of it read."""
@@ -61,10 +65,13 @@ class Traced:
 
     def forward(self, images: tf.Tensor) -> tf.Tensor:
         """Map pixels ``(N, *shape)`` to outputs (N, K)."""
+        return tf.cast(self.model(self.input_of(images)), self.dtype)
+
+    def input_of(self, images: tf.Tensor) -> tf.Tensor:
+        """Map pixels ``(N, *shape)`` to what the model itself reads."""
         floats = self._preprocessed(images)
         wanted = self.model.inputs[0].dtype
-        floats = tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
-        return tf.cast(self.model(floats), self.dtype)
+        return tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
 
     def differentiable(self, operations: Operations) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[str, ...]]:
         """Return the same function with a gradient, and notes: as if nothing were rounded where the model reads bytes.
@@ -117,6 +124,7 @@ def trace(source: Source, reading: Reading, wanted: Wanted) -> Traced:
         If there is no such output as was asked for.
     """
     notes: list[str] = []
+    rewritten = False
 
     def outputs(images: tf.Tensor) -> tf.Tensor:
         graph: Any = tf.compat.v1.get_default_graph()
@@ -130,6 +138,7 @@ def trace(source: Source, reading: Reading, wanted: Wanted) -> Traced:
         except tf.errors.OperatorNotAllowedInGraphError:
             # Plain Python that asks tensors for their truth has to be rewritten.
             notes.clear()
+            rewritten = True
             model = tf.function(outputs, input_signature=[spec], autograph=True).get_concrete_function()
     except BlackBoxExplainError:
         raise
@@ -142,7 +151,7 @@ def trace(source: Source, reading: Reading, wanted: Wanted) -> Traced:
             "wrap(lambda images: model(images).numpy(), shape=...)",
         ) from error
     dtype = tf.float64 if source.dtype == tf.float64 else tf.float32
-    return Traced(model, reading, dtype, tuple(notes))
+    return Traced(model, reading, dtype, tuple(notes), None if rewritten else outputs)
 
 
 def scores_function(traced: Traced, activation: Activation) -> Any:

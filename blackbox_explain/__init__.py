@@ -11,9 +11,11 @@ from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.comparing.models import compare
 from blackbox_explain.data.images import load_images
 from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation import Explanation, MaskExplanation
 from blackbox_explain.methods.finding import methods_for
+from blackbox_explain.metrics.finding import metrics_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
 from blackbox_explain.verifying.certification import verify
 
@@ -37,9 +39,11 @@ __all__ = [
     "Rewritable",
     "Top",
     "compare",
+    "evaluate",
     "explain",
     "load_images",
     "methods_for",
+    "metrics_for",
     "rules",
     "verify",
     "wrap",

@@ -237,10 +237,7 @@ class Oracle:
         ModelError
             As `scores`, and if the model has another number of classes.
         """
-        scores = self.scores(images, of)
-        if scores.shape[1] != weights.shape[1]:
-            raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{weights.shape[1]}")
-        return target_scores(scores, weights)
+        return target_scores(self.scores(images, of), weights)
 
     def answers(self, images: np.ndarray[Any, Any]) -> Answers:
         """Return the scores of each image, or why there are none: a batch that fails is split.

@@ -16,7 +16,7 @@ from array_api_compat import is_array_api_obj
 from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
-from blackbox_explain.errors import TargetError
+from blackbox_explain.errors import ModelError, TargetError
 
 __all__ = ["Difference", "Labels", "Target", "Top", "one_per_image", "resolve", "target_scores"]
 
@@ -153,7 +153,14 @@ def target_scores(scores: Array, weights: Array) -> Array:
         (N, K) of the box.
     weights
         (N, K) from `resolve`.
+
+    Raises
+    ------
+    ModelError
+        If the scores are of another number of classes.
     """
+    if scores.shape[1] != weights.shape[1]:
+        raise ModelError("The model has other classes", got=f"{scores.shape[1]}", expected=f"{weights.shape[1]}")
     xp = namespace(scores)
     return xp.sum(xp.where(weights != 0, scores, xp.zeros_like(scores)) * weights, axis=1)
 

@@ -115,18 +115,20 @@ class Explanation:
         """Return the number of rows, N."""
         return self.images.shape[0]
 
-    def __getitem__(self, index: int | slice) -> Self:
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Self:
         """Return some of the rows as a result of their own."""
         if isinstance(index, slice):
-            rows = index
+            rows = list(range(len(self)))[index]
         else:
-            place = operator.index(index)
-            if not -len(self) <= place < len(self):
-                raise IndexError(f"row {place} of {len(self)}")
-            rows = slice(place, place + 1 or None)
+            rows = [operator.index(one) for one in (index if isinstance(index, Sequence) else [index])]
+            for row in rows:
+                if not -len(self) <= row < len(self):
+                    raise IndexError(f"row {row} of {len(self)}")
         parts = self._parts()
-        own = {name: part[rows] for name, part in parts.items() if name not in self.whole and part is not None}
-        return type(self)(**{**parts, **own})
+        for name, part in parts.items():
+            if name not in self.whole and part is not None and len(part):
+                parts[name] = part[rows] if isinstance(part, np.ndarray) else tuple(part[row] for row in rows)
+        return type(self)(**parts)
 
     @property
     def good(self) -> list[int]:

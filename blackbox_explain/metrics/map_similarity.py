@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.perturbations.deletion import level_set
+
 __all__ = ["correlation", "equal_area_iou"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -32,7 +34,5 @@ def equal_area_iou(first: Floats, second: Floats) -> float:
     As many pixels are taken of either as the first has above 0.5, at least `LEAST_AREA` of all.
     """
     count = max(int((first > 0.5).sum()), math.ceil(LEAST_AREA * first.size))
-    regions = [np.zeros(first.size, dtype=bool) for _ in range(2)]
-    for region, values in zip(regions, (first, second), strict=True):
-        region[np.argsort(-values.ravel(), kind="stable")[:count]] = True
-    return float((regions[0] & regions[1]).sum() / (regions[0] | regions[1]).sum())
+    one, other = level_set(first, count), level_set(second, count)
+    return float((one & other).sum() / (one | other).sum())

@@ -9,9 +9,10 @@ import numpy as np
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.perturbations.perturbation import Perturbation
 
-__all__ = ["deleted", "level_set"]
+__all__ = ["count_at", "deleted", "level_set", "ranks"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -35,8 +36,18 @@ def deleted(images: Floats, regions: Booleans, perturbation: Perturbation, spec:
     return np.where(regions[:, None], gone, images).astype(images.dtype, copy=False)
 
 
+def ranks(saliency: Floats) -> Counts:
+    """Return the place of each pixel of a map (*spatial) in the order of saliency, 0 for the most salient."""
+    found = np.empty(saliency.size, dtype=np.int64)
+    found[np.argsort(-saliency.ravel(), kind="stable")] = np.arange(saliency.size)
+    return found.reshape(saliency.shape)
+
+
+def count_at(share: float, size: int) -> int:
+    """Return how many of `size` pixels a share is: at least one, of a share above 0."""
+    return 0 if share <= 0 else min(size, max(1, round(share * size)))
+
+
 def level_set(saliency: Floats, count: int) -> Booleans:
     """Return where a map (*spatial) is largest, as exactly `count` pixels; of equal ones the first."""
-    region = np.zeros(saliency.size, dtype=bool)
-    region[np.argsort(-saliency.ravel(), kind="stable")[:count]] = True
-    return region.reshape(saliency.shape)
+    return ranks(saliency) < count

@@ -1,4 +1,4 @@
-"""The contracts of black boxes and of methods as checks, for those here and for yours.
+"""The contracts of black boxes, methods and metrics as checks, for those here and for yours.
 
 Three lines hold an adapter to it::
 
@@ -7,7 +7,8 @@ Three lines hold an adapter to it::
         check(Case(lambda: blackbox_explain.wrap(model, shape=(3, 32, 32))))
 
 One without a gradient is parametrized by ``SCORE_CHECKS``.  A plain script calls ``check_black_box(Case(...))``.
-One line holds a method to its own: ``check_method("my-method", box)``.  Nothing here needs pytest.
+One line holds a method to its own: ``check_method("my-method", box)``; and a metric: ``check_metric("my-metric", box,
+explanation)``.  Nothing here needs pytest.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from blackbox_explain.testing.gradient import (
     check_gradient_promised,
 )
 from blackbox_explain.testing.methods import check_method
+from blackbox_explain.testing.metrics import check_metric
 from blackbox_explain.testing.use import (
     check_errors,
     check_explain,
@@ -48,6 +50,7 @@ __all__ = [
     "Case",
     "check_black_box",
     "check_method",
+    "check_metric",
 ]
 
 SCORE_CHECKS: tuple[Check, ...] = (

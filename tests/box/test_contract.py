@@ -25,6 +25,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.testing import CHECKS, SCORE_CHECKS, Case, check_black_box
 from tests.box.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, case_of
+from tests.kinds import kept
 
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
 
@@ -134,7 +135,7 @@ def case_named(table: str, name: str) -> Case:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", WITH_GRADIENT)
+@pytest.mark.parametrize("name", kept(WITH_GRADIENT, *(name for name in WITH_GRADIENT if name != "embedded")))
 def test_models_with_gradients(name: str, check: Callable[[Case], None]) -> None:
     check(case_named("gradient", name))
 

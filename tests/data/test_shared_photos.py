@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import blackbox_explain as bx
 
 
+@pytest.mark.exhaustive
 def test_masks_of_real_photos(default_box: bx.BlackBox, shared_photos: list[Path]) -> None:
     paths = shared_photos[::10]
     labels = [int(path.name.split("_")[0]) for path in paths]

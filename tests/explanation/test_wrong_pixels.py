@@ -25,6 +25,7 @@ def test_without_their_mean_they_are_never_ok(model: str, shared_photos: list[Pa
         assert "--mean" in result.summary()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("model", NETWORKS)
 def test_with_a_mean_of_other_networks_they_are_not_ok(model: str, shared_photos: list[Path]) -> None:
     wrong = bx.wrap(data_folder() / model, preprocessing=OTHERS)

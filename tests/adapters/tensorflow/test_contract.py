@@ -12,6 +12,7 @@ import blackbox_explain as bx
 from blackbox_explain.testing import CHECKS, Case
 from tests.adapters.tensorflow import models
 from tests.adapters.tensorflow.models import keras, tf
+from tests.kinds import kept
 
 
 def state_of(model: Any) -> Callable[[], Any]:
@@ -79,7 +80,11 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda make: make.__name__.removesuffix("_case"))
+@pytest.fixture(
+    scope="module",
+    params=kept(CASES, keras_case, saved_model_case),
+    ids=lambda make: make.__name__.removesuffix("_case"),
+)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     return request.param(tmp_path_factory.mktemp("contract"))
 

@@ -314,6 +314,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.exhaustive
 def test_good_files_are_read_in_silence(tmp_path: Path) -> None:
     model = models.sequential()
     model.compile("adam", "mse")

@@ -96,6 +96,7 @@ def efficientnets() -> tuple[Any, Any]:
     return keras_box(), pytorch_box()
 
 
+@pytest.mark.exhaustive
 def test_efficientnet_in_keras_scores_as_in_pytorch(efficientnets: tuple[Any, Any], sample_images: np.ndarray) -> None:
     found, expected = (box.scores(sample_images) for box in efficientnets)
     np.testing.assert_allclose(found, expected, atol=1e-4)

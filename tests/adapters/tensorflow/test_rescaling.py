@@ -91,6 +91,7 @@ def test_what_was_said_is_done_and_questioned() -> None:
     assert ordered.scores(images)[0, 1] > 0.999
 
 
+@pytest.mark.exhaustive
 def test_networks_that_bring_their_own_rescaling() -> None:
     for make in (keras.applications.EfficientNetB0, keras.applications.MobileNetV3Small):
         model = make(weights=None, input_shape=(32, 32, 3), classes=5)

@@ -6,7 +6,7 @@ from tiny_centroids import Centroids
 
 import blackbox_explain
 from blackbox_explain.errors import InputError, UnsupportedModelError
-from blackbox_explain.testing import CHECKS, Case, check_method
+from blackbox_explain.testing import CHECKS, Case, check_method, check_metric
 
 MODEL = Centroids(np.random.default_rng(0).random((3, 3, 16, 16)), ["a", "b", "c"])
 PREPROCESSING = blackbox_explain.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.5, 0.6, 0.7), channels="BGR")
@@ -49,3 +49,13 @@ def test_the_method_is_found_by_its_name_with_its_settings(tmp_path):
     result.plot().savefig(tmp_path / "squares.png")
     with pytest.raises(InputError, match="'squares' has no such setting"):
         blackbox_explain.explain(box, images, method="squares", sides=8)
+
+
+def test_the_metric_keeps_its_contract_and_is_found_by_its_name():
+    box = blackbox_explain.wrap(MODEL)
+    images = np.random.default_rng(1).random((3, 3, 16, 16))
+    result = blackbox_explain.explain(box, images, method="squares", progress=False)
+    check_metric("spread", box, result)
+    found = blackbox_explain.evaluate(box, result, ["spread", "deletion"], progress=False)
+    assert (found["squares", "spread"].values > 0).all()
+    assert found["squares", "spread"].queries.tolist() == [0, 0, 0]

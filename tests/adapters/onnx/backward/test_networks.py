@@ -14,6 +14,7 @@ import torch
 import blackbox_explain as bx
 from benchmarks import networks
 from tests.adapters.onnx.architectures import NETWORKS
+from tests.kinds import kept
 
 IMAGES = 8
 
@@ -62,19 +63,16 @@ def error(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
 OPSETS = {"torchscript": (13, 16, 18), "dynamo": (18, 21, 23)}
 
 
-ONE_OF_EACH = {("residual", "dynamo", 23), ("swin", "dynamo", 21), ("rows", "dynamo", 18), ("plain", "torchscript", 13)}
+ONE_OF_EACH = [("residual", "dynamo", 23), ("swin", "dynamo", 21), ("plain", "torchscript", 13)]
 """What is tested at every run; the rest of them all by `make test-all`."""
 
 
 @pytest.mark.parametrize(
     ("name", "exporter", "opset"),
-    [
-        pytest.param(*case, marks=() if case in ONE_OF_EACH else pytest.mark.exhaustive)
-        for name in NETWORKS
-        for exporter, opsets in OPSETS.items()
-        for opset in opsets
-        for case in [(name, exporter, opset)]
-    ],
+    kept(
+        [(name, exporter, opset) for name in NETWORKS for exporter, opsets in OPSETS.items() for opset in opsets],
+        *ONE_OF_EACH,
+    ),
 )
 def test_gradients_of_networks_are_those_of_autograd(name: str, exporter: str, opset: int) -> None:
     about, network = NETWORKS[name], made(name)

@@ -84,6 +84,7 @@ def googlenets(data: Path) -> tuple[Any, Any]:
     return bx.wrap(path, spec=spec, cache=False), bx.wrap(googlenet(path), spec=spec, activation="none")
 
 
+@pytest.mark.exhaustive
 def test_gradients_of_googlenet(shared_data: Path) -> None:
     box, network = googlenets(shared_data)
     assert any("softmax" in sentence for sentence in box.assumptions)
@@ -139,6 +140,7 @@ def by_differences(box: Any, images: np.ndarray) -> None:
     assert (ahead - behind) / (2 * step) == pytest.approx(np.sum(gradient * way), rel=0.1)
 
 
+@pytest.mark.exhaustive
 def test_quantised_googlenet(shared_data: Path) -> None:
     path = shared_data / "quantised" / "googlenet_bvlc_qdq.onnx"
     spec = bx.InputSpec((3, 224, 224), preprocessing=CAFFE)

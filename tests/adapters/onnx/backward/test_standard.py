@@ -20,12 +20,13 @@ from onnx import helper, numpy_helper
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, differentiate
 from blackbox_explain_adapters._onnx.graph.observation import session_options
+from tests.kinds import kept
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from onnx.backend.test.case.node import collect_testcases
 
-PARTS = 8
+PARTS = 24
 """So that workers share them."""
 
 STEP = 2e-3
@@ -102,9 +103,7 @@ def agrees(model: onnx.ModelProto, name: str, value: np.ndarray) -> bool | None:
 
 
 # The last part is the shortest.
-@pytest.mark.parametrize(
-    "part", [*(pytest.param(one, marks=pytest.mark.exhaustive) for one in range(PARTS - 1)), PARTS - 1]
-)
+@pytest.mark.parametrize("part", kept(range(PARTS), PARTS - 1))
 def test_node_tests_of_the_standard(part: int) -> None:
     wrong: list[str] = []
     right = refused = 0
@@ -121,5 +120,5 @@ def test_node_tests_of_the_standard(part: int) -> None:
             if found is False:
                 wrong.append(f"{case.name} by {name}: another gradient")
     assert not wrong, "\n".join(wrong)
-    assert right > 150
-    assert refused < 30
+    assert right > 40
+    assert refused < 15

@@ -1,0 +1,215 @@
+"""`evaluate`: how good explanations are, by one metric or several, with the interval of each mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from blackbox_explain.box.info import require
+from blackbox_explain.box.oracle import BATCH, Oracle, check_call
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.splitting import split_until_done
+from blackbox_explain.errors import BlackBoxExplainError, InputError
+from blackbox_explain.explanation.explanation import Explanation, finite
+from blackbox_explain.metrics.finding import metric_of
+from blackbox_explain.metrics.metric import Metric
+from blackbox_explain.progress import Advance, progress_bar
+
+__all__ = ["Evaluation", "Measurement", "evaluate"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+RESAMPLES = 2000
+"""Samples of the bootstrap."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one metric says of the explanations of one method.
+
+    Attributes
+    ----------
+    method, metric
+        By name.
+    better
+        Which values are those of good explanations.
+    values
+        (N,), NaN for rows that failed or have nothing to measure.
+    mean
+        Of the values there are; NaN of none.
+    low, high
+        95 % interval of the mean over images (percentiles of a bootstrap); NaN of fewer than two values.
+    queries
+        (N,) images that the model was run on.
+    failures
+        Why a row could not be measured, by row.
+    """
+
+    method: str
+    metric: str
+    better: Literal["higher", "lower"]
+    values: Floats
+    mean: float
+    low: float
+    high: float
+    queries: np.ndarray[Any, np.dtype[np.int64]]
+    failures: Mapping[int, BlackBoxExplainError]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """All measurements of one call of `evaluate`, in the order of methods, then metrics."""
+
+    measurements: tuple[Measurement, ...]
+
+    def __getitem__(self, key: tuple[str, str]) -> Measurement:
+        """Return the measurement of a method by a metric."""
+        for one in self.measurements:
+            if (one.method, one.metric) == key:
+                return one
+        raise KeyError(key)
+
+    def __repr__(self) -> str:
+        """Return the table."""
+        return self.summary()
+
+    def summary(self) -> str:
+        """Return a table: a line for each method and metric."""
+        heads = ("method", "metric", "better", "mean", "95 % interval", "images", "queries")
+        lines = [heads, *(_line(one) for one in self.measurements)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, for JSON; numbers that are not finite become None."""
+        found = [
+            {
+                "method": one.method,
+                "metric": one.metric,
+                "better": one.better,
+                "mean": one.mean,
+                "interval": [one.low, one.high],
+                "values": one.values.tolist(),
+                "queries": one.queries.tolist(),
+                "failures": {str(row): str(error) for row, error in one.failures.items()},
+            }
+            for one in self.measurements
+        ]
+        return finite({"measurements": found})
+
+
+def evaluate(
+    box: BlackBox,
+    explanations: Explanation | Mapping[str, Explanation],
+    metrics: Sequence[str | Metric] = ("deletion", "insertion"),
+    *,
+    seed: int = 0,
+    batch_size: int = BATCH,
+    progress: bool | Advance | None = None,
+) -> Evaluation:
+    """Measure how good explanations are.
+
+    Parameters
+    ----------
+    box
+        The model that is asked: the one that was explained, or another that the explanations are to hold for.
+    explanations
+        From `explain`; several by a name for each.
+    metrics
+        Names (see `metrics_for`), or metrics with their settings.
+    seed
+        Of the bootstrap.
+    batch_size
+        Images in one call of the model; halved when memory runs out.
+    progress
+        As in `explain`.
+
+    Returns
+    -------
+    Evaluation
+        A value for each image, and means with their intervals.  Rows that failed, or that the model fails on now, have
+        none.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric, or the explanations are not of this box's images and classes.
+    NoGradientError
+        If the box lacks what a metric needs.
+    ModelError, OutOfMemoryError
+        If the model fails on every image.
+    """
+    check_call(box, batch_size, seed)
+    several = {explanations.method: explanations} if isinstance(explanations, Explanation) else dict(explanations)
+    chosen = [metric_of(one) for one in ([metrics] if isinstance(metrics, str) else metrics)]
+    for metric in chosen:
+        require(box, metric.needs, f"the metric {metric.name!r}")
+    for name, one in several.items():
+        if one.images.shape[1:] != box.spec.shape:
+            got = f"images of shape {one.images.shape[1:]} in {name!r}"
+            raise InputError("The explanations are of other images", got=got, expected=f"{box.spec.shape}")
+    rows = len(chosen) * sum(len(one.good) for one in several.values())
+    with progress_bar(rows, "evaluating", None if callable(progress) else progress) as bar:
+        advance = progress if callable(progress) else bar
+        found = [
+            _measured(box, name, one, metric, seed, batch_size, advance)
+            for name, one in several.items()
+            for metric in chosen
+        ]
+    return Evaluation(tuple(found))
+
+
+def _measured(
+    box: BlackBox, name: str, explanation: Explanation, metric: Metric, seed: int, batch_size: int, advance: Advance
+) -> Measurement:
+    good = explanation.good
+    oracle = Oracle.of(box, len(explanation), batch_size=batch_size)
+    explained = explanation[good]
+
+    def batch(part: slice) -> list[float]:
+        view = replace(oracle, rows=np.asarray(good)[part])
+        values = np.asarray(metric.measure(view, explained[part]), np.float64)
+        if values.shape != (part.stop - part.start,):
+            expected = f"({part.stop - part.start},): a number for each image"
+            raise InputError(f"The metric {metric.name!r} is broken", got=f"shape {values.shape}", expected=expected)
+        return values.tolist()
+
+    answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
+    failures = {
+        row: answer for row, answer in zip(good, answers, strict=True) if isinstance(answer, BlackBoxExplainError)
+    }
+    if good and len(failures) == len(good):
+        raise next(iter(failures.values()))
+    values = np.full(len(explanation), np.nan)
+    for row, answer in zip(good, answers, strict=True):
+        values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else np.nan
+    low, high = _interval(known, seed)
+    queries = oracle.counts.sum(axis=1)
+    return Measurement(name, metric.name, metric.better, values, mean, low, high, queries, failures)
+
+
+def _interval(values: Floats, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by a bootstrap over images."""
+    if len(values) < 2:
+        return np.nan, np.nan
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    from scipy.stats import bootstrap
+
+    rng = np.random.default_rng(seed)
+    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _line(one: Measurement) -> tuple[str, ...]:
+    interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
+    known = int(np.isfinite(one.values).sum())
+    images = f"{known}" if known == len(one.values) else f"{known} of {len(one.values)}"
+    return (one.method, one.metric, one.better, f"{one.mean:.3f}", interval, images, f"{int(one.queries.sum())}")

@@ -1,0 +1,39 @@
+"""Metrics by name: those of this package and of others, through entry points."""
+
+from __future__ import annotations
+
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.registered import allowed, made
+from blackbox_explain.metrics.metric import Metric
+
+__all__ = ["METRICS", "metric_of", "metrics_for"]
+
+METRICS = "blackbox_explain.metrics"
+"""Entry points named by a metric; each loads a class of `Metric`."""
+
+
+def metrics_for(box: BlackBox) -> dict[str, str | None]:
+    """Say which metrics a box allows.
+
+    Parameters
+    ----------
+    box
+        From `wrap`.
+
+    Returns
+    -------
+    dict
+        Every name to None where the box allows the metric, or to the reason why not.
+    """
+    return allowed(METRICS, "metric", box)
+
+
+def metric_of(metric: str | Metric) -> Metric:
+    """Return a metric, given one or the name of one.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric.
+    """
+    return made(METRICS, "metric", Metric, metric, {})

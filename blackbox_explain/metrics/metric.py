@@ -1,0 +1,53 @@
+"""What a metric is: a frozen dataclass of its settings that says how good an explanation of an image is."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.explanation.explanation import Explanation
+
+__all__ = ["Metric"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A measure of explanations; anything with these members is one, best as a frozen dataclass of its settings."""
+
+    name: ClassVar[str]
+    """As `evaluate` takes it."""
+
+    needs: ClassVar[type[Any]]
+    """What a box has to be: `BlackBox`, `Differentiable`, `Layered` or `Rewritable`."""
+
+    better: ClassVar[Literal["higher", "lower"]]
+    """Which values are those of good explanations."""
+
+    range: ClassVar[tuple[float, float]]
+    """Least and largest value that there can be; infinite where there is no bound."""
+
+    def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
+        """Measure the explanations of some images.
+
+        Parameters
+        ----------
+        oracle
+            Asks the model, on behalf of these rows.
+        explanation
+            Of n images, none of which failed.  What a row gets must not depend on its company.
+
+        Returns
+        -------
+        ndarray
+            (n,), NaN where there is nothing to measure.
+
+        Raises
+        ------
+        ModelError, OutOfMemoryError
+            If the model fails or memory runs out: the rows are then split, and each part tried again.
+        """
+        ...

@@ -1,0 +1,71 @@
+"""The contract of metrics as one check, for those here and for yours."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.evaluating import evaluate
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.finding import metric_of
+from blackbox_explain.metrics.metric import Metric
+from blackbox_explain.testing.case import require
+
+__all__ = ["check_metric"]
+
+
+def check_metric(
+    metric: str | Metric, box: BlackBox, explanation: Explanation, *, seed: int = 0, tolerance: float = 1e-6
+) -> None:
+    """Check that a metric keeps its promises on a box and explanations of its images.
+
+    It is a frozen dataclass that says which values are better and between what they lie; it measures every row, and a
+    row does not depend on its company or its place, and neither do its queries.
+
+    Parameters
+    ----------
+    metric
+        Its name, or one with its settings.
+    box
+        A black box that has what the metric needs.
+    explanation
+        Of two images at least, none of which failed.
+    seed
+        Of the bootstrap.
+    tolerance
+        How far two values of one image may be apart.
+
+    Raises
+    ------
+    AssertionError
+        If a promise is broken; it says which.
+    """
+    chosen = metric_of(metric)
+    kind = type(chosen)
+    require(dataclasses.is_dataclass(chosen), f"{kind.__name__} is no dataclass of its settings")
+    frozen = dataclasses.is_dataclass(chosen) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined] - what dataclasses keep of themselves
+    require(frozen, f"{kind.__name__} is not frozen: settings would change behind a result's back")
+    require(chosen.better in ("higher", "lower"), f"better is {chosen.better!r}, not 'higher' or 'lower'")
+    try:
+        together = evaluate(box, explanation, [chosen], seed=seed, progress=False).measurements[0]
+    except BlackBoxExplainError as error:
+        raise AssertionError(f"evaluate() raised {error}") from error
+    failed = [str(one) for one in together.failures.values()]
+    require(not failed, f"evaluate() {failed}")
+    low, high = chosen.range
+    known = together.values[np.isfinite(together.values)]
+    require(len(known) > 0, "no row has a value")
+    inside = bool(((known >= low) & (known <= high)).all())
+    require(inside, f"values from {known.min():g} to {known.max():g} are not in the range from {low:g} to {high:g}")
+    turned = evaluate(box, explanation[::-1], [chosen], seed=seed, batch_size=1, progress=False).measurements[0]
+    for row in range(len(explanation)):
+        first, other = together.values[row], turned.values[-1 - row]
+        same = bool(np.isclose(first, other, rtol=0, atol=tolerance, equal_nan=True))
+        require(same, f"row {row} depends on its company or its place: {first:g} and {other:g}")
+    require(
+        bool((turned.queries[::-1] == together.queries).all()),
+        "how often a row is asked depends on its company or its place",
+    )

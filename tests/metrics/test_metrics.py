@@ -1,0 +1,148 @@
+"""Metrics against values by hand; `evaluate` with failures, other models, several methods; metrics by name."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.box import registered
+from blackbox_explain.errors import InputError, ModelError, NoGradientError
+from blackbox_explain.metrics import Deletion, Insertion
+from blackbox_explain.metrics.finding import METRICS
+from blackbox_explain.testing import check_metric
+from tests.toys import Faulty, Linear, Scores
+
+WEIGHTS = np.asarray([[[4.0, 3.0], [2.0, 1.0]]])
+IMAGES = np.ones((2, 1, 2, 2)) * np.asarray([1.0, 0.5])[:, None, None, None]
+
+
+def by_gradient(box: Any = None, images: np.ndarray = IMAGES) -> bx.Explanation:
+    return bx.explain(box or Linear(WEIGHTS), images, 0, method="gradient", progress=False)
+
+
+def test_areas_by_hand() -> None:
+    # Pixel after pixel leaves 6, 3, 1 and 0 of 10, whatever the image's own brightness; returning brings 4, 7, 9, 10.
+    metrics = [Deletion("zero", steps=4), Insertion("zero", steps=4)]
+    found = bx.evaluate(Linear(WEIGHTS), by_gradient(), metrics, progress=False)
+    deletion, insertion = found.measurements
+    np.testing.assert_allclose(deletion.values, (10 / 2 + 6 + 3 + 1) / 40)
+    np.testing.assert_allclose(insertion.values, (4 + 7 + 9 + 10 / 2) / 40)
+    assert deletion.queries.tolist() == [5, 5]
+    assert (deletion.better, insertion.better) == ("lower", "higher")
+    assert found["gradient", "deletion"] is deletion
+    assert deletion.mean == deletion.low == deletion.high == deletion.values[0]
+
+
+def test_the_better_order_has_the_better_areas() -> None:
+    good = by_gradient()
+    images, worst = good.images, Linear(WEIGHTS[:, ::-1, ::-1])
+    bad = bx.explain(worst, images, 0, method="gradient", progress=False)
+    found = bx.evaluate(Linear(WEIGHTS), {"good": good, "bad": bad}, progress=False)
+    assert found["good", "deletion"].mean < found["bad", "deletion"].mean
+    assert found["good", "insertion"].mean > found["bad", "insertion"].mean
+
+
+@pytest.mark.parametrize("metric", ["deletion", "insertion", Deletion("noise", steps=7)])
+def test_the_contract(metric: Any) -> None:
+    rng = np.random.default_rng(0)
+    box = Linear(rng.normal(size=(3, 8, 6)))
+    check_metric(metric, box, by_gradient(box, rng.random((3, 3, 8, 6))))
+
+
+def test_the_interval_is_that_of_a_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    box = Linear(rng.random((1, 6, 6)))
+    found = bx.evaluate(box, by_gradient(box, rng.random((40, 1, 6, 6))), "deletion", progress=False)
+    one = found.measurements[0]
+    error = one.values.std(ddof=1) / np.sqrt(40)
+    assert one.low < one.mean < one.high
+    np.testing.assert_allclose([one.mean - one.low, one.high - one.mean], 1.96 * error, rtol=0.25)
+
+
+def test_rows_that_fail_leave_the_others_alone() -> None:
+    rng = np.random.default_rng(0)
+    images = 0.8 * rng.random((4, 1, 6, 6))
+    images[1, 0, 0, 0] = 1.0
+    box = Faulty(lambda good: np.nan * good, (1, 6, 6))
+    explained = by_gradient(box, images)
+    assert [one.failed for one in explained.outcome] == [False, True, False, False]
+    found = bx.evaluate(box, explained, "deletion", progress=False).measurements[0]
+    assert np.isnan(found.values).tolist() == [False, True, False, False]
+    assert found.queries.tolist() == [21, 0, 21, 21]
+    alone = bx.evaluate(box, explained[[3]], "deletion", progress=False).measurements[0]
+    np.testing.assert_allclose(found.values[3], alone.values[0])
+
+
+def test_a_model_that_fails_on_an_image_now() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((3, 1, 6, 6))
+    good = Linear(rng.normal(size=(1, 6, 6)))
+    explained = by_gradient(good, images)
+
+    class Raising(Linear):
+        def scores(self, asked: np.ndarray) -> np.ndarray:
+            if any(np.isclose(one, images[1]).sum() > 3 for one in asked):
+                raise ValueError("broken on purpose")
+            return super().scores(asked)
+
+    raising = Raising(good.weights)
+    found = bx.evaluate(raising, explained, "deletion", progress=False).measurements[0]
+    assert list(found.failures) == [1]
+    assert np.isfinite(found.values[[0, 2]]).all()
+    assert "2 of 3" in bx.evaluate(raising, explained, "deletion", progress=False).summary()
+
+
+def test_another_model_is_asked_too() -> None:
+    explained = by_gradient()
+    other = Linear(2 * WEIGHTS + 1)
+    assert np.isfinite(bx.evaluate(other, explained, progress=False)["gradient", "deletion"].mean)
+    three = Scores(lambda images: np.ones((len(images), 3)), (1, 2, 2))
+    with pytest.raises(ModelError, match=r"other classes. Got 3; expected 2"):
+        bx.evaluate(three, explained, progress=False)
+    with pytest.raises(InputError, match=r"of other images. Got images of shape \(1, 2, 2\) in 'gradient'"):
+        bx.evaluate(Linear(np.ones((1, 3, 3))), explained, progress=False)
+
+
+def test_metrics_by_name() -> None:
+    box = Linear(WEIGHTS)
+    assert bx.metrics_for(box) == {"deletion": None, "insertion": None}
+    with pytest.raises(InputError, match=r"no such metric.*did you mean 'deletion'"):
+        bx.evaluate(box, by_gradient(), ["deletoin"], progress=False)
+    with pytest.raises(InputError, match="This is no metric"):
+        bx.evaluate(box, by_gradient(), [3], progress=False)  # type: ignore[list-item]
+    with pytest.raises(InputError, match="at least one step"):
+        Deletion(steps=0)
+    with pytest.raises(InputError, match="no such perturbation"):
+        Deletion("blurr")
+
+
+def test_a_metric_that_needs_more_than_the_box_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = registered.entry_points
+    needy = EntryPoint("needy", "tests.metrics.test_metrics:Needy", METRICS)
+    monkeypatch.setattr(registered, "entry_points", lambda group: (*known(group), needy))
+    box = Scores(Linear(WEIGHTS).scores, (1, 2, 2))
+    assert "needy" in str(bx.metrics_for(box)["needy"])
+    assert bx.metrics_for(Linear(WEIGHTS))["needy"] is None
+    explained = by_gradient()
+    with pytest.raises(NoGradientError, match="'needy'"):
+        bx.evaluate(box, explained, ["needy"], progress=False)
+
+
+class Needy(Deletion):
+    """A metric of boxes with gradients."""
+
+    name = "needy"
+    needs = bx.Differentiable
+
+
+def test_the_table_and_json() -> None:
+    found = bx.evaluate(Linear(WEIGHTS), by_gradient(), progress=False)
+    lines = found.summary().splitlines()
+    assert lines[0].split() == ["method", "metric", "better", "mean", "95", "%", "interval", "images", "queries"]
+    assert lines[1].startswith("gradient  deletion   lower")
+    told = found.to_dict()["measurements"][1]
+    assert (told["metric"], told["better"], len(told["values"])) == ("insertion", "higher", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import zipfile
@@ -66,3 +67,18 @@ def test_no_file_is_long() -> None:
     folders = ("blackbox_explain", "adapters", "tests", "benchmarks")
     files = [path for folder in folders for path in (ROOT / folder).glob("**/*.py")]
     assert [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+
+
+def test_one_place_looks_for_what_a_box_may_have() -> None:
+    """Everything else asks `BoxInfo.of` or `isinstance`."""
+    members = {"scores_and_gradient", "layers", "inner", "with_backward", "native", "fingerprint", "activation"}
+    members |= {"assumptions", "no_gradient"}
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for folder in ("blackbox_explain", "benchmarks")
+        for path in (ROOT / folder).glob("**/*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("getattr", "hasattr")
+        if isinstance(call.args[1], ast.Constant) and call.args[1].value in members
+    ]
+    assert {one.partition(":")[0] for one in found} == {"blackbox_explain/box/info.py"}

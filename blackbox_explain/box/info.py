@@ -96,6 +96,11 @@ class BoxInfo:
         return fingerprint() if fingerprint else ""
 
     @property
+    def has_fingerprint(self) -> bool:
+        """Whether the box has a fingerprint of its own."""
+        return hasattr(self.box, "fingerprint")
+
+    @property
     def why_estimated(self) -> str:
         """Why a gradient has to be estimated from scores, without a full stop."""
         return str(self.no_gradient or "the black box has none").removesuffix(".")

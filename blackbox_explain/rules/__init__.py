@@ -27,7 +27,7 @@ from blackbox_explain.rules.relations import (
     Translation,
 )
 from blackbox_explain.rules.relations.deletion import Deletion
-from blackbox_explain.rules.repeated_samples import Trials
+from blackbox_explain.rules.repeated_samples import RepeatedSamples
 from blackbox_explain.rules.statements.equivariance import Equivariance
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
@@ -67,6 +67,7 @@ __all__ = [
     "Questions",
     "RegionDecides",
     "Relation",
+    "RepeatedSamples",
     "Resolution",
     "Rotation",
     "Rule",
@@ -77,7 +78,6 @@ __all__ = [
     "Subset",
     "Taylor",
     "Translation",
-    "Trials",
     "class_rules",
     "clopper_pearson",
     "compare_predictors",

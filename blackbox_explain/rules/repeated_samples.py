@@ -13,11 +13,11 @@ from blackbox_explain.data.samples import Floats, Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.questions import Rows
 
-__all__ = ["Trials", "distinct"]
+__all__ = ["RepeatedSamples", "distinct"]
 
 
 @dataclass(frozen=True, eq=False)
-class Trials(Samples):
+class RepeatedSamples(Samples):
     """Each image of some samples several times; what a rule draws for a row, it draws for each time anew.
 
     An error found on the trials of one image is one of random changes of that image.  Over several images it is that
@@ -37,7 +37,7 @@ class Trials(Samples):
     unit: ClassVar[str] = "trial"
 
     @classmethod
-    def repeat(cls, samples: Samples, times: int) -> Trials:
+    def repeat(cls, samples: Samples, times: int) -> RepeatedSamples:
         """Repeat samples.
 
         Raises

@@ -88,8 +88,8 @@ def check_model_untouched(case: Case) -> None:
     require(not case.state or case.state() == before, "the model's state changed")
     require(prints[0] == prints[1], "the fingerprint changed with use")
     require(prints[0] == prints[2], "two boxes of one model have different fingerprints")
-    sound = isinstance(prints[0], str) and (prints[0] != "" or not hasattr(box, "fingerprint"))
-    require(sound, f"the fingerprint is {prints[0]!r}, not a string")
+    require(isinstance(prints[0], str), f"the fingerprint is {prints[0]!r}, not a string")
+    require(prints[0] != "" or not BoxInfo.of(box).has_fingerprint, "the fingerprint is empty")
 
 
 @promise

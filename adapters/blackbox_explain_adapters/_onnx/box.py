@@ -19,7 +19,7 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain.errors import InputError
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
-from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
+from blackbox_explain_adapters._onnx.backward.gradient_graph import GradientGraph
 from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
 from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized, together
@@ -148,7 +148,7 @@ class OnnxBlackBox:
 class DifferentiableOnnx(OnnxBlackBox):
     """An ONNX model that gives scores and gradients, both by ONNX Runtime."""
 
-    def __init__(self, parts: Parts, session: Session | None, graph: onnx.ModelProto, build: Recipe) -> None:
+    def __init__(self, parts: Parts, session: Session | None, graph: onnx.ModelProto, build: GradientGraph) -> None:
         super().__init__(parts, session)
         self._graph = graph
         self._build = build

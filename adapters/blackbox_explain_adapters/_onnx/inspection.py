@@ -32,7 +32,7 @@ from blackbox_explain_adapters._onnx.reading.files import (
     reading,
     with_constants,
 )
-from blackbox_explain_adapters._onnx.reading.outputs import told
+from blackbox_explain_adapters._onnx.reading.outputs import type_and_sizes
 from blackbox_explain_adapters._onnx.reading.reduction import with_reduction
 from blackbox_explain_adapters._onnx.reading.signature import read_signature
 from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
@@ -122,7 +122,7 @@ def _size(path: Path) -> str:
 
 
 def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:
-    return "; ".join(f"{one.name}: {told(one)}" for one in values)
+    return "; ".join(f"{one.name}: {type_and_sizes(one)}" for one in values)
 
 
 def _parameters(model: onnx.ModelProto) -> int:

@@ -18,7 +18,7 @@ from blackbox_explain.box.class_names import check_own_names
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.backward.gradient_graph import Recipe
+from blackbox_explain_adapters._onnx.backward.gradient_graph import GradientGraph
 from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
 from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.backward.slopes import without_slope
@@ -184,7 +184,7 @@ def wrap_onnx(
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
-    build = Recipe(whole, weights, rules, surrogate, target)
+    build = GradientGraph(whole, weights, rules, surrogate, target)
     key = "" if rules or not cache else _key(build)
     tolerance, floor = HALF if is_half(proto) else SINGLE
     made = session if plain else None
@@ -202,7 +202,7 @@ def wrap_onnx(
 
 
 def _differentiable(
-    parts: Parts, session: Session | None, build: Recipe, key: str, tolerance: float | None, floor: float
+    parts: Parts, session: Session | None, build: GradientGraph, key: str, tolerance: float | None, floor: float
 ) -> DifferentiableOnnx:
     """Make a box from the gradient graph that is kept under a key, or from one that is written and tried out now."""
     ready: list[DifferentiableOnnx] = []
@@ -217,7 +217,7 @@ def _differentiable(
     return ready[0] if ready else DifferentiableOnnx(parts, session, onnx.ModelProto.FromString(graph), build)
 
 
-def _key(build: Recipe) -> str:
+def _key(build: GradientGraph) -> str:
     """Return the name under which a graph is kept: all that decides it, and nothing else, such as names of classes."""
     model = onnx.ModelProto()
     model.CopyFrom(build.model)

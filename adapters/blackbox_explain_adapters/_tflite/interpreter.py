@@ -122,7 +122,7 @@ class TFLiteFunction:
     def _run(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self._starts_anew:
             self.interpreter = self.interpreter.again()
-        classes = self.prepare(values.shape)
+        classes = self.resize(values.shape)
         try:
             self.interpreter.reset_all_variables()
             self.interpreter.set_tensor(self._source, self._quantised(values))
@@ -146,12 +146,12 @@ class TFLiteFunction:
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Tell whether inputs of this shape can be computed with."""
         try:
-            self.prepare(shape)
+            self.resize(shape)
         except UnsupportedModelError:
             return False
         return True
 
-    def prepare(self, shape: tuple[int, ...]) -> int:
+    def resize(self, shape: tuple[int, ...]) -> int:
         """Make room for inputs of this shape, and return the number of classes.
 
         Raises

@@ -125,7 +125,7 @@ def wrap_tflite(
     if batch is None and not function.takes((2, *own_sizes)):
         batch = 1
         notes.append("the model leaves its batch size free, and takes one image at a time all the same")
-    classes = function.prepare((batch or 1, *own_sizes))
+    classes = function.resize((batch or 1, *own_sizes))
     manner = manner_of_asking(TFLiteBlackBox(function, spec, "none", (), batch).asked, spec, batch)
     notes += manner.notes
     packed = None if contents is None else _class_names(model.content, classes)

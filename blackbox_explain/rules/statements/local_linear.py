@@ -34,8 +34,8 @@ class Taylor(Rule):
     rule (with S1 = 0 they are the same).  With ``Deletion(by="zero")`` the neighbours are x0 ⊙ m, and the rule is that
     of S2 = ∇f(x0) ⊙ x0: f(x0 ⊙ m) = f(x0) − ⟨S2, 1 − m⟩.  `taylor_maps` returns both.
 
-    Each row of the samples is one x0 with one neighbour; `Trials` gives an image many.  The black box is asked for one
-    gradient for each different image of a batch.
+    Each row of the samples is one x0 with one neighbour; `RepeatedSamples` gives an image many.  The black box is asked
+    for one gradient for each different image of a batch.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName,
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
-from blackbox_explain.rules.repeated_samples import Trials, distinct
+from blackbox_explain.rules.repeated_samples import RepeatedSamples, distinct
 from blackbox_explain.rules.statements.local_linear import Explained, explained_classes, explained_words
 from blackbox_explain.rules.statements.rule import Outcome, Rule
 
@@ -142,7 +142,7 @@ class RegionDecides(Rule):
         return np.stack(found)
 
 
-def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Trials:
+def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> RepeatedSamples:
     """Return the trials of the learned regions of an explanation, for ``RegionDecides(explained="label")``.
 
     Parameters
@@ -152,7 +152,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Trial
     spec
         Of the black box.
     times
-        Trials of each image.
+        RepeatedSamples of each image.
 
     Raises
     ------
@@ -174,4 +174,4 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Trial
         regions=result.saliency[rows] > 0.5,
         names=[f"{result.target[row]} in image {row}" for row in rows],
     )
-    return Trials.repeat(samples, times)
+    return RepeatedSamples.repeat(samples, times)

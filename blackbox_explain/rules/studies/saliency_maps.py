@@ -25,7 +25,7 @@ from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
-from blackbox_explain.rules.repeated_samples import Trials
+from blackbox_explain.rules.repeated_samples import RepeatedSamples
 from blackbox_explain.rules.statements.region_decides import RegionDecides
 
 __all__ = ["Predictor", "Predictors", "compare_predictors", "maps_of"]
@@ -172,7 +172,7 @@ def compare_predictors(
     margin
         Pairs whose scores differ by less are left out: neither deletion lowers the score more to speak of.
     times
-        Trials of each map's own region, for each image; two queries each.  0 leaves that question out.
+        RepeatedSamples of each map's own region, for each image; two queries each.  0 leaves that question out.
     confidence
         Of the intervals.
     batch_size, seed
@@ -204,7 +204,7 @@ def compare_predictors(
     if not known:
         raise InputError("There are no maps to compare", got="maps={}")
     spec, per_image = box.spec, 2 * pairs
-    trials = Trials.repeat(Samples.of(host, spec), per_image)
+    trials = RepeatedSamples.repeat(Samples.of(host, spec), per_image)
     questions = Questions(box, trials, seed, batch_size)
 
     def regions(rows: Rows) -> Booleans:
@@ -226,7 +226,7 @@ def compare_predictors(
                 where = np.stack([level_set(each, size) for each in one])
                 samples = Samples.of(host, spec, labels=weights.argmax(axis=1).tolist(), regions=where)
                 options: dict[str, Any] = {"confidence": confidence, "batch_size": batch_size, "seed": seed}
-                own[name] = faithfulness(rule, box, Trials.repeat(samples, times), progress=advance, **options)
+                own[name] = faithfulness(rule, box, RepeatedSamples.repeat(samples, times), progress=advance, **options)
     chosen = np.repeat(weights, per_image, axis=0)
     after = (np.where(chosen != 0, scores, 0) * chosen).sum(axis=1)
     mass = {name: np.zeros(len(trials)) for name in known}

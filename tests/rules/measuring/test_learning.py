@@ -15,7 +15,7 @@ from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.measuring.learning import learn
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
-from blackbox_explain.rules.repeated_samples import Trials
+from blackbox_explain.rules.repeated_samples import RepeatedSamples
 from blackbox_explain.rules.serialization import Saved
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.rule import Outcome, Rule, Subset
@@ -192,7 +192,7 @@ def test_a_rule_that_was_chosen_is_checked_again_on_the_images_that_did_not_choo
 
 
 def test_trials_of_one_image_stay_on_one_side() -> None:
-    trials = Trials.repeat(uniform(10), 7)
+    trials = RepeatedSamples.repeat(uniform(10), 7)
     found = learn([FirstPixel(0.5), FirstPixel(0.6)], BOX, trials, held_out=0.3, progress=False)
     kept, seen = found.chosen.rows, found.pool[0].rows
     assert kept is not None
@@ -201,7 +201,7 @@ def test_trials_of_one_image_stay_on_one_side() -> None:
     assert len(kept) == 21
     assert not {row // 7 for row in kept} & {row // 7 for row in seen}
     with pytest.raises(InputError, match=r"held_out=0\.5 of 1"):
-        learn([FirstPixel(0.5)], BOX, Trials.repeat(dark(1), 50), held_out=0.5, progress=False)
+        learn([FirstPixel(0.5)], BOX, RepeatedSamples.repeat(dark(1), 50), held_out=0.5, progress=False)
 
 
 def test_a_precision_that_is_not_reached_is_said() -> None:

@@ -17,7 +17,7 @@ from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithful
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations import Brightness, GaussianNoise, Rotation
 from blackbox_explain.rules.relations.deletion import Deletion, smooth_field, square_field
-from blackbox_explain.rules.repeated_samples import Trials, distinct
+from blackbox_explain.rules.repeated_samples import RepeatedSamples, distinct
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.local_linear import Taylor, taylor_maps
 from blackbox_explain.rules.statements.region_decides import RegionDecides, mask_trials
@@ -51,14 +51,14 @@ def weights(seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("by", ["zero", "constant", "blur", "noise"])
 @pytest.mark.parametrize("form", ["smooth", "square"])
 def test_a_linear_model_is_its_own_linear_rule(by: str, form: str) -> None:
-    samples = Trials.repeat(Samples.of(some(), SPEC), 20)
+    samples = RepeatedSamples.repeat(Samples.of(some(), SPEC), 20)
     rule = Taylor(Deletion(by=by, form=form), 60, tolerance=1e-6)  # type: ignore[arg-type]
     found = faithfulness(rule, Linear(weights(), 0.3), samples, progress=False)
     assert (found.errors, found.n) == (0, 80)
 
 
 def test_a_linear_model_is_its_own_linear_rule_under_noise_and_any_other_change() -> None:
-    samples = Trials.repeat(Samples.of(some(), SPEC), 10)
+    samples = RepeatedSamples.repeat(Samples.of(some(), SPEC), 10)
     for relation, theta in ((GaussianNoise(), 10), (Brightness(), 20), (Rotation(), 10)):
         found = faithfulness(Taylor(relation, theta, 1e-6), Linear(weights(), 0.3), samples, progress=False)
         assert (found.errors, found.n) == (0, 40)
@@ -116,7 +116,7 @@ def test_the_linear_rule_of_a_linear_model_is_the_same_everywhere_and_says_nothi
 
 
 def test_the_error_of_the_linear_rule_of_a_curved_model_grows_with_the_neighbourhood() -> None:
-    samples = Trials.repeat(Samples.of(some(1), SPEC), 100)
+    samples = RepeatedSamples.repeat(Samples.of(some(1), SPEC), 100)
     box = Squared(np.full(SHAPE, 1 / np.prod(SHAPE)))
     near, far = (
         faithfulness(Taylor(Deletion(by="zero"), theta, tolerance=0.01), box, samples, progress=False)
@@ -136,7 +136,7 @@ def test_a_black_box_without_gradients_has_no_linear_rule() -> None:
 
 
 def test_one_gradient_serves_all_trials_of_an_image_in_a_batch() -> None:
-    samples = Trials.repeat(Samples.of(some(2), SPEC), 32)
+    samples = RepeatedSamples.repeat(Samples.of(some(2), SPEC), 32)
     found = faithfulness(Taylor(Deletion(), 10), Linear(weights()), samples, batch_size=32, progress=False)
     # Two batches of one image each: the image, its gradient, 32 neighbours.
     assert found.queries == 2 * (1 + 1 + 32)
@@ -145,10 +145,10 @@ def test_one_gradient_serves_all_trials_of_an_image_in_a_batch() -> None:
 PATTERN = box_region((32, 32), (6, 6), (18, 18))
 
 
-def pattern_trials(region: np.ndarray, times: int = 60) -> tuple[Regions, Trials]:
+def pattern_trials(region: np.ndarray, times: int = 60) -> tuple[Regions, RepeatedSamples]:
     box = Regions([PATTERN])
     samples = Samples.of(box.image(), box.spec, regions=region[None], labels=[0])
-    return box, Trials.repeat(samples, times)
+    return box, RepeatedSamples.repeat(samples, times)
 
 
 def test_the_region_that_a_model_looks_at_decides() -> None:
@@ -179,13 +179,13 @@ def test_a_region_beside_what_the_model_looks_at_is_wrong_every_time() -> None:
 def test_a_region_of_which_as_much_lies_elsewhere_is_wrong_because_of_the_other_half() -> None:
     both = Regions([PATTERN | box_region((32, 32), (20, 6), (32, 30))])
     right = both.regions[0]
-    questions = Questions(both, Trials.repeat(Samples.of(both.image(), both.spec, regions=right[None]), 1))
+    questions = Questions(both, RepeatedSamples.repeat(Samples.of(both.image(), both.spec, regions=right[None]), 1))
     inside, outside, has_reach = RegionDecides(shift=0).lost(questions, np.asarray([0]))
     assert has_reach.all()
     assert inside[0] == pytest.approx(1.0, abs=0.1)
     assert outside[0] == pytest.approx(0.0, abs=0.01)
     small = right & (np.arange(32) < 12)
-    box, trials = both, Trials.repeat(Samples.of(both.image(), both.spec, regions=small[None]), 20)
+    box, trials = both, RepeatedSamples.repeat(Samples.of(both.image(), both.spec, regions=small[None]), 20)
     found = faithfulness(RegionDecides(), box, trials, progress=False)
     assert found.errors == 20
 
@@ -244,7 +244,7 @@ def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:
         lambda: RegionDecides("paint"),  # type: ignore[arg-type]
         lambda: RegionDecides(share=0),
         lambda: RegionDecides(shift=-1),
-        lambda: Trials.repeat(Samples.of(some(), SPEC), 0),
+        lambda: RepeatedSamples.repeat(Samples.of(some(), SPEC), 0),
     ],
 )
 def test_rules_that_make_no_sense(wrong: object) -> None:
@@ -290,13 +290,13 @@ def test_deletion_leaves_the_rest_of_the_image_alone() -> None:
 
 def test_trials_are_the_images_again_and_again() -> None:
     samples = Samples.of(some(2), SPEC, labels=[0, 1], names=["a", "b"])
-    trials = Trials.repeat(samples, 3)
+    trials = RepeatedSamples.repeat(samples, 3)
     assert len(trials) == 6
     rows = np.asarray([0, 2, 3, 5])
     np.testing.assert_array_equal(trials.batch(rows), samples.batch(np.asarray([0, 0, 1, 1])))
     taken = trials.take(rows)
     np.testing.assert_array_equal(taken.batch(np.arange(4)), trials.batch(rows))
     assert taken.names == ("a, trial 0", "a, trial 2", "b, trial 0", "b, trial 2")
-    assert trials.fingerprint != Trials.repeat(samples, 4).fingerprint
+    assert trials.fingerprint != RepeatedSamples.repeat(samples, 4).fingerprint
     first, which = distinct(trials.batch(rows), rows)
     assert (first.tolist(), which.tolist()) == ([0, 3], [0, 0, 1, 1])

@@ -17,12 +17,12 @@ from blackbox_explain_adapters._onnx.backward.tape import Device
 from blackbox_explain_adapters._onnx.graph.weights import Weights
 from blackbox_explain_adapters._onnx.pipeline import ROUNDING_NODE
 
-__all__ = ["Recipe"]
+__all__ = ["GradientGraph"]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a gradient graph is written from.
+class GradientGraph:
+    """Writes the gradient graph of a model, from what is held here.
 
     Attributes
     ----------

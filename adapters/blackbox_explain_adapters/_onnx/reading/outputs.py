@@ -16,7 +16,7 @@ from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.node import read_by
 from blackbox_explain_adapters._onnx.reading.final_activation import View
 
-__all__ = ["Chosen", "choose_scores", "float_outputs", "told", "type_name"]
+__all__ = ["Chosen", "choose_scores", "float_outputs", "type_and_sizes", "type_name"]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -275,7 +275,7 @@ def _no_scores(outputs: Sequence[onnx.ValueInfoProto], chosen: bool) -> Unsuppor
 
 
 def _listed(outputs: Iterable[onnx.ValueInfoProto]) -> str:
-    return ", ".join(f"{one.name!r} ({told(one)})" for one in outputs)
+    return ", ".join(f"{one.name!r} ({type_and_sizes(one)})" for one in outputs)
 
 
 def type_name(kind: int) -> str:
@@ -284,7 +284,7 @@ def type_name(kind: int) -> str:
     return known.get(kind, f"type {kind}")
 
 
-def told(one: onnx.ValueInfoProto) -> str:
+def type_and_sizes(one: onnx.ValueInfoProto) -> str:
     """Return type and sizes of an input or output, in words."""
     if not one.type.HasField("tensor_type"):
         return str(one.type.WhichOneof("value")).removesuffix("_type")

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of, opset_of
-from blackbox_explain_adapters._onnx.reading.outputs import float_outputs, told
+from blackbox_explain_adapters._onnx.reading.outputs import float_outputs, type_and_sizes
 
 __all__ = ["with_reduction"]
 
@@ -52,7 +52,7 @@ def with_reduction(model: onnx.ModelProto, output: str | None, reduction: Reduct
         if len(floats) != 1:
             raise UnsupportedModelError(
                 "The model has several outputs that may be reduced" if floats else "The model has no scores to reduce",
-                got=", ".join(f"{one.name!r} ({told(one)})" for one in floats or model.graph.output),
+                got=", ".join(f"{one.name!r} ({type_and_sizes(one)})" for one in floats or model.graph.output),
                 hint="pass output='name' (--output name)",
             )
         output = floats[0].name

@@ -87,6 +87,7 @@ def test_json_is_json_and_quiet_is_quiet(tmp_path: Path) -> None:
     assert run("explain", samples.CAT, "--out", tmp_path, "--quiet").output == ""
 
 
+@pytest.mark.exhaustive
 def test_the_authors_blur_of_several_photos(tmp_path: Path) -> None:
     model = ("--model", "tests.cli.test_explain:tiny_model", "--shape", "3,32,32", "--mean", "0.5")
     photos = [tmp_path / f"{index}.jpg" for index in range(3)]

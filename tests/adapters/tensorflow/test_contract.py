@@ -82,7 +82,7 @@ CASES = [
 
 @pytest.fixture(
     scope="module",
-    params=kept(CASES, keras_case, saved_model_case),
+    params=kept(CASES, keras_case),
     ids=lambda make: make.__name__.removesuffix("_case"),
 )
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:

@@ -73,6 +73,7 @@ def test_transposed_convolutions(data: st.DataObject, axes: int, channels: tuple
     check(Case(text, (2, group * inputs, *one["sizes"]), {"w": (group * inputs, outputs, *one["kernel"])}))
 
 
+@pytest.mark.exhaustive
 @varied
 @given(windows(2, largest=3), st.sampled_from([(1, 1), (2, 1), (1, 2), (2, 4), (4, 2)]), st.booleans())
 def test_deformable_convolutions(one: dict[str, Any], groups: tuple[int, int], masked: bool) -> None:

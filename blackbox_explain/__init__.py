@@ -14,8 +14,8 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation import Explanation, MaskExplanation
-from blackbox_explain.methods.finding import methods_for
-from blackbox_explain.metrics.finding import metrics_for
+from blackbox_explain.methods.by_name import methods_for
+from blackbox_explain.metrics.by_name import metrics_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
 from blackbox_explain.verifying.certification import verify
 

@@ -14,7 +14,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation.explanation import Explanation, finite
-from blackbox_explain.metrics.finding import metric_of
+from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 

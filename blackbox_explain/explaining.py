@@ -22,9 +22,9 @@ from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
-from blackbox_explain.explanation.preprocessing_doubts import Answer, about
+from blackbox_explain.explanation.preprocessing_doubts import Answer, doubts_of_run
 from blackbox_explain.explanation.provenance import Provenance, versions
-from blackbox_explain.methods.finding import method_of
+from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget, Method
 from blackbox_explain.perturbations.perturbation import Blur
 from blackbox_explain.progress import Advance, progress_bar
@@ -132,7 +132,7 @@ def explain(
         found = run.all(batch_size, progress if callable(progress) else bar)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
-    doubts = about([row.answer for row in rows if row.answer is not None], Oracle.of(box))
+    doubts = doubts_of_run([row.answer for row in rows if row.answer is not None], Oracle.of(box))
     gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
     record = template.settings
     if record is None:

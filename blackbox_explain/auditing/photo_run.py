@@ -29,7 +29,7 @@ from blackbox_explain.errors import (
 )
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.preprocessing_doubts import look
+from blackbox_explain.explanation.preprocessing_doubts import ask_for_doubts
 from blackbox_explain.methods.mask.settings import PresetName, Settings, make_perturbation
 from blackbox_explain.perturbations.named import PerturbationName
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation, Reference
@@ -97,8 +97,10 @@ class PhotoRun:
         Called with each result.
     found
         All results so far; complete, whatever interrupts the run.
-    keep, kept
-        Whether to keep what a sheet of the run is drawn from, and that.
+    keep
+        Whether to hold the results that a sheet of the run is drawn from.
+    kept
+        The results that are held.
     doubts
         About the photos of the run together; None where each tells its own.
     typed
@@ -159,7 +161,7 @@ class PhotoRun:
         made = make_perturbation(Settings(preset, perturbation=perturbation))
         # Where the model fails on one of them, each photo tells its own.
         with contextlib.suppress(ModelError, OutOfMemoryError):
-            self.doubts = look(Oracle.of(self.box), images, made, self.options["seed"])
+            self.doubts = ask_for_doubts(Oracle.of(self.box), images, made, self.options["seed"])
 
     def _batch(self, paths: Sequence[Path], queries: int, advance: Advance) -> int:
         """Explain some photos together, and return how many of them could be read."""

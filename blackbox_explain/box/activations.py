@@ -66,7 +66,7 @@ def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Ac
     Parameters
     ----------
     outputs
-        (N, K) raw outputs for fixed images, such as `adapting.plain_images`.
+        (N, K) raw outputs for fixed images, such as `adapter_tools.description.plain_images`.
     ends_in
         The last operation of the model, where its graph or module tells; None where nothing does.
 

@@ -1,4 +1,4 @@
-"""What is registered: adapters, readers of files, named models, inspectors; by this package and by others."""
+"""What this package and others registered: adapters, readers of files, named models, inspectors, methods, metrics."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ EXTRAS = {
 
 
 def entry_points(group: str) -> tuple[EntryPoint, ...]:
-    """Return what is registered in one of the groups above, by this package and by others."""
+    """Return what this package and others registered in a group: one of those above, methods or metrics."""
     # Looked up late: it is a seventh of the time that importing the package takes.
     from importlib.metadata import entry_points as registered
 

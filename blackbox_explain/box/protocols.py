@@ -67,7 +67,7 @@ class Differentiable(BlackBox, Protocol):
 
 @runtime_checkable
 class Layered(Differentiable, Protocol):
-    """A black box that can be looked into: values and gradients of its inner layers."""
+    """A black box that can be looked into: values and gradients of its inner layers, which Grad-CAM is made of."""
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers between images and scores, in the order in which they are computed."""

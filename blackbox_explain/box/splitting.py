@@ -44,7 +44,7 @@ def split_until_done(
     may_begin
         Whether a batch that failed before may be worked on again, in parts.
     given_up
-        Rows that may not, and why they were split: to the error of each.
+        Called with rows that `may_begin` refuses and the error that they were split for; returns the error of each.
     on_end
         Called with rows that are done.
     notes

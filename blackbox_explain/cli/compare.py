@@ -23,7 +23,7 @@ from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.compare import show_comparison
 from blackbox_explain.comparing.comparison import Comparison, Tolerances
 from blackbox_explain.comparing.models import compare
-from blackbox_explain.data.finding import names_of, photos_of
+from blackbox_explain.data.photo_paths import names_of, photo_paths
 from blackbox_explain.data.reading import Loaded, readable
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
 from blackbox_explain.progress import progress_bar
@@ -80,7 +80,7 @@ def compare_command(
         tolerances = Tolerances(score_tolerance, top_agreement, correlation, iou)
         if out is not None:
             prepare_file(out)
-        paths = photos_of(images)
+        paths = photo_paths(images)
         options = said.description()
         boxes = _wrapped((first, second), options, [adapter_options(own or []) for own in (option_a, option_b)])
         photos = reading.reader.read_all(paths, boxes[0].spec)

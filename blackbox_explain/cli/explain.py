@@ -24,7 +24,7 @@ from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.options.target import target_from
 from blackbox_explain.cli.shown.explain import show_found
-from blackbox_explain.data.finding import photos_of
+from blackbox_explain.data.photo_paths import photo_paths
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.report.contact_sheet import save_sheet
 
@@ -100,7 +100,7 @@ def explain_command(
     with errors_as_messages():
         folder = OutputFolder(out)
         explained = target_from(target or [], versus, top, sum_top)
-        paths = photos_of(images, out)
+        paths = photo_paths(images, out)
         given = replace(said, model=model)
         box = given.wrapped()
         started = time.perf_counter()

@@ -24,8 +24,8 @@ from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.rules import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.data.annotations import labels_of, regions_of
-from blackbox_explain.data.finding import names_of, photos_of
 from blackbox_explain.data.images import load_image
+from blackbox_explain.data.photo_paths import names_of, photo_paths
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.explanation.explanation import finite
@@ -104,7 +104,7 @@ def rules_command(
         folder = OutputFolder(out)
         pair = _pair(joint)
         named = _named(relations)
-        everything = photos_of(images, out)
+        everything = photo_paths(images, out)
         given = replace(said, model=model)
         box = given.wrapped()
         chosen = relations_for(box.spec) if named is None else named

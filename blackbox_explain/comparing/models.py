@@ -16,11 +16,11 @@ from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Floats
+from blackbox_explain.explanation.map_similarity import correlation as map_correlation
+from blackbox_explain.explanation.map_similarity import equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.suppression import suppression
-from blackbox_explain.metrics.map_similarity import correlation as map_correlation
-from blackbox_explain.metrics.map_similarity import equal_area_iou
 from blackbox_explain.progress import Advance
 
 __all__ = ["Comparison", "Tolerances", "compare"]

@@ -28,10 +28,10 @@ KEPT = 0.75
 """Of a score, at least this share is kept by the region alone."""
 
 CHANCE = 1.1
-"""A score of at most so many times chance is that of a model that does not know, ..."""
+"""A score of at most so many times chance may be that of a model that does not know."""
 
 UNDECIDED = 0.6
-"""... if it is at most this share of the score of the image."""
+"""Such a score is, if it is also at most this share of the score of the image."""
 
 NATS = math.log(4)
 """What a log-probability falls by when the probability falls to a quarter."""
@@ -111,7 +111,7 @@ def judge(scores: RowScores, game: Game, remedy: str, doubts: Sequence[str] = ()
     remedy
         What to try where the mask or its region does too little.
     doubts
-        Sentences of `preprocessing_doubts.find`: what speaks against the way that images are given to the model.
+        Sentences of `preprocessing_doubts.doubts_from`: what speaks against the way that images are given to the model.
 
     Returns
     -------

@@ -23,7 +23,7 @@ from blackbox_explain.box.oracle import BATCH, Oracle
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
-__all__ = ["Answer", "about", "find", "look"]
+__all__ = ["Answer", "ask_for_doubts", "doubts_from", "doubts_of_run"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -99,7 +99,7 @@ class Answer:
         return self.top == self.perturbed_top and self.score > 0 and self.perturbed_score >= SAME * self.score
 
 
-def find(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None) -> list[str]:
+def doubts_from(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None) -> list[str]:
     """Return the doubts that the answers of a model about some images give rise to.
 
     Parameters
@@ -182,12 +182,12 @@ def _median_kept(answers: Sequence[Answer]) -> float:
     return float(np.median(shares)) if len(shares) >= LEAST_IMAGES else 0.0
 
 
-def about(answers: Sequence[Answer], oracle: Oracle) -> list[str]:
-    """Return what `find` does, after asking about 4 plain images where the preprocessing was assumed."""
+def doubts_of_run(answers: Sequence[Answer], oracle: Oracle) -> list[str]:
+    """Return the doubts; where the preprocessing was assumed, ask first about black, grey, white and noise."""
     asks = (
         answers and oracle.info.preprocessing_assumed and (answers[0].classes >= MANY or len(answers) >= LEAST_IMAGES)
     )
-    return find(answers, oracle.box.spec, _plain_scores(oracle) if asks else None)
+    return doubts_from(answers, oracle.box.spec, _plain_scores(oracle) if asks else None)
 
 
 def _plain_scores(oracle: Oracle) -> Floats | None:
@@ -232,7 +232,7 @@ def _stays(staying: Sequence[Answer], count: int, spec: InputSpec) -> list[str]:
     ]
 
 
-def look(oracle: Oracle, images: Array, perturbation: Perturbation | None = None, seed: int = 0) -> list[str]:
+def ask_for_doubts(oracle: Oracle, images: Array, perturbation: Perturbation | None = None, seed: int = 0) -> list[str]:
     """Ask a model about images and about the same images fully perturbed, and return the doubts that arise.
 
     `explain` does so by itself for the images that it is given.  A run that explains few images at a time calls this
@@ -252,7 +252,7 @@ def look(oracle: Oracle, images: Array, perturbation: Perturbation | None = None
     Returns
     -------
     list of str
-        As `find` returns them.
+        As `doubts_from` returns them.
 
     Raises
     ------
@@ -267,4 +267,4 @@ def look(oracle: Oracle, images: Array, perturbation: Perturbation | None = None
         gone = made.take(rows).levels(own, oracle.box.spec, seed)[0, ...]
         scores, perturbed = (to_numpy(oracle.scores(one)) for one in (own, gone))
         answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
-    return about(answers, oracle)
+    return doubts_of_run(answers, oracle)

@@ -7,11 +7,15 @@ from typing import Literal, get_args
 from blackbox_explain.errors import InputError
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
 
-__all__ = ["NAMES", "WORDS", "PerturbationName", "named"]
+__all__ = ["NAMES", "OF_PAPER", "WORDS", "PerturbationName", "named"]
 
 PerturbationName = Literal["blur", "constant", "noise", "zero", "middle", "low"]
 
 NAMES: tuple[PerturbationName, ...] = get_args(PerturbationName)
+
+OF_PAPER: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
+"""Those of section 4.1.  Each leaves something: blur the colours, the mean colour of the photo a part of the object's,
+noise an unusual look.  What a class does under all of them is no artefact of one."""
 
 FAMILY: dict[str, Perturbation] = {
     "blur": Blur(),

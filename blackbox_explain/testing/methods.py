@@ -10,7 +10,7 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explaining import explain
-from blackbox_explain.methods.finding import method_of
+from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Method
 from blackbox_explain.testing.case import Case, draw_images, require
 

@@ -10,7 +10,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.metrics.finding import metric_of
+from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.testing.case import require
 

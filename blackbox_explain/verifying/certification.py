@@ -16,12 +16,12 @@ from blackbox_explain.box.targets import resolve
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.mask.upsampling import make_upsampling
-from blackbox_explain.metrics.map_similarity import correlation, equal_area_iou
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
 from blackbox_explain.progress import Advance, progress_bar

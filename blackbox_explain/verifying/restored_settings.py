@@ -16,8 +16,7 @@ from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.methods.mask.jitter import offset_at, width_for
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.regularizers import Regularizer
-from blackbox_explain.methods.mask.settings import PERTURBATIONS
-from blackbox_explain.perturbations.named import NAMES
+from blackbox_explain.perturbations.named import NAMES, OF_PAPER
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
 __all__ = ["LACKS", "NUMBERS", "Restored", "check_arrays", "target_of"]
@@ -103,7 +102,7 @@ class Restored:
     @property
     def others(self) -> tuple[str, ...]:
         """Names of the perturbations that the masks were not learned with."""
-        return tuple(name for name in PERTURBATIONS if name != self.learned_by)
+        return tuple(name for name in OF_PAPER if name != self.learned_by)
 
     @property
     def width(self) -> int:

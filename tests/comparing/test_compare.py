@@ -12,7 +12,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.comparing.models import Tolerances, compare
 from blackbox_explain.errors import InputError, ModelError
-from blackbox_explain.metrics.map_similarity import equal_area_iou
+from blackbox_explain.explanation.map_similarity import equal_area_iou
 from tests.toys import Faulty, Regions, box_region
 
 REGIONS = [box_region((64, 64), (8, 8), (32, 32)), box_region((64, 64), (36, 36), (58, 58))]

@@ -30,7 +30,7 @@ def test_an_answer_is_read_off_scores() -> None:
 def test_one_class_for_all_images_blurred_or_not_is_doubted() -> None:
     same = [answer(885, 0.28, 885, 0.28), answer(885, 0.36, 885, 0.29), answer(885, 0.44, 885, 0.27)]
     for spec in (ASSUMED, STATED):
-        (sentence,) = doubts.find(same, spec)
+        (sentence,) = doubts.doubts_from(same, spec)
         assert "class 885 of 3 of 3 images" in sentence
         for option in ("preprocessing=", "--mean", "--bgr", "activation=", "--output"):
             assert option in sentence
@@ -39,31 +39,31 @@ def test_one_class_for_all_images_blurred_or_not_is_doubted() -> None:
 def test_photos_of_one_class_are_not_doubted_while_the_blur_changes_the_answer() -> None:
     ten = [answer(281, 0.7 + 0.02 * one, 111, 0.01) for one in range(10)]
     collapsed = [answer(281, 0.9, 281, 0.05) for _ in range(10)]
-    assert doubts.find(ten, ASSUMED) == doubts.find(collapsed, ASSUMED) == []
+    assert doubts.doubts_from(ten, ASSUMED) == doubts.doubts_from(collapsed, ASSUMED) == []
 
 
 def test_a_score_that_the_blur_keeps_is_doubted_where_nothing_was_said() -> None:
     one = [answer(885, 0.28, 885, 0.279)]
-    (sentence,) = doubts.find(one, ASSUMED)
+    (sentence,) = doubts.doubts_from(one, ASSUMED)
     assert "at least 100% of the best score" in sentence
-    assert doubts.find(one, STATED) == []
+    assert doubts.doubts_from(one, STATED) == []
     # A photo whose colours alone tell its class, among others.
-    assert doubts.find([answer(950, 0.9, 950, 0.6), answer(1, 0.9, 111, 0.0)], ASSUMED) == []
+    assert doubts.doubts_from([answer(950, 0.9, 950, 0.6), answer(1, 0.9, 111, 0.0)], ASSUMED) == []
 
 
 def test_few_classes_are_not_doubted() -> None:
     absent = [answer(0, 0.99, 0, 0.99, classes=2)] * 5
-    assert doubts.find(absent, ASSUMED) == []
-    assert doubts.find([], ASSUMED) == []
+    assert doubts.doubts_from(absent, ASSUMED) == []
+    assert doubts.doubts_from([], ASSUMED) == []
 
 
 def test_a_model_that_is_undecided_is_doubted() -> None:
     # A softmax of probabilities: e / (e + 999).
     twice = [answer(3, 0.0027, 7, 0.001), answer(5, 0.0020, 7, 0.001)]
-    (sentence,) = doubts.find(twice, STATED)
+    (sentence,) = doubts.doubts_from(twice, STATED)
     assert "undecided" in sentence
     assert "activation" in sentence
-    assert doubts.find([*twice, answer(5, 0.3, 7, 0.001)], STATED) == []
+    assert doubts.doubts_from([*twice, answer(5, 0.3, 7, 0.001)], STATED) == []
 
 
 def blind(images: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_tell_black_from_white_is_doubted_and_no_row_is_ok()
     assert "cannot tell black, white and noise" in result.provenance.doubts[0]
     assert result.outcome == (DOUBTED, DOUBTED)
     assert "doubt: the model cannot tell" in result.summary()
-    assert tuple(doubts.look(Oracle.of(box), images)) == result.provenance.doubts
+    assert tuple(doubts.ask_for_doubts(Oracle.of(box), images)) == result.provenance.doubts
     assert bx.verify(result, box, progress=False).rows[0].holds
     right = bx.wrap(blind, shape=(3, 8, 8), preprocessing=bx.Preprocessing(std=1 / 255))
     assert "cannot tell" not in " ".join(bx.explain(right, images, progress=False, queries=100).provenance.doubts)
@@ -106,10 +106,10 @@ def test_doubts_of_other_photos_of_a_run_are_handed_on() -> None:
 
 
 def test_the_default_model_has_no_doubts(default_box: bx.BlackBox, sample_images: np.ndarray) -> None:
-    assert doubts.look(Oracle.of(default_box), sample_images) == []
-    assert doubts.look(Oracle.of(default_box), sample_images[:1]) == []
+    assert doubts.ask_for_doubts(Oracle.of(default_box), sample_images) == []
+    assert doubts.ask_for_doubts(Oracle.of(default_box), sample_images[:1]) == []
     # Ten photos of one class.
-    assert doubts.look(Oracle.of(default_box), np.repeat(sample_images[:1], 10, axis=0)) == []
+    assert doubts.ask_for_doubts(Oracle.of(default_box), np.repeat(sample_images[:1], 10, axis=0)) == []
 
 
 @pytest.mark.parametrize(("folder", "name"), [("googlenet", "googlenet_bvlc"), ("squeezenet", "squeezenet11")])
@@ -118,6 +118,6 @@ def test_networks_of_bytes_that_are_given_pixels_are_doubted(folder: str, name: 
     box = bx.wrap(path)
     images = bx.load_images(shared_photos[::30], box.spec)
     for some in (images, images[:1]):
-        assert "cannot tell black, white and noise" in doubts.look(Oracle.of(box), some)[0]
+        assert "cannot tell black, white and noise" in doubts.ask_for_doubts(Oracle.of(box), some)[0]
     right = bx.wrap(path, bounds=(0, 255), preprocessing=bx.Preprocessing(mean=(123, 117, 104), channels="BGR"))
-    assert doubts.look(Oracle.of(right), bx.load_images(shared_photos[::30], right.spec)) == []
+    assert doubts.ask_for_doubts(Oracle.of(right), bx.load_images(shared_photos[::30], right.spec)) == []

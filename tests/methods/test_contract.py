@@ -11,10 +11,10 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.box import registered
+from blackbox_explain.box import plugins
 from blackbox_explain.errors import InputError, NoGradientError
 from blackbox_explain.methods import Attribution, Budget
-from blackbox_explain.methods.finding import METHODS
+from blackbox_explain.methods.by_name import METHODS
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.testing import check_method
 from tests.toys import Regions, Scores, box_region
@@ -140,9 +140,9 @@ def test_what_a_box_allows_and_why_not() -> None:
 
 
 def test_a_broken_method_of_others_warns_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = registered.entry_points
+    known = plugins.entry_points
     broken = EntryPoint("broken", "math:no_such_name", METHODS)
-    monkeypatch.setattr(registered, "entry_points", lambda group: (*known(group), broken))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: (*known(group), broken))
     with pytest.warns(RuntimeWarning, match="the method 'math:no_such_name' is broken"):
         allowed = bx.methods_for(toy())
     assert "cannot be loaded" in str(allowed["broken"])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.box import registered
+from blackbox_explain.box import plugins
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.metrics import Deletion, Insertion
-from blackbox_explain.metrics.finding import METRICS
+from blackbox_explain.metrics.by_name import METRICS
 from blackbox_explain.testing import check_metric
 from tests.toys import Faulty, Linear, Scores
 
@@ -121,9 +121,9 @@ def test_metrics_by_name() -> None:
 
 
 def test_a_metric_that_needs_more_than_the_box_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = registered.entry_points
+    known = plugins.entry_points
     needy = EntryPoint("needy", "tests.metrics.test_metrics:Needy", METRICS)
-    monkeypatch.setattr(registered, "entry_points", lambda group: (*known(group), needy))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: (*known(group), needy))
     box = Scores(Linear(WEIGHTS).scores, (1, 2, 2))
     assert "needy" in str(bx.metrics_for(box)["needy"])
     assert bx.metrics_for(Linear(WEIGHTS))["needy"] is None

@@ -15,9 +15,9 @@ from blackbox_explain.box.activations import (
     choose_activation,
     said_activation,
 )
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.checks import asked_at_wrap, check_batch, check_scores, check_weights
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction

@@ -13,8 +13,8 @@ import onnx
 
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.box.activations import Activation, WatchedRange
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain.errors import InputError

@@ -23,7 +23,7 @@ from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of, opset_of
 from blackbox_explain_adapters._onnx.graph.weights import ReadModel
 from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.lowering.definitions import has_definition
-from blackbox_explain_adapters._onnx.lowering.fused import DOMAIN, FUSED
+from blackbox_explain_adapters._onnx.lowering.fused import FUSED, MICROSOFT_DOMAIN
 from blackbox_explain_adapters._onnx.lowering.recurrent import GATES
 from blackbox_explain_adapters._onnx.reading.files import (
     external_tensors,
@@ -166,7 +166,7 @@ def _standing(name: str, model: onnx.ModelProto, not_needed: Mapping[str, str]) 
         return f"{'the branch taken' if name == 'If' else 'step by step'}, unless the image decides"
     if name in (f"{CLASSICAL_DOMAIN}.{one}" for one in CLASSICAL):
         return "by what it is made of"
-    if name in (f"{DOMAIN}.{one}" for one in FUSED):
+    if name in (f"{MICROSOFT_DOMAIN}.{one}" for one in FUSED):
         return "by what was fused into it"
     if any(name == f"{one.domain}.{one.name}" for one in model.functions):
         return "by its definition in the file"

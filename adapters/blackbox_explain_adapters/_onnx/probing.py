@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 
 from blackbox_explain.box.activations import Activation, WatchedRange, choose_activation
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.description import plain_images
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.probing import COMPANY, RANDOM, TOLERANCE, company_images, habits
 from blackbox_explain.box.adapter_tools.reduction import REDUCE, is_row
 from blackbox_explain.box.input_spec import InputSpec

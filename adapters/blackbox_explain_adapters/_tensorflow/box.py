@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation, WatchedRange
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.input_spec import InputSpec

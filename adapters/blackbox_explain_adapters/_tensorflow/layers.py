@@ -123,7 +123,7 @@ def _collect(outer: Any, prefix: str, found: dict[str, Any]) -> None:
 
 
 class LayersSeen:
-    """Keeps what layers return while a model is traced; a context.
+    """Context manager that keeps what layers return while a model is traced.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ class LayersSeen:
     Attributes
     ----------
     found
-        The tensor that each returned, in the order in which they were done; of a layer that is called several times the
-        last.  Layers that return something else, or run inside a loop of the graph, are left out.
+        The tensor that each returned, in the order of execution; of a layer that is called several times, the last.
+        Layers that return something else, or run inside a loop of the graph, are left out.
     """
 
     def __init__(self, layers: Mapping[str, Any]) -> None:

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation, WatchedRange, choose_activation, said_activation
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.probing import TOLERANCE, manner_of_asking
 from blackbox_explain.errors import ModelError, UnsupportedModelError

@@ -30,7 +30,7 @@ def check_names(module: torch.nn.Module, names: Sequence[str]) -> None:
 
 
 class LayersSeen:
-    """Keeps what submodules return while a module runs; a context.
+    """Context manager that keeps what submodules return while a module runs.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class LayersSeen:
     Attributes
     ----------
     found
-        What each returned, in the order in which they were done; of one that is called several times the last.
+        What each returned, in the order of execution; of one that is called several times, the last.
     """
 
     def __init__(self, module: torch.nn.Module, names: Sequence[str] | None = None) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.box.adapter_tools.batching import in_batches
 from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
+from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.input_spec import InputSpec

@@ -10,7 +10,7 @@ from rich.markup import escape
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.auditing.photo_run import PhotoResult
 from blackbox_explain.cli.console import End, Start, numbers_table, stdout, tell
-from blackbox_explain.data.finding import names_of
+from blackbox_explain.data.photo_paths import names_of
 from blackbox_explain.explanation.outcome import DOUBTED
 
 __all__ = ["show_found"]

@@ -12,14 +12,12 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.mask.upsampling import UpsamplingKind
-from blackbox_explain.perturbations.named import PerturbationName, named
+from blackbox_explain.perturbations.named import named
 from blackbox_explain.perturbations.perturbation import Blur, Game, Noise, Perturbation
 
-__all__ = ["PERTURBATIONS", "PRESETS", "PresetName", "Settings", "make_perturbation"]
+__all__ = ["PRESETS", "PresetName", "Settings", "make_perturbation"]
 
 PresetName = Literal["fast", "paper", "authors"]
-PERTURBATIONS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
-"""Of the paper; a mask of one is looked at under the others."""
 
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 

@@ -12,8 +12,8 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.methods.mask.settings import PresetName
-from blackbox_explain.metrics.map_similarity import correlation, equal_area_iou
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.geometry import HorizontalFlip, Rotation, Scale, Translation
 from blackbox_explain.rules.relations.relation import Relation

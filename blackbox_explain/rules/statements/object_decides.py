@@ -9,18 +9,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
+from blackbox_explain.perturbations.named import NAMES, OF_PAPER, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule
 
-__all__ = ["MARGIN", "WAYS", "Answers", "ObjectDecides", "Part", "softened"]
+__all__ = ["MARGIN", "Answers", "ObjectDecides", "Part", "softened"]
 
 Part = Literal["outside", "object", "elsewhere"]
-
-WAYS: tuple[PerturbationName, ...] = ("blur", "constant", "noise")
-"""Each way to delete leaves something: blur the colours, the mean colour of the photo a part of the object's, noise an
-unusual look.  What a class does in all of them is no artefact of one."""
 
 MARGIN = 0.05
 
@@ -48,7 +44,7 @@ class ObjectDecides(Rule):
     """
 
     deleting: Part = "outside"
-    ways: tuple[PerturbationName, ...] = WAYS
+    ways: tuple[PerturbationName, ...] = OF_PAPER
     margin: float = MARGIN
 
     def __post_init__(self) -> None:

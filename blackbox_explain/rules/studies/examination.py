@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
-from blackbox_explain.explanation.preprocessing_doubts import look
+from blackbox_explain.explanation.preprocessing_doubts import ask_for_doubts
 from blackbox_explain.progress import Advance
 from blackbox_explain.rules.measuring.joint_region import JointRegion, looks_at_most, pairs_of, search_region
 from blackbox_explain.rules.measuring.rule_family import check_enough
@@ -171,7 +171,7 @@ def _doubts(questions: Questions) -> list[str]:
     """Ask about some of the images, and about the same images blurred, whether the model sees what it should."""
     rows = np.linspace(0, len(questions.samples) - 1, min(LOOKED_AT, len(questions.samples))).astype(np.int64)
     try:
-        return look(questions.oracle, questions.samples.batch(np.unique(rows)), seed=questions.seed)
+        return ask_for_doubts(questions.oracle, questions.samples.batch(np.unique(rows)), seed=questions.seed)
     except (ModelError, OutOfMemoryError):
         # What fails on an image is said where it is asked about.
         return []

@@ -12,12 +12,12 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import finite
-from blackbox_explain.perturbations.named import PerturbationName
+from blackbox_explain.perturbations.named import OF_PAPER, PerturbationName
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Violation, check_options, percent
 from blackbox_explain.rules.measuring.proportion import Share
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
-from blackbox_explain.rules.statements.object_decides import MARGIN, WAYS, Answers, ObjectDecides, Part
+from blackbox_explain.rules.statements.object_decides import MARGIN, Answers, ObjectDecides, Part
 from blackbox_explain.rules.studies.class_shortcut import OTHERS, Shortcut, Told
 
 __all__ = ["Shortcut", "Shortcuts", "Told", "find_shortcuts", "looks", "shortcuts_of"]
@@ -153,7 +153,7 @@ def find_shortcuts(
     box: BlackBox,
     samples: Samples,
     *,
-    ways: tuple[PerturbationName, ...] = WAYS,
+    ways: tuple[PerturbationName, ...] = OF_PAPER,
     margin: float = MARGIN,
     least: int = LEAST,
     confidence: float = 0.95,
@@ -226,7 +226,7 @@ def find_shortcuts(
     return found
 
 
-def looks(ways: tuple[PerturbationName, ...] = WAYS) -> int:
+def looks(ways: tuple[PerturbationName, ...] = OF_PAPER) -> int:
     """Return how often each image is asked about at most."""
     return 1 + len(PARTS) * len(ways)
 
@@ -234,7 +234,7 @@ def looks(ways: tuple[PerturbationName, ...] = WAYS) -> int:
 def shortcuts_of(
     questions: Questions,
     *,
-    ways: tuple[PerturbationName, ...] = WAYS,
+    ways: tuple[PerturbationName, ...] = OF_PAPER,
     margin: float = MARGIN,
     least: int = LEAST,
     confidence: float,

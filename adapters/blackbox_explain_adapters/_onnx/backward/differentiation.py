@@ -14,20 +14,18 @@ from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.operators import RULES, Rule
 from blackbox_explain_adapters._onnx.backward.scan_rule import scan_rule
 from blackbox_explain_adapters._onnx.backward.tape import Device, Tape
-from blackbox_explain_adapters._onnx.graph.activity import CONTROL, active_tensors, no_path
+from blackbox_explain_adapters._onnx.graph.activity import active_tensors, no_path
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 from blackbox_explain_adapters._onnx.graph.plain_form import flat, in_order, inputs_of, opset_of
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights, held_at
-from blackbox_explain_adapters._onnx.lowering.branches import choose_branches
-from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL_DOMAIN, spell_classical
-from blackbox_explain_adapters._onnx.lowering.definitions import write_definitions
-from blackbox_explain_adapters._onnx.lowering.fused import DOMAIN, unfuse
+from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL_DOMAIN
+from blackbox_explain_adapters._onnx.lowering.fused import MICROSOFT_DOMAIN
 from blackbox_explain_adapters._onnx.lowering.half_precision import widen
-from blackbox_explain_adapters._onnx.lowering.loops import count_steps, unroll_loops
+from blackbox_explain_adapters._onnx.lowering.loops import count_steps
 from blackbox_explain_adapters._onnx.lowering.opset import converted
 from blackbox_explain_adapters._onnx.lowering.padding import merge_pads
-from blackbox_explain_adapters._onnx.lowering.passes import Graph, lower
-from blackbox_explain_adapters._onnx.lowering.recurrent import unroll
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
+from blackbox_explain_adapters._onnx.lowering.passes import lower_by_all_passes, without_control_flow
 from blackbox_explain_adapters._onnx.lowering.scans import StepScan
 
 __all__ = ["GRADIENT", "WEIGHTS", "differentiate", "gradient_of"]
@@ -43,7 +41,7 @@ SIZED_BY_VALUES = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression
 """What makes sizes of values: those that were seen in a run say nothing about another."""
 
 OTHERWISE = {
-    DOMAIN: "use the model as it was exported, before an optimiser fused its nodes",
+    MICROSOFT_DOMAIN: "use the model as it was exported, before an optimiser fused its nodes",
     CLASSICAL_DOMAIN: "explain it from its scores alone, as one does trees, which have no slopes",
 }
 """Hints by domain of a node that cannot be differentiated."""
@@ -100,7 +98,7 @@ def differentiate(
     model = flat(model)
     widen(model)
     count_steps(model)
-    model = _without_control_flow(model, weights)
+    model = without_control_flow(model, weights)
     model = converted(model)
     count_steps(model)
     own = frozenset(rules or {})
@@ -109,7 +107,7 @@ def differentiate(
     def add(scan: StepScan) -> None:
         by_node[scan.name] = scan_rule(scan, partial(differentiate, rules=rules, device=device))
 
-    lower(graph, _straighten, (unfuse, spell_classical, partial(unroll, add=add), write_definitions))
+    lower_by_all_passes(graph, add)
     nodes, constants, observed = graph.nodes, graph.constants, graph.observed
     source, output = inputs_of(model.graph)[0].name, model.graph.output[0].name
     nodes = merge_pads(nodes, constants, {output, *tensors})
@@ -128,20 +126,6 @@ def differentiate(
             )
         tape.nodes.append(helper.make_node("Identity", [found[name]], [gradient_of(name)]))
     return _assembled(model, nodes, tape, source, output, tensors)
-
-
-def _straighten(graph: Graph) -> bool:
-    if choose_branches(graph.model, graph.constants) or unroll_loops(graph):
-        count_steps(graph.model)
-        return True
-    return False
-
-
-def _without_control_flow(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Take control flow out of a model, in the opset that it comes in: the converter does not look into bodies."""
-    if any(node.op_type in CONTROL for node in model.graph.node):
-        lower(Graph(model, weights), _straighten, ())
-    return model
 
 
 def _sweep(

@@ -50,10 +50,10 @@ class Case:
 
 
 RULES: dict[str, Rule] = {}
-"""By operator of the standard domain."""
+"""Backward rule of each operator of the standard domain, by ``op_type``; `rule` and `elementwise` fill it."""
 
 CASES: dict[str, list[Case]] = {}
-"""By operator."""
+"""What the rule of each operator is tested on, by ``op_type``."""
 
 
 def rule(*operators: str, cases: Sequence[Case]) -> Callable[[Rule], Rule]:

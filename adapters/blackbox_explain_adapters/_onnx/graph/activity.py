@@ -19,7 +19,7 @@ DICE = ("RandomNormalLike", "RandomUniformLike")
 """What takes a shape alone from what it reads."""
 
 STEERING = frozenset(("Shape", "Size", "ArgMax", "ArgMin", "Hardmax", *COMPARING, *COMBINING, *DICE))
-"""What may choose between branches or places of the forward half, and whose slope is 0 wherever there is one."""
+"""Operators whose gradient is 0 (shapes, places, comparisons): it ends there, and that is no error."""
 
 PLACED = frozenset(("TopK", "MaxPool"))
 """What tells the places of what it takes, besides: those choose, too."""

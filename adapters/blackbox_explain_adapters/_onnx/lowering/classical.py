@@ -13,7 +13,7 @@ import onnx
 from onnx import helper
 
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, read_by, set_nodes
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
 
 __all__ = ["CLASSICAL", "CLASSICAL_DOMAIN", "spell_classical", "without_maps"]
@@ -129,4 +129,4 @@ CLASSICAL: dict[str, Callable[[Replacement], None]] = {
     "Normalizer": _normalizer,
     "Scaler": _scaler,
 }
-"""By operator."""
+"""For each operator of ``ai.onnx.ml``, the function that writes it in standard operators."""

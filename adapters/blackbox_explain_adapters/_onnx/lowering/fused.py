@@ -13,12 +13,12 @@ import numpy as np
 import onnx
 
 from blackbox_explain_adapters._onnx.graph.node import Node, read_by
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
 
-__all__ = ["DOMAIN", "FUSED", "unfuse"]
+__all__ = ["FUSED", "MICROSOFT_DOMAIN", "unfuse"]
 
-DOMAIN = "com.microsoft"
+MICROSOFT_DOMAIN = "com.microsoft"
 
 
 def unfuse(graph: Graph) -> bool:
@@ -29,7 +29,7 @@ def unfuse(graph: Graph) -> bool:
     shapes |= {name: one.shape for name, one in graph.constants.items()}
 
     def choose(proto: onnx.NodeProto) -> Rewrite | None:
-        if proto.domain != DOMAIN or not _is_plain(Node(proto), read):
+        if proto.domain != MICROSOFT_DOMAIN or not _is_plain(Node(proto), read):
             return None
         places = proto.input[:3] if proto.op_type == "MultiHeadAttention" else []
         if any(len(shapes.get(name, ())) != 3 for name in places):
@@ -178,4 +178,4 @@ FUSED: dict[str, Callable[[Replacement], None]] = {
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_layer_norm,
 }
-"""By operator."""
+"""For each operator that ONNX Runtime fuses nodes into, the function that writes them again."""

@@ -11,11 +11,11 @@ from onnx import numpy_helper
 
 from blackbox_explain_adapters._onnx.graph.node import refusal
 from blackbox_explain_adapters._onnx.graph.plain_form import opset_of
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 from blackbox_explain_adapters._onnx.lowering.replacement import Replacement, Rewrite, rewrite
 from blackbox_explain_adapters._onnx.lowering.scans import StepScan
 
-__all__ = ["GATES", "unroll"]
+__all__ = ["GATES", "unroll_recurrent"]
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 """By operator, how many matrices of weights lie in one."""
@@ -35,7 +35,7 @@ AddScan: TypeAlias = Callable[[StepScan], None]
 """Takes a Scan that was written, so that it gets a rule."""
 
 
-def unroll(graph: Graph, add: AddScan | None = None) -> bool:
+def unroll_recurrent(graph: Graph, add: AddScan | None = None) -> bool:
     """Replace each recurrent node by its steps; say whether there were any.
 
     Parameters

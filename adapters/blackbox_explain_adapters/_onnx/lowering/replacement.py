@@ -10,20 +10,20 @@ import onnx
 
 from blackbox_explain_adapters._onnx.graph.node import Node, Tensor, set_nodes
 from blackbox_explain_adapters._onnx.graph.rewriting import Writer
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 
 __all__ = ["Replacement", "Rewrite", "rewrite"]
 
 
 class Replacement(Writer):
-    """Collects the nodes in place of one.
+    """Writes the nodes that replace one.
 
     Attributes
     ----------
     node
-        The one.
+        That is replaced.
     tensors
-        What is known of those that it reads and makes.
+        What is known of the tensors that it reads and makes.
     """
 
     def __init__(self, node: Node, tensors: Mapping[str, Tensor], place: str = "") -> None:

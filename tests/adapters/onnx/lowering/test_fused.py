@@ -15,9 +15,9 @@ from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, di
 from blackbox_explain_adapters._onnx.backward.operators import Case
 from blackbox_explain_adapters._onnx.graph.observation import session_options
 from blackbox_explain_adapters._onnx.graph.plain_form import flat
-from blackbox_explain_adapters._onnx.lowering.fused import DOMAIN, FUSED, unfuse
+from blackbox_explain_adapters._onnx.lowering.fused import FUSED, MICROSOFT_DOMAIN, unfuse
 from blackbox_explain_adapters._onnx.lowering.opset import converted
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.adapters.onnx.backward.test_networks import exported, made
 from tests.adapters.onnx.oracle import build, image_of, slope
@@ -56,7 +56,7 @@ CASES = [
 
 def fused(case: Case) -> onnx.ModelProto:
     model = build(case)
-    model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
+    model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT_DOMAIN, 1))
     return model
 
 
@@ -77,7 +77,7 @@ def test_parts_give_what_the_fused_operator_gives(case: Case) -> None:
 
 
 def test_every_fused_operator_is_tested() -> None:
-    assert {one for one in FUSED if not any(f"{DOMAIN}.{one}" in case.text for case in CASES)} == set()
+    assert {one for one in FUSED if not any(f"{MICROSOFT_DOMAIN}.{one}" in case.text for case in CASES)} == set()
 
 
 @pytest.mark.parametrize("name", ["plain", "residual", "mobile", "inception", "convnext", "vit", "signal", "chosen"])
@@ -89,7 +89,7 @@ def test_networks_after_the_optimiser(name: str, tmp_path: Path) -> None:
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     optimised = onnx.load(options.optimized_model_filepath)
-    assert any(node.domain == DOMAIN for node in optimised.graph.node)
+    assert any(node.domain == MICROSOFT_DOMAIN for node in optimised.graph.node)
     before, after = (bx.wrap(one, shape=shape, cache=False) for one in (model, optimised))
     rng = np.random.default_rng(1)
     images, weights = rng.random((3, *shape), dtype=np.float32), rng.standard_normal((3, 10)).astype(np.float32)

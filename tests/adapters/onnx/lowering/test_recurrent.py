@@ -17,8 +17,8 @@ from blackbox_explain_adapters._onnx.backward.operators import Case
 from blackbox_explain_adapters._onnx.graph.plain_form import flat
 from blackbox_explain_adapters._onnx.lowering import recurrent
 from blackbox_explain_adapters._onnx.lowering.opset import converted
-from blackbox_explain_adapters._onnx.lowering.passes import Graph
-from blackbox_explain_adapters._onnx.lowering.recurrent import unroll
+from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
+from blackbox_explain_adapters._onnx.lowering.recurrent import unroll_recurrent
 from tests.adapters.onnx.oracle import build, slope
 from tests.kinds import kept
 
@@ -86,7 +86,7 @@ def test_steps_are_the_operator_and_have_its_gradient(case: Case, few: int, monk
     found, gradient = session.run(None, {"x": images, WEIGHTS: weights})
     np.testing.assert_allclose(found, expected, atol=1e-5)
     steps = converted(flat(model))
-    assert unroll(Graph(steps))
+    assert unroll_recurrent(Graph(steps))
     for _ in range(3):
         way = rng.standard_normal(images.shape)
         scale = float(np.sum(np.abs(gradient * way)))

@@ -12,10 +12,10 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 
-__all__ = ["allowed", "made"]
+__all__ = ["availability", "instance_by_name"]
 
 
-def allowed(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
+def availability(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
     """Return every name of a group to None where a box has what it needs, or to the reason why not.
 
     Parameters
@@ -40,13 +40,13 @@ def allowed(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
     return found
 
 
-def made(group: str, word: str, protocol: type[Any], chosen: Any, settings: dict[str, Any]) -> Any:
-    """Return one of a group, given it or its name with its settings.
+def instance_by_name(group: str, word: str, protocol: type[Any], chosen: Any, settings: dict[str, Any]) -> Any:
+    """Return what was given, or make the one of that name with its settings.
 
     Parameters
     ----------
     group, word
-        As in `allowed`.
+        As in `availability`.
     protocol
         What it has to be.
     chosen

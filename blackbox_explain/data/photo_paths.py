@@ -11,10 +11,10 @@ from pathlib import Path
 from blackbox_explain.data.images import find_photos
 from blackbox_explain.errors import ImageError
 
-__all__ = ["names_of", "photos_of"]
+__all__ = ["names_of", "photo_paths"]
 
 
-def photos_of(given: Sequence[Path], out: Path | None = None) -> list[Path]:
+def photo_paths(given: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Return the photos that files, folders and patterns name, each once, in the order given.
 
     Where one does not exist it is returned too, so that the others of the run are not lost with it.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from blackbox_explain.box.plugins import availability, instance_by_name
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.registered import allowed, made
 from blackbox_explain.methods.method import Method
 
 __all__ = ["METHODS", "method_of", "methods_for"]
@@ -27,7 +27,7 @@ def methods_for(box: BlackBox) -> dict[str, str | None]:
     dict
         Every name to None where the box allows the method, or to the reason why not.
     """
-    return allowed(METHODS, "method", box)
+    return availability(METHODS, "method", box)
 
 
 def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
@@ -38,4 +38,4 @@ def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
     InputError
         If there is no such method or setting, or a value is out of range.
     """
-    return made(METHODS, "method", Method, method, settings)
+    return instance_by_name(METHODS, "method", Method, method, settings)

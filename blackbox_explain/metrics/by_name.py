@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from blackbox_explain.box.plugins import availability, instance_by_name
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.registered import allowed, made
 from blackbox_explain.metrics.metric import Metric
 
 __all__ = ["METRICS", "metric_of", "metrics_for"]
@@ -25,7 +25,7 @@ def metrics_for(box: BlackBox) -> dict[str, str | None]:
     dict
         Every name to None where the box allows the metric, or to the reason why not.
     """
-    return allowed(METRICS, "metric", box)
+    return availability(METRICS, "metric", box)
 
 
 def metric_of(metric: str | Metric) -> Metric:
@@ -36,4 +36,4 @@ def metric_of(metric: str | Metric) -> Metric:
     InputError
         If there is no such metric.
     """
-    return made(METRICS, "metric", Metric, metric, {})
+    return instance_by_name(METRICS, "metric", Metric, metric, {})

@@ -26,7 +26,7 @@ from blackbox_explain import samples
 from blackbox_explain.auditing.interrupts import interrupts_wait
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.cli import app, console, quiet_frameworks
-from blackbox_explain.data.finding import names_of, photos_of
+from blackbox_explain.data.photo_paths import names_of, photo_paths
 from blackbox_explain.errors import ImageError, ResultError
 from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.report.contact_sheet import CELL
@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_folders_files_and_patterns_are_photos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(*given: str) -> list[str]:
-        return [path.as_posix() for path in photos_of([Path(one) for one in given], Path("photos/more/out"))]
+        return [path.as_posix() for path in photo_paths([Path(one) for one in given], Path("photos/more/out"))]
 
     monkeypatch.chdir(folder.parent)
     everything = ["a_long_name_of_a_photo_0001.jpg", "b [1].jpg", "cat.jpg", "more/cat.jpg"]

@@ -24,9 +24,9 @@ from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
 from blackbox_explain.explanation.preprocessing_doubts import Answer, doubts_of_run
 from blackbox_explain.explanation.provenance import Provenance, versions
+from blackbox_explain.explanation.region import REGION_QUERIES, SHARES, SUPPRESS, check_suppress, smallest_region
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget, Method
-from blackbox_explain.perturbations.perturbation import Blur
 from blackbox_explain.progress import Advance, progress_bar
 
 __all__ = ["explain"]
@@ -42,6 +42,7 @@ def explain(
     target: Target | Sequence[Target | None] | None = None,
     *,
     method: Literal["mask"] = "mask",
+    suppress: float = SUPPRESS,
     seed: int = 0,
     batch_size: int = BATCH,
     progress: bool | Advance | None = None,
@@ -56,6 +57,7 @@ def explain(
     target: Target | Sequence[Target | None] | None = None,
     *,
     method: str | Method,
+    suppress: float = SUPPRESS,
     seed: int = 0,
     batch_size: int = BATCH,
     progress: bool | Advance | None = None,
@@ -69,6 +71,7 @@ def explain(
     target: Target | Sequence[Target | None] | None = None,
     *,
     method: str | Method = "mask",
+    suppress: float = SUPPRESS,
     seed: int = 0,
     batch_size: int = BATCH,
     progress: bool | Advance | None = None,
@@ -87,8 +90,12 @@ def explain(
         What is explained: a class index or name, `Top`, `Labels` or `Difference`; a list gives one to each image;
         None is the top class of each image.
     method
-        Name of a method (see `methods_for`), or one with its settings.  ``"mask"`` is the paper's: the smallest mask
-        whose deletion destroys, or whose preservation keeps, the score.
+        Name of a method (see `methods_for`), or one with its settings.  ``"mask"`` learns, by meaningful perturbation,
+        the ranking of the pixels whose deletion destroys, or whose preservation keeps, the score.
+    suppress
+        What the region of each row is to do, as a share of what perturbing the whole image does: it is the smallest
+        part of the most salient pixels without which that much of the score is gone (``game="preservation"``: that
+        alone keeps that much).
     seed
         Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
         outcome says may depend on the other images, which tell whether the model is shown the right pixels.
@@ -118,6 +125,7 @@ def explain(
         If the model fails (`UnreachableError`: cannot be asked at all), or memory runs out, on every image.
     """
     check_call(box, batch_size, seed)
+    check_suppress(suppress)
     info = BoxInfo.of(box)
     chosen = method_of(method, settings)
     require(box, chosen.needs, f"the method {chosen.name!r}")
@@ -126,13 +134,13 @@ def explain(
     budget = chosen.budget(info)
     oracle = Oracle.of(box, len(host), batch_size=batch_size)
     oracle.limit.images = max(batch_size, AT_ONCE)
-    run = _Run(oracle, chosen, budget, host, targets, int(seed))
+    run = _Run(oracle, chosen, budget, host, targets, int(seed), suppress)
     label = f"explaining by {chosen.name}"
-    with progress_bar(len(host) * budget.most, label, None if callable(progress) else progress) as bar:
+    with progress_bar(len(host) * run.most, label, None if callable(progress) else progress) as bar:
         found = run.all(batch_size, progress if callable(progress) else bar)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
-    doubts = doubts_of_run([row.answer for row in rows if row.answer is not None], Oracle.of(box))
+    doubts = doubts_of_run([row.answer for row in rows], Oracle.of(box))
     gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
     record = template.settings
     if record is None:
@@ -159,6 +167,10 @@ def explain(
         outcome=tuple(Outcome("ok") if isinstance(row, _Row) else Outcome("failed", str(row)) for row in found),
         queries=oracle.queries,
         method=chosen.name,
+        game=template.game,
+        perturbation=template.deletes_name,
+        suppress=float(suppress),
+        curve_shares=SHARES,
         provenance=provenance,
         photos=photos_of(images),
         predictions=tuple(row.predictions if isinstance(row, _Row) else Predictions() for row in found),
@@ -171,12 +183,13 @@ class _Row:
     """One row that did not fail."""
 
     found: Attribution
+    parts: dict[str, Any]
     place: int
     target: str
     weights: np.ndarray[Any, Any]
     score: float
     predictions: Predictions
-    answer: Answer | None
+    answer: Answer
 
 
 class _Run:
@@ -190,14 +203,16 @@ class _Run:
         host: np.ndarray[Any, Any],
         targets: list[Target | None],
         seed: int,
+        suppress: float,
     ) -> None:
         self._oracle, self._method, self._budget = oracle, method, budget
-        self._host, self._targets, self._seed = host, targets, seed
+        self._host, self._targets, self._seed, self._suppress = host, targets, seed, suppress
+        self.most = budget.most + REGION_QUERIES
         self.notes: list[str] = []
 
     def all(self, batch_size: int, advance: Advance) -> list[_Row | BlackBoxExplainError]:
         """Explain batch by batch; what a failed attempt asked stays counted, so that no row is asked more in all."""
-        progress = _Progress(self._oracle.counts, self._budget.most, advance)
+        progress = _Progress(self._oracle.counts, self.most, advance)
         self._oracle = dataclasses.replace(self._oracle, advance=progress.update)
         found = split_until_done(
             len(self._host),
@@ -221,30 +236,44 @@ class _Run:
         on_host = to_numpy(scores)
         weights, names = resolve(self._targets[rows], on_host, spec.class_names)
         oracle = dataclasses.replace(oracle, originals=scores)
-        found = self._method.explain(oracle, images, oracle.native(weights.astype(on_host.dtype)), self._seed)
-        perturbed = self._perturbed(oracle, images, found)
+        native_weights = oracle.native(weights.astype(on_host.dtype))
+        found = self._method.explain(oracle, images, native_weights, self._seed)
+        before, host = target_scores(on_host, weights), self._host[rows]
+        gone = to_numpy(found.deletes.levels(images, spec, self._seed)[0, ...])
+        fully = self._perturbed(oracle, gone, found)
+        perturbed = target_scores(fully, weights)
+        regions = smallest_region(
+            oracle, host, found.saliency, weights, gone, before, perturbed, found.game, self._suppress
+        )
+        parts = {
+            "saliency": found.saliency,
+            "attribution": found.attribution,
+            "region": regions.region,
+            "share": regions.share.astype(before.dtype),
+            "curve": regions.curve,
+            "score_region": regions.score,
+            "score_perturbed": perturbed,
+            "region_images": regions.images,
+            **found.more,
+            **found.complete(regions),
+        }
         made: list[_Row | BlackBoxExplainError] = []
-        for place, (name, fully) in enumerate(zip(names, perturbed, strict=True)):
-            score = float(target_scores(on_host[place : place + 1], weights[place : place + 1])[0])
+        for place, name in enumerate(names):
+            score = float(before[place])
             if place in found.failures:
                 made.append(found.failures[place])
             elif not np.isfinite(score) or not np.isfinite(found.saliency[place]).all():
                 got = "NaN or infinity in the score" if not np.isfinite(score) else "NaN or infinity in the saliency"
                 made.append(ModelError("Scores or gradients are not finite", got=got))
             else:
-                after = None if found.after is None else found.after[place]
-                predictions = predictions_of(on_host[place], after, spec.class_names)
-                answer = None if fully is None else Answer.of(on_host[place], fully)
-                made.append(_Row(found, place, name, weights[place], score, predictions, answer))
+                predictions = predictions_of(on_host[place], regions.scores[place], spec.class_names)
+                answer = Answer.of(on_host[place], fully[place])
+                made.append(_Row(found, parts, place, name, weights[place], score, predictions, answer))
         return made
 
-    def _perturbed(self, oracle: Oracle, images: Array, found: Attribution) -> Sequence[np.ndarray[Any, Any] | None]:
-        """Return the scores (K,) of each fully perturbed image; None of one that the model fails on."""
-        if found.perturbed is not None:
-            return list(found.perturbed)
-        blurred = to_numpy(Blur().levels(images, oracle.box.spec, self._seed)[0, ...])
-        answers = oracle.answers(blurred)
-        return [None if row in answers.failures else scores for row, scores in enumerate(answers.scores)]
+    def _perturbed(self, oracle: Oracle, gone: np.ndarray[Any, Any], found: Attribution) -> np.ndarray[Any, Any]:
+        """Return the scores (n, K) of the fully perturbed images."""
+        return to_numpy(oracle.scores(gone)) if found.perturbed is None else found.perturbed
 
     def _may_begin(self, rows: slice) -> bool:
         least = self._budget.least
@@ -282,9 +311,9 @@ class _Progress:
 def _parts(found: Sequence[_Row | BlackBoxExplainError]) -> dict[str, Any]:
     """Join what was found in all batches, NaN for rows that failed."""
     template = next(row for row in found if isinstance(row, _Row))
-    every = [row.found.parts if isinstance(row, _Row) else {} for row in found]
+    every = [row.parts if isinstance(row, _Row) else {} for row in found]
     parts: dict[str, Any] = {}
-    for name, value in template.found.parts.items():
+    for name, value in template.parts.items():
         if name in template.found.result.whole or value is None:
             parts[name] = value
             continue

@@ -109,13 +109,13 @@ def compare(
     effect = np.full((len(host), 2, 2), np.nan)
     for mask, model in ((0, 1), (1, 0)):
         rows = _rows_left(failed, len(host))
-        found = oracles[model].answers(results[mask].masked_images[rows])
+        found = oracles[model].answers(results[mask].region_images[rows])
         failed[model] |= {rows[place]: error for place, error in found.failures.items()}
         places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
         effect[good, mask, model] = suppression(own.score[good], left, own.score_perturbed[good])
-        effect[good, mask, mask] = results[mask].suppression[good]
+        effect[good, mask, mask] = suppression(own.score[good], own.score_region[good], own.score_perturbed[good])
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan

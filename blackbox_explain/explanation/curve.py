@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,61 @@ from blackbox_explain.box.targets import target_scores
 from blackbox_explain.perturbations.deletion import count_at, ranks
 from blackbox_explain.perturbations.perturbation import Perturbation
 
-__all__ = ["score_curve"]
+__all__ = ["RankedImages", "score_curve"]
 
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class RankedImages:
+    """Images without their most salient pixels, or with nothing but these, however many.
+
+    Attributes
+    ----------
+    oracle
+        Asks the model, on behalf of these n images.
+    images, gone
+        (n, *shape) in pixel space, and fully perturbed.
+    rank
+        (n, *spatial) place of each pixel in the order of saliency.
+    keep
+        Whether the most salient pixels are what is left.
+    """
+
+    oracle: Oracle
+    images: Floats
+    gone: Floats
+    rank: Counts
+    keep: bool
+
+    @classmethod
+    def of(cls, oracle: Oracle, images: Floats, gone: Floats, saliency: Floats, keep: bool) -> RankedImages:
+        """Rank the pixels of images (n, *shape) by saliency (n, *spatial)."""
+        return cls(oracle, images, gone, np.stack([ranks(one) for one in saliency]), keep)
+
+    @property
+    def size(self) -> int:
+        """Pixels of an image."""
+        return int(np.prod(self.rank.shape[1:]))
+
+    def region(self, rows: Counts, counts: Counts) -> Booleans:
+        """Return where the most salient pixels are (m, *spatial): `counts` (m,) of them in each of `rows` (m,)."""
+        return self.rank[rows] < counts.reshape(-1, *(1,) * (self.rank.ndim - 1))
+
+    def made(self, rows: Counts, counts: Counts) -> Floats:
+        """Return the images (m, *shape) without them, or with nothing but them."""
+        deleted = self.region(rows, counts) ^ self.keep
+        return np.where(deleted[:, None], self.gone[rows], self.images[rows]).astype(self.images.dtype, copy=False)
+
+    def scores(self, rows: Counts, counts: Counts) -> Floats:
+        """Return all scores (m, K) there."""
+
+        def make(part: slice) -> Floats:
+            return self.made(rows[part], counts[part])
+
+        return np.asarray(self.oracle.scores_of(make, len(rows), rows))
 
 
 def score_curve(
@@ -59,16 +112,9 @@ def score_curve(
     ModelError, OutOfMemoryError
         As `Oracle.scores`.
     """
-    count, spatial = len(images), images.shape[2:]
     gone = np.asarray(perturbation.levels(images, oracle.box.spec, seed)[0])
-    rank = np.stack([ranks(one) for one in saliency])
-    counts = np.asarray([count_at(share, int(np.prod(spatial))) for share in shares])
-    of, at = np.repeat(np.arange(count), len(counts)), np.tile(counts, count)
-
-    def make(part: slice) -> Floats:
-        rows = of[part]
-        top = rank[rows] < at[part].reshape(-1, *(1,) * len(spatial))
-        return np.where((top ^ keep)[:, None], gone[rows], images[rows]).astype(images.dtype, copy=False)
-
-    scores = np.asarray(oracle.scores_of(make, len(of), of))
-    return target_scores(scores, weights[of]).reshape(count, len(counts))
+    ranked = RankedImages.of(oracle, images, gone, saliency, keep)
+    counts = np.asarray([count_at(share, ranked.size) for share in shares])
+    rows = np.repeat(np.arange(len(images)), len(counts))
+    scores = ranked.scores(rows, np.tile(counts, len(images)))
+    return target_scores(scores, weights[rows]).reshape(len(images), len(counts))

@@ -14,10 +14,12 @@ import numpy as np
 from blackbox_explain.data.photos import Photos
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.archive import UNREADABLE, packed_photos, read_archive, unpacked_photos, write_archive
-from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.explanation.judging import REMEDY, RowScores, judge
+from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions
 from blackbox_explain.explanation.provenance import Provenance
 from blackbox_explain.explanation.summary import summary_of
+from blackbox_explain.perturbations.perturbation import Game
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,6 +67,29 @@ class Explanation:
         (N,) target scores of the images.
     outcome
         N outcomes: whether the explanation does what was asked, or why there is none.
+    region
+        (N, *spatial) booleans: the smallest part of the most salient pixels that does what was asked; where none up to
+        half of the image does, the best there is, and the outcome says so.
+    share
+        (N,) of the image that the region is.
+    score_region
+        (N,) target scores of the images without the region (preservation: with nothing but it).
+    score_perturbed
+        (N,) target scores of the fully perturbed images.
+    region_images
+        (N, *shape) the images without the region (preservation: with nothing but it), in pixel space.
+    curve
+        (N, S) target scores of the images without (preservation: with nothing but) the most salient share of their
+        pixels, at `curve_shares`.
+    curve_shares
+        S shares of the pixels.
+    game
+        ``"deletion"``: the region is the smallest without which the score falls.  ``"preservation"``: the smallest that
+        is enough for it.
+    perturbation
+        Name of what stood in for deleted pixels.
+    suppress
+        What was asked of the region: the share of what perturbing the whole image takes away.
     queries
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     method
@@ -84,13 +109,23 @@ class Explanation:
     weights: Floats
     score: Floats
     outcome: tuple[Outcome, ...]
+    region: np.ndarray[Any, np.dtype[np.bool_]]
+    share: Floats
+    score_region: Floats
+    score_perturbed: Floats
+    region_images: Floats
+    curve: Floats
+    curve_shares: tuple[float, ...]
+    game: Game
+    perturbation: str
+    suppress: float
     queries: np.ndarray[Any, np.dtype[np.int64]]
     method: str
     provenance: Provenance
     photos: Photos | None = None
     predictions: tuple[Predictions, ...] = ()
 
-    whole: ClassVar[tuple[str, ...]] = ("method", "provenance")
+    whole: ClassVar[tuple[str, ...]] = ("method", "provenance", "curve_shares", "game", "perturbation", "suppress")
     """Fields that are of the whole result, not of its rows."""
 
     types: ClassVar[dict[str, type[Explanation]]] = {}
@@ -147,10 +182,17 @@ class Explanation:
         provenance = dataclasses.replace(self.provenance, doubts=tuple(doubts))
         return dataclasses.replace(self, outcome=outcome, provenance=provenance)
 
+    @property
+    def remedy(self) -> str:
+        """What to try where no region does what was asked."""
+        return REMEDY[self.game]
+
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""
-        del row
-        return DOUBTED if doubts else Outcome("ok")
+        scores = RowScores.of(
+            float(self.score[row]), float(self.score_region[row]), float(self.score_perturbed[row]), self.weights[row]
+        )
+        return judge(scores, self.game, self.suppress, float(self.share[row]), self.remedy, doubts)
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""
@@ -163,7 +205,12 @@ class Explanation:
             "target": self.target[row],
             "outcome": self.outcome[row].kind,
             "message": self.outcome[row].message,
+            "game": self.game,
             "score": float(self.score[row]),
+            "score_region": float(self.score_region[row]),
+            "score_perturbed": float(self.score_perturbed[row]),
+            "share": float(self.share[row]),
+            "curve": [[share, float(one)] for share, one in zip(self.curve_shares, self.curve[row], strict=False)],
             "queries": {"scores": int(queries[0]), "gradients": int(queries[1])},
             "predictions": (self.predictions[row] if self.predictions else Predictions()).to_dict(),
         }
@@ -311,7 +358,8 @@ class Explanation:
             provenance = Provenance.from_dict(meta.pop("provenance"))
             outcome = tuple(Outcome(*one) for one in meta.pop("outcome"))
             parts |= {"attribution": parts.get("attribution")}
-            parts.update(meta, target=tuple(meta["target"]), outcome=outcome, provenance=provenance)
+            meta |= {"target": tuple(meta["target"]), "curve_shares": tuple(meta["curve_shares"])}
+            parts.update(meta, outcome=outcome, provenance=provenance)
             return kind(**parts, photos=photos, predictions=predictions)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 
 __all__ = ["from_format_1"]
 
 NAMES = {"target_weights": "weights", "score_original": "score", "evaluations": "queries"}
 """Arrays that have another name now."""
+
+SUPPRESS = 0.5
+"""Share of the score that version 0.1 asked a region to take away, at least."""
 
 OF_RUN = ("seed", "batch_size", "gradients", "activation", "assumptions", "doubts", "notes", "versions", "model")
 """Settings that are no settings of the method."""
@@ -31,6 +36,14 @@ def from_format_1(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[st
     told = dict(meta.pop("settings"))
     arrays = {NAMES.get(name, name): array for name, array in arrays.items()}
     arrays.setdefault("region_images", arrays["masked_images"])
+    arrays.setdefault("score_region", arrays["score_masked"])
+    region = arrays["saliency"] > 0.5
+    count = len(region)
+    arrays |= {
+        "region": region,
+        "share": np.where(np.isfinite(arrays["score"]), region.reshape(count, -1).mean(axis=1), np.nan),
+        "curve": np.zeros((count, 0)),
+    }
     notes = list(told.get("notes", ()))
     why = next((note.partition(": ")[2] for note in notes if note.startswith("the gradient is estimated")), "")
     provenance = {name: told.pop(name) for name in OF_RUN if name in told}
@@ -41,8 +54,10 @@ def from_format_1(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[st
         "why_estimated": why,
         "model_fingerprint": meta.pop("model_fingerprint", ""),
     }
-    statuses = [Outcome.read(one) for one in meta.pop("status")]
-    advised = [one for one in statuses if one.kind in ("soft", "weak") and one != DOUBTED]
+    # All settings are written out, so that the preset, which learns something else today, decides nothing.
+    told["preset"] = "paper" if told.get("preset", "fast") == "fast" else told["preset"]
+    statuses = [Outcome.read(one.replace("soft: ", "weak: ", 1)) for one in meta.pop("status")]
+    advised = [one for one in statuses if one.kind == "weak" and one != DOUBTED]
     remedies = [one.message.rpartition("; ")[2] for one in advised]
     return arrays, {
         **meta,
@@ -50,7 +65,10 @@ def from_format_1(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[st
         "method": "mask",
         "game": told["game"],
         "perturbation": told["perturbation"],
-        "remedy": remedies[0] if remedies else "",
+        "advice": remedies[0] if remedies else "",
+        "learns": "mask",
+        "curve_shares": [],
+        "suppress": SUPPRESS,
         "outcome": [[one.kind, one.message] for one in statuses],
         "provenance": {**provenance, "settings": told},
     }

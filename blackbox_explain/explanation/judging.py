@@ -1,9 +1,9 @@
-"""Whether a region did what was asked of it, told from four scores."""
+"""Whether a region did what was asked of it, told from three scores."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,19 +13,16 @@ import numpy as np
 from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["LEAST_REACH", "RowScores", "judge"]
+__all__ = ["LEAST_REACH", "REMEDY", "RowScores", "judge"]
 
 LEAST_REACH = 0.01
 """A score that falls by less than this share of itself does not depend on what is perturbed."""
 
 HALF = 0.5
-"""Less than this share of a score is little; more of what perturbing the whole image takes away is much."""
+"""At most this share of a score is little."""
 
 SMALL = 0.25
 """A score, or a lead, that is small in absolute terms."""
-
-KEPT = 0.75
-"""Of a score, at least this share is kept by the region alone."""
 
 CHANCE = 1.1
 """A score of at most so many times chance may be that of a model that does not know."""
@@ -36,20 +33,29 @@ UNDECIDED = 0.6
 NATS = math.log(4)
 """What a log-probability falls by when the probability falls to a quarter."""
 
+ROUNDING = 1e-6
+"""Of shares of a score."""
+
 ANOTHER = (
     'try another stand-in for deleted pixels, perturbation="blur", "noise" or "constant" (--perturbation), or another '
     "target= (--target); if every score is so, check how the model is shown its images (--mean, --std, --range)"
 )
 
+REMEDY: dict[Game, str] = {
+    "deletion": "try a lower suppress= (--suppress), or another perturbation= (--perturbation)",
+    "preservation": 'try game="deletion" (--game deletion), whose regions are smaller, or a lower suppress=',
+}
+"""What to try where no region does what was asked."""
+
 
 @dataclass(frozen=True)
 class RowScores:
-    """The four scores of a row, and whether what is left or kept of the first is little or much.
+    """Three scores of a row, and whether the last of them is little or much.
 
     Attributes
     ----------
-    original, masked, region, perturbed
-        The target's scores of the image; with the mask; with its region deleted, or kept alone; fully perturbed.
+    original, region, perturbed
+        The target's scores of the image; without its region, or with nothing but it; fully perturbed.
     chance
         The score of a model that finds all classes alike; 0 where the target is more than one class.
     lead
@@ -57,26 +63,24 @@ class RowScores:
     """
 
     original: float
-    masked: float
     region: float
     perturbed: float
     chance: float
     lead: bool = False
 
     @classmethod
-    def of(cls, scores: Mapping[str, float], weights: np.ndarray[Any, Any]) -> RowScores:
-        """Read the scores of a row by their names, and of its target's weights (K,) what chance would be.
+    def of(cls, original: float, region: float, perturbed: float, weights: np.ndarray[Any, Any]) -> RowScores:
+        """Read the scores of a row, and of its target's weights (K,) what chance would be.
 
         Of several classes together, or of one without another, chance says nothing.
         """
         chance = 1 / max(2, weights.size) if np.count_nonzero(weights) == 1 and weights.max() == 1 else 0.0
-        lead = bool(weights.min() < 0)
-        return cls(scores["original"], scores["masked"], scores["region"], scores["perturbed"], chance, lead)
+        return cls(original, region, perturbed, chance, bool(weights.min() < 0))
 
     @property
     def raw(self) -> bool:
         """Whether these are no probabilities, nor the lead of one: a share of such a score may mean nothing."""
-        largest = max(abs(one) for one in (self.original, self.masked, self.region, self.perturbed))
+        largest = max(abs(one) for one in (self.original, self.region, self.perturbed))
         return self.original <= 0 or largest > 1 + 1e-3
 
     @property
@@ -84,23 +88,23 @@ class RowScores:
         """What perturbing the whole image takes away."""
         return self.original - self.perturbed
 
-    def is_little(self, score: float) -> bool:
-        """Tell whether next to nothing of the original score is left."""
-        fall = self.original - score
+    @property
+    def depends(self) -> bool:
+        """Whether perturbing the whole image leaves so little of the score that a region can be told by it."""
         if self.raw:
-            needed = self.original / 2 if self.original > 0 else NATS
-            return fall >= needed and fall >= KEPT * self.reach
-        undecided = score <= CHANCE * self.chance and score <= UNDECIDED * self.original
-        return (score <= min(SMALL, HALF * self.original) or undecided) and fall >= HALF * self.reach
+            return self.reach >= (self.original / 2 if self.original > 0 else NATS)
+        undecided = self.perturbed <= CHANCE * self.chance and self.perturbed <= UNDECIDED * self.original
+        return self.perturbed <= min(SMALL, HALF * self.original) or undecided
 
-    def is_most(self, score: float) -> bool:
-        """Tell whether most of the original score is kept."""
-        share = KEPT if self.raw else HALF
-        return score - self.perturbed >= share * self.reach and (self.raw or score >= KEPT * self.original)
+    def done(self, game: Game) -> float:
+        """Return how much of what perturbing the whole image takes away is gone without the region, or kept by it."""
+        return (self.original - self.region if game == "deletion" else self.region - self.perturbed) / self.reach
 
 
-def judge(scores: RowScores, game: Game, remedy: str, doubts: Sequence[str] = ()) -> Outcome:
-    """Say whether a mask, and its region made hard, do what was asked, and what to try where they do not.
+def judge(
+    scores: RowScores, game: Game, suppress: float, share: float, remedy: str, doubts: Sequence[str] = ()
+) -> Outcome:
+    """Say whether the region of a row does what was asked, and what to try where it does not.
 
     Parameters
     ----------
@@ -108,43 +112,38 @@ def judge(scores: RowScores, game: Game, remedy: str, doubts: Sequence[str] = ()
         Of one row.
     game
         ``"deletion"`` or ``"preservation"``.
+    suppress
+        What was asked, as a share of what perturbing the whole image takes away.
+    share
+        Of the image that the region is.
     remedy
-        What to try where the mask or its region does too little.
+        What to try where it does too little.
     doubts
         Sentences of `preprocessing_doubts.doubts_from`: what speaks against the way that images are given to the model.
 
     Returns
     -------
     Outcome
-        ``"ok"``, ``"soft"`` or ``"weak"``.
+        ``"ok"`` or ``"weak"``.
 
     Notes
     -----
-    *Deletion* is **ok** where the score left without the outlined region is little, on its own and against the image:
+    **ok** takes two things:
 
-    - at most 0.25 and at most half of the image's score is left, or no more than chance (1 of K classes, and a tenth
-      of it) if that is at most 0.6 of the image's score: the model does not know;
-    - at least half of the fall that perturbing the whole image causes is there without the region.
+    - The score depends on what is perturbed: perturbing the whole image leaves at most 0.25, and at most half of the
+      image's score; or no more than chance (1 of K classes, and a tenth of it) if that is at most 0.6 of the image's
+      score: the model does not know.  The lead of one class over another is judged like a probability, without chance.
+      *Raw scores* (above 1, or not above 0) have no such scale: they must fall by half of themselves, or by ln 4 if
+      they are negative, which is what a logarithm falls by when its number falls to a quarter.
+    - The region does what was asked: without it, `suppress` of that fall is there; or, in the preservation game, with
+      nothing but it as much of the fall is undone.
 
-    The lead of one class over another is judged like a probability, without chance.  *Raw scores* (above 1, or not
-    above 0) have no such scale: they must fall by three quarters of what perturbing the whole image takes, and by half
-    of themselves, or by ln 4 if they are negative, which is what a logarithm falls by when its number falls to a
-    quarter.
-
-    *Preservation* is **ok** where the region alone keeps at least three quarters of the image's score, and where
-    perturbing the whole image leaves half of it at most: else nothing had to be kept.  Raw scores: three quarters of
-    what perturbing the whole image takes away.
-
-    **weak** is a mask that does not do half of what perturbing the whole image does, a score that perturbing the whole
-    image hardly lowers, and any row of a run about which there are doubts.  **soft** is the rest: the mask works, by
-    values between 0 and 1, and its region made hard at 0.5 does not.
+    **weak** is everything else, and any row of a run about which there are doubts.
     """
-    return DOUBTED if doubts else _earned(scores, game, remedy)
-
-
-def _earned(scores: RowScores, game: Game, remedy: str) -> Outcome:
-    weak, soft = partial(Outcome, "weak"), partial(Outcome, "soft")
-    before, fully, region = scores.original, scores.perturbed, scores.region
+    if doubts:
+        return DOUBTED
+    weak = partial(Outcome, "weak")
+    before, fully = scores.original, scores.perturbed
     if scores.lead and before <= 0:
         return weak(
             f"there is no lead to explain: the class scores {-before:.4f} less than the one it is compared with; try "
@@ -155,31 +154,17 @@ def _earned(scores: RowScores, game: Game, remedy: str) -> Outcome:
             f"perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
             f"without a region says little; {ANOTHER}"
         )
-    deletion = game == "deletion"
-    done = (before - scores.masked) / scores.reach if deletion else (scores.masked - fully) / scores.reach
-    good = scores.is_little(region) if deletion else scores.is_most(region)
-    depends = _depends(scores)
-    if good and done >= HALF and (deletion or depends):
-        return Outcome("ok")
-    if not depends:
+    if not scores.depends:
         return weak(
             f"perturbing the whole image lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
             f"without a region says little; {ANOTHER}"
         )
-    verb = "takes away" if deletion else "keeps"
-    if done < HALF:
-        return weak(f"the mask {verb} {done:.0%} of what perturbing the whole image takes away; {remedy}")
-    if region == before if deletion else region == fully:
-        return soft(f"no region stands out, only the mask's values between 0 and 1 do the work; {remedy}")
-    if deletion and region > before:
-        return soft(f"without the outlined region the score even rises, from {before:.4f} to {region:.4f}; {remedy}")
-    left = "without the outlined region" if deletion else "of the outlined region alone"
-    return soft(f"the score {left} is {region:.4f}, of {before:.4f}; {remedy}")
-
-
-def _depends(scores: RowScores) -> bool:
-    """Tell whether perturbing the whole image takes enough of the score for a region to be told by it."""
-    if scores.raw:
-        return scores.reach >= (scores.original / 2 if scores.original > 0 else NATS)
-    undecided = scores.perturbed <= CHANCE * scores.chance and scores.perturbed <= UNDECIDED * scores.original
-    return scores.perturbed <= HALF * scores.original or undecided
+    done = scores.done(game)
+    if done >= suppress - ROUNDING:
+        return Outcome("ok")
+    verb, without = ("takes away", "without it") if game == "deletion" else ("keeps", "with nothing but it")
+    return weak(
+        f"no region of at most half of the image {verb} {suppress:.0%} of what perturbing the whole image takes away; "
+        f"the best, {share:.1%} of it, {verb} {done:.0%}: the score {without} is {scores.region:.4f}, of {before:.4f}; "
+        f"{remedy}"
+    )

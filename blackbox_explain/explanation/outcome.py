@@ -9,7 +9,7 @@ from blackbox_explain.errors import ResultError
 
 __all__ = ["DOUBTED", "Kind", "Outcome"]
 
-Kind = Literal["ok", "soft", "weak", "failed"]
+Kind = Literal["ok", "weak", "failed"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,8 @@ class Outcome:
     Attributes
     ----------
     kind
-        ``"ok"``: the region alone does what was asked.  ``"soft"``: only the mask does, through values between 0 and 1,
-        and its region made hard does not.  ``"weak"``: not even the mask does, or there are doubts about the model.
-        ``"failed"``: there is no explanation.
+        ``"ok"``: the region does what was asked.  ``"weak"``: it does not, the score does not depend on what is
+        perturbed, or there are doubts about the model.  ``"failed"``: there is no explanation.
     message
         Why, and what to try next; of a row that failed, the reason.  "" if all is well.
     """

@@ -19,6 +19,7 @@ __all__ = [
     "name_of",
     "outcome_sentence",
     "photo_name",
+    "region_words",
     "start",
     "summary_of",
     "under_table",
@@ -33,14 +34,54 @@ SHOWN = 3
 
 def summary_of(result: Explanation) -> str:
     """Return a result for people: one image at length, several as a table with a line for each."""
-    lines = [f"{result.method}, {len(result)} {'image' if len(result) == 1 else 'images'}"]
-    if len(result) == 1:
-        return "\n".join([*lines, *at_length(result, [("score of the image", float(result.score[0]))])])
-    lines.append(f"{'image':<30}{'class':<30}{'score':>8}  outcome")
+    told = result.provenance
+    preset = told.settings.get("preset")
+    lines = [f"{result.method}{f' ({preset})' if preset else ''}: {result.game} by {result.perturbation}"]
+    if told.gradients == "estimated":
+        lines += wrapped(f"the gradient is estimated from scores: {told.why_estimated}")
+    if len(result) > 1:
+        return "\n".join([*lines, *_table(result), *_changes(result), *under_table(result)])
+    words, share = region_words(result), f"{result.share[0]:.1%} of the image"
+    figures = [
+        ("score of the image", float(result.score[0])),
+        (f"{words} ({share})", float(result.score_region[0])),
+        ("with the whole image perturbed", float(result.score_perturbed[0])),
+    ]
+    return "\n".join([*lines, *at_length(result, figures, words)])
+
+
+def region_words(result: Explanation) -> str:
+    """Return what was asked of the region: that the image does without it, or with it alone."""
+    return "without the outlined region" if result.game == "deletion" else "with nothing but the outlined region"
+
+
+def _table(result: Explanation) -> list[str]:
+    lines = [f"{'image':<20}{'class':<18}{'before':>8}{'region':>8}{'all':>8}{'share':>7}  outcome"]
     for row in range(len(result)):
-        names = f"{cut_front(name_of(result, row), 29):<30}{start(result.target[row], 29):<30}"
-        lines.append(f"{names}{result.score[row]:8.4f}  {result.outcome[row].kind}")
-    return "\n".join([*lines, *under_table(result)])
+        numbers = (result.score[row], result.score_region[row], result.score_perturbed[row])
+        figures = "".join(f"{number:8.4f}" for number in numbers)
+        lines.append(
+            f"{cut_front(name_of(result, row), 19):<20}{start(result.target[row], 17):<18}"
+            f"{figures}{result.share[row]:7.1%}  {result.outcome[row].kind}"
+        )
+    without = "without the region" if result.game == "deletion" else "with nothing but the region"
+    lines.append(f"before: score of the class; region: {without}; all: with the whole")
+    lines.append("image perturbed; share: of the region")
+    return lines
+
+
+def _changes(result: Explanation) -> list[str]:
+    """Return the leading classes of each row, before and after."""
+    if not result.predictions:
+        return []
+    lines = [f"top classes, before → {region_words(result)}:"]
+    names = [name_of(result, row) for row in range(len(result))]
+    for row, told in enumerate(result.predictions):
+        if told.before:
+            name = names[row]
+            about = f"{name}, {result.target[row]}" if names.count(name) > 1 else name
+            lines += wrapped(f"{about}: {leading_classes(told.before)} → {leading_classes(told.after)}", "  ")
+    return lines
 
 
 def at_length(result: Explanation, figures: Sequence[tuple[str, float]], after: str = "") -> list[str]:

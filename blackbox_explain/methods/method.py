@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -13,6 +13,8 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.region import Regions
+from blackbox_explain.perturbations.perturbation import Blur, Game, Perturbation
 
 __all__ = ["Attribution", "Budget", "Method"]
 
@@ -26,8 +28,8 @@ class Budget:
     Attributes
     ----------
     most
-        At most, the image itself included; what progress counts.  `explain` asks about one more, the blurred image, to
-        tell whether the model sees what it should, where the method itself asks about no perturbed image.
+        At most, the image itself included.  `explain` asks besides about the fully perturbed image, where the method
+        does not, and about `REGION_QUERIES` parts of it, to find the region.
     least
         A row that failed with its company begins anew only if so many are left of `most`; None where failed attempts
         are not counted against it.
@@ -49,8 +51,13 @@ class Attribution:
         (n, *shape), signed; None from methods that tell no signs.
     failures
         Why there is nothing, by row.
-    after
-        (n, K) scores of the images without what matters, if they were asked for.
+    deletes
+        What stands in for deleted pixels where the region of each row is looked for.
+    deletes_name
+        Its name.
+    game
+        ``"deletion"``: the region is the smallest without which the score falls; ``"preservation"``: the smallest that
+        is enough for it.
     perturbed
         (n, K) scores of the fully perturbed images, if they were asked for.
     settings
@@ -61,22 +68,22 @@ class Attribution:
         The kind of result that is made of it.
     more
         Further fields of that kind, by name: arrays with a row for each image, or what `Explanation.whole` names.
+    complete
+        Called with the regions of the rows once they are found; returns yet further fields.
     """
 
     saliency: Floats
     attribution: Floats | None = None
     failures: Mapping[int, BlackBoxExplainError] = field(default_factory=dict[int, BlackBoxExplainError])
-    after: Floats | None = None
+    deletes: Perturbation = field(default_factory=Blur)
+    deletes_name: str = "blur"
+    game: Game = "deletion"
     perturbed: Floats | None = None
     settings: Mapping[str, Any] | None = None
     gradients: Literal["exact", "estimated", "none"] | None = None
     result: type[Explanation] = Explanation
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """The fields of the result that the method found."""
-        return {"saliency": self.saliency, "attribution": self.attribution, **self.more}
+    complete: Callable[[Regions], Mapping[str, Any]] = field(default=lambda _regions: {})
 
 
 @runtime_checkable

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.summary import photo_name
 from blackbox_explain.report.figure import COLOURS, COVER, WIDEST, draw_importance, has_region
 from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of
@@ -36,7 +35,6 @@ KEY, TICKS = 0.62, 0.24
 """Heights of the key, and of the labels below a signal."""
 
 MEANING = {
-    "soft": "soft: hiding a little in many places lowers the score; the outlined region alone does not",
     "weak": "weak: no small region explains this score, or the model may be shown the wrong pixels",
 }
 
@@ -161,8 +159,8 @@ def _cell(result: Explanation, row: int, name: str) -> Cell:
     lines = [Line(one, 9.5) for one in wrapped(name, CELL, 9.5)] if name else []
     lines += [Line(one, 10.5, bold=True) for one in wrapped(result.target[row], CELL, 10.5, "bold")]
     numbers = f"{result.score[row]:.3f}"
-    if isinstance(result, MaskExplanation):
-        numbers += f" → {result.score_region[row]:.3f}" if has_region(result, row) else ", no region found"
+    numbers += f" → {result.score_region[row]:.3f}" if has_region(result, row) else ", no region found"
+    numbers += f" ({result.share[row]:.1%})" if has_region(result, row) else ""
     lines.append(Line(numbers if word == "ok" else f"{numbers}, {word}", 10.5, warning=word != "ok"))
     if result.saliency.ndim == 2:
         return Cell(result, row, tuple(lines), 0.6 * CELL + TICKS)
@@ -199,14 +197,13 @@ def _heading(rows: Sequence[tuple[Explanation, int]], name: str, width: float) -
     from blackbox_explain.report.heading import Line, noun_of, perturbed_words
     from blackbox_explain.report.text_layout import wrapped
 
-    masks = [one for one, _ in rows if isinstance(one, MaskExplanation)]
-    games = {str(one.game) for one in masks}
-    done = {perturbed_words(one) for one in masks}
+    games = {str(one.game) for one, _ in rows}
+    done = {perturbed_words(one) for one, _ in rows}
     nouns = {noun_of(one) for one, _ in rows}
     gone, noun = (words.pop() if len(words) == 1 else other for words, other in ((done, "deleted"), (nouns, "image")))
     part = {"deletion": "the outlined region", "preservation": "all but the outlined region"}
     what = part[games.pop()] if len(games) == 1 else f"{part['deletion']} (preservation: all but it)"
-    told = f"Numbers: score of the {noun}" + (f" → score with {what} {gone}." if masks else ".")
+    told = f"Numbers: score of the {noun} → score with {what} {gone} (its share of the {noun})."
     lines = [Line(one, 14.0, bold=True) for one in wrapped(name, width, 14.0, "bold")] if name else []
     lines += [Line(one, 10.5) for one in wrapped(told, width, 10.5)]
     doubts = list(dict.fromkeys(doubt for one, _ in rows for doubt in one.provenance.doubts))
@@ -218,7 +215,7 @@ def _heading(rows: Sequence[tuple[Explanation, int]], name: str, width: float) -
 
 
 def _below(cells: Sequence[Cell], more: int, failed: int, width: float) -> list[Line]:
-    """Return what stands below all cells: what soft and weak mean, and what is not drawn."""
+    """Return what stands below all cells: what weak means, and what is not drawn."""
     from blackbox_explain.report.heading import Line
     from blackbox_explain.report.text_layout import wrapped
 

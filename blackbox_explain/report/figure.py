@@ -10,8 +10,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
-from blackbox_explain.explanation.mask_summary import region_words
+from blackbox_explain.explanation.summary import region_words
 from blackbox_explain.report.overlay import (
     LONGEST,
     LONGEST_SMALL,
@@ -19,6 +18,7 @@ from blackbox_explain.report.overlay import (
     canvas_of,
     coloured,
     flat_saliency,
+    height_over_edge,
     slice_of,
     without_region,
 )
@@ -69,8 +69,8 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     Returns
     -------
     Picture
-        The photo with its leading classes; what matters in it, with the outlined region; and of masks the photo without
-        that region (preservation: with nothing else), with its leading classes.
+        The photo with its leading classes; what matters in it, with the outlined region; and the photo without that
+        region (preservation: with nothing else), with its leading classes.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     from blackbox_explain.report.text_layout import Picture
 
     check_row(result, row)
-    count = 3 if isinstance(result, MaskExplanation) else 2
+    count = 3
     canvas = None if result.saliency.ndim == 2 else canvas_of(result, row)
     edge = MARGIN if canvas is not None else 0.55
     panel = (WIDTH - edge - MARGIN - 2 * BETWEEN) / 3
@@ -93,11 +93,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     words = heading_of(result, row, canvas, whole - 2 * MARGIN)
     before, after = _named(result, row)
     left_list = entries_of(before, result.target[row], float(result.score[row]), panel)
-    right_list = (
-        entries_of(after, result.target[row], float(result.score_region[row]), panel)
-        if isinstance(result, MaskExplanation)
-        else []
-    )
+    right_list = entries_of(after, result.target[row], float(result.score_region[row]), panel)
     framed = canvas is not None and canvas.cropped
     outline = _outline(result, row)
     lines = bool(outline) + framed
@@ -154,19 +150,19 @@ def draw_importance(
     canvas = canvas_of(result, row, LONGEST_SMALL if small else LONGEST)
     saliency = flat_saliency(result, row)
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
-    placed = canvas.placed(saliency, outside=np.nan)
-    if isinstance(result, MaskExplanation) and np.nanmin(placed) < 0.5 < np.nanmax(placed):
+    placed = canvas.placed(height_over_edge(result, row), outside=np.nan)
+    if np.nanmin(placed) < 0 < np.nanmax(placed):
         from matplotlib.patheffects import withStroke
 
         width = 1.0 if small else 1.4
-        drawn = axes.contour(placed, levels=[0.5], colors="white", linewidths=width)
+        drawn = axes.contour(placed, levels=[0.0], colors="white", linewidths=width)
         drawn.set_path_effects([withStroke(linewidth=2 * width, foreground="black")])
     return axes.figure
 
 
 def has_region(result: Explanation, row: int) -> bool:
-    """Whether this is a mask, and anything has an importance above 0.5."""
-    return isinstance(result, MaskExplanation) and bool((result.saliency[row] > 0.5).any())
+    """Whether there is a region."""
+    return bool(result.region[row].any())
 
 
 def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]:
@@ -181,8 +177,8 @@ def _outline(result: Explanation, row: int) -> str:
     """Return what the outline means, "" where there is none."""
     from blackbox_explain.report.legend import EDGES
 
-    region = flat_saliency(result, row) > 0.5
-    if not isinstance(result, MaskExplanation) or not region.any() or region.all():
+    region = height_over_edge(result, row) > 0
+    if not region.any() or region.all():
         return ""
     verb = "deleted" if result.game == "deletion" else "kept"
     return f"{EDGES} that is {verb}" if result.saliency.ndim == 2 else f"outline: the region that is {verb}"
@@ -200,19 +196,16 @@ def _draw_panels(
     else:
         draw_signal(left, result, row, result.images, cmap=cmap, alpha=alpha, behind=False)
         middle.set_yticklabels([])
-    last: list[str] = []
-    if isinstance(result, MaskExplanation):
-        last = [region_words(result)]
-        if not has_region(result, row):
-            mark_empty(panels[2], NOTHING)
-        elif canvas is not None:
-            _show(panels[2], canvas.dimmed(without_region(result, row, canvas)), canvas)
-        else:
-            draw_signal(panels[2], result, row, result.region_images, cmap=cmap, alpha=alpha, behind=False)
-            panels[2].set_yticklabels([])
+    if not has_region(result, row):
+        mark_empty(panels[2], NOTHING)
+    elif canvas is not None:
+        _show(panels[2], canvas.dimmed(without_region(result, row, canvas)), canvas)
+    else:
+        draw_signal(panels[2], result, row, result.region_images, cmap=cmap, alpha=alpha, behind=False)
+        panels[2].set_yticklabels([])
     shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
     first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
-    for axes, title in zip(panels, (first, "what matters", *last), strict=True):
+    for axes, title in zip(panels, (first, "what matters", region_words(result)), strict=True):
         axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.summary import outcome_sentence, photo_name
 from blackbox_explain.perturbations.named import WORDS
 from blackbox_explain.report.overlay import Canvas, beyond_photo
@@ -49,7 +48,7 @@ def noun_of(result: Explanation) -> str:
     return {2: "signal", 3: "image"}.get(result.saliency.ndim, "volume")
 
 
-def perturbed_words(result: MaskExplanation) -> str:
+def perturbed_words(result: Explanation) -> str:
     """Return what is done to what is deleted, as a participle."""
     words = {"blur": "blurred", "constant": "replaced by a constant", "noise": "replaced by noise"}
     return words.get(result.perturbation, WORDS.get(result.perturbation, "replaced"))
@@ -69,8 +68,6 @@ def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: floa
 
 
 def _sentence(result: Explanation, row: int, canvas: Canvas | None) -> str:
-    if not isinstance(result, MaskExplanation):
-        return f"What matters by the method {result.method}; the score is {_number(float(result.score[row]))}."
     before, region, fully = (
         _number(float(scores[row])) for scores in (result.score, result.score_region, result.score_perturbed)
     )
@@ -78,7 +75,7 @@ def _sentence(result: Explanation, row: int, canvas: Canvas | None) -> str:
     share = result.share[row]
     whole = f"with the whole {noun} {gone} it is {fully}."
     if share == 0:
-        return f"No region was found: nothing has an importance above 0.5. The score is {before}; {whole}"
+        return f"No region was found. The score is {before}; {whole}"
     but = "" if result.game == "deletion" else "all but "
     part = f"the outlined {share:.1%} of the {noun}" if share < 1 else f"the whole {noun}, which is the region,"
     told = f"With {but}{part} {gone}, the score goes from {before} to {region}; {whole}"

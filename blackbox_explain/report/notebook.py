@@ -15,7 +15,7 @@ from blackbox_explain.report.figure import figure
 __all__ = ["frame_of", "notebook_html", "notebook_png"]
 
 COLUMNS = {"score": "before", "score_region": "region", "score_perturbed": "all", "share": "share"}
-"""Numbers of a row and their heads; those that a result does not have are left out."""
+"""Numbers of a row and their heads."""
 
 
 def frame_of(result: Explanation) -> Any:
@@ -28,7 +28,7 @@ def frame_of(result: Explanation) -> Any:
     lines = [
         {
             "photo": photo_name(result, index),
-            **{name: value for name, value in row.items() if name not in ("queries", "predictions")},
+            **{name: value for name, value in row.items() if name not in ("queries", "predictions", "curve")},
             "queries": sum(row["queries"].values()),
             "top_before": row["predictions"]["before"][0]["class"] if row["predictions"]["before"] else None,
             "top_after": row["predictions"]["after"][0]["class"] if row["predictions"]["after"] else None,
@@ -55,11 +55,10 @@ def notebook_html(result: Explanation) -> str:
         if picture is None
         else [f'<img alt="explanation" src="data:image/png;base64,{base64.b64encode(picture).decode()}">']
     )
-    numbers = {name: head for name, head in COLUMNS.items() if hasattr(result, name)}
-    heads = ("image", "class", *numbers.values(), "outcome")
+    heads = ("image", "class", *COLUMNS.values(), "outcome")
     parts.append("<table><thead><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr></thead><tbody>")
     for row in range(len(result)):
-        figures = (f"{getattr(result, name)[row]:.4f}" for name in numbers)
+        figures = (f"{getattr(result, name)[row]:.4f}" for name in COLUMNS)
         cells = (name_of(result, row), result.target[row], *figures, str(result.outcome[row]))
         parts.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     parts.append("</tbody></table>")

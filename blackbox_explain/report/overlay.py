@@ -9,7 +9,6 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -141,9 +140,19 @@ def flat_saliency(result: Explanation, row: int) -> Floats:
     return result.importance(row)[slice_of(result, row)]
 
 
+def height_over_edge(result: Explanation, row: int) -> Floats:
+    """Return how far the saliency (h, w) lies above that at the edge of the region, of a volume in the slice shown."""
+    saliency, region = result.saliency[row], result.region[row]
+    if not region.any() or region.all():
+        return np.where(region, 1.0, -1.0)[slice_of(result, row)]
+    edge = (saliency[region].min() + saliency[~region].max()) / 2
+    height = np.where(saliency == edge, np.where(region, 1e-12, -1e-12), saliency - edge)
+    return height[slice_of(result, row)]
+
+
 def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:
     """Return the share of the region that lies beyond the photo, in what pads it."""
-    region = flat_saliency(result, row) > 0.5
+    region = height_over_edge(result, row) > 0
     left, top, right, bottom = canvas.box
     height, width = canvas.pixels.shape[:2]
     x = left + (np.arange(region.shape[1]) + 0.5) * (right - left) / region.shape[1]
@@ -152,13 +161,13 @@ def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:
     return float((region & ~inside).sum() / max(int(region.sum()), 1))
 
 
-def without_region(result: MaskExplanation, row: int, canvas: Canvas) -> Floats:
+def without_region(result: Explanation, row: int, canvas: Canvas) -> Floats:
     """Return the photo (H, W, 3) with the region deleted (preservation: all but the region)."""
     deleted = _shown(result, row, result.region_images)
     if canvas.pixels.shape == deleted.shape and canvas.whole:
         return deleted
-    saliency = flat_saliency(result, row)
-    return _pasted(canvas, deleted, saliency - 0.5 if result.game == "deletion" else 0.5 - saliency)
+    height = height_over_edge(result, row)
+    return _pasted(canvas, deleted, height if result.game == "deletion" else -height)
 
 
 def _pasted(canvas: Canvas, image: Floats, inside: Floats) -> Floats:

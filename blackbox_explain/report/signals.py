@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.report.overlay import GREY, blended, limits_of
 from blackbox_explain.report.text_layout import INK, write
 
@@ -49,8 +48,7 @@ def draw_signal(
         colours = blended(np.full((1, time.size, 3), PAPER), saliency[None], cmap, alpha)
         extent = (-0.5, time.size - 0.5, low, high)
         axes.imshow(np.clip(colours, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
-    outlined = saliency > 0.5 if isinstance(result, MaskExplanation) else np.zeros(time.size, bool)
-    for edge in np.flatnonzero(np.diff(outlined.astype(int))) + 0.5:
+    for edge in np.flatnonzero(np.diff(result.region[row].astype(int))) + 0.5:
         axes.axvline(float(edge), color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.plot(time, signal.T, linewidth=1.1)
     axes.set_xlim(-0.5, time.size - 0.5)

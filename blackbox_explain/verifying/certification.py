@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +16,17 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import resolve
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explaining import explain
+from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation, Floats
 from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
+from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.perturbations.deletion import level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
 from blackbox_explain.progress import Advance, progress_bar
@@ -35,6 +40,9 @@ TOLERANCE = 1e-3
 
 NEITHER = (float("nan"), float("nan"))
 """Of a mask that could not be learned again."""
+
+OLD = "version 0.1 measured and judged it in another way"
+"""Why something of an old result cannot be checked."""
 
 PIXEL = 1e-3
 """How far a pixel or a mask value may be, as a share of its range."""
@@ -94,10 +102,11 @@ def verify(
     if not good:
         raise ResultError("There is nothing to verify", got="a result whose rows all failed")
     check_images(result.images, box.spec)
-    units = how.mask.budget(BoxInfo.of(box)).most
+    units = how.mask.budget(BoxInfo.of(box)).most + REGION_QUERIES
     own = how.perturbation is not None
     others = how.others
-    per_row = 2 + 2 * own + 2 * len(others) + own * len(how.offsets(result.mask.ndim - 1))
+    per_row = 2 + own * (2 + len(result.curve_shares)) + 2 * len(others)
+    per_row += own * len(how.offsets(result.mask.ndim - 1))
     total = len(good) * (per_row + own * seeds * units)
     with progress_bar(total, "verifying", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
@@ -133,16 +142,32 @@ class _Work:
         found["area"] = float(salient.mean())
         before, after = self._ask(row, np.concatenate([image, result.masked_images[row : row + 1]]))
         found |= {"score": before, "score_masked": after}
-        penalty = float(how.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
-        found["objective"] = penalty + (after if result.game == "deletion" else -after)
+        if how.mask.learns == "mask":
+            penalty = float(how.mask.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
+            found["objective"] = penalty + (after if result.game == "deletion" else -after)
         rebuilt, jitter, shifts = None, None, how.offsets(len(spatial))
+        curve = np.full(len(result.curve_shares), np.nan)
         if how.perturbation is not None:
             levels = how.perturbation.take(place).levels(image, spec, how.seed)
             resting = LevelStack(levels, spatial)
             rebuilt = resting.mixed(mask)[0]
-            region = resting.mixed((mask >= 0.5).astype(mask.dtype))[0]
+            region = np.where(self._deleted(row), levels[0], image)
             found["score_perturbed"], found["score_region"] = self._ask(row, np.concatenate([levels[0], region]))
             found["suppression"] = _suppression(before, after, found["score_perturbed"])
+            if result.curve_shares:
+                curve = score_curve(
+                    self.oracle,
+                    image,
+                    result.saliency[row : row + 1],
+                    result.weights[row : row + 1],
+                    how.perturbation.take(place),
+                    result.curve_shares,
+                    keep=result.game == "preservation",
+                    seed=how.seed,
+                )[0]
+            if how.mask.learns == "ranking":
+                ends = np.asarray([before]), np.asarray([found["score_perturbed"]])
+                found["objective"] = float(ranking_objective(curve[None], *ends, how.mask)[0])
             moving = LevelStack(canvas(levels, how.mask.jitter_kind, how.width), spatial)
             scores = self._ask(row, np.concatenate([moving.mixed(mask, offset)[0] for offset in shifts]))
             jitter = (min(scores), float(np.mean(scores)), max(scores))
@@ -156,6 +181,8 @@ class _Work:
         checks = (
             *self._number_checks(row, stated, found),
             self._mask_check(row, salient, rebuilt),
+            self._region_check(row),
+            self._curve_check(row, curve),
             self._outcome_check(row),
             self._name_check(row),
         )
@@ -218,7 +245,7 @@ class _Work:
         mask = result.mask[row]
         if not (mask.min() >= -PIXEL and mask.max() <= 1 + PIXEL):
             reasons.append("the mask leaves 0 to 1")
-        if not np.abs(salient[0] - result.saliency[row]).max() <= PIXEL:
+        if self.how.mask.learns == "mask" and not np.abs(salient[0] - result.saliency[row]).max() <= PIXEL:
             reasons.append("the saliency is not that of the mask")
         if rebuilt is not None and not np.abs(rebuilt[0] - result.masked_images[row]).max() <= PIXEL * (high - low):
             reasons.append("the masked image is not what the mask makes of the image")
@@ -227,9 +254,39 @@ class _Work:
             return Check(claim, None, LACKS)
         return Check(claim, not reasons, ", ".join(reasons))
 
+    def _deleted(self, row: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where the image of a row is deleted (1, 1, *spatial)."""
+        region = self.result.region[row][None, None]
+        return region if self.result.game == "deletion" else ~region
+
+    def _region_check(self, row: int) -> Check:
+        """Check that the region is the most salient share of the image that it is said to be."""
+        claim, result = "the region is the most salient part of the image", self.result
+        count = int(result.region[row].sum())
+        reasons = [] if abs(count / result.region[row].size - result.share[row]) <= PIXEL else ["its share is another"]
+        if (result.region[row] != level_set(result.saliency[row], count)).any():
+            reasons.append("other pixels are more salient")
+        return Check(claim, not reasons, ", ".join(reasons))
+
+    def _curve_check(self, row: int, found: Floats) -> Check:
+        """Check the score at every share."""
+        claim, result = "the curve of the score is as stated", self.result
+        if not result.curve_shares:
+            return Check(claim, None, OLD)
+        if np.isnan(found).all():
+            return Check(claim, None, LACKS)
+        off = np.abs(found - result.curve[row])
+        worst = int(np.argmax(off))
+        if off[worst] <= self.tolerance:
+            return Check(claim, True)
+        share, stated = result.curve_shares[worst], result.curve[row, worst]
+        return Check(claim, False, f"at {share:.0%} it is {found[worst]:.4f}, and was {stated:.4f}")
+
     def _outcome_check(self, row: int) -> Check:
         """Check that the outcome follows from the numbers and doubts stated; the numbers are checked by themselves."""
         claim, stated = "the outcome is what the scores say", self.result.outcome[row].kind
+        if not self.result.curve_shares:
+            return Check(claim, None, OLD)
         earned = self.result.outcome_of(row, self.result.provenance.doubts).kind
         return Check(claim, earned == stated, "" if earned == stated else f"it is {earned!r}, and was {stated!r}")
 

@@ -15,7 +15,6 @@ from blackbox_explain.explanation.explanation import Floats
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.methods.mask.jitter import offset_at, width_for
 from blackbox_explain.methods.mask.mask import Mask
-from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.perturbations.named import NAMES, OF_PAPER
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
@@ -24,7 +23,7 @@ __all__ = ["LACKS", "NUMBERS", "Restored", "check_arrays", "target_of"]
 NUMBERS = {
     "score": "the score of the image",
     "score_masked": "the score after the mask",
-    "score_region": "the score with the region deleted or kept alone",
+    "score_region": "the score without the region, or with nothing but it",
     "score_perturbed": "the score of the fully perturbed image",
     "suppression": "the suppression",
     "area": "the area",
@@ -53,8 +52,6 @@ class Restored:
     ----------
     mask
         The method with its settings; its perturbation is that of `perturbation`, if that is known.
-    regularizer
-        What made the masks small and smooth.
     perturbation
         None where the result does not hold what it needs: a perturbation of the user's own.
     learned_by
@@ -66,7 +63,6 @@ class Restored:
     """
 
     mask: Mask
-    regularizer: Regularizer
     perturbation: Perturbation | None
     learned_by: str
     seed: int
@@ -91,10 +87,7 @@ class Restored:
             elif result.reference is not None:
                 made = Reference(result.reference)
             kept = Mask(**own) if made is None else Mask(**own, perturbation=made)
-            regularizer = Regularizer(kept.area_weight, kept.tv_weight, kept.tv_beta, kept.tv_kind, kept.game)
-            return cls(
-                kept, regularizer, made, told["perturbation"], int(result.provenance.seed), result.images.shape[2:]
-            )
+            return cls(kept, made, told["perturbation"], int(result.provenance.seed), result.images.shape[2:])
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             got = f"{type(error).__name__}: {error}"
             raise ResultError("The settings of this result cannot be read", got=got.removesuffix(".")) from error
@@ -122,6 +115,7 @@ def check_arrays(result: MaskExplanation) -> None:
     expected: dict[str, tuple[int, ...]] = dict.fromkeys(NUMBERS, (count,))
     expected |= {"images": (count, *images.shape[1:]), "masked_images": images.shape}
     expected |= {"saliency": (count, *images.shape[2:]), "mask": (count, *result.mask.shape[1:])}
+    expected |= {"region_images": images.shape, "curve": (count, len(result.curve_shares)), "share": (count,)}
     if result.reference is not None:
         expected["reference"] = images.shape
     expected |= {"weights": (count, *result.weights.shape[1:])}
@@ -133,6 +127,9 @@ def check_arrays(result: MaskExplanation) -> None:
     fits = images.ndim >= 3 and result.mask.ndim == images.ndim - 1 and result.weights.ndim == 2
     if not fits or len(result.outcome) != count or count == 0:
         raise ResultError("The arrays of this result do not fit each other", got=f"masks {result.mask.shape}")
+    if result.region.shape != result.saliency.shape or result.region.dtype != bool:
+        got, wanted = f"region: {result.region.dtype} {result.region.shape}", f"booleans {result.saliency.shape}"
+        raise ResultError("The arrays of this result do not fit each other", got=got, expected=wanted)
     if any(cells > size for cells, size in zip(result.mask.shape[1:], images.shape[2:], strict=True)):
         raise ResultError("The mask of this result is finer than its image", got=f"{result.mask.shape[1:]}")
 

@@ -9,10 +9,10 @@ import typer
 
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.explanation.region import REGION_QUERIES, SUPPRESS
 from blackbox_explain.methods.mask.mask import Mask
-from blackbox_explain.methods.mask.settings import PresetName, Settings
+from blackbox_explain.methods.mask.settings import LearnedGame, PresetName, Settings
 from blackbox_explain.perturbations.named import PerturbationName
-from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["MaskOptions"]
 
@@ -24,7 +24,8 @@ class MaskOptions:
     panel: ClassVar[str] = "Masks"
 
     game: Annotated[
-        Game, typer.Option(metavar="NAME", help="deletion of the evidence, or preservation of it alone.")
+        LearnedGame,
+        typer.Option(metavar="NAME", help="deletion of the evidence, preservation of it alone, or both at once."),
     ] = "deletion"
     perturbation: Annotated[
         PerturbationName,
@@ -35,8 +36,16 @@ class MaskOptions:
         ),
     ] = "blur"
     preset: Annotated[
-        PresetName, typer.Option(metavar="NAME", help="How the masks are learned: fast, paper or authors.")
+        PresetName,
+        typer.Option(metavar="NAME", help="How it is learned: fast, quick, thorough, paper or authors."),
     ] = "fast"
+    suppress: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="How much of the score the region is to take away, or to keep: from 0 to 1.",
+        ),
+    ] = SUPPRESS
     queries: Annotated[
         int,
         typer.Option(
@@ -47,4 +56,4 @@ class MaskOptions:
 
     def queries_of(self, box: BlackBox) -> int:
         """Return what progress counts for each mask: the images that the model is run on, at most."""
-        return Mask(self.preset, queries=self.queries).budget(BoxInfo.of(box)).most
+        return Mask(self.preset, queries=self.queries).budget(BoxInfo.of(box)).most + REGION_QUERIES

@@ -18,7 +18,7 @@ __all__ = ["show_found"]
 PREDICTIONS = 3
 """Shown of each photo."""
 
-SCORES = ("score", "score_masked", "score_region", "score_perturbed")
+SCORES = ("score", "score_region", "score_perturbed")
 
 
 def show_found(
@@ -29,16 +29,14 @@ def show_found(
     rows = [
         (name, row) for name, one in zip(names_of([one.path for one in good]), good, strict=True) for row in one.rows
     ]
-    table, digits = numbers_table(("photo", "class"), ("before", "after", "region", "all", "area"), ("outcome",))
+    table, digits = numbers_table(("photo", "class"), ("before", "region", "all", "share"), ("outcome",))
     for name, row in rows:
         scores = (_number(row[key], digits) for key in SCORES)
-        area = "–" if row["area"] is None else f"{row['area']:.1%}"
-        table.add_row(End(name), Start(row["target"]), *scores, area, row["outcome"])
+        share = "–" if row["share"] is None else f"{row['share']:.1%}"
+        table.add_row(End(name), Start(row["target"]), *scores, share, row["outcome"])
     stdout.print(table)
     told = rows[0][1]["provenance"]
-    game = told["settings"]["game"]
-    region = "without the outlined region" if game == "deletion" else "of the outlined region alone"
-    columns = f"scores: before, after the mask, {region}, of the whole image perturbed; area: of the mask"
+    columns = f"scores: before, {_region_words(rows[0][1])}, of the whole image perturbed; share: of the region"
     stdout.print(columns, style="dim")
     several = len(rows) > len(good)
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
@@ -62,9 +60,7 @@ def show_found(
 
 def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Print the top predictions for each photo, and what the model says without its region."""
-    game = rows[0][1]["provenance"]["settings"]["game"]
-    left = "without the region" if game == "deletion" else "with the region alone"
-    stdout.print(f"top predictions, of the photo → {left}:")
+    stdout.print(f"top predictions, of the photo → {_region_words(rows[0][1])}:")
     for about, row in rows:
         before, after = (
             ", ".join(f"{one['class']} {one['score']:.2f}" for one in row["predictions"][when][:PREDICTIONS])
@@ -72,6 +68,11 @@ def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
         )
         if before:
             stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
+
+
+def _region_words(row: dict[str, Any]) -> str:
+    """Return what was asked of the region: that the image does without it, or with it alone."""
+    return "without the outlined region" if row["game"] == "deletion" else "with nothing but the outlined region"
 
 
 def _show_queries(rows: Sequence[dict[str, Any]]) -> None:

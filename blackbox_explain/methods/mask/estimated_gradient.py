@@ -17,6 +17,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.upsampling import KERNEL_CELLS, Upsampling
 
 __all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
 
@@ -46,9 +47,6 @@ RECENT = 3
 
 LEAST_ODDS = 1e-6
 """Probabilities are kept this far from 0 and 1, those in steps by half a step, what is nearer together is the same."""
-
-RESERVE = 2
-"""Queries for the scores of the result: masked image and region."""
 
 ROUNDING = 1e-9
 """Added before a number is rounded down that may be meant to be whole."""
@@ -80,7 +78,7 @@ class QueryPlan:
 
     def due(self, call: int, used: int) -> int:
         """Return the queries of one call, counted from 0, given those used: what is left, in even groups."""
-        left, calls = self.budget - used - RESERVE, self.calls - call
+        left, calls = self.budget - used, self.calls - call
         if left <= 0 or calls <= 0:
             return 0
         period = max(1, math.ceil(GROUP * calls / left))
@@ -244,6 +242,17 @@ class EstimatedScore(MaskedScore):
                 values[row], gradient[row] = model.at(masks[row])
         self.call += 1
         return constant_like(values, mask), constant_like(gradient, mask)
+
+    @property
+    def grid(self) -> Upsampling:
+        """From masks to where level sets are drawn: their own cells, smoothed, since that is where slopes are known."""
+        cells = [matrix.shape[1] for matrix in self.upsampling.matrices]
+        native = tuple(constant_like(gaussian_matrix(n, n, KERNEL_CELLS), self.weights) for n in cells)
+        return Upsampling(native, native)
+
+    def at_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+        """Return the estimated scores (N,) and gradient at a mask that is given on `grid`, its own cells."""
+        return self.value_and_gradient(keep, offset)
 
     def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
         """Ask for the targets' scores at masks (n, *cells) of each row, a few at a time."""

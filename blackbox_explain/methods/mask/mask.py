@@ -1,4 +1,4 @@
-"""The mask learner as a method: the smallest mask whose deletion destroys the score, or whose preservation keeps it."""
+"""The mask learner as a method: it ranks pixels, or learns the mask of eq. 4, by what deleting does to a score."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.explanation.judging import REMEDY
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.region import REGION_QUERIES, SHARES, Regions
 from blackbox_explain.explanation.suppression import suppression
-from blackbox_explain.methods.mask.estimated_gradient import GROUP, RESERVE, EstimatedScore, QueryPlan
+from blackbox_explain.methods.mask.estimated_gradient import GROUP, EstimatedScore, QueryPlan
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.ranking import learn_ranking, ranking_start
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
-from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for, soft_region
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
-from blackbox_explain.perturbations.perturbation import Reference
+from blackbox_explain.perturbations.perturbation import Game, Reference
 
 __all__ = ["Mask"]
 
-ENDS = 2
-"""Queries for the scores of an untouched and of a fully perturbed image."""
+ENDS, MASKED = 2, 1
+"""Queries for the scores of an untouched and of a fully perturbed image, and of the image that a mask makes."""
 
 LEAST_FALL = 0.05
 """A score that falls by less than this is not blown up further."""
@@ -39,9 +43,34 @@ LEAST_FALL = 0.05
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned of one batch.
+
+    Attributes
+    ----------
+    mask
+        (N, *cells), in the library of the box; None of a ranking, whose mask is its region.
+    saliency
+        (N, *spatial) in [0, 1].
+    history
+        (N, steps) what was minimised, before each step.
+    steps
+        (N,) steps done for each row.
+    sound
+        (N,) whether every answer that the start rests on was finite.
+    """
+
+    mask: Array | None
+    saliency: Floats
+    history: Floats
+    steps: np.ndarray[Any, Any]
+    sound: np.ndarray[Any, np.dtype[np.bool_]]
+
+
 @dataclass(frozen=True)
 class Mask(Settings):
-    """Learn the smallest mask whose deletion destroys, or whose preservation keeps, the score of a target (eq. 4).
+    """Learn which pixels destroy the score of a target when they are deleted, or keep it when nothing else is left.
 
     Its fields are those of `Settings`; the result is a `MaskExplanation`.
     """
@@ -52,8 +81,9 @@ class Mask(Settings):
     def budget(self, info: BoxInfo) -> Budget:
         """Return steps and what comes before and after them; `queries` where the gradient is estimated."""
         if info.exact:
-            return Budget(ENDS + most_queries(self.start) + self._started + self.steps + RESERVE)
-        return Budget(self.queries, ENDS + most_queries(self.start) + GROUP + RESERVE)
+            return Budget(ENDS + self._start_queries + self._started + self.steps + MASKED)
+        # What `explain` asks for the region is part of what was allowed.
+        return Budget(self.queries - REGION_QUERIES, ENDS + self._start_queries + GROUP + MASKED)
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Learn the masks of one batch.
@@ -70,9 +100,6 @@ class Mask(Settings):
             expected = f"1 or {len(oracle.counts)}"
             raise InputError("The references do not match the images", got=str(len(made.images)), expected=expected)
         xp = namespace(images)
-        regularizer = Regularizer(
-            settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, self.game
-        )
         cells = mask_shape_for(spec.spatial, settings.mask_shape)
         levels = made.take(oracle.rows).levels(images, spec, seed)
         score = settings.masked_score(
@@ -86,71 +113,96 @@ class Mask(Settings):
         original = target_scores(oracle.originals, weights)
         all_perturbed = oracle.scores(levels[0, ...])
         perturbed = target_scores(all_perturbed, weights)
-        start, sound, wider = start_mask(score, cells, spec.spatial, settings, self.game, original, perturbed)
-        scale = xp.ones_like(original)
-        if settings.relative:
-            # A region that must be large may cost no more than one that need not.
-            scale = score_scale(original, perturbed) * constant_like(wider, original)
-        solution = solve(score, start, regularizer, settings, seed, scale)
-        masked = score.images(solution.mask)
-        after = score.of_images(masked)
-        upsampled = score.upsampling.up(solution.mask)
-        important = 1 - upsampled if self.game == "deletion" else upsampled
-        region = xp.astype(upsampled >= 0.5, upsampled.dtype)
-        without = score.resting.mixed(region)[0]
-        in_region = oracle.scores(without)
-        sign = 1.0 if self.game == "deletion" else -1.0
-        parts = {
-            "mask": solution.mask,
-            "score_masked": after,
-            "score_perturbed": perturbed,
-            "score_region": target_scores(in_region, weights),
-            "area": xp.mean(important, axis=tuple(range(1, important.ndim))),
-            "objective": regularizer(solution.mask)[0] + sign * after,
-            "history": solution.history,
-            "masked_images": masked,
-            "region_images": without,
-        }
-        arrays = {name: to_numpy(part) for name, part in parts.items()}
-        ends = np.stack([to_numpy(original), arrays["score_masked"], arrays["score_perturbed"]], axis=1)
+        learned = (
+            settings.ranked(score, cells, seed, original, perturbed)
+            if self.learns == "ranking"
+            else settings.masked(score, cells, seed, original, perturbed)
+        )
+        ends = np.stack([to_numpy(original), to_numpy(perturbed)], axis=1)
         record = settings.to_dict()
+
+        def complete(regions: Regions) -> dict[str, Any]:
+            """Return what is told of the mask; that of a ranking is its region with a softened edge."""
+            mask = learned.mask
+            if mask is None:
+                inside = soft_region(regions.region, cells)
+                mask = constant_like(1 - inside if settings.plays == "deletion" else inside, original)
+            upsampled = score.upsampling.up(mask)
+            masked = score.resting.mixed(upsampled)[0]
+            after = to_numpy(score.of_images(masked))
+            important = 1 - upsampled if settings.plays == "deletion" else upsampled
+            sign = 1.0 if settings.plays == "deletion" else -1.0
+            objective = (
+                ranking_objective(regions.curve, ends[:, 0], ends[:, 1], settings)
+                if learned.mask is None
+                else to_numpy(settings.regularizer(mask)[0]) + sign * after
+            )
+            return {
+                "mask": to_numpy(mask),
+                "score_masked": after,
+                "suppression": suppression(ends[:, 0], after, ends[:, 1]),
+                "area": to_numpy(xp.mean(important, axis=tuple(range(1, important.ndim)))),
+                "objective": objective,
+                "masked_images": to_numpy(masked),
+            }
+
         return Attribution(
-            saliency=to_numpy(important),
-            failures=_not_finite(ends, arrays["history"], solution.steps, sound),
-            after=to_numpy(in_region),
+            saliency=learned.saliency,
+            failures=_not_finite(ends, learned),
+            deletes=made.take(oracle.rows),
+            deletes_name=record["perturbation"],
+            game=settings.plays,
             perturbed=to_numpy(all_perturbed),
             settings=record,
             gradients="exact" if oracle.info.exact else "estimated",
             result=MaskExplanation,
             more={
-                **arrays,
-                "game": self.game,
-                "perturbation": record["perturbation"],
-                "remedy": self.remedy,
-                "suppression": suppression(*ends.T),
+                "learns": self.learns,
+                "advice": REMEDY[settings.plays],
+                "history": learned.history,
                 "reference": to_numpy(levels[0, ...]) if isinstance(made, Reference) else None,
             },
+            complete=complete,
         )
 
     @property
-    def remedy(self) -> str:
-        """What to try where a mask or its region does too little.
+    def regularizer(self) -> Regularizer:
+        """λ1 area + λ2 total variation of eq. 4."""
+        return Regularizer(self.area_weight, self.tv_weight, self.tv_beta, self.tv_kind, self.plays)
 
-        Measured with the default model on six photos that were soft with ``"fast"`` and the blur: area_weight=5e-4
-        makes four of them ok, noise one and the constant one, and the authors' preset each of the three that it was
-        tried on; in the preservation game none of the six is.
-        """
-        # The paper's preset is no way out: its blur has another width at each pixel, and masks stop where a little of
-        # it is enough, so that their regions made hard do nothing.
-        if self.game == "preservation":
-            return 'try game="deletion" (--game deletion), whose regions do what was asked far more often'
-        if self.preset == "authors" and self.perturbation in ("noise", "constant"):
-            return 'try game="preservation" (--game preservation), or another target= (--target)'
-        if self.preset == "authors":
-            return 'try perturbation="noise" or "constant" (--perturbation)'
-        return (
-            'try preset="authors" (--preset authors), which takes longer and finds larger regions, or area_weight=5e-4'
-        )
+    @property
+    def plays(self) -> Game:
+        """What the region is asked to do; that of a ranking learned for both games is deleted."""
+        return "preservation" if self.game == "preservation" else "deletion"
+
+    def ranked(
+        self, score: MaskedScore, cells: tuple[int, ...], seed: int, original: Array, perturbed: Array
+    ) -> Learned:
+        """Learn rankings; the saliency is the share of the pixels that come later."""
+        like = constant_like(np.zeros((original.shape[0], *cells)), original)
+        start, sound = ranking_start(score, like, self)
+        ranking = learn_ranking(score, start, self, seed, score_scale(original, perturbed))
+        values = to_numpy(score.upsampling.up(ranking.values))
+        # Nothing is ranked where there is no map.
+        saliency = np.stack([1 - ranks(one) / one.size if np.isfinite(one).all() else one * np.nan for one in values])
+        steps = np.full(len(values), self.steps)
+        return Learned(None, saliency.astype(values.dtype), ranking.history, steps, sound)
+
+    def masked(
+        self, score: MaskedScore, cells: tuple[int, ...], seed: int, original: Array, perturbed: Array
+    ) -> Learned:
+        """Learn masks by eq. 4."""
+        xp = namespace(original)
+        spatial = score.oracle.box.spec.spatial
+        start, sound, wider = start_mask(score, cells, spatial, self, self.plays, original, perturbed)
+        scale = xp.ones_like(original)
+        if self.relative:
+            # A region that must be large may cost no more than one that need not.
+            scale = score_scale(original, perturbed) * constant_like(wider, original)
+        solution = solve(score, start, self.regularizer, self, seed, scale)
+        upsampled = to_numpy(score.upsampling.up(solution.mask))
+        saliency = 1 - upsampled if self.plays == "deletion" else upsampled
+        return Learned(solution.mask, saliency, solution.history, solution.steps, sound)
 
     def masked_score(
         self,
@@ -165,8 +217,12 @@ class Mask(Settings):
         upsampling = make_upsampling(self.upsampling, cells, oracle.box.spec.spatial, weights)
         if oracle.info.exact:
             return MaskedScore(oracle, upsampling, moving, resting, weights)
-        plan = QueryPlan(self.queries, self.steps + self._started, seed)
+        plan = QueryPlan(self.queries - REGION_QUERIES - MASKED, self.steps + self._started, seed)
         return EstimatedScore(oracle, upsampling, moving, resting, weights, plan)
+
+    @property
+    def _start_queries(self) -> int:
+        return most_queries(self.start) if self.learns == "mask" else 0
 
     @property
     def _started(self) -> int:
@@ -180,15 +236,32 @@ def score_scale(original: Array, perturbed: Array) -> Array:
     return 1 / xp.clip(before - fully, LEAST_FALL, None)
 
 
-def _not_finite(
-    ends: Floats, history: Floats, steps: np.ndarray[Any, Any], sound: np.ndarray[Any, np.dtype[np.bool_]]
-) -> dict[int, BlackBoxExplainError]:
+def ranking_objective(curve: Floats, original: Floats, perturbed: Floats, settings: Settings) -> Floats:
+    """Return the mean normalised score (n,) over the shares of a curve (n, S) that a ranking was learned for.
+
+    Parameters
+    ----------
+    curve
+        (n, S) target scores at `SHARES`.
+    original, perturbed
+        (n,) target scores of the images, and of the fully perturbed ones.
+    settings
+        Their least and most share; of preservation the mean is negative, since it is to be large.
+    """
+    shares = np.asarray(SHARES)
+    learned = (shares >= settings.least_share) & (shares <= settings.most_share)
+    columns = curve[:, learned] if learned.any() else curve
+    left = 1 - suppression(original[:, None], columns, perturbed[:, None])
+    return left.mean(axis=1) * (-1.0 if settings.game == "preservation" else 1.0)
+
+
+def _not_finite(ends: Floats, learned: Learned) -> dict[int, BlackBoxExplainError]:
     """Return why there is no mask, by row, where a score or a gradient was not finite."""
     failures: dict[int, BlackBoxExplainError] = {}
-    for row, (scores, done) in enumerate(zip(ends, steps, strict=True)):
+    for row, (scores, done) in enumerate(zip(ends, learned.steps, strict=True)):
         if not np.isfinite(scores).all():
-            failures[row] = _failure(f"scores {_listed(scores)} before, after and fully perturbed")
-        elif not sound[row] or not np.isfinite(history[row, :done]).all():
+            failures[row] = _failure(f"scores {_listed(scores)} of the image and fully perturbed")
+        elif not learned.sound[row] or not np.isfinite(learned.history[row, :done]).all():
             failures[row] = _failure("NaN or infinity while the mask was learned")
     return failures
 

@@ -74,12 +74,36 @@ class MaskedScore:
         -----
         Where a gradient is not finite, it is returned as zero and the score as NaN: mask values index the levels.
         """
+        value, by_pixels = self._at_pixels(self.upsampling.up(mask), offset)
+        return _finite(value, self.upsampling.down(by_pixels))
+
+    @property
+    def grid(self) -> Upsampling:
+        """From masks to where level sets of a ranking are drawn: the pixels."""
+        return self.upsampling
+
+    def at_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+        """Return the targets' scores (N,) and their gradient (N, *grid) at a mask that is given on `grid`.
+
+        Parameters
+        ----------
+        keep
+            (N, *grid) in [0, 1]; 1 keeps.
+        offset
+            As in `value_and_gradient`.
+        """
+        return _finite(*self._at_pixels(keep, offset))
+
+    def _at_pixels(self, keep: Array, offset: tuple[int, ...] | None) -> tuple[Array, Array]:
         stack = self.resting if offset is None else self.moving
-        images, slope = stack.mixed(self.upsampling.up(mask), offset, reuse=True)
+        images, slope = stack.mixed(keep, offset, reuse=True)
         scores, by_images = self.oracle.gradient(images, self.weights)
-        xp = namespace(mask)
-        by_mask = self.upsampling.down(channel_products(by_images, slope))
-        finite = xp.isfinite(by_mask)
-        value = target_scores(scores, self.weights)
-        sound = xp.all(xp.reshape(finite, (value.shape[0], -1)), axis=1)
-        return xp.where(sound, value, xp.nan * value), xp.where(finite, by_mask, xp.zeros_like(by_mask))
+        return target_scores(scores, self.weights), channel_products(by_images, slope)
+
+
+def _finite(value: Array, gradient: Array) -> tuple[Array, Array]:
+    """Return a gradient with zeros where it is not finite, and NaN as the score of such rows."""
+    xp = namespace(gradient)
+    finite = xp.isfinite(gradient)
+    sound = xp.all(xp.reshape(finite, (value.shape[0], -1)), axis=1)
+    return xp.where(sound, value, xp.nan * value), xp.where(finite, gradient, xp.zeros_like(gradient))

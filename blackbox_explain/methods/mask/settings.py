@@ -13,11 +13,15 @@ from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.mask.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import named
-from blackbox_explain.perturbations.perturbation import Blur, Game, Noise, Perturbation
+from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
 
-__all__ = ["PRESETS", "PresetName", "Settings", "make_perturbation"]
+__all__ = ["PRESETS", "LearnedGame", "PresetName", "Settings", "make_perturbation"]
 
-PresetName = Literal["fast", "paper", "authors"]
+PresetName = Literal["fast", "quick", "thorough", "paper", "authors"]
+
+Learns = Literal["ranking", "mask"]
+
+LearnedGame = Literal["deletion", "preservation", "both"]
 
 Start = Literal["circle", "authors_circle", "gradient", "ones"]
 
@@ -44,6 +48,9 @@ _PAPER: dict[str, Any] = {
     "noise": "gaussian",
     "queries": 2000,
     "tolerance": None,
+    "least_share": 0.02,
+    "most_share": 0.5,
+    "softness": 0.15,
 }
 _AUTHORS: dict[str, Any] = _PAPER | {
     "tv_kind": "isotropic",
@@ -54,21 +61,41 @@ _AUTHORS: dict[str, Any] = _PAPER | {
     "noise": "uniform",
 }
 _FAST: dict[str, Any] = _PAPER | {
-    "steps": 40,
+    "steps": 38,
+    "learning_rate": 0.15,
     "beta2": 0.9,
-    "area_weight": 3e-3,
     "start": "gradient",
+    "start_points": 4,
     "average": True,
     "relative": True,
     "blur_levels": 2,
 }
-_VALUES: dict[str, dict[str, Any]] = {"fast": _FAST, "paper": _PAPER, "authors": _AUTHORS}
+_QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
+_THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "learning_rate": 0.1}
+_VALUES: dict[str, dict[str, Any]] = {
+    "fast": _FAST,
+    "quick": _QUICK,
+    "thorough": _THOROUGH,
+    "paper": _PAPER,
+    "authors": _AUTHORS,
+}
+
+_UNUSED: dict[Learns, tuple[str, ...]] = {
+    "ranking": ("area_weight", "tv_weight", "tv_beta", "tv_kind", "start_area", "average", "tolerance"),
+    "mask": ("least_share", "most_share", "softness"),
+}
+"""Settings that would do nothing."""
+
+_UNUSED_HINT: dict[Learns, str] = {
+    "ranking": 'it ranks all pixels; suppress= asks more or less of the region, and preset="paper" weighs area',
+    "mask": 'preset="fast" learns a ranking by shares',
+}
 
 OF_PRESET: Any = None
 """Default of a setting that the preset decides."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "game": get_args(Game),
+    "game": get_args(LearnedGame),
     "tv_kind": get_args(TotalVariationKind),
     "upsampling": get_args(UpsamplingKind),
     "jitter_kind": get_args(JitterKind),
@@ -88,10 +115,14 @@ class Settings:
     Attributes
     ----------
     preset
-        ``"fast"`` (48 gradients), ``"paper"`` or ``"authors"`` (300 each).  It decides what is not given.
+        ``"fast"`` (48 evaluations of a gradient), ``"quick"`` (20) or ``"thorough"`` (100) learn a ranking of the
+        pixels; ``"paper"`` and ``"authors"`` (300 each) a mask.  It decides what is not given.
     game
         ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
-        that is enough for it.
+        that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
+    least_share, most_share, softness
+        Of a ranking: the shares that are deleted, as numbers between 0 and 1, and τ, how soft the edges of its level
+        sets are.
     perturbation
         What stands in for deleted pixels: a name of `named`, such as ``"blur"``, ``"constant"`` or ``"noise"``, or a
         `Perturbation`.
@@ -133,7 +164,7 @@ class Settings:
     """
 
     preset: PresetName = "fast"
-    game: Game = "deletion"
+    game: LearnedGame = "deletion"
     perturbation: str | Perturbation = "blur"
     steps: int = OF_PRESET
     learning_rate: float = OF_PRESET
@@ -156,6 +187,9 @@ class Settings:
     noise: Literal["gaussian", "uniform"] = OF_PRESET
     queries: int = OF_PRESET
     tolerance: float | None = None
+    least_share: float = OF_PRESET
+    most_share: float = OF_PRESET
+    softness: float = OF_PRESET
     jitter_given: bool = field(init=False, default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -165,8 +199,21 @@ class Settings:
         for name, value in _VALUES[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+            elif name in _UNUSED[self.learns] and getattr(self, name) != value:
+                raise InputError(
+                    f"The preset {self.preset!r} has no {name}",
+                    got=f"{name}={getattr(self, name)!r}",
+                    hint=_UNUSED_HINT[self.learns],
+                )
+        if self.game == "both" and self.learns == "mask":
+            raise _out_of_range("game", self.game, f"'deletion' or 'preservation' with preset={self.preset!r}")
         self._check()
         make_perturbation(self)
+
+    @property
+    def learns(self) -> Learns:
+        """What is learned: a ranking of the pixels, or a mask by eq. 4."""
+        return "mask" if self.preset in ("paper", "authors") else "ranking"
 
     def at(self, spatial: tuple[int, ...]) -> Self:
         """Return the settings for images of a size in pixels, which decides how far a preset's jitter moves them."""
@@ -189,6 +236,7 @@ class Settings:
                 raise _out_of_range(name, value, f"a whole number of at least {smallest}")
             object.__setattr__(self, name, int(value))
         ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (0, np.inf)}
+        ranges |= {"least_share": (1e-6, 1), "most_share": (self.least_share, 1), "softness": (1e-3, 10)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")

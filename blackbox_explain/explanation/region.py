@@ -1,0 +1,158 @@
+"""The smallest region of a saliency map that does what was asked, found by asking the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.targets import target_scores
+from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.curve import RankedImages
+from blackbox_explain.perturbations.deletion import count_at
+from blackbox_explain.perturbations.perturbation import Game
+
+__all__ = ["REGION_QUERIES", "SHARES", "SUPPRESS", "Regions", "check_suppress", "smallest_region"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+SHARES = (0.01, 0.02, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Of the pixels, at which every curve is measured; a region of more than half explains nothing."""
+
+HALVINGS = 6
+"""Of the interval between two of them, in which the smallest region lies."""
+
+REGION_QUERIES = len(SHARES) + HALVINGS
+"""Images that the model is run on for the region of one row."""
+
+SUPPRESS = 0.95
+"""Share of the score that deleting the region is to take away, or the region alone is to keep, if nobody says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The regions of some images, and the curves that they stand on.
+
+    Attributes
+    ----------
+    region
+        (n, *spatial).
+    share
+        (n,) of the pixels.
+    score
+        (n,) target score without the region (deletion), or with nothing but it (preservation).
+    scores
+        (n, K) all scores there.
+    images
+        (n, *shape) the images without the region, or with nothing but it.
+    curve
+        (n, len(SHARES)) target scores at those shares of the most salient pixels.
+    enough
+        (n,) whether the region does what was asked; where none up to half of the image does, it is the best there is.
+    """
+
+    region: Booleans
+    share: Floats
+    score: Floats
+    scores: Floats
+    images: Floats
+    curve: Floats
+    enough: Booleans
+
+
+def smallest_region(
+    oracle: Oracle,
+    images: Floats,
+    saliency: Floats,
+    weights: Floats,
+    gone: Floats,
+    original: Floats,
+    perturbed: Floats,
+    game: Game = "deletion",
+    suppress: float = SUPPRESS,
+) -> Regions:
+    """Find the smallest region of each image that does what is asked, among those of its most salient pixels.
+
+    Parameters
+    ----------
+    oracle
+        Asks the model, on behalf of these n images, each `REGION_QUERIES` times.
+    images
+        (n, *shape) in pixel space.
+    saliency
+        (n, *spatial), high = important; of equal pixels the first are the more important ones.
+    weights
+        (n, K) the targets as weights over the scores.
+    gone
+        (n, *shape) the fully perturbed images.
+    original, perturbed
+        (n,) target scores of the images, and of the fully perturbed ones.
+    game
+        ``"deletion"``: without the region the score falls by `suppress` of what perturbing the whole image takes away.
+        ``"preservation"``: with nothing but the region it stays by as much above that of the fully perturbed image.
+    suppress
+        Between 0 and 1.
+
+    Returns
+    -------
+    Regions
+        By a bisection between the two shares of `SHARES` where the curve first reaches what is asked, so that there
+        may be a smaller one where curves go up and down.
+
+    Raises
+    ------
+    ModelError, OutOfMemoryError
+        As `Oracle.scores`.
+    """
+    count = len(images)
+    asked = RankedImages.of(oracle, images, gone, saliency, game == "preservation")
+    size = asked.size
+    every = np.arange(count)
+    grid = np.asarray([count_at(share, size) for share in SHARES])
+    rows, counts = np.repeat(every, len(grid)), np.tile(grid, count)
+    scores = asked.scores(rows, counts).reshape(count, len(grid), -1)
+    curve = target_scores(scores.reshape(len(rows), -1), weights[rows]).reshape(count, len(grid))
+    reach = np.asarray(original - perturbed)
+
+    def effect(values: Floats) -> Floats:
+        """Return how much of what perturbing the whole image takes away is gone, or kept."""
+        beside = reach.reshape(-1, *(1,) * (values.ndim - 1))
+        ends = (original if game == "deletion" else perturbed).reshape(beside.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
+        return np.where(beside > 0, done, -np.inf)
+
+    reached = effect(curve) >= suppress
+    enough = np.asarray(reached.any(axis=1))
+    with np.errstate(invalid="ignore"):
+        best = np.nan_to_num(effect(curve), nan=-np.inf, neginf=-np.inf).argmax(axis=1)
+    first = np.where(enough, reached.argmax(axis=1), best)
+    high = grid[first]
+    low = np.where(enough, np.where(first > 0, grid[np.maximum(first - 1, 0)], 0), high)
+    found = scores[every, first]
+    for _ in range(HALVINGS):
+        middle = np.where(high - low > 1, (low + high) // 2, high)
+        answers = asked.scores(every, middle)
+        does = effect(target_scores(answers, weights)) >= suppress
+        take = does & (middle < high)
+        found = np.where(take[:, None], answers, found)
+        low = np.where(~does & (middle < high), middle, low)
+        high = np.where(take, middle, high)
+    return Regions(
+        region=asked.region(every, high),
+        share=high / size,
+        score=target_scores(found, weights),
+        scores=found,
+        images=asked.made(every, high),
+        curve=curve,
+        enough=enough,
+    )
+
+
+def check_suppress(suppress: float) -> None:
+    """Raise `InputError` unless this is a share of the score."""
+    if not 0 < suppress < 1:
+        raise InputError("This is no share of the score", got=f"suppress={suppress!r}", expected="such as 0.95")

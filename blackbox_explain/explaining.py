@@ -17,7 +17,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
 from blackbox_explain.data.photos import photos_of
-from blackbox_explain.errors import BlackBoxExplainError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
@@ -238,6 +238,9 @@ class _Run:
         oracle = dataclasses.replace(oracle, originals=scores)
         native_weights = oracle.native(weights.astype(on_host.dtype))
         found = self._method.explain(oracle, images, native_weights, self._seed)
+        if found.saliency.shape != (len(on_host), *spec.spatial):
+            got = f"the saliency has shape {found.saliency.shape}"
+            raise InputError(f"The method {self._method.name!r} is broken", got=got, expected=f"(n, {spec.spatial})")
         before, host = target_scores(on_host, weights), self._host[rows]
         gone = to_numpy(found.deletes.levels(images, spec, self._seed)[0, ...])
         fully = self._perturbed(oracle, gone, found)
@@ -283,7 +286,7 @@ class _Run:
         used = int(self._oracle.counts[rows.start, 0])
         return ModelError(
             f"The queries are used up before {self._method.name!r} found anything",
-            got=f"{used} of {self._budget.most} used by attempts that failed: {str(cause).removesuffix('.')}",
+            got=f"{used} of {self.most} used by attempts that failed: {str(cause).removesuffix('.')}",
             hint="a smaller batch_size=, so that images which the model fails on cost the others less",
         )
 

@@ -115,7 +115,8 @@ def smallest_region(
     rows, counts = np.repeat(every, len(grid)), np.tile(grid, count)
     scores = asked.scores(rows, counts).reshape(count, len(grid), -1)
     curve = target_scores(scores.reshape(len(rows), -1), weights[rows]).reshape(count, len(grid))
-    reach = np.asarray(original - perturbed)
+    with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
+        reach = np.asarray(original - perturbed)
 
     def effect(values: Floats) -> Floats:
         """Return how much of what perturbing the whole image takes away is gone, or kept."""

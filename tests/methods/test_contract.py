@@ -13,6 +13,7 @@ import blackbox_explain as bx
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.box import plugins
 from blackbox_explain.errors import InputError, NoGradientError
+from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods import Attribution, Budget
 from blackbox_explain.methods.by_name import METHODS
 from blackbox_explain.methods.mask.mask import Mask
@@ -58,7 +59,7 @@ class LooksAround(Plain):
 
 class AsksMore(Plain):
     def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
-        for _ in range(3):
+        for _ in range(2 + REGION_QUERIES):
             oracle.scores(images)
         return super().explain(oracle, images, weights, seed)
 
@@ -77,7 +78,7 @@ class Smaller(Plain):
     ("method", "said"),
     [
         (LooksAround(), "depends on its company"),
-        (AsksMore(), "5 queries of a row, and the budget says 3"),
+        (AsksMore(), f"{4 + 2 * REGION_QUERIES} queries of a row, and the budget says {3 + REGION_QUERIES}"),
         (NotFinite(), "not finite"),
         (Smaller(), "the saliency has shape"),
     ],
@@ -105,25 +106,29 @@ def test_a_row_whose_gradient_is_not_finite_fails_and_the_others_do_not() -> Non
     assert np.isfinite(result.saliency[[0, 2]]).all()
 
 
-def test_a_model_that_fails_on_blurred_images_is_explained_all_the_same() -> None:
+def test_images_whose_perturbed_versions_a_model_fails_on_fail_alone() -> None:
     class Sharp(Regions):
         def scores(self, images: np.ndarray) -> np.ndarray:
-            if (images.std(axis=(1, 2, 3)) < 0.1).any():
+            if ((images.std(axis=(1, 2, 3)) < 0.1) & (images.mean(axis=(1, 2, 3)) > 0.6)).any():
                 raise ValueError("not sharp")
             return super().scores(images)
 
     box = Sharp([box_region((24, 24), (6, 6), (16, 16))])
-    images = np.random.default_rng(0).random((2, 1, 24, 24))
+    images = np.concatenate([box.image()] * 3)
+    images[1] = np.maximum(images[1], 0.7 * (np.arange(24) % 3 > 0))
     result = bx.explain(box, images, method="gradient", progress=False)
-    assert [one.kind for one in result.outcome] == ["ok", "ok"]
+    assert [one.failed for one in result.outcome] == [False, True, False]
+    assert "not sharp" in result.outcome[1].message
+    assert np.isfinite(result.curve[[0, 2]]).all()
 
 
-def test_what_a_method_did_not_ask_is_not_made_up() -> None:
+def test_every_method_gets_its_region_and_says_what_its_gradient_is() -> None:
     box = toy()
     plain = bx.explain(box, box.image(), method=Plain(), progress=False)
     assert plain.provenance.gradients == "none"
     assert plain.predictions[0].before
-    assert plain.predictions[0].after == ()
+    assert plain.predictions[0].after
+    assert plain.region.sum() == round(plain.share[0] * 24 * 24)
     assert bx.explain(box, box.image(), method="gradient", progress=False).provenance.gradients == "exact"
     alone = Scores(box.scores, (1, 24, 24))
     assert bx.explain(alone, box.image(), queries=100, progress=False).provenance.gradients == "estimated"

@@ -10,7 +10,7 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.arrays import gaussian_matrix
-from blackbox_explain.methods.mask.estimated_gradient import RESERVE, QueryPlan, SlopeModel
+from blackbox_explain.methods.mask.estimated_gradient import QueryPlan, SlopeModel
 from blackbox_explain.perturbations.level_stack import LevelStack
 from tests.methods.test_known_answers import overlap
 from tests.toys import Linear, Regions, Scores, box_region
@@ -128,7 +128,7 @@ def test_a_plan_spends_its_budget_and_no_more(budget: int, calls: int) -> None:
     plan, used = QueryPlan(budget, calls, 0), 0
     for call in range(calls):
         used += plan.due(call, used)
-    assert used == budget - RESERVE
+    assert used == budget
 
 
 @pytest.mark.parametrize("array", [np.asarray, torch.from_numpy])
@@ -153,9 +153,10 @@ def test_a_known_region_is_found_from_scores_alone(preset: Any, game: Any) -> No
     region = box_region((96, 96), (24, 20), (64, 56))
     box = Regions([region])
     hidden = ScoresOnly(box)
-    options: dict[str, Any] = {"perturbation": "constant", "area_weight": 1e-3, "queries": 2500}
+    options: dict[str, Any] = {"perturbation": "constant", "queries": 2500}
+    options |= {} if preset == "fast" else {"area_weight": 1e-3}
     result = bx.explain(hidden, box.image(), 0, game=game, preset=preset, progress=False, **options)
-    assert overlap(result.saliency[0] > 0.5, region) >= 0.5
+    assert overlap(result.region[0], region) >= 0.5
     assert result.provenance.gradients == "estimated"
     assert result.provenance.why_estimated == "the black box has none"
     assert "estimated from scores: the black box has none" in result.summary()
@@ -198,7 +199,7 @@ def test_signals_and_differences_of_scores() -> None:
         "area_weight": 3e-3,
     }
     result = bx.explain(hidden, signal, bx.Difference(0, 1), progress=False, **options)
-    assert overlap(result.saliency[0] > 0.5, weights[0] > 0) > 0.5
+    assert overlap(result.region[0], weights[0] > 0) > 0.5
 
 
 def test_the_sum_of_the_top_classes_and_the_difference_of_two_are_explained_from_scores() -> None:
@@ -237,7 +238,7 @@ def test_a_region_is_found_from_scores_in_steps_of_a_byte(preset: Any) -> None:
     options: dict[str, Any] = {"perturbation": "constant", "queries": 1000, "progress": False, "preset": preset}
     smooth, result = (bx.explain(Scores(one, (1, 64, 64)), image, 0, **options) for one in (scores, in_steps))
     assert result.suppression[0] > smooth.suppression[0] - 0.03
-    assert result.objective[0] < 1.1 * smooth.objective[0]
+    assert result.objective[0] < 1.1 * smooth.objective[0] + 0.03
     assert np.isfinite(result.history[0]).all()
     important = result.saliency[0]
     assert important[region].mean() > 3 * important[~region].mean()

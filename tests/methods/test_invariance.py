@@ -12,6 +12,7 @@ import torch
 import blackbox_explain as bx
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, TargetError
+from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.mask import Mask
 from tests.kinds import kept
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
@@ -145,7 +146,7 @@ def test_out_of_memory_halves_the_batch_and_says_so() -> None:
     assert result.provenance.notes
     assert "halved" in result.provenance.notes[0]
     assert not any(one.failed for one in result.outcome)
-    assert sum(done) == 5 * Mask().budget(BoxInfo.of(box)).most
+    assert sum(done) == 5 * (Mask().budget(BoxInfo.of(box)).most + REGION_QUERIES)
     plain = bx.explain(Linear(box.weights), images, 0, progress=False)
     np.testing.assert_array_equal(plain.mask, result.mask)
 
@@ -203,7 +204,11 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         (InputError, "tv_kind", {"tv_kind": "nonsense"}),
         (InputError, "learning_rate", {"learning_rate": float("nan")}),
         (InputError, "steps=3.5", {"steps": 3.5}),
-        (InputError, "λ1=-1", {"area_weight": -1}),
+        (InputError, "λ1=-1", {"area_weight": -1, "preset": "paper"}),
+        (InputError, "'fast' has no area_weight", {"area_weight": 1}),
+        (InputError, "'paper' has no softness", {"softness": 0.3, "preset": "paper"}),
+        (InputError, "game='both'", {"game": "both", "preset": "authors"}),
+        (InputError, "suppress=1.5", {"suppress": 1.5}),
         (TargetError, "class 7", {"target": 7}),
         (TargetError, "class -1", {"target": -1}),
         (TargetError, "no names", {"target": "cat"}),

@@ -32,7 +32,7 @@ from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.report.contact_sheet import CELL
 from blackbox_explain.report.text_layout import DOTS
 
-MODEL = ("--model", "tests.cli.test_photos:bright", "--queries", "100")
+MODEL = ("--model", "tests.auditing.test_photo_run:bright", "--queries", "100")
 
 
 def bright() -> Any:
@@ -185,7 +185,7 @@ def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
     photos = [tmp_path / f"{name}.jpg" for name in ("a", "b", "c")]
     for photo in photos:
         shutil.copy(samples.CAT, photo)
-    options = ("--model", "tests.cli.test_photos:stubborn", "--queries", "100", "--out", tmp_path / "out")
+    options = ("--model", "tests.auditing.test_photo_run:stubborn", "--queries", "100", "--out", tmp_path / "out")
     told = []
     for size in (1, 16):
         done = run("explain", *photos, *options, "--json", "--batch-size", size)
@@ -199,7 +199,7 @@ def test_doubts_are_those_of_the_whole_run(tmp_path: Path) -> None:
     assert f"3 of 3 masks: {DOUBTED}" in shown
     assert all(shown.count(f"check: {doubt}") == 1 for doubt in told[0])
     # Such a result is verified as any other.
-    done = run("verify", tmp_path / "out" / "a.npz", "--model", "tests.cli.test_photos:stubborn", "--seeds", 0)
+    done = run("verify", tmp_path / "out" / "a.npz", "--model", "tests.auditing.test_photo_run:stubborn", "--seeds", 0)
     assert "the outcome is what the scores say" not in done.output
 
 
@@ -259,7 +259,7 @@ def test_an_interrupt_keeps_every_finished_photo_at_any_batch_size(tmp_path: Pat
     for index in range(10):
         shutil.copy(samples.CAT, photos / f"{index}.jpg")
     out = tmp_path / "out"
-    options = ("--model", "tests.cli.test_photos:slow", "--queries", "300", "--batch-size", "16", "--out", out)
+    options = ("--model", "tests.auditing.test_photo_run:slow", "--queries", "300", "--batch-size", "16", "--out", out)
     arguments = [sys.executable, "-c", PROGRAM, "explain", *map(str, (photos, *options))]
     root = Path(__file__).parents[2]
     running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)

@@ -88,13 +88,19 @@ class RowScores:
         """What perturbing the whole image takes away."""
         return self.original - self.perturbed
 
-    @property
-    def depends(self) -> bool:
-        """Whether perturbing the whole image leaves so little of the score that a region can be told by it."""
+    def depends(self, game: Game) -> bool:
+        """Return whether so little of the score can be left that a region can be told by it.
+
+        Without the region, or with the whole image perturbed, whichever leaves less; in the preservation game the
+        whole image alone decides.
+        """
+        least, most = self.perturbed, HALF * self.original
+        if game == "deletion":
+            least, most = min(self.region, self.perturbed), min(SMALL, most)
         if self.raw:
-            return self.reach >= (self.original / 2 if self.original > 0 else NATS)
-        undecided = self.perturbed <= CHANCE * self.chance and self.perturbed <= UNDECIDED * self.original
-        return self.perturbed <= min(SMALL, HALF * self.original) or undecided
+            return self.original - least >= (self.original / 2 if self.original > 0 else NATS)
+        undecided = least <= CHANCE * self.chance and least <= UNDECIDED * self.original
+        return least <= most or undecided
 
     def done(self, game: Game) -> float:
         """Return how much of what perturbing the whole image takes away is gone without the region, or kept by it."""
@@ -130,11 +136,12 @@ def judge(
     -----
     **ok** takes two things:
 
-    - The score depends on what is perturbed: perturbing the whole image leaves at most 0.25, and at most half of the
-      image's score; or no more than chance (1 of K classes, and a tenth of it) if that is at most 0.6 of the image's
-      score: the model does not know.  The lead of one class over another is judged like a probability, without chance.
-      *Raw scores* (above 1, or not above 0) have no such scale: they must fall by half of themselves, or by ln 4 if
-      they are negative, which is what a logarithm falls by when its number falls to a quarter.
+    - The score depends on what is perturbed: without the region, or with the whole image perturbed, at most 0.25 and
+      at most half of the image's score is left (preservation: half, with the whole image perturbed); or no more than
+      chance (1 of K classes, and a tenth of it) if that is at most 0.6 of the image's score: the model does not know.
+      The lead of one class over another is judged like a probability, without chance.  *Raw scores* (above 1, or not
+      above 0) have no such scale: they must fall by half of themselves, or by ln 4 if they are negative, which is what
+      a logarithm falls by when its number falls to a quarter.
     - The region does what was asked: without it, `suppress` of that fall is there; or, in the preservation game, with
       nothing but it as much of the fall is undone.
 
@@ -154,7 +161,7 @@ def judge(
             f"perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
             f"without a region says little; {ANOTHER}"
         )
-    if not scores.depends:
+    if not scores.depends(game):
         return weak(
             f"perturbing the whole image lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
             f"without a region says little; {ANOTHER}"

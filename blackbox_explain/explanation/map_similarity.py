@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.perturbations.deletion import level_set
+from blackbox_explain.perturbations.deletion import count_at, level_set
 
 __all__ = ["correlation", "equal_area_iou"]
 
@@ -28,11 +27,16 @@ def correlation(first: Floats, second: Floats) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
-def equal_area_iou(first: Floats, second: Floats) -> float:
+def equal_area_iou(first: Floats, second: Floats, share: float) -> float:
     """Return the intersection over union of the most salient pixels of two maps.
 
-    As many pixels are taken of either as the first has above 0.5, at least `LEAST_AREA` of all.
+    Parameters
+    ----------
+    first, second
+        (*spatial), high = important.
+    share
+        Of the pixels that are taken of either; at least `LEAST_AREA` is.
     """
-    count = max(int((first > 0.5).sum()), math.ceil(LEAST_AREA * first.size))
+    count = count_at(max(float(share), LEAST_AREA), first.size)
     one, other = level_set(first, count), level_set(second, count)
     return float((one & other).sum() / (one | other).sum())

@@ -43,7 +43,8 @@ class RowCertificate:
         ``score_perturbed``, ``score_masked``, ``score_region``, ``suppression``, ``area`` and ``objective``, as in
         `MaskExplanation`; NaN where the number cannot be recomputed.
     elsewhere
-        Suppression under perturbations that the mask was not learned with, by name.
+        What deleting the region (preservation: all but it) suppresses under perturbations that it was not found with,
+        by name.
     jitter
         Smallest, mean and largest score of the masked image over the shifts of eq. 4; None if it cannot be recomputed.
     shifts

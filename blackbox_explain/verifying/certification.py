@@ -25,7 +25,7 @@ from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
-from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.methods.mask.upsampling import make_upsampling, soft_region
 from blackbox_explain.perturbations.deletion import level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
@@ -174,8 +174,8 @@ class _Work:
         elsewhere: dict[str, float] = {}
         for name in how.others:
             levels = make_perturbation(how.mask, name).levels(image, spec, how.seed)
-            masked = LevelStack(levels, spatial).mixed(mask)[0]
-            fully, there = self._ask(row, np.concatenate([levels[0], masked]))
+            without = np.where(self._deleted(row), levels[0], image)
+            fully, there = self._ask(row, np.concatenate([levels[0], without]))
             elsewhere[name] = _suppression(before, there, fully)
         stated = {name: float(getattr(result, name)[row]) for name in NUMBERS}
         checks = (
@@ -206,9 +206,12 @@ class _Work:
                 batch_size=self.batch_size,
                 progress=self.advance,
             )
-            for found, row, saliency in zip(alike, rows, other.saliency, strict=True):
-                learned, first = np.isfinite(saliency).all(), result.saliency[row]
-                found.append((correlation(first, saliency), equal_area_iou(first, saliency)) if learned else NEITHER)
+            for place, (found, row) in enumerate(zip(alike, rows, strict=True)):
+                if other.outcome[place].failed:
+                    found.append(NEITHER)
+                    continue
+                maps = result.importance(row), other.importance(place)
+                found.append((correlation(*maps), equal_area_iou(*maps, result.share[row])))
         return [tuple(found) for found in alike]
 
     def _ask(self, row: int, images: Floats) -> list[float]:
@@ -219,19 +222,20 @@ class _Work:
     def _number_checks(self, row: int, stated: dict[str, float], found: dict[str, float]) -> list[Check]:
         checks: list[Check] = []
         fall = abs(found["score"] - found["score_perturbed"])
+        ratios = {"suppression", "objective"} if self.how.mask.learns == "ranking" else {"suppression"}
         for name, words in NUMBERS.items():
             if np.isnan(found[name]) and self.how.perturbation is None:
                 checks.append(Check(f"{words} is as stated", None, LACKS))
-            elif name == "suppression" and np.isnan(found[name]) and np.isnan(stated[name]):
+            elif name in ratios and np.isnan(found[name]) and np.isnan(stated[name]):
                 # The score of the fully perturbed image is that of the image: there is no share of nothing.
                 checks.append(Check(f"{words} is as stated", True))
-            elif name == "suppression" and fall < self.tolerance:
+            elif name in ratios and fall < self.tolerance:
                 checks.append(Check(f"{words} is as stated", None, f"the score falls by {fall:.2g} in all"))
-            elif name == "suppression" and np.isnan(found[name]):
+            elif name in ratios and np.isnan(found[name]):
                 checks.append(Check(f"{words} is as stated", False, "it has none"))
             else:
                 # A ratio is known as well as its denominator.
-                reach = fall if name == "suppression" else 1.0
+                reach = fall if name in ratios else 1.0
                 off = abs(found[name] - stated[name]) * min(reach, 1.0)
                 # Not "off > tolerance": a number that is not finite is not as stated.
                 reason = "" if off <= self.tolerance else f"it is {found[name]:.4f}, and was {stated[name]:.4f}"
@@ -247,6 +251,13 @@ class _Work:
             reasons.append("the mask leaves 0 to 1")
         if self.how.mask.learns == "mask" and not np.abs(salient[0] - result.saliency[row]).max() <= PIXEL:
             reasons.append("the saliency is not that of the mask")
+        if self.how.mask.learns == "ranking":
+            ranked = np.sort(result.saliency[row], axis=None)
+            if not np.abs(ranked - (np.arange(ranked.size) + 1) / ranked.size).max() <= PIXEL:
+                reasons.append("the saliency is no ranking")
+            inside = soft_region(result.region[row : row + 1], mask.shape)[0]
+            if not np.abs((1 - mask if result.game == "deletion" else mask) - inside).max() <= PIXEL:
+                reasons.append("the mask is not that of the region")
         if rebuilt is not None and not np.abs(rebuilt[0] - result.masked_images[row]).max() <= PIXEL * (high - low):
             reasons.append("the masked image is not what the mask makes of the image")
         claim = "mask, saliency and masked image belong together"

@@ -19,7 +19,7 @@ REGIONS = [box_region((64, 64), (8, 8), (32, 32)), box_region((64, 64), (36, 36)
 
 
 def options() -> dict[str, Any]:
-    return {"perturbation": "constant", "area_weight": 1e-3}
+    return {"perturbation": "constant"}
 
 
 def test_a_model_is_the_same_as_itself() -> None:
@@ -67,9 +67,10 @@ def test_masks_that_are_constant_and_scores_that_are_infinite() -> None:
 
 def test_regions_of_equal_area() -> None:
     ramp = np.linspace(0, 1, 100).reshape(10, 10)
-    assert equal_area_iou(ramp, ramp / 5) == 1
-    assert equal_area_iou(ramp, 1 - ramp) == 0
-    assert equal_area_iou(ramp * 0, ramp * 0) == 1
+    assert equal_area_iou(ramp, ramp / 5, 0.5) == 1
+    assert equal_area_iou(ramp, 1 - ramp, 0.5) == 0
+    assert equal_area_iou(ramp, 1 - ramp, 0.75) == 0.5 / 1.0
+    assert equal_area_iou(ramp * 0, ramp * 0, 0) == 1
 
 
 def broken(scores: np.ndarray) -> np.ndarray:

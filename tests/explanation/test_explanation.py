@@ -12,6 +12,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.explanation.region import REGION_QUERIES
 from tests.toys import Faulty, Linear, Regions, box_region
 
 
@@ -29,12 +30,16 @@ def result(box: Regions) -> bx.Explanation:
 def test_fields_fit_each_other(result: bx.Explanation) -> None:
     assert result.mask.shape == (2, 14, 14)
     assert result.saliency.shape == (2, 48, 40)
-    assert result.history.shape == (2, 40)
-    assert (result.queries[:, 1] == 48).all()
+    assert result.history.shape == (2, 38)
+    assert (result.queries[:, 1] == 42).all()
+    assert (result.queries[:, 0] == 3 + REGION_QUERIES).all()
+    np.testing.assert_allclose(result.region.mean(axis=(1, 2)), result.share, atol=1e-6)
+    assert result.curve.shape == (2, len(result.curve_shares))
     np.testing.assert_array_equal(result.scores[:, 1], result.score_masked)
     left = (result.score_masked - result.score_perturbed) / (result.score - result.score_perturbed)
     np.testing.assert_allclose(result.suppression, 1 - left)
-    np.testing.assert_allclose(result.area, result.saliency.mean(axis=(1, 2)))
+    np.testing.assert_allclose(result.area, result.share, atol=0.02)
+    assert (np.sort(result.saliency.reshape(2, -1), axis=1)[:, 0] > 0).all()
     assert result.provenance.gradients == "exact"
 
 
@@ -80,7 +85,7 @@ def test_verify_recomputes_the_scores(box: Regions, result: bx.Explanation) -> N
 
 def test_summary_and_dict(result: bx.Explanation) -> None:
     lines = result.summary().splitlines()
-    assert lines[0] == "deletion by blur, preset fast"
+    assert lines[0] == "mask (fast): deletion by blur"
     assert lines[1].split() == ["image", "class", "before", "region", "all", "share", "outcome"]
     assert [line.split()[:3] for line in lines[2:4]] == [["image", "1", "texture"], ["image", "2", "texture"]]
     whole = json.loads(json.dumps(result.to_dict(), allow_nan=False))

@@ -48,7 +48,8 @@ def judged(
         ((0.40, 0.20, 0.20), 1000, "ok"),
         ((0.40, 0.21, 0.21), 1000, "weak"),
         # A region may delete more than the blur of everything does.
-        ((0.64, 0.05, 0.20), 1000, "ok"),
+        ((0.64, 0.05, 0.40), 1000, "ok"),
+        ((0.99, 0.20, 0.30), 1000, "ok"),
         # Of two classes, chance is all that can be left; .6 is more than that.
         ((0.99, 0.52, 0.50), 2, "ok"),
         ((0.99, 0.60, 0.60), 2, "weak"),

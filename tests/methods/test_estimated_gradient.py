@@ -111,7 +111,8 @@ def test_sums_that_leave_zero_to_one_only_later_are_not_clipped(game: Any) -> No
     exact = bx.explain(box, texture, bx.Labels(0, 1), **options)
     assert exact.score_perturbed[0] < 1 < exact.score[0]
     found = bx.explain(ScoresOnly(box), texture, bx.Labels(0, 1), queries=1000, **options)
-    assert found.suppression[0] == pytest.approx(exact.suppression[0], abs=0.05)
+    assert found.outcome == exact.outcome
+    assert found.share[0] < 1.2 * exact.share[0]
 
 
 def test_probes_come_in_pairs_and_fewer_are_the_first_of_more() -> None:
@@ -240,5 +241,4 @@ def test_a_region_is_found_from_scores_in_steps_of_a_byte(preset: Any) -> None:
     assert result.suppression[0] > smooth.suppression[0] - 0.03
     assert result.objective[0] < 1.1 * smooth.objective[0] + 0.03
     assert np.isfinite(result.history[0]).all()
-    important = result.saliency[0]
-    assert important[region].mean() > 3 * important[~region].mean()
+    assert overlap(result.region[0], region) > 0.6

@@ -41,8 +41,8 @@ class TornOnTheWay(Linear):
         return np.where(self._torn(images, "score")[:, None], np.nan, scores), gradient + 0 * images
 
     def _torn(self, images: np.ndarray, fault: str) -> np.ndarray:
-        # At the midpoint of the fourth of eight steps from all black to white, and at no mask that is learned.
-        here = (images.max(axis=(1, 2, 3)) < 0.45) & (images.min(axis=(1, 2, 3)) > 0.43)
+        # At the midpoint of the second of four steps from all black to white, and at no mask that is learned.
+        here = (images.max(axis=(1, 2, 3)) < 0.38) & (images.min(axis=(1, 2, 3)) > 0.37)
         return here & (self.fault == fault)
 
 

@@ -93,10 +93,11 @@ class Equivariance(Rule):
         before, after, amounts = self._masks(questions, rows)
         agreement = np.zeros(len(rows))
         for place, row in enumerate(rows):
-            moved = moved_mask(self.relation, before.saliency[place], float(amounts[place]), questions, int(row))
+            moved = moved_mask(self.relation, before.importance(place), float(amounts[place]), questions, int(row))
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
             if seen.any():
-                agreement[place] = self._agreement(moved[seen], after.saliency[place][seen])
+                found = after.importance(place)[seen]
+                agreement[place] = self._agreement(moved[seen], found, float(before.share[place]))
         applies = np.asarray([outcome.kind != "weak" for outcome in before.outcome])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
 
@@ -122,8 +123,8 @@ class Equivariance(Rule):
             raise ModelError("An image could not be explained", got=failed.message.removesuffix("."))
         return found[: len(rows)], found[len(rows) :], amounts
 
-    def _agreement(self, moved: Floats, found: Floats) -> float:
-        return (equal_area_iou if self.measure == "iou" else correlation)(moved, found)
+    def _agreement(self, moved: Floats, found: Floats, share: float) -> float:
+        return equal_area_iou(moved, found, share) if self.measure == "iou" else correlation(moved, found)
 
 
 def moved_mask(relation: Relation, saliency: Floats, amount: float, questions: Questions, row: int) -> Floats:

@@ -148,11 +148,11 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
     Parameters
     ----------
     result
-        Rows that failed are left out.  Its images, and as their region R what is more salient than 0.5.
+        Rows that failed are left out.  Its images and their regions R.
     spec
         Of the black box.
     times
-        RepeatedSamples of each image.
+        Trials of each image.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
         result.images[rows],
         spec,
         labels=weights.argmax(axis=1).tolist(),
-        regions=result.saliency[rows] > 0.5,
+        regions=result.region[rows],
         names=[f"{result.target[row]} in image {row}" for row in rows],
     )
     return RepeatedSamples.repeat(samples, times)

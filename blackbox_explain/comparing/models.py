@@ -121,9 +121,9 @@ def compare(
     top[lost], effect[lost] = -1, np.nan
     difference, correlation, iou = np.full((3, len(host)), np.nan)
     for row in rows:
-        maps = [one.importance(row) for one in results]
+        maps = results[0].importance(row), results[1].importance(row)
         difference[row] = _largest_difference(scores[0][row], scores[1][row])
-        correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps, results[0].share[row])
+        correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps, float(results[0].share[row]))
     outcomes = [
         [Outcome("failed", str(reasons[row])) if row in reasons else one for row, one in enumerate(result.outcome)]
         for result, reasons in zip(results, failed, strict=True)

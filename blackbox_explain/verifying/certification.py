@@ -211,7 +211,7 @@ class _Work:
                     found.append(NEITHER)
                     continue
                 maps = result.importance(row), other.importance(place)
-                found.append((correlation(*maps), equal_area_iou(*maps, result.share[row])))
+                found.append((correlation(*maps), equal_area_iou(*maps, float(result.share[row]))))
         return [tuple(found) for found in alike]
 
     def _ask(self, row: int, images: Floats) -> list[float]:

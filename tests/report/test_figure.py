@@ -17,7 +17,7 @@ import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.report.contact_sheet import sheet
-from blackbox_explain.report.overlay import Canvas, canvas_of, without_region
+from blackbox_explain.report.overlay import Canvas, canvas_of, height_over_edge, without_region
 from blackbox_explain.report.text_layout import DOTS, families_for, width_of, wrapped
 from tests.report.pictures import SIDE, check_texts, explained, photo_file, said
 
@@ -29,7 +29,7 @@ def test_a_map_lies_where_it_belongs_on_the_photo(tmp_path: Path, fit: Any, size
     canvas = canvas_of(result, 0)
     width, height = size
     assert canvas.pixels.shape == (height, width, 3)
-    important = canvas.placed(result.saliency[0]) > 0.5
+    important = canvas.placed(height_over_edge(result, 0)) > 0
     rows, columns = np.nonzero(important)
     assert rows.mean() > height / 2
     assert columns.mean() > width / 2
@@ -163,9 +163,9 @@ def test_a_status_that_is_not_ok_is_said_in_words(tmp_path: Path) -> None:
 
 def test_no_region_is_said(tmp_path: Path) -> None:
     result = explained(photo_file(tmp_path, (64, 64)))
-    flat = dataclasses.replace(result, saliency=np.full_like(result.saliency, 0.1))
+    flat = dataclasses.replace(result, region=np.zeros_like(result.region), share=np.zeros_like(result.share))
     words = said(flat.plot())
-    assert "No region was found: nothing has an importance above 0.5." in words
+    assert "No region was found. The score is" in words
     assert "no region found" in words
     assert "outline:" not in words
     assert len([axes for axes in flat.plot().axes[:3] if axes.images]) == 2
@@ -248,7 +248,7 @@ def test_signals_are_drawn_over_time_and_have_no_overlay() -> None:
     assert "time step" in said(drawing)
     assert "dashed: the region that is deleted" in said(drawing)
     edges = sorted(line.get_xdata()[0] for line in drawing.axes[2].lines if line.get_linestyle() == "--")
-    assert edges == list(np.flatnonzero(np.diff((result.saliency[0] > 0.5).astype(int))) + 0.5)
+    assert edges == list(np.flatnonzero(np.diff(result.region[0].astype(int))) + 0.5)
     check_texts(drawing)
     check_texts(sheet([result, result]))
     with pytest.raises(InputError, match="A signal is no picture"):

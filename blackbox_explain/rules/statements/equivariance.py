@@ -93,10 +93,12 @@ class Equivariance(Rule):
         before, after, amounts = self._masks(questions, rows)
         agreement = np.zeros(len(rows))
         for place, row in enumerate(rows):
-            moved = moved_mask(self.relation, before.importance(place), float(amounts[place]), questions, int(row))
+            moved = moved_mask(
+                self.relation, before.importance(place).astype(float), float(amounts[place]), questions, int(row)
+            )
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
             if seen.any():
-                found = after.importance(place)[seen]
+                found = after.importance(place).astype(float)[seen]
                 agreement[place] = self._agreement(moved[seen], found, float(before.share[place]))
         applies = np.asarray([outcome.kind != "weak" for outcome in before.outcome])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)

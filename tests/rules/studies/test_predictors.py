@@ -121,7 +121,7 @@ def test_scores_suffice_for_the_learned_mask() -> None:
     box = Scores(toy.scores, toy.spec.shape)
     maps = maps_of(box, toy.image(), 0)
     assert set(maps) == {"learned mask", "centre of the image"}
-    found = compare_predictors(box, toy.image(), 0, maps, pairs=30, progress=False)
+    found = compare_predictors(box, toy.image(), 0, maps, pairs=100, progress=False)
     assert next(one for one in found.rows if one.name == "learned mask").error < 0.2
 
 

@@ -14,7 +14,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
-from blackbox_explain.methods.mask.settings import PresetName, Settings, make_perturbation
+from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.starts import integrated_mask_gradient
 from blackbox_explain.methods.mask.upsampling import make_upsampling, smooth
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -24,20 +24,16 @@ Maps = np.ndarray[Any, Any]
 
 
 class OwnScore:
-    """The score under the masks of one result, by any perturbation, with the settings of one preset."""
+    """The score under the masks of one result, by the perturbation of some settings."""
 
-    def __init__(
-        self, box: BlackBox, result: MaskExplanation, preset: PresetName, perturbation: str | Perturbation
-    ) -> None:
-        self._settings = Settings(preset, perturbation=perturbation)
-        self._result = result
+    def __init__(self, box: BlackBox, result: MaskExplanation, settings: Settings) -> None:
+        self._settings = settings
         oracle = Oracle.of(box, len(result), batch_size=len(result))
         native = oracle.native
         images = native(result.images)
         levels = make_perturbation(self._settings).levels(images, box.spec, seed=0)
         cells = tuple(result.mask.shape[1:])
         self._mask = native(result.mask)
-        self._fully_perturbed = levels[0, ...]
         self._score = MaskedScore(
             oracle,
             make_upsampling(self._settings.upsampling, cells, box.spec.spatial, images),
@@ -55,17 +51,19 @@ class OwnScore:
         scores = [to_numpy(self._score.of_images(self._score.moving.mixed(mask, offset)[0])) for offset in offsets]
         return to_numpy(penalty) + np.mean(scores, axis=0)
 
-    def score_left(self) -> Maps:
-        """Return p' (N,): the share of the score that is left under the mask."""
-        fully = to_numpy(self._score.of_images(self._fully_perturbed))
-        masked = to_numpy(self._score.value(self._mask))
-        return (masked - fully) / (self._result.score - fully)
-
     def gradient_map(self) -> Maps:
         """Return the smoothed integrated gradient in mask space, upsampled: (N, *spatial)."""
         xp = namespace(self._mask)
         gradient = integrated_mask_gradient(self._score, xp.ones_like(self._mask), self._settings.start_points)
         return to_numpy(self._score.upsampling.up(smooth(gradient, 1.0)))
+
+
+def left_of_region(box: BlackBox, result: MaskExplanation, perturbation: Perturbation) -> Maps:
+    """Return the share of the score (N,) that is left once the region is deleted by another perturbation."""
+    gone = to_numpy(perturbation.levels(result.images, box.spec, seed=0)[0])
+    without = np.where(result.region[:, None], gone, result.images).astype(result.images.dtype)
+    fully, left = (_scores(box, one, result.weights, len(result)) for one in (gone, without))
+    return (left - fully) / (result.score - fully)
 
 
 def hard_deletion(

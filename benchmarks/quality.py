@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
-from benchmarks.masked import OwnScore, hard_deletion, random_map
+from benchmarks.masked import OwnScore, hard_deletion, left_of_region, random_map
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import Fit
-from blackbox_explain.methods.mask.settings import PRESETS, PresetName
+from blackbox_explain.explanation.region import smallest_region
+from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation
 
 SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
@@ -32,6 +34,7 @@ TRANSFERS: dict[str, Perturbation] = {
     "constant": Constant(),
     "noise": Noise(),
 }
+SUPPRESSIONS = (0.80, 0.90, 0.95, 0.99)
 TARGETS = {"paper": 0.025, "authors": 0.048}
 FILE_BLUR = "authors, blurred in the file"
 """The authors' preset to the letter: its one blurred image is made of the file, before it is resized."""
@@ -79,26 +82,56 @@ def perturbation_of(box: BlackBox, photos: LabelledPhotos, variant: str, rows: s
 
 
 def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[MaskExplanation]) -> dict[str, Any]:
-    """Measure the objective of eq. 4 over 16 fixed jitters, suppression and transfer."""
+    """Measure suppression, region and transfer; of masks also the objective of eq. 4 over 16 fixed jitters."""
     preset = preset_of(variant)
     objectives: list[float] = []
     transfers: dict[str, list[float]] = {name: [] for name in TRANSFERS}
     for first, result in zip(range(0, len(photos.paths), BATCH), batches, strict=True):
         rows = slice(first, first + BATCH)
-        own = OwnScore(box, result, preset, perturbation_of(box, photos, variant, rows))
-        objectives += own.objective().tolist()
+        if PRESETS[preset].learns == "mask":
+            objectives += (
+                OwnScore(box, result, Settings(preset, perturbation=perturbation_of(box, photos, variant, rows)))
+                .objective()
+                .tolist()
+            )
         for name, perturbation in TRANSFERS.items():
-            transfers[name] += OwnScore(box, result, preset, perturbation).score_left().tolist()
+            transfers[name] += left_of_region(box, result, perturbation).tolist()
     suppression = np.concatenate([result.suppression for result in batches])
-    return {
-        "objective": float(np.mean(objectives)),
+    queries = np.concatenate([result.queries for result in batches])
+    found: dict[str, Any] = {
         "suppression": float(suppression.mean()),
         "suppression_least": float(suppression.min()),
-        "area": float(np.mean(np.concatenate([result.area for result in batches]))),
-        "soft_or_weak": int(sum(one.kind != "ok" for result in batches for one in result.outcome)),
+        "region": float(np.mean(np.concatenate([result.share for result in batches]))),
+        "weak": int(sum(one.kind != "ok" for result in batches for one in result.outcome)),
         "score_left_under": {name: float(np.mean(values)) for name, values in transfers.items()},
-        "per_photo": {path.name: round(value, 5) for path, value in zip(photos.paths, objectives, strict=True)},
+        "scores": float(queries[:, 0].mean()),
+        "gradients": float(queries[:, 1].mean()),
     }
+    if objectives:
+        found["objective"] = float(np.mean(objectives))
+        found["per_photo"] = {path.name: round(value, 5) for path, value in zip(photos.paths, objectives, strict=True)}
+    return found
+
+
+def smallest_regions(
+    box: BlackBox, images: np.ndarray[Any, Any], results: list[MaskExplanation], ranking: np.ndarray[Any, Any]
+) -> dict[str, dict[str, float]]:
+    """Return the mean share of the smallest region at each suppression, and how often one up to half is enough.
+
+    Where none is, the region counts as half of the image.
+    """
+    weights, original, perturbed = (
+        np.concatenate([getattr(result, name) for result in results])
+        for name in ("weights", "score", "score_perturbed")
+    )
+    gone = np.asarray(Blur().levels(images, box.spec, seed=0)[0])
+    found: dict[str, dict[str, float]] = {}
+    for suppress in SUPPRESSIONS:
+        oracle = Oracle.of(box, len(images))
+        regions = smallest_region(oracle, images, ranking, weights, gone, original, perturbed, suppress=suppress)
+        share = np.where(regions.enough, regions.share, 0.5)
+        found[f"{suppress:.2f}"] = {"share": float(share.mean()), "enough": float(regions.enough.mean())}
+    return found
 
 
 def maps_of(
@@ -107,7 +140,8 @@ def maps_of(
     """Return what ranks the pixels in the table of hard deletions: (N, H, W) for each method."""
     size = box.spec.spatial
     maps = {name: np.concatenate([result.saliency for result in batches]) for name, batches in learned.items()}
-    gradients = [OwnScore(box, result, "fast", "blur").gradient_map() for result in next(iter(learned.values()))]
+    start = Settings("fast", start_points=8)
+    gradients = [OwnScore(box, result, start).gradient_map() for result in learned["paper"]]
     maps["gradient in mask space"] = np.concatenate(gradients)
     axes = [np.arange(n) - (n - 1) / 2 for n in size]
     centre = -np.hypot(*np.meshgrid(*axes, indexing="ij"))
@@ -129,7 +163,7 @@ def main(
     box = wrap("efficientnet-lite0")
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
-    variants = ["fast", "paper", "authors", *([FILE_BLUR] if file_blur else [])]
+    variants = ["fast", "quick", "thorough", "paper", "authors", *([FILE_BLUR] if file_blur else [])]
     learned: dict[str, list[MaskExplanation]] = {}
     results: dict[str, Any] = {"photos": len(photos.paths), "fit": fit, "presets": {}}
     for variant in variants:
@@ -137,39 +171,44 @@ def main(
         results["presets"][variant] = {"seconds_per_photo": seconds, **measure(box, photos, variant, learned[variant])}
     show_presets(results["presets"])
     reference = next(iter(learned.values()))
+    maps = maps_of(box, photos, learned)
     results["hard_deletion"] = {
-        name: hard_deletion(box, photos.images, reference, ranking, SHARES)
-        for name, ranking in maps_of(box, photos, learned).items()
+        name: hard_deletion(box, photos.images, reference, ranking, SHARES) for name, ranking in maps.items()
     }
     show_deletions(results["hard_deletion"])
+    results["smallest_region"] = {
+        name: smallest_regions(box, np.asarray(photos.images), reference, ranking)
+        for name, ranking in maps.items()
+        if name != "random"
+    }
+    show_regions(results["smallest_region"])
     if limit is None:
         console.print(f"stored in {store(f'quality-{fit}', results).relative_to(RESULTS.parent.parent)}")
 
 
 def show_presets(presets: dict[str, Any]) -> None:
     """Print one line for each preset."""
-    table = Table(
-        "preset",
-        "objective",
-        "target",
-        "suppression",
-        "area",
-        "soft, weak",
-        "s / photo",
-        *(f"left: {one}" for one in TRANSFERS),
-    )
+    table = Table("preset", "objective", "wanted", "suppression", "region", "weak", "s / photo", *TRANSFERS)
     for name, row in presets.items():
         target = TARGETS.get(name)
         table.add_row(
             name,
-            f"{row['objective']:.4f}",
+            f"{row['objective']:.4f}" if "objective" in row else "-",
             "-" if target is None else f"{target} {'met' if row['objective'] <= target else 'MISSED'}",
             f"{row['suppression']:.3f}",
-            f"{row['area']:.1%}",
-            str(row["soft_or_weak"]),
+            f"{row['region']:.1%}",
+            str(row["weak"]),
             f"{row['seconds_per_photo']:.1f}",
             *(f"{value:.2f}" for value in row["score_left_under"].values()),
         )
+    console.print(table)
+
+
+def show_regions(regions: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Print the mean smallest region at each suppression, with how often one up to half of the image is enough."""
+    table = Table("ranked by", *(f"{one:.0%}" for one in SUPPRESSIONS), title="smallest region that takes away so much")
+    for name, row in regions.items():
+        table.add_row(name, *(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()))
     console.print(table)
 
 

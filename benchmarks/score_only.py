@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, confident_photos, machine, store
 from benchmarks.masked import OwnScore
 from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
+from blackbox_explain.methods.mask.settings import Settings
 
 BUDGETS = (500, 1000, 2000, 5000)
 WANTED = {1000: 1.6, 5000: 1.15}
@@ -57,7 +58,7 @@ def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[MaskExplanat
 
 def measure(box: BlackBox, results: list[MaskExplanation]) -> dict[str, Any]:
     """Return objectives (eq. 4, mean over all jitters) and suppression, photo by photo."""
-    objective = np.concatenate([OwnScore(box, one, "authors", "blur").objective() for one in results])
+    objective = np.concatenate([OwnScore(box, one, Settings("authors")).objective() for one in results])
     suppression = np.concatenate([one.suppression for one in results])
     return {
         "objective": float(objective.mean()),

@@ -25,7 +25,7 @@ class MaskExplanation(Explanation):
     Attributes
     ----------
     mask
-        (N, *cells) low-resolution masks in [0, 1]; 1 keeps, 0 deletes.
+        (N, *cells) masks in [0, 1]; 1 keeps, 0 deletes.  Of a ranking it has a cell for each pixel.
     learns
         ``"ranking"`` (presets ``"fast"``, ``"quick"``, ``"thorough"``) or ``"mask"`` (``"paper"``, ``"authors"``).
     advice

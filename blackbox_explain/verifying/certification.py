@@ -25,7 +25,7 @@ from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
-from blackbox_explain.methods.mask.upsampling import make_upsampling, soft_region
+from blackbox_explain.methods.mask.upsampling import make_upsampling
 from blackbox_explain.perturbations.deletion import level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
@@ -255,8 +255,8 @@ class _Work:
             ranked = np.sort(result.saliency[row], axis=None)
             if not np.abs(ranked - (np.arange(ranked.size) + 1) / ranked.size).max() <= PIXEL:
                 reasons.append("the saliency is no ranking")
-            inside = soft_region(result.region[row : row + 1], mask.shape)[0]
-            if not np.abs((1 - mask if result.game == "deletion" else mask) - inside).max() <= PIXEL:
+            kept = result.region[row] ^ (result.game == "deletion")
+            if mask.shape != kept.shape or not np.abs(mask - kept).max() <= PIXEL:
                 reasons.append("the mask is not that of the region")
         if rebuilt is not None and not np.abs(rebuilt[0] - result.masked_images[row]).max() <= PIXEL * (high - low):
             reasons.append("the masked image is not what the mask makes of the image")

@@ -26,7 +26,7 @@ from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
-from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for, soft_region
+from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
@@ -123,11 +123,12 @@ class Mask(Settings):
 
         def complete(regions: Regions) -> dict[str, Any]:
             """Return what is told of the mask; that of a ranking is its region with a softened edge."""
-            mask = learned.mask
+            mask, upsampling = learned.mask, score.upsampling
             if mask is None:
-                inside = soft_region(regions.region, cells)
-                mask = constant_like(1 - inside if settings.plays == "deletion" else inside, original)
-            upsampled = score.upsampling.up(mask)
+                kept = regions.region ^ (settings.plays == "deletion")
+                mask = constant_like(kept.astype(np.float32), original)
+                upsampling = make_upsampling(settings.upsampling, spec.spatial, spec.spatial, original)
+            upsampled = upsampling.up(mask)
             masked = score.resting.mixed(upsampled)[0]
             after = to_numpy(score.of_images(masked))
             important = 1 - upsampled if settings.plays == "deletion" else upsampled

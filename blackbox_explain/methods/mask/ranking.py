@@ -32,6 +32,10 @@ GOLDEN = (5**0.5 - 1) / 2
 SEEN = 56
 """Pixels on each axis, at most, that the values of a map are counted over: its quantiles hardly change with more."""
 
+EPSILON = 1.0
+"""Of Adam, in units of the mean size of a gradient: cells whose gradient is far below that stay where they are, where
+Adam as it is would move them by rounding errors as far as all others."""
+
 LEAST_SPREAD = 1e-6
 """Of a map, so that one of equal values does no harm."""
 
@@ -126,7 +130,7 @@ def learn_ranking(score: MaskedScore, start: Array, settings: Settings, seed: in
     A row whose score or gradient is not finite stays where it is.  No row depends on its company.
     """
     xp = namespace(start)
-    optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2)
+    optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2, EPSILON)
     values, state, total = start, optimizer.init(start), start * 0
     history: list[Array] = []
     for step in range(1, settings.steps + 1):
@@ -140,7 +144,9 @@ def learn_ranking(score: MaskedScore, start: Array, settings: Settings, seed: in
         # Of what is minimised, f of what is deleted or − f of what is kept, the gradient by M_a is the same.
         by_values = score.grid.down(level.by_map(-by_keep))
         history.append(value * scale if game == "deletion" else -value * scale)
-        change, state = optimizer.update(by_values * _beside(scale, values), state, step)
+        axes = tuple(range(1, by_values.ndim))
+        size = xp.sqrt(xp.mean(by_values * by_values, axis=axes, keepdims=True)) + 1e-20
+        change, state = optimizer.update(by_values / size, state, step)
         values = values + change
         total = total + values
     return Ranking(total / settings.steps, to_numpy(xp.stack(history, axis=1)))

@@ -62,8 +62,10 @@ _AUTHORS: dict[str, Any] = _PAPER | {
 }
 _FAST: dict[str, Any] = _PAPER | {
     "steps": 38,
-    "learning_rate": 0.15,
-    "beta2": 0.9,
+    "learning_rate": 0.2,
+    "beta1": 0.8,
+    "beta2": 0.99,
+    "softness": 0.25,
     "start": "gradient",
     "start_points": 4,
     "average": True,

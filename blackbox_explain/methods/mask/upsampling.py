@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -104,24 +104,6 @@ def smooth(values: Array, sigma: float) -> Array:
     """Blur maps (N, *cells) with a Gaussian of `sigma` cells."""
     matrices = [constant_like(gaussian_matrix(n, n, sigma), values) for n in values.shape[1:]]
     return along_axes(tuple(matrices), values)
-
-
-def soft_region(
-    regions: np.ndarray[Any, np.dtype[np.bool_]], cells: tuple[int, ...]
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return regions (N, *spatial) as masks (N, *cells) in [0, 1]: the part of each cell that lies inside."""
-    matrices = tuple(
-        cell_averages(size, n).astype(np.float32) for size, n in zip(regions.shape[1:], cells, strict=True)
-    )
-    return np.clip(along_axes(matrices, regions.astype(np.float32)), 0.0, 1.0)
-
-
-def cell_averages(pixels: int, cells: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Return the matrix (cells, pixels) of means over cells that lie side by side, along one axis."""
-    edges = np.linspace(0, pixels, cells + 1)
-    first, last = edges[:-1, None], edges[1:, None]
-    inside = np.minimum(np.arange(pixels) + 1, last) - np.maximum(np.arange(pixels), first)
-    return np.clip(inside, 0, None) / (last - first)
 
 
 def disc_distance(cells: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

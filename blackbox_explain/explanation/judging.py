@@ -42,8 +42,9 @@ ANOTHER = (
 )
 
 REMEDY: dict[Game, str] = {
-    "deletion": "try a lower suppress= (--suppress), or another perturbation= (--perturbation)",
-    "preservation": 'try game="deletion" (--game deletion), whose regions are smaller, or a lower suppress=',
+    "deletion": 'the evidence may be in many places: try game="preservation" (--game preservation), a lower suppress= '
+    "(--suppress), or another perturbation= (--perturbation)",
+    "preservation": 'try game="deletion" (--game deletion), or a lower suppress= (--suppress)',
 }
 """What to try where no region does what was asked."""
 

@@ -22,7 +22,7 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 SHARES = (0.01, 0.02, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Of the pixels, at which every curve is measured; a region of more than half explains nothing."""
 
-HALVINGS = 6
+HALVINGS = 5
 """Of the interval between two of them, in which the smallest region lies."""
 
 REGION_QUERIES = len(SHARES) + HALVINGS

@@ -40,7 +40,7 @@ def test_the_command_line_tells_and_its_exit_status_too(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "preprocessing: as given for B alone, A describes itself" in done.output
     found = json.loads(out.read_text(encoding="utf-8"))
-    assert found["verdicts"]["mean correlation of masks"]["found"] > 0.98
+    assert found["verdicts"]["mean correlation of masks"]["found"] > 0.95
     assert [one["model"] for one in found["models"]] == ["efficientnet-lite0", str(samples.MODEL)]
     assert all(one["model_fingerprint"] for one in found["models"])
     assert found["models"][1]["assumptions"]
@@ -80,7 +80,7 @@ def test_photos_that_fail_are_named_and_the_others_compared(tmp_path: Path) -> N
     assert "coffee.jpg: B: The model raised an error. Got ValueError: no coffee" in text
     assert "The image is damaged" in text
     assert "over 1 of 3 photos" in text
-    assert "2 of 2 masks are weak or soft" in text
+    assert "2 of 2 masks are weak" in text
     assert "cat.jpg, A: weak" in text
     rows = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["rows"]
     assert [Path(row["photo"]).name for row in rows] == ["torn.jpg", "coffee.jpg", "cat.jpg"]

@@ -52,7 +52,7 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
         if outcome.kind != "ok"
     ]
     if poor:
-        stdout.print(f"{len(poor)} of {2 * len(rows)} masks are weak or soft:")
+        stdout.print(f"{len(poor)} of {2 * len(rows)} masks are weak:")
     for name, letter, outcome in poor:
         stdout.print(f"  {escape(name)}, {letter}: {escape(str(outcome))}")
     for name, (value, allowed, kept) in found.verdicts(tolerances).items():

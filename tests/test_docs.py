@@ -61,9 +61,13 @@ def test_figures_are_those_measured() -> None:
     text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
     quality = json.loads((ROOT / "benchmarks/results/quality-stretch.json").read_text(encoding="utf-8"))
     for name, row in quality["presets"].items():
-        assert f"| `{name}` | {row['objective']:.4f} | {row['suppression']:.3f} | {row['area']:.0%} |" in text
+        objective = f"{row['objective']:.4f}" if "objective" in row else "-"
+        left = " | ".join(f"{row['score_left_under'][one]:.2f}" for one in ("two-level blur", "constant", "noise"))
+        assert f"| `{name}` | {objective} | {row['region']:.1%} | {row['weak']} | {left} |" in text
     for name, row in quality["hard_deletion"].items():
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
+    for name, row in quality["smallest_region"].items():
+        assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
     overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
     assert len(overhead) == 2
     for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):

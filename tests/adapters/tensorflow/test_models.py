@@ -112,7 +112,8 @@ def test_nothing_is_traced_again_in_the_loop(images: np.ndarray) -> None:
         box.scores(images[:count])
         box.scores_and_gradient(images[:count], np.ones((count, CLASSES), np.float32))
     # With a tolerance rows leave the batch, so that it shrinks.
-    result = bx.explain(box, images, progress=False, steps=40, tolerance=5e-3, batch_size=3)
+    options: dict[str, Any] = {"preset": "authors", "steps": 40, "tolerance": 5e-3}
+    result = bx.explain(box, images, progress=False, batch_size=3, **options)
     ends = np.isfinite(result.history).sum(axis=1)
     assert len(set(ends.tolist())) > 1
     assert module.traces == 1

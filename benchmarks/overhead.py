@@ -21,6 +21,7 @@ from blackbox_explain import Blur, wrap
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.masked_score import MaskedScore
+from blackbox_explain.methods.mask.ranking import learn_ranking
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
 from blackbox_explain.methods.mask.solver import solve
@@ -67,10 +68,14 @@ def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeat
     )
     regularizer = Regularizer(settings.area_weight, settings.tv_weight, settings.tv_beta, settings.tv_kind, "deletion")
     start, ones = native(np.full((batch, *cells), 0.5, np.float32)), native(np.ones(batch, np.float32))
+    ranks = native(np.random.default_rng(1).uniform(-1, 1, (batch, *cells)).astype(np.float32))
     once = bare_torch(box, images, weights) if backend == "torch" else bare_onnx(box, images, weights)
 
     def loop() -> None:
-        solve(score, start, regularizer, settings, 0, ones)
+        if settings.learns == "ranking":
+            learn_ranking(score, ranks, settings, 0, ones)
+        else:
+            solve(score, start, regularizer, settings, 0, ones)
 
     def bare() -> None:
         for _ in range(steps):

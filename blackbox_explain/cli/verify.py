@@ -31,7 +31,7 @@ __all__ = ["verify_command"]
 WORDS = {
     "score": "score of the image",
     "score_masked": "score after the mask",
-    "score_region": "score with the region made hard",
+    "score_region": "score without the region, or with nothing but it",
     "score_perturbed": "score of the fully perturbed image",
     "suppression": "suppression",
     "area": "area",

@@ -33,9 +33,9 @@ class Tolerances:
     top
         Least share of the images whose top class is the same, in [0, 1].
     correlation
-        Least mean correlation of the importance, in [-1, 1].  Two networks that differ by rounding alone have 0.98.
+        Least mean correlation of the importance, in [-1, 1]; rounding alone takes some of it.
     iou
-        Least mean intersection over union of the regions, at equal area, in [0, 1].  Such networks have 0.84.
+        Least mean intersection over union of the regions, at equal area, in [0, 1].
 
     Raises
     ------

@@ -60,7 +60,7 @@ def verify(
     """Recompute what a result says of its masks, and what it should have said besides.
 
     Recomputed and compared with the result: the scores of the image, of the fully perturbed image, of the masked image
-    and of the region made hard; the masked image from image and mask; saliency, area, suppression and objective; the
+    and without the region; the curve; the masked image from image and mask; saliency, area, suppression, objective; the
     name of the target, the outcome, and the model's fingerprint.  A suppression is not judged where the score
     falls by less than the tolerance in all, of which it would be a share.  Measured besides, and judged by nobody: the
     effect under perturbations that the mask was not learned with, the masked score under the shifts of eq. 4, and

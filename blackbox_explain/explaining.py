@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -106,7 +106,7 @@ def explain(
         shows a bar on a terminal.
     **settings
         Fields of the method.  Of ``"mask"`` (`Settings`): ``game=``, ``perturbation=``, ``preset=``, ``steps=``,
-        ``area_weight=`` and more.
+        ``learning_rate=`` and more.
 
     Returns
     -------
@@ -242,7 +242,9 @@ class _Run:
             got = f"the saliency has shape {found.saliency.shape}"
             raise InputError(f"The method {self._method.name!r} is broken", got=got, expected=f"(n, {spec.spatial})")
         before, host = target_scores(on_host, weights), self._host[rows]
-        gone = to_numpy(found.deletes.levels(images, spec, self._seed)[0, ...])
+        gone = found.gone
+        if gone is None:
+            gone = to_numpy(found.deletes.levels(images, spec, self._seed)[0, ...])
         fully = self._perturbed(oracle, gone, found)
         perturbed = target_scores(fully, weights)
         regions = smallest_region(
@@ -265,9 +267,8 @@ class _Run:
             score = float(before[place])
             if place in found.failures:
                 made.append(found.failures[place])
-            elif not np.isfinite(score) or not np.isfinite(found.saliency[place]).all():
-                got = "NaN or infinity in the score" if not np.isfinite(score) else "NaN or infinity in the saliency"
-                made.append(ModelError("Scores or gradients are not finite", got=got))
+            elif torn := _not_finite(place, score, parts):
+                made.append(ModelError("Scores or gradients are not finite", got=f"NaN or infinity in the {torn}"))
             else:
                 predictions = predictions_of(on_host[place], regions.scores[place], spec.class_names)
                 answer = Answer.of(on_host[place], fully[place])
@@ -289,6 +290,14 @@ class _Run:
             got=f"{used} of {self.most} used by attempts that failed: {str(cause).removesuffix('.')}",
             hint="a smaller batch_size=, so that images which the model fails on cost the others less",
         )
+
+
+def _not_finite(place: int, score: float, parts: Mapping[str, Any]) -> str:
+    """Return what of a row is not finite, "" if all is well."""
+    numbers = {"score": np.asarray(score), "saliency": parts["saliency"][place]}
+    numbers |= {name.replace("_", " "): parts[name][place] for name in parts if name.startswith("score_")}
+    numbers["curve"] = parts["curve"][place]
+    return next((name for name, values in numbers.items() if not np.isfinite(values).all()), "")
 
 
 class _Progress:

@@ -56,7 +56,7 @@ def compare(
     **options
         As in `explain`.  Where a model has no gradients, its explanation takes at most `queries` images a row; 2 more
         a row are asked here of either model, whether or not it has gradients: the image itself, for the scores of all
-        classes, and the image masked by the other model's mask.  A batch that fails is asked again in halves.
+        classes, and the image without the region of the other model.  A batch that fails is asked again in halves.
 
     Returns
     -------
@@ -115,7 +115,8 @@ def compare(
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
         effect[good, mask, model] = suppression(own.score[good], left, own.score_perturbed[good])
-        effect[good, mask, mask] = suppression(own.score[good], own.score_region[good], own.score_perturbed[good])
+        made = results[mask]
+        effect[good, mask, mask] = suppression(made.score[good], made.score_region[good], made.score_perturbed[good])
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan

@@ -14,7 +14,7 @@ import numpy as np
 from blackbox_explain.data.photos import Photos
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.archive import UNREADABLE, packed_photos, read_archive, unpacked_photos, write_archive
-from blackbox_explain.explanation.judging import REMEDY, RowScores, judge
+from blackbox_explain.explanation.judging import RowScores, judge
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions
 from blackbox_explain.explanation.provenance import Provenance
@@ -99,7 +99,7 @@ class Explanation:
     photos
         N photos that the images were made from, None for those that are not known; None if none is.
     predictions
-        N times the leading classes of the image, and of the image without what matters if that was asked.
+        N times the leading classes of the image, and of the image without the region (preservation: with nothing but it).
     """
 
     saliency: Floats
@@ -185,7 +185,7 @@ class Explanation:
     @property
     def remedy(self) -> str:
         """What to try where no region does what was asked."""
-        return REMEDY[self.game]
+        return "try a lower suppress= (--suppress), or another target= (--target)"
 
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""

@@ -124,12 +124,14 @@ def smallest_region(
         ends = (original if game == "deletion" else perturbed).reshape(beside.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
+        # A score that perturbing the whole image does not lower has no share to take away: the lowest is the best.
         return np.where(beside > 0, done, -np.inf)
 
     reached = effect(curve) >= suppress
     enough = np.asarray(reached.any(axis=1))
     with np.errstate(invalid="ignore"):
-        best = np.nan_to_num(effect(curve), nan=-np.inf, neginf=-np.inf).argmax(axis=1)
+        least = curve if game == "deletion" else -curve
+        best = np.where(reach > 0, effect(curve).argmax(axis=1), least.argmin(axis=1))
     first = np.where(enough, reached.argmax(axis=1), best)
     high = grid[first]
     low = np.where(enough, np.where(first > 0, grid[np.maximum(first - 1, 0)], 0), high)

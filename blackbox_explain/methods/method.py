@@ -55,6 +55,8 @@ class Attribution:
         What stands in for deleted pixels where the region of each row is looked for.
     deletes_name
         Its name.
+    gone
+        (n, *shape) the fully perturbed images, if the method made them.
     game
         ``"deletion"``: the region is the smallest without which the score falls; ``"preservation"``: the smallest that
         is enough for it.
@@ -77,6 +79,7 @@ class Attribution:
     failures: Mapping[int, BlackBoxExplainError] = field(default_factory=dict[int, BlackBoxExplainError])
     deletes: Perturbation = field(default_factory=Blur)
     deletes_name: str = "blur"
+    gone: Floats | None = None
     game: Game = "deletion"
     perturbed: Floats | None = None
     settings: Mapping[str, Any] | None = None

@@ -150,7 +150,7 @@ class Mask(Settings):
         return Attribution(
             saliency=learned.saliency,
             failures=_not_finite(ends, learned),
-            deletes=made.take(oracle.rows),
+            gone=to_numpy(levels[0, ...]),
             deletes_name=record["perturbation"],
             game=settings.plays,
             perturbed=to_numpy(all_perturbed),

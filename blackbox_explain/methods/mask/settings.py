@@ -83,7 +83,7 @@ _VALUES: dict[str, dict[str, Any]] = {
 }
 
 _UNUSED: dict[Learns, tuple[str, ...]] = {
-    "ranking": ("area_weight", "tv_weight", "tv_beta", "tv_kind", "start_area", "average", "tolerance"),
+    "ranking": ("area_weight", "tv_weight", "tv_beta", "tv_kind", "start_area", "average", "relative", "tolerance"),
     "mask": ("least_share", "most_share", "softness"),
 }
 """Settings that would do nothing."""
@@ -117,8 +117,9 @@ class Settings:
     Attributes
     ----------
     preset
-        ``"fast"`` (48 evaluations of a gradient), ``"quick"`` (20) or ``"thorough"`` (100) learn a ranking of the
-        pixels; ``"paper"`` and ``"authors"`` (300 each) a mask.  It decides what is not given.
+        ``"fast"`` (42 gradients and 18 scores for each image), ``"quick"`` (14) or ``"thorough"`` (94) learn a ranking of
+        the pixels; ``"paper"`` and ``"authors"`` (300 gradients, and the scores of a start) a mask.  It decides what is
+        not given.
     game
         ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
         that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
@@ -145,7 +146,8 @@ class Settings:
     start
         ``"circle"``: the smallest centred disc that suppresses the score by 99 % relative to the fully perturbed
         image.  ``"authors_circle"``: the same relative to the largest disc.  ``"gradient"``: a level set of the
-        smoothed integrated gradient in mask space.  ``"ones"``: nothing deleted (for preservation: everything).
+        smoothed integrated gradient in mask space.  ``"ones"``: nothing deleted (for preservation: everything).  A
+        ranking starts from the ranks of that gradient, or for any other start from the centre outwards.
     start_area
         Share of the cells in the level set of the start ``"gradient"``.
     start_points

@@ -46,7 +46,7 @@ class Equivariance(Rule):
         How much of it at most.
     measure
         ``"correlation"``: of the saliency maps; ``"iou"``: intersection over union of the most salient pixels, as many
-        of either as the moved map has above 0.5.
+        of either as the region of the first has.
     least
         The least agreement by this measure.
     perturbation, preset

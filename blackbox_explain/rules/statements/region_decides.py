@@ -152,7 +152,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
     spec
         Of the black box.
     times
-        RepeatedSamples of each image.
+        Trials of each image.
 
     Raises
     ------

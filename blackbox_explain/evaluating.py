@@ -12,7 +12,7 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
-from blackbox_explain.errors import BlackBoxExplainError, InputError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.explanation import Explanation, finite
 from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric
@@ -34,6 +34,8 @@ class Measurement:
     ----------
     method, metric
         By name.
+    settings
+        The metric with its settings, as Python writes it.
     better
         Which values are those of good explanations.
     values
@@ -50,6 +52,7 @@ class Measurement:
 
     method: str
     metric: str
+    settings: str
     better: Literal["higher", "lower"]
     values: Floats
     mean: float
@@ -57,6 +60,11 @@ class Measurement:
     high: float
     queries: np.ndarray[Any, np.dtype[np.int64]]
     failures: Mapping[int, BlackBoxExplainError]
+
+    @property
+    def measured(self) -> int:
+        """How many rows have a value."""
+        return int(np.isfinite(self.values).sum())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +99,7 @@ class Evaluation:
             {
                 "method": one.method,
                 "metric": one.metric,
+                "settings": one.settings,
                 "better": one.better,
                 "mean": one.mean,
                 "interval": [one.low, one.high],
@@ -106,7 +115,7 @@ class Evaluation:
 def evaluate(
     box: BlackBox,
     explanations: Explanation | Mapping[str, Explanation],
-    metrics: Sequence[str | Metric] = ("deletion", "insertion"),
+    metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric] = ("deletion", "insertion"),
     *,
     seed: int = 0,
     batch_size: int = BATCH,
@@ -121,7 +130,7 @@ def evaluate(
     explanations
         From `explain`; several by a name for each.
     metrics
-        Names (see `metrics_for`), or metrics with their settings.
+        Names (see `metrics_for`), or metrics with their settings; two of one kind by a name for each.
     seed
         Of the bootstrap.
     batch_size
@@ -132,23 +141,23 @@ def evaluate(
     Returns
     -------
     Evaluation
-        A value for each image, and means with their intervals.  Rows that failed, or that the model fails on now, have
-        none.
+        A value for each image, and means with their intervals.  Rows that failed, that the model fails on now, or that
+        have nothing to measure, have none.
 
     Raises
     ------
     InputError
-        If there is no such metric, or the explanations are not of this box's images and classes.
+        If there is no such metric, two have one name, or the explanations are not of this box's images.
     NoGradientError
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
-        If the model fails on every image.
+        If nothing could be measured, because the model fails on every image.
     """
     check_call(box, batch_size, seed)
     several = {explanations.method: explanations} if isinstance(explanations, Explanation) else dict(explanations)
-    chosen = [metric_of(one) for one in ([metrics] if isinstance(metrics, str) else metrics)]
-    for metric in chosen:
-        require(box, metric.needs, f"the metric {metric.name!r}")
+    chosen = _named(metrics)
+    for name, metric in chosen.items():
+        require(box, metric.needs, f"the metric {name!r}")
     for name, one in several.items():
         if one.images.shape[1:] != box.spec.shape:
             got = f"images of shape {one.images.shape[1:]} in {name!r}"
@@ -157,34 +166,54 @@ def evaluate(
     with progress_bar(rows, "evaluating", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
         found = [
-            _measured(box, name, one, metric, seed, batch_size, advance)
+            _measured(box, (name, called), one, metric, seed, batch_size, advance)
             for name, one in several.items()
-            for metric in chosen
+            for called, metric in chosen.items()
         ]
+    failures = [next(iter(one.failures.values())) for one in found if one.failures]
+    if len(failures) == len(found) and not any(one.measured for one in found):
+        raise failures[0]
     return Evaluation(tuple(found))
 
 
+def _named(metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:
+    """Return metrics by what they are called in the result."""
+    if isinstance(metrics, Mapping):
+        return {name: metric_of(one) for name, one in metrics.items()}
+    chosen = [metric_of(one) for one in ([metrics] if isinstance(metrics, str) else metrics)]
+    names = [one.name for one in chosen]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        hint = f'a name for each: metrics={{"{twice} by blur": ..., "{twice} by noise": ...}}'
+        raise InputError("Two metrics have one name", got=repr(twice), hint=hint)
+    return dict(zip(names, chosen, strict=True))
+
+
 def _measured(
-    box: BlackBox, name: str, explanation: Explanation, metric: Metric, seed: int, batch_size: int, advance: Advance
+    box: BlackBox,
+    names: tuple[str, str],
+    explanation: Explanation,
+    metric: Metric,
+    seed: int,
+    batch_size: int,
+    advance: Advance,
 ) -> Measurement:
+    """Measure the explanations of one method by one metric; `names` are what the two are called."""
     good = explanation.good
     oracle = Oracle.of(box, len(explanation), batch_size=batch_size)
     explained = explanation[good]
 
-    def batch(part: slice) -> list[float]:
+    def batch(part: slice) -> list[float | BlackBoxExplainError]:
         view = replace(oracle, rows=np.asarray(good)[part])
         values = np.asarray(metric.measure(view, explained[part]), np.float64)
         if values.shape != (part.stop - part.start,):
             expected = f"({part.stop - part.start},): a number for each image"
-            raise InputError(f"The metric {metric.name!r} is broken", got=f"shape {values.shape}", expected=expected)
-        return values.tolist()
+            raise InputError(f"The metric {names[1]!r} is broken", got=f"shape {values.shape}", expected=expected)
+        return [ModelError("The metric is not finite", got=f"{one}") if np.isinf(one) else float(one) for one in values]
 
     answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
     failures = {
         row: answer for row, answer in zip(good, answers, strict=True) if isinstance(answer, BlackBoxExplainError)
     }
-    if good and len(failures) == len(good):
-        raise next(iter(failures.values()))
     values = np.full(len(explanation), np.nan)
     for row, answer in zip(good, answers, strict=True):
         values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
@@ -192,7 +221,7 @@ def _measured(
     mean = float(known.mean()) if len(known) else np.nan
     low, high = _interval(known, seed)
     queries = oracle.counts.sum(axis=1)
-    return Measurement(name, metric.name, metric.better, values, mean, low, high, queries, failures)
+    return Measurement(*names, repr(metric), metric.better, values, mean, low, high, queries, failures)
 
 
 def _interval(values: Floats, seed: int) -> tuple[float, float]:
@@ -210,6 +239,6 @@ def _interval(values: Floats, seed: int) -> tuple[float, float]:
 
 def _line(one: Measurement) -> tuple[str, ...]:
     interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
-    known = int(np.isfinite(one.values).sum())
-    images = f"{known}" if known == len(one.values) else f"{known} of {len(one.values)}"
-    return (one.method, one.metric, one.better, f"{one.mean:.3f}", interval, images, f"{int(one.queries.sum())}")
+    images = f"{one.measured}" if one.measured == len(one.values) else f"{one.measured} of {len(one.values)}"
+    mean = f"{one.mean:.3f}" if one.measured else "-"
+    return (one.method, one.metric, one.better, mean, interval, images, f"{int(one.queries.sum())}")

@@ -150,12 +150,28 @@ class Explanation:
         """Return the number of rows, N."""
         return self.images.shape[0]
 
-    def __getitem__(self, index: int | slice | Sequence[int]) -> Self:
-        """Return some of the rows as a result of their own."""
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray[Any, np.dtype[np.integer[Any]]]) -> Self:
+        """Return some of the rows as a result of their own.
+
+        Parameters
+        ----------
+        index
+            A row, a slice, or the numbers of some rows.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        TypeError
+            If these are no whole numbers; of a mask take ``np.flatnonzero(mask)``.
+        """
         if isinstance(index, slice):
             rows = list(range(len(self)))[index]
         else:
-            rows = [operator.index(one) for one in (index if isinstance(index, Sequence) else [index])]
+            given = list(index) if isinstance(index, (Sequence, np.ndarray)) else [index]
+            if any(isinstance(one, (bool, np.bool_)) for one in given):
+                raise TypeError("rows are whole numbers; of a mask take np.flatnonzero(mask)")
+            rows = [operator.index(one) for one in given]
             for row in rows:
                 if not -len(self) <= row < len(self):
                     raise IndexError(f"row {row} of {len(self)}")

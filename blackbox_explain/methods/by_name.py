@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_explain.box.plugins import availability, instance_by_name
+from blackbox_explain.box.entry_points import availability, instance_by_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.methods.method import Method
 

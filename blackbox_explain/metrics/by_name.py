@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blackbox_explain.box.plugins import availability, instance_by_name
+from blackbox_explain.box.entry_points import availability, instance_by_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.metrics.metric import Metric
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.perturbations.named import named
 from blackbox_explain.perturbations.perturbation import Perturbation
@@ -46,7 +47,15 @@ class _CurveArea:
         self._perturbation()
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
-        """Return the areas (n,); NaN where the score of the fully perturbed image is that of the image."""
+        """Return the areas (n,); NaN where perturbing the whole image hardly lowers the score.
+
+        A score that rises, or falls by less than `LEAST_REACH` of itself, has no share to take away.
+
+        Raises
+        ------
+        ModelError
+            If a score is not finite.
+        """
         shares = np.linspace(0, 1, self.steps + 1)
         left = score_curve(
             oracle,
@@ -58,9 +67,13 @@ class _CurveArea:
             keep=self.keep,
             seed=explanation.provenance.seed,
         )
+        if not np.isfinite(left).all():
+            raise ModelError("Scores are not finite", got="NaN or infinity for an image with some pixels perturbed")
         whole, nothing = (left[:, -1:], left[:, :1]) if self.keep else (left[:, :1], left[:, -1:])
         share_left = 1 - suppression(whole, left, nothing)
-        return (share_left[:, 1:] + share_left[:, :-1]).mean(axis=1) / 2
+        area = (share_left[:, 1:] + share_left[:, :-1]).mean(axis=1) / 2
+        falls = (whole - nothing)[:, 0] > LEAST_REACH * np.abs(whole[:, 0])
+        return np.where(falls, area, np.nan)
 
     def _perturbation(self) -> Perturbation:
         return named(self.perturbation) if isinstance(self.perturbation, str) else self.perturbation

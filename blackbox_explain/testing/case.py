@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "promise",
     "require",
     "require_floats",
+    "require_frozen",
     "require_same",
 ]
 
@@ -141,3 +143,11 @@ def require_same(found: Array, expected: Array, tolerance: float, what: str) -> 
     require(one.shape == other.shape, f"{what}: shape {one.shape}, not {other.shape}")
     error, limit = np.abs(one - other).max(initial=0), tolerance * np.abs(other).max(initial=0)
     require(error <= limit, f"{what}: off by {error:.3g}, at most {limit:.3g} is right")
+
+
+def require_frozen(chosen: Any) -> None:
+    """Require that a method or metric is a frozen dataclass of its settings."""
+    kind = type(chosen)
+    require(dataclasses.is_dataclass(chosen), f"{kind.__name__} is no dataclass of its settings")
+    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined] - what dataclasses keep of themselves
+    require(frozen, f"{kind.__name__} is not frozen: settings would change behind a result's back")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from blackbox_explain.box.info import BoxInfo
@@ -13,7 +11,7 @@ from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Method
-from blackbox_explain.testing.case import Case, draw_images, require
+from blackbox_explain.testing.case import Case, draw_images, require, require_frozen
 
 __all__ = ["check_method"]
 
@@ -44,9 +42,7 @@ def check_method(method: str | Method, box: BlackBox, *, seed: int = 0, toleranc
         If a promise is broken; it says which.
     """
     chosen = method_of(method, {})
-    require(dataclasses.is_dataclass(chosen), f"{type(chosen).__name__} is no dataclass of its settings")
-    frozen = dataclasses.is_dataclass(chosen) and type(chosen).__dataclass_params__.frozen  # type: ignore[attr-defined] - what dataclasses keep of themselves
-    require(frozen, f"{type(chosen).__name__} is not frozen: settings would change behind a result's back")
+    require_frozen(chosen)
     images = draw_images(Case(lambda: box, seed=seed), box, 3)
     try:
         together = explain(box, images, method=chosen, seed=seed, progress=False)

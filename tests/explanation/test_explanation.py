@@ -138,3 +138,19 @@ def test_a_field_of_earlier_versions_says_what_it_is_called_now(result: bx.Expla
         _ = result.colour
     assert not hasattr(result, "status")
     assert len(pickle.loads(pickle.dumps(result))) == 2  # noqa: S301 it was made here
+
+
+def test_some_rows_by_their_numbers(result: bx.Explanation) -> None:
+    for rows in ([1, 0], np.asarray([1, 0]), (-1, 0)):
+        some = result[rows]
+        np.testing.assert_array_equal(some.saliency, result.saliency[::-1])
+        assert some.target == result.target[::-1]
+    assert len(result[[]]) == 0
+    for wrong in ([2], -3, np.asarray([5])):
+        with pytest.raises(IndexError, match="of 2"):
+            result[wrong]
+    for mask in ([True, False], np.asarray([True, False]), True):
+        with pytest.raises(TypeError, match="flatnonzero"):
+            result[mask]
+    with pytest.raises(TypeError):
+        result[[0.5]]  # type: ignore[list-item]

@@ -11,7 +11,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.arrays import to_numpy
-from blackbox_explain.box import plugins
+from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, NoGradientError
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods import Attribution, Budget
@@ -145,9 +145,9 @@ def test_what_a_box_allows_and_why_not() -> None:
 
 
 def test_a_broken_method_of_others_warns_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = plugins.entry_points
+    known = registered.entry_points
     broken = EntryPoint("broken", "math:no_such_name", METHODS)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: (*known(group), broken))
+    monkeypatch.setattr(registered, "entry_points", lambda group: (*known(group), broken))
     with pytest.warns(RuntimeWarning, match="the method 'math:no_such_name' is broken"):
         allowed = bx.methods_for(toy())
     assert "cannot be loaded" in str(allowed["broken"])

@@ -66,6 +66,11 @@ class OneForAll(Good):
         return explanation.saliency.max()
 
 
+class Endless(Good):
+    def measure(self, oracle: Any, explanation: bx.Explanation) -> Any:
+        return np.asarray([np.inf, *explanation.saliency.max(axis=(1, 2))[1:]])
+
+
 class Nothing(Good):
     def measure(self, oracle: Any, explanation: bx.Explanation) -> Any:
         return np.full(len(explanation), np.nan)
@@ -85,8 +90,14 @@ def test_a_good_one_passes() -> None:
         (Asks, "how often a row is asked"),
         (OneForAll, "a number for each image"),
         (Nothing, "no row has a value"),
+        (Endless, "not finite"),
     ],
 )
 def test_a_broken_one_fails(metric: Any, broken: str) -> None:
     with pytest.raises(AssertionError, match=broken):
         check_metric(metric(), BOX, EXPLAINED)
+
+
+def test_one_image_has_no_company() -> None:
+    with pytest.raises(AssertionError, match="one image alone has no company"):
+        check_metric(Good(), BOX, EXPLAINED[:1])

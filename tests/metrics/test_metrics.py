@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.box import plugins
+from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.metrics import Deletion, Insertion
 from blackbox_explain.metrics.by_name import METRICS
@@ -17,6 +17,9 @@ from blackbox_explain.testing import check_metric
 from tests.toys import Faulty, Linear, Scores
 
 WEIGHTS = np.asarray([[[4.0, 3.0], [2.0, 1.0]]])
+ZERO = {"deletion": Deletion("zero"), "insertion": Insertion("zero")}
+"""Blur leaves the score of such a model as it is, and nothing to measure."""
+
 IMAGES = np.ones((2, 1, 2, 2)) * np.asarray([1.0, 0.5])[:, None, None, None]
 
 
@@ -41,7 +44,7 @@ def test_the_better_order_has_the_better_areas() -> None:
     good = by_gradient()
     images, worst = good.images, Linear(WEIGHTS[:, ::-1, ::-1])
     bad = bx.explain(worst, images, 0, method="gradient", progress=False)
-    found = bx.evaluate(Linear(WEIGHTS), {"good": good, "bad": bad}, progress=False)
+    found = bx.evaluate(Linear(WEIGHTS), {"good": good, "bad": bad}, ZERO, progress=False)
     assert found["good", "deletion"].mean < found["bad", "deletion"].mean
     assert found["good", "insertion"].mean > found["bad", "insertion"].mean
 
@@ -56,7 +59,7 @@ def test_the_contract(metric: Any) -> None:
 def test_the_interval_is_that_of_a_bootstrap() -> None:
     rng = np.random.default_rng(0)
     box = Linear(rng.random((1, 6, 6)))
-    found = bx.evaluate(box, by_gradient(box, rng.random((40, 1, 6, 6))), "deletion", progress=False)
+    found = bx.evaluate(box, by_gradient(box, rng.random((40, 1, 6, 6))), [ZERO["deletion"]], progress=False)
     one = found.measurements[0]
     error = one.values.std(ddof=1) / np.sqrt(40)
     assert one.low < one.mean < one.high
@@ -70,10 +73,10 @@ def test_rows_that_fail_leave_the_others_alone() -> None:
     box = Faulty(lambda good: np.nan * good, (1, 6, 6))
     explained = by_gradient(box, images)
     assert [one.failed for one in explained.outcome] == [False, True, False, False]
-    found = bx.evaluate(box, explained, "deletion", progress=False).measurements[0]
+    found = bx.evaluate(box, explained, [ZERO["deletion"]], progress=False).measurements[0]
     assert np.isnan(found.values).tolist() == [False, True, False, False]
     assert found.queries.tolist() == [21, 0, 21, 21]
-    alone = bx.evaluate(box, explained[[3]], "deletion", progress=False).measurements[0]
+    alone = bx.evaluate(box, explained[[3]], [ZERO["deletion"]], progress=False).measurements[0]
     np.testing.assert_allclose(found.values[3], alone.values[0])
 
 
@@ -90,16 +93,16 @@ def test_a_model_that_fails_on_an_image_now() -> None:
             return super().scores(asked)
 
     raising = Raising(good.weights)
-    found = bx.evaluate(raising, explained, "deletion", progress=False).measurements[0]
+    found = bx.evaluate(raising, explained, [ZERO["deletion"]], progress=False).measurements[0]
     assert list(found.failures) == [1]
     assert np.isfinite(found.values[[0, 2]]).all()
-    assert "2 of 3" in bx.evaluate(raising, explained, "deletion", progress=False).summary()
+    assert "2 of 3" in bx.evaluate(raising, explained, [ZERO["deletion"]], progress=False).summary()
 
 
 def test_another_model_is_asked_too() -> None:
     explained = by_gradient()
     other = Linear(2 * WEIGHTS + 1)
-    assert np.isfinite(bx.evaluate(other, explained, progress=False)["gradient", "deletion"].mean)
+    assert np.isfinite(bx.evaluate(other, explained, ZERO, progress=False)["gradient", "deletion"].mean)
     three = Scores(lambda images: np.ones((len(images), 3)), (1, 2, 2))
     with pytest.raises(ModelError, match=r"other classes. Got 3; expected 2"):
         bx.evaluate(three, explained, progress=False)
@@ -121,9 +124,9 @@ def test_metrics_by_name() -> None:
 
 
 def test_a_metric_that_needs_more_than_the_box_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = plugins.entry_points
+    known = registered.entry_points
     needy = EntryPoint("needy", "tests.metrics.test_metrics:Needy", METRICS)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: (*known(group), needy))
+    monkeypatch.setattr(registered, "entry_points", lambda group: (*known(group), needy))
     box = Scores(Linear(WEIGHTS).scores, (1, 2, 2))
     assert "needy" in str(bx.metrics_for(box)["needy"])
     assert bx.metrics_for(Linear(WEIGHTS))["needy"] is None
@@ -146,3 +149,60 @@ def test_the_table_and_json() -> None:
     assert lines[1].startswith("gradient  deletion   lower")
     told = found.to_dict()["measurements"][1]
     assert (told["metric"], told["better"], len(told["values"])) == ("insertion", "higher", 2)
+
+
+@pytest.mark.parametrize("metric", ["deletion", "insertion"])
+def test_a_score_that_perturbing_does_not_lower_has_nothing_to_measure(metric: str) -> None:
+    explained = by_gradient()
+    opposite = bx.evaluate(Linear(-WEIGHTS), explained, [Deletion("zero"), Insertion("zero")], progress=False)
+    assert np.isnan(opposite["gradient", metric].values).all()
+    assert not opposite["gradient", metric].failures
+    # A fall of half a percent of the score is none.
+    hardly = bx.evaluate(Linear(WEIGHTS, bias=2000.0), explained, [Deletion("zero"), Insertion("zero")], progress=False)
+    assert np.isnan(hardly["gradient", metric].values).all()
+    line = opposite.summary().splitlines()[1]
+    assert "  -  " in line
+    assert "0 of 2" in line
+
+
+def test_scores_that_are_not_finite_are_failures_of_their_row() -> None:
+    # Bright are images whose first pixel is above 0.9; returning pixels of the second image make it so.
+    images = np.stack([np.full((1, 6, 6), 0.5), np.full((1, 6, 6), 0.95)])
+    explained = by_gradient(Linear(np.full((1, 6, 6), 1 / 36)), images)
+    for fault in (np.nan, np.inf):
+        box = Faulty(lambda good, fault=fault: np.full_like(good, fault), (1, 6, 6))
+        found = bx.evaluate(box, explained, [Insertion("zero")], progress=False).measurements[0]
+        assert list(found.failures) == [1]
+        assert "not finite" in str(found.failures[1])
+        assert np.isfinite(found.values).tolist() == [True, False]
+
+
+def test_what_fails_everywhere_for_one_leaves_the_others() -> None:
+    explained = by_gradient()
+
+    class Endless(Deletion):
+        name = "endless"
+
+        def measure(self, oracle: Any, explanation: bx.Explanation) -> np.ndarray:
+            return np.full(len(explanation), np.inf)
+
+    found = bx.evaluate(Linear(WEIGHTS), explained, [Deletion("zero"), Endless("zero")], progress=False)
+    assert found["gradient", "deletion"].measured == 2
+    assert list(found["gradient", "endless"].failures) == [0, 1]
+    with pytest.raises(ModelError, match="not finite"):
+        bx.evaluate(Linear(WEIGHTS), explained, [Endless("zero")], progress=False)
+
+
+def test_two_metrics_of_one_kind_need_names() -> None:
+    two = [Deletion("zero"), Deletion("blur")]
+    with pytest.raises(InputError, match=r"Two metrics have one name. Got 'deletion'; try: a name for each"):
+        bx.evaluate(Linear(WEIGHTS), by_gradient(), two, progress=False)
+    named = bx.evaluate(Linear(WEIGHTS), by_gradient(), {"zero": two[0], "blur": two[1]}, progress=False)
+    assert [one.metric for one in named.measurements] == ["zero", "blur"]
+    assert named["gradient", "zero"].values[0] != named["gradient", "blur"].values[0]
+    assert named.to_dict()["measurements"][0]["settings"] == "Deletion(perturbation='zero', steps=20)"
+
+
+def test_a_class_is_no_metric() -> None:
+    with pytest.raises(InputError, match="This is no metric"):
+        bx.evaluate(Linear(WEIGHTS), by_gradient(), [Deletion], progress=False)  # type: ignore[list-item]

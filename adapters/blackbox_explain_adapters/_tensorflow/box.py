@@ -145,12 +145,13 @@ def box_of(
                 raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
             if not slopes.any() and (flat := trial.operations.kinds(FLAT)):
                 raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
-            if source.layers is not None and traced.code is not None:
-                watch = LayerWatch(traced, traced.code, source.layers(), trial.activation, trial.classes)
-                box = LayeredKeras(parts, gradient, watch)
         except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
             return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
-    return box
+    if source.layers is None or traced.code is None or not traced.finite_slopes_are_its_own(trial.operations):
+        return box
+    return LayeredKeras(
+        parts, gradient, LayerWatch(traced, traced.code, source.layers(), trial.activation, trial.classes)
+    )
 
 
 @dataclass(frozen=True)
@@ -253,12 +254,28 @@ class LayeredKeras(DifferentiableTensorFlow):
         self._inner = lru_cache(maxsize=MOST_FUNCTIONS)(watch.function)
 
     def layers(self) -> tuple[Layer, ...]:
-        """Return the layers that give floats with a row for each image, in the order in which they are done."""
-        with tf.device(self._parts.place):
-            return self._watch.all()
+        """Return the layers that give floats with a row for each image, in the order in which they are done.
+
+        The model is run, to see their shapes.
+        """
+        traced = self._parts.traced
+        images = plain_images(self.spec)[:2]
+        count = traced.reading.batch or len(images)
+        rows = as_tensor(np.resize(images, (count, *self.spec.shape)), traced.dtype)
+        with tf.device(self._parts.place), self._parts.state.kept():
+            names, function = self._watch.shapes()
+            shapes = [tuple(one.numpy().tolist()) for one in function(rows)]
+        kinds = {name: type(layer).__name__ for name, layer in self._watch.layers.items()}
+        return tuple(
+            Layer(name, kinds[name], shape[1:])
+            for name, shape in zip(names, shapes, strict=True)
+            if len(shape) > 1 and shape[0] == count
+        )
 
     def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
-        """Return for layers what they give, channels first, and the gradients of Σ(weights · scores) by that.
+        """Return for layers what they give, and the gradients of Σ(weights · scores) by that.
+
+        Maps come channels first where the layer, or what it reads, tells where its channels lie.
 
         Parameters
         ----------
@@ -272,12 +289,16 @@ class LayeredKeras(DifferentiableTensorFlow):
         Raises
         ------
         UnsupportedModelError
-            If there is no such layer, it does not run, or no gradient reaches it.
+            If there is no such layer, it does not run, no gradient reaches it, or it has not a row for each image.
         """
         check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
         with tf.device(self._parts.place):
             function = self._inner(tuple(names))
         _, *found = self._run(function, images, weights)
+        for place, name in enumerate(names):
+            if found[2 * place].shape[0] != images.shape[0]:
+                got = f"{name!r}, {found[2 * place].shape[0]} rows for {images.shape[0]} images"
+                raise UnsupportedModelError("This layer has not a row for each image", got=got)
         return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
 
 

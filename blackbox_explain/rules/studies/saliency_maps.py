@@ -172,7 +172,7 @@ def compare_predictors(
     margin
         Pairs whose scores differ by less are left out: neither deletion lowers the score more to speak of.
     times
-        RepeatedSamples of each map's own region, for each image; two queries each.  0 leaves that question out.
+        Trials of each map's own region, for each image; two queries each.  0 leaves that question out.
     confidence
         Of the intervals.
     batch_size, seed

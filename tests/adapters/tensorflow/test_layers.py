@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,8 @@ def test_what_is_refused() -> None:
         box.inner(IMAGES, WEIGHTS, ["blok"])
     with pytest.raises(UnsupportedModelError, match="'unused'; expected one between the images and the scores"):
         box.inner(IMAGES, WEIGHTS, ["unused"])
+    # A trace that fails leaves nothing behind either.
+    assert not any("call" in vars(layer) for layer in box._parts.owner._flatten_layers())
 
 
 def test_bytes_are_no_hindrance() -> None:
@@ -146,3 +149,97 @@ def test_a_saved_model_has_no_layers_to_ask_for(tmp_path: Any) -> None:
     box = bx.wrap(str(tmp_path / "saved"))
     assert isinstance(box, bx.Differentiable)
     assert not isinstance(box, bx.Layered)
+
+
+class Windows(keras.Model):
+    """Cuts the images into windows that lie in one batch, and has a layer that is the same for all images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows = keras.layers.Activation("relu", name="windows")
+        self.position = keras.layers.Activation("sigmoid", name="position")
+        self.first = keras.layers.Conv2D(4, 3, padding="same", name="conv")
+        self.second = keras.layers.Conv2D(4, 3, padding="same", name="conv")
+        self.head = keras.layers.Dense(CLASSES, name="head")
+
+    def call(self, images: Any) -> Any:
+        maps = self.second(self.first(images))
+        parts = self.windows(tf.reshape(maps, (-1, 6, 10, 4)))
+        whole = tf.reshape(parts, (-1, 12, 10, 4)) + self.position(tf.ones((1, 12, 10, 4)))
+        return self.head(tf.reduce_mean(whole, (1, 2)))
+
+
+def windows() -> Any:
+    model = Windows()
+    model(np.zeros((1, 12, 10, 3), np.float32))
+    return seeded(model)
+
+
+def test_layers_without_a_row_for_each_image_are_none() -> None:
+    box: Any = bx.wrap(windows())
+    names = [one.name for one in box.layers()]
+    assert "windows" not in names
+    assert "position" not in names
+    for name in ("windows", "position"):
+        with pytest.raises(UnsupportedModelError, match=f"not a row for each image. Got '{name}'"):
+            box.inner(IMAGES, WEIGHTS, [name])
+
+
+def test_layers_of_one_name_are_told_apart() -> None:
+    model = windows()
+    box: Any = bx.wrap(model)
+    assert [one.name for one in box.layers() if one.kind == "Conv2D"] == ["conv", "conv (2)"]
+    found = box.inner(IMAGES, WEIGHTS, ["conv", "conv (2)"])
+    first = model.first(IMAGES.transpose(0, 2, 3, 1))
+    for name, expected in (("conv", first), ("conv (2)", model.second(first))):
+        np.testing.assert_allclose(found[name][0], expected.numpy().transpose(0, 3, 1, 2), atol=1e-6)
+
+
+def test_channels_are_where_the_layer_says_they_are() -> None:
+    image = keras.Input((3, 12, 10))
+    last = keras.layers.Permute((2, 3, 1), name="turned")(image)
+    maps = keras.layers.Conv2D(5, 3, padding="same", data_format="channels_last", name="conv")(last)
+    active = keras.layers.Activation("relu", name="active")(maps)
+    summed = keras.layers.Add(name="summed")([maps, active])
+    outputs = keras.layers.Dense(CLASSES)(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(summed))
+    model = seeded(keras.Model(image, outputs))
+    box: Any = bx.wrap(model, preprocessing=bx.Preprocessing(layout="channels_first"), shape=(3, 12, 10))
+    assert {one.name: one.shape for one in box.layers() if one.name in ("conv", "active", "summed")} == dict.fromkeys(
+        ("conv", "active", "summed"), (5, 12, 10)
+    )
+    values, slopes = box.inner(IMAGES, WEIGHTS, ["active"])["active"]
+    expected = np.maximum(model.get_layer("conv")(IMAGES.transpose(0, 2, 3, 1)).numpy(), 0)
+    np.testing.assert_allclose(values, expected.transpose(0, 3, 1, 2), atol=1e-6)
+    assert np.abs(slopes).max() > 0
+
+
+def test_heads_of_attention_are_no_maps() -> None:
+    image = keras.Input((12, 10, 3))
+    tokens = keras.layers.Reshape((30, 8), name="tokens")(keras.layers.Conv2D(8, 2, strides=2, name="patches")(image))
+    attended = keras.layers.MultiHeadAttention(2, 4, flash_attention=False, name="attention")(tokens, tokens)
+    model = seeded(keras.Model(image, keras.layers.Dense(CLASSES)(keras.layers.GlobalAveragePooling1D()(attended))))
+    box: Any = bx.wrap(model)
+    shapes = {one.name: one.shape for one in box.layers()}
+    assert shapes["patches"] == (8, 6, 5)
+    assert shapes["attention"] == (30, 8)
+    assert shapes["attention/query"] == (30, 2, 4)
+
+
+def test_threads_leave_the_model_as_it_was_and_find_the_same() -> None:
+    model = sequential()
+    boxes: list[Any] = [bx.wrap(model, activation="softmax") for _ in range(2)]
+    names = [layer.name for layer in model.layers]
+    expected = {name: boxes[0].inner(IMAGES, WEIGHTS, [name])[name] for name in names}
+
+    def work(k: int) -> None:
+        if k % 3 == 2:
+            model(IMAGES.transpose(0, 2, 3, 1), training=False)
+            return
+        box: Any = bx.wrap(model, activation="softmax") if k % 3 else boxes[k % 2]
+        found = box.inner(IMAGES, WEIGHTS, [names[k % len(names)]])[names[k % len(names)]]
+        for one, other in zip(found, expected[names[k % len(names)]], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(18)))
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())

@@ -84,7 +84,7 @@ class Traced:
         endless = endless_slopes(operations)
         said = note_on(endless)
         if not self.model.inputs[0].dtype.is_integer:
-            if all(has_finite_slope(one.node) for one in endless):
+            if self.finite_slopes_are_its_own(operations):
                 return self.forward, said
             # They lie in functions that were traced before.
             written, notes = with_finite_slopes(self.model)
@@ -97,6 +97,10 @@ class Traced:
             return tf.cast(model(tf.cast(rounded, tf.float32)), self.dtype)
 
         return forward, (*notes, *said)
+
+    def finite_slopes_are_its_own(self, operations: Operations) -> bool:
+        """Return whether all slopes that would be endless were made finite when the model was traced."""
+        return all(has_finite_slope(one.node) for one in endless_slopes(operations))
 
     def _preprocessed(self, images: tf.Tensor) -> tf.Tensor:
         """As `Preprocessing.forward`, in TensorFlow's operations."""

@@ -73,7 +73,7 @@ def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeat
 
     def loop() -> None:
         if settings.learns == "ranking":
-            learn_ranking(score, ranks, settings, 0, ones)
+            learn_ranking(score, ranks, settings, 0, 0 * ones, ones)
         else:
             solve(score, start, regularizer, settings, 0, ones)
 

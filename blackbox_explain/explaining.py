@@ -24,7 +24,7 @@ from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
 from blackbox_explain.explanation.preprocessing_doubts import Answer, doubts_of_run
 from blackbox_explain.explanation.provenance import Provenance, versions
-from blackbox_explain.explanation.region import REGION_QUERIES, SHARES, SUPPRESS, check_suppress, smallest_region
+from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress, smallest_region
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget, Method
 from blackbox_explain.progress import Advance, progress_bar
@@ -168,7 +168,7 @@ def explain(
         queries=oracle.queries,
         method=chosen.name,
         game=template.game,
-        perturbation=template.deletes_name,
+        perturbation=template.perturbation_name,
         suppress=float(suppress),
         curve_shares=SHARES,
         provenance=provenance,
@@ -207,7 +207,7 @@ class _Run:
     ) -> None:
         self._oracle, self._method, self._budget = oracle, method, budget
         self._host, self._targets, self._seed, self._suppress = host, targets, seed, suppress
-        self.most = budget.most + REGION_QUERIES
+        self.most = budget.with_region
         self.notes: list[str] = []
 
     def all(self, batch_size: int, advance: Advance) -> list[_Row | BlackBoxExplainError]:
@@ -244,12 +244,20 @@ class _Run:
         before, host = target_scores(on_host, weights), self._host[rows]
         gone = found.gone
         if gone is None:
-            gone = to_numpy(found.deletes.levels(images, spec, self._seed)[0, ...])
-        fully = self._perturbed(oracle, gone, found)
+            gone = to_numpy(found.perturbation.levels(images, spec, self._seed)[0, ...])
+        failures = dict(found.failures)
+        if found.perturbed is None:
+            answers = oracle.answers_by_row(gone.__getitem__, len(gone), np.arange(len(gone)))
+            fully = answers.scores
+            failures |= answers.failures
+        else:
+            fully = found.perturbed
         perturbed = target_scores(fully, weights)
         regions = smallest_region(
             oracle, host, found.saliency, weights, gone, before, perturbed, found.game, self._suppress
         )
+        completed = found.complete(regions)
+        failures |= {**regions.failures, **completed.failures}
         parts = {
             "saliency": found.saliency,
             "attribution": found.attribution,
@@ -260,13 +268,13 @@ class _Run:
             "score_perturbed": perturbed,
             "region_images": regions.images,
             **found.more,
-            **found.complete(regions),
+            **completed.fields,
         }
         made: list[_Row | BlackBoxExplainError] = []
         for place, name in enumerate(names):
             score = float(before[place])
-            if place in found.failures:
-                made.append(found.failures[place])
+            if place in failures:
+                made.append(failures[place])
             elif torn := _not_finite(place, score, parts):
                 made.append(ModelError("Scores or gradients are not finite", got=f"NaN or infinity in the {torn}"))
             else:
@@ -274,10 +282,6 @@ class _Run:
                 answer = Answer.of(on_host[place], fully[place])
                 made.append(_Row(found, parts, place, name, weights[place], score, predictions, answer))
         return made
-
-    def _perturbed(self, oracle: Oracle, gone: np.ndarray[Any, Any], found: Attribution) -> np.ndarray[Any, Any]:
-        """Return the scores (n, K) of the fully perturbed images."""
-        return to_numpy(oracle.scores(gone)) if found.perturbed is None else found.perturbed
 
     def _may_begin(self, rows: slice) -> bool:
         least = self._budget.least

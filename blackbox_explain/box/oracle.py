@@ -16,7 +16,7 @@ from blackbox_explain.box.prefetching import ahead
 from blackbox_explain.box.protocols import BlackBox, Differentiable
 from blackbox_explain.box.splitting import is_out_of_memory, split_until_done
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
 
 __all__ = ["BATCH", "Answers", "BatchLimit", "Counts", "Oracle", "check_call"]
 
@@ -55,12 +55,12 @@ class BatchLimit:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model said of some images, row by row.
+    """What a model said of some images, where it may have failed on a few of them.
 
     Attributes
     ----------
     scores
-        (N, K), NaN for images without an answer; (N, 0) if there is none at all.
+        (m, K), NaN for images without an answer; (m, 0) if there is none at all.
     failures
         Why there is none, by row.
     """
@@ -245,7 +245,7 @@ class Oracle:
         Parameters
         ----------
         images
-            (m, *shape) in pixel space, one for each row, or any number for one row.
+            (m, *shape) in pixel space, one for each row, or any number for one row; each is a row of the answers.
         """
         self._rows_of(len(images), None)
         rows = np.zeros(len(images), np.int64) if len(self.rows) == 1 else np.arange(len(images))
@@ -257,6 +257,47 @@ class Oracle:
         scores = [blank if isinstance(one, BlackBoxExplainError) else one for one in found]
         failures = {row: one for row, one in enumerate(found) if isinstance(one, BlackBoxExplainError)}
         return Answers(np.stack(scores), failures)
+
+    def answers_by_row(self, make: Callable[[slice], Array], count: int, of: Rows) -> Answers:
+        """Return the scores of several images of each row, or why a row has none.
+
+        Where the model fails on the images of all rows together, it is asked about those of each row alone, so that no
+        image is asked about more than twice.
+
+        Parameters
+        ----------
+        make, count
+            As in `scores_of`.
+        of
+            (count,) the row of this view that each image belongs to.
+
+        Raises
+        ------
+        UnreachableError
+            If the model cannot be asked at all.
+        """
+        try:
+            return Answers(to_numpy(self.scores_of(make, count, of)), {})
+        except UnreachableError:
+            raise
+        except (ModelError, OutOfMemoryError) as error:
+            cause = error.with_traceback(None)
+        rows = np.unique(of)
+
+        def alone(part: slice) -> list[np.ndarray[Any, Any]]:
+            images = np.concatenate([make(slice(place, place + 1)) for place in np.flatnonzero(of == rows[part.start])])
+            return [to_numpy(self.scores(images, np.repeat(rows[part], len(images))))]
+
+        found = [cause] if len(rows) == 1 else split_until_done(len(rows), 1, alone)
+        failures = {
+            int(row): one for row, one in zip(rows, found, strict=True) if isinstance(one, BlackBoxExplainError)
+        }
+        good = {int(row): one for row, one in zip(rows, found, strict=True) if isinstance(one, np.ndarray)}
+        like = next(iter(good.values()), np.zeros((0, 0)) if self.originals is None else to_numpy(self.originals))
+        scores = np.full((count, like.shape[1]), np.nan, like.dtype)
+        for row, one in good.items():
+            scores[of == row] = one
+        return Answers(scores, failures)
 
     def _scores_in_parts(self, make: Callable[[slice], Array], rows: Rows, prefetch: bool) -> Iterator[Array]:
         if prefetch:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.oracle import Answers, Oracle
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.perturbations.deletion import count_at, ranks
 from blackbox_explain.perturbations.perturbation import Perturbation
@@ -63,11 +64,14 @@ class RankedImages:
 
     def scores(self, rows: Counts, counts: Counts) -> Floats:
         """Return all scores (m, K) there."""
+        return np.asarray(self.oracle.scores_of(partial(self._part, rows, counts), len(rows), rows))
 
-        def make(part: slice) -> Floats:
-            return self.made(rows[part], counts[part])
+    def answers(self, rows: Counts, counts: Counts) -> Answers:
+        """Return all scores there, or why a row has none."""
+        return self.oracle.answers_by_row(partial(self._part, rows, counts), len(rows), rows)
 
-        return np.asarray(self.oracle.scores_of(make, len(rows), rows))
+    def _part(self, rows: Counts, counts: Counts, part: slice) -> Floats:
+        return self.made(rows[part], counts[part])
 
 
 def score_curve(

@@ -99,7 +99,8 @@ class Explanation:
     photos
         N photos that the images were made from, None for those that are not known; None if none is.
     predictions
-        N times the leading classes of the image, and of the image without the region (preservation: with nothing but it).
+        N times the leading classes of the image, and of the image without the region (preservation: with nothing but
+        it).
     """
 
     saliency: Floats
@@ -205,10 +206,16 @@ class Explanation:
 
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""
-        scores = RowScores.of(
+        return judge(self._row_scores(row), self.game, self.suppress, float(self.share[row]), self.remedy, doubts)
+
+    def depends(self, row: int) -> bool:
+        """Return whether perturbing can lower the score of a row so far that anything can be told by it."""
+        return self._row_scores(row).depends(self.game)
+
+    def _row_scores(self, row: int) -> RowScores:
+        return RowScores.of(
             float(self.score[row]), float(self.score_region[row]), float(self.score_perturbed[row]), self.weights[row]
         )
-        return judge(scores, self.game, self.suppress, float(self.share[row]), self.remedy, doubts)
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""

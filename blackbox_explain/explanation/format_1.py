@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.explanation.outcome import Outcome
 
 __all__ = ["from_format_1"]
 
@@ -54,18 +54,13 @@ def from_format_1(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[dict[st
         "why_estimated": why,
         "model_fingerprint": meta.pop("model_fingerprint", ""),
     }
-    # All settings are written out, so that the preset, which learns something else today, decides nothing.
-    told["preset"] = "paper" if told.get("preset", "fast") == "fast" else told["preset"]
     statuses = [Outcome.read(one.replace("soft: ", "weak: ", 1)) for one in meta.pop("status")]
-    advised = [one for one in statuses if one.kind == "weak" and one != DOUBTED]
-    remedies = [one.message.rpartition("; ")[2] for one in advised]
     return arrays, {
         **meta,
         "type": "MaskExplanation",
         "method": "mask",
         "game": told["game"],
         "perturbation": told["perturbation"],
-        "advice": remedies[0] if remedies else "",
         "learns": "mask",
         "curve_shares": [],
         "suppress": SUPPRESS,

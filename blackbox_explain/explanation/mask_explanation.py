@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.judging import REMEDY
 
 __all__ = ["MaskExplanation"]
 
@@ -28,8 +29,6 @@ class MaskExplanation(Explanation):
         (N, *cells) masks in [0, 1]; 1 keeps, 0 deletes.  Of a ranking it has a cell for each pixel.
     learns
         ``"ranking"`` (presets ``"fast"``, ``"quick"``, ``"thorough"``) or ``"mask"`` (``"paper"``, ``"authors"``).
-    advice
-        What to try where no region does what was asked.
     score_masked
         (N,) target scores of the image perturbed by the mask.
     suppression
@@ -50,7 +49,6 @@ class MaskExplanation(Explanation):
 
     mask: Floats
     learns: Literal["ranking", "mask"]
-    advice: str
     score_masked: Floats
     suppression: Floats
     area: Floats
@@ -59,12 +57,12 @@ class MaskExplanation(Explanation):
     masked_images: Floats
     reference: Floats | None = None
 
-    whole: ClassVar[tuple[str, ...]] = (*Explanation.whole, "advice", "learns")
+    whole: ClassVar[tuple[str, ...]] = (*Explanation.whole, "learns")
 
     @property
     def remedy(self) -> str:
         """What to try where no region does what was asked."""
-        return self.advice
+        return REMEDY[self.game]
 
     def importance(self, row: int) -> Floats:
         """Return the saliency of a row for pictures: 1 for the first `BRIGHT` of a ranking, 0 for its second half."""

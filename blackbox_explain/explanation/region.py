@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
@@ -52,6 +53,8 @@ class Regions:
         (n, len(SHARES)) target scores at those shares of the most salient pixels.
     enough
         (n,) whether the region does what was asked; where none up to half of the image does, it is the best there is.
+    failures
+        Why the model did not answer, by row, whose scores are NaN.
     """
 
     region: Booleans
@@ -61,6 +64,7 @@ class Regions:
     images: Floats
     curve: Floats
     enough: Booleans
+    failures: Mapping[int, BlackBoxExplainError]
 
 
 def smallest_region(
@@ -79,7 +83,8 @@ def smallest_region(
     Parameters
     ----------
     oracle
-        Asks the model, on behalf of these n images, each `REGION_QUERIES` times.
+        Asks the model, on behalf of these n images, whose scores it knows (`Oracle.originals`); each at most
+        `REGION_QUERIES` times, and twice as often where the model fails on some of them.
     images
         (n, *shape) in pixel space.
     saliency
@@ -104,8 +109,8 @@ def smallest_region(
 
     Raises
     ------
-    ModelError, OutOfMemoryError
-        As `Oracle.scores`.
+    UnreachableError
+        If the model cannot be asked at all.
     """
     count = len(images)
     asked = RankedImages.of(oracle, images, gone, saliency, game == "preservation")
@@ -113,15 +118,17 @@ def smallest_region(
     every = np.arange(count)
     grid = np.asarray([count_at(share, size) for share in SHARES])
     rows, counts = np.repeat(every, len(grid)), np.tile(grid, count)
-    scores = asked.scores(rows, counts).reshape(count, len(grid), -1)
-    curve = target_scores(scores.reshape(len(rows), -1), weights[rows]).reshape(count, len(grid))
+    answers = asked.answers(rows, counts)
+    failures = dict(answers.failures)
+    scores = answers.scores.reshape(count, len(grid), -1)
+    curve = target_scores(answers.scores, weights[rows]).reshape(count, len(grid))
     with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
         reach = np.asarray(original - perturbed)
 
-    def effect(values: Floats) -> Floats:
+    def effect(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
         """Return how much of what perturbing the whole image takes away is gone, or kept."""
-        beside = reach.reshape(-1, *(1,) * (values.ndim - 1))
-        ends = (original if game == "deletion" else perturbed).reshape(beside.shape)
+        beside = reach[rows].reshape(-1, *(1,) * (values.ndim - 1))
+        ends = (original if game == "deletion" else perturbed)[rows].reshape(beside.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
         # A score that perturbing the whole image does not lower has no share to take away: the lowest is the best.
@@ -135,15 +142,18 @@ def smallest_region(
     first = np.where(enough, reached.argmax(axis=1), best)
     high = grid[first]
     low = np.where(enough, np.where(first > 0, grid[np.maximum(first - 1, 0)], 0), high)
-    found = scores[every, first]
+    found = scores[every, first].copy()
     for _ in range(HALVINGS):
-        middle = np.where(high - low > 1, (low + high) // 2, high)
-        answers = asked.scores(every, middle)
-        does = effect(target_scores(answers, weights)) >= suppress
-        take = does & (middle < high)
-        found = np.where(take[:, None], answers, found)
-        low = np.where(~does & (middle < high), middle, low)
-        high = np.where(take, middle, high)
+        left = np.asarray([row for row in every if high[row] - low[row] > 1 and row not in failures], np.int64)
+        if not len(left):
+            break
+        middle = (low[left] + high[left]) // 2
+        answers = asked.answers(left, middle)
+        failures |= answers.failures
+        with np.errstate(invalid="ignore"):
+            does = effect(target_scores(answers.scores, weights[left]), left) >= suppress
+        found[left[does]] = answers.scores[does]
+        low[left], high[left] = np.where(does, low[left], middle), np.where(does, middle, high[left])
     return Regions(
         region=asked.region(every, high),
         share=high / size,
@@ -152,6 +162,7 @@ def smallest_region(
         images=asked.made(every, high),
         curve=curve,
         enough=enough,
+        failures=failures,
     )
 
 

@@ -42,7 +42,7 @@ def summary_of(result: Explanation) -> str:
         lines.append(f"with at most {result.queries.sum(axis=1).max()} queries an image")
     if len(result) > 1:
         return "\n".join([*lines, *_table(result), *_changes(result), *under_table(result)])
-    words, share = region_words(result), f"{result.share[0]:.1%} of the image"
+    words, share = region_words(result.game), f"{result.share[0]:.1%} of the image"
     figures = [
         ("score of the image", float(result.score[0])),
         (f"{words} ({share})", float(result.score_region[0])),
@@ -51,9 +51,9 @@ def summary_of(result: Explanation) -> str:
     return "\n".join([*lines, *at_length(result, figures, words)])
 
 
-def region_words(result: Explanation) -> str:
+def region_words(game: str) -> str:
     """Return what was asked of the region: that the image does without it, or with it alone."""
-    return "without the outlined region" if result.game == "deletion" else "with nothing but the outlined region"
+    return "without the outlined region" if game == "deletion" else "with nothing but the outlined region"
 
 
 def _table(result: Explanation) -> list[str]:
@@ -75,7 +75,7 @@ def _changes(result: Explanation) -> list[str]:
     """Return the leading classes of each row, before and after."""
     if not result.predictions:
         return []
-    lines = [f"top classes, before → {region_words(result)}:"]
+    lines = [f"top classes, before → {region_words(result.game)}:"]
     names = [name_of(result, row) for row in range(len(result))]
     for row, told in enumerate(result.predictions):
         if told.before:
@@ -85,7 +85,7 @@ def _changes(result: Explanation) -> list[str]:
     return lines
 
 
-def at_length(result: Explanation, figures: Sequence[tuple[str, float]], after: str = "") -> list[str]:
+def at_length(result: Explanation, figures: Sequence[tuple[str, float]], after: str) -> list[str]:
     """Return the lines on the only image of a result.
 
     Parameters
@@ -95,7 +95,7 @@ def at_length(result: Explanation, figures: Sequence[tuple[str, float]], after: 
     figures
         What each number is, and the number.
     after
-        What was done to the image that the second list of leading classes is of; "" if there is none.
+        What was done to the image that the second list of leading classes is of.
     """
     outcome, name = result.outcome[0], photo_name(result, 0)
     head = f"{name}: {result.target[0]}" if name else result.target[0]
@@ -105,8 +105,7 @@ def at_length(result: Explanation, figures: Sequence[tuple[str, float]], after: 
     told = result.predictions[0] if result.predictions else None
     if told:
         lines += wrapped(f"top classes before: {leading_classes(told.before)}", "  ")
-        if after:
-            lines += wrapped(f"top classes {after}: {leading_classes(told.after)}", "  ")
+        lines += wrapped(f"top classes {after}: {leading_classes(told.after)}", "  ")
     return [*lines, *wrapped(f"outcome: {outcome}", "  "), *_doubts(result)]
 
 

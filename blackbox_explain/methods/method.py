@@ -13,10 +13,10 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.region import Regions
+from blackbox_explain.explanation.region import REGION_QUERIES, Regions
 from blackbox_explain.perturbations.perturbation import Blur, Game, Perturbation
 
-__all__ = ["Attribution", "Budget", "Method"]
+__all__ = ["Attribution", "Budget", "Completed", "Method"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -28,8 +28,7 @@ class Budget:
     Attributes
     ----------
     most
-        At most, the image itself included.  `explain` asks besides about the fully perturbed image, where the method
-        does not, and about `REGION_QUERIES` parts of it, to find the region.
+        At most, the image itself included, without what `explain` asks for the region.
     least
         A row that failed with its company begins anew only if so many are left of `most`; None where failed attempts
         are not counted against it.
@@ -37,6 +36,27 @@ class Budget:
 
     most: int
     least: int | None = None
+
+    @property
+    def with_region(self) -> int:
+        """All images that the model is run on for one row, at most, if it never fails."""
+        return self.most + REGION_QUERIES
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """What a method can tell once the regions are known.
+
+    Attributes
+    ----------
+    fields
+        Of the result, by name: arrays with a row for each image.
+    failures
+        Why there is nothing, by row.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    failures: Mapping[int, BlackBoxExplainError] = field(default_factory=dict[int, BlackBoxExplainError])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,9 +71,9 @@ class Attribution:
         (n, *shape), signed; None from methods that tell no signs.
     failures
         Why there is nothing, by row.
-    deletes
+    perturbation
         What stands in for deleted pixels where the region of each row is looked for.
-    deletes_name
+    perturbation_name
         Its name.
     gone
         (n, *shape) the fully perturbed images, if the method made them.
@@ -71,14 +91,14 @@ class Attribution:
     more
         Further fields of that kind, by name: arrays with a row for each image, or what `Explanation.whole` names.
     complete
-        Called with the regions of the rows once they are found; returns yet further fields.
+        Called with the regions of the rows once they are found; tells yet further fields.
     """
 
     saliency: Floats
     attribution: Floats | None = None
     failures: Mapping[int, BlackBoxExplainError] = field(default_factory=dict[int, BlackBoxExplainError])
-    deletes: Perturbation = field(default_factory=Blur)
-    deletes_name: str = "blur"
+    perturbation: Perturbation = field(default_factory=Blur)
+    perturbation_name: str = "blur"
     gone: Floats | None = None
     game: Game = "deletion"
     perturbed: Floats | None = None
@@ -86,7 +106,7 @@ class Attribution:
     gradients: Literal["exact", "estimated", "none"] | None = None
     result: type[Explanation] = Explanation
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    complete: Callable[[Regions], Mapping[str, Any]] = field(default=lambda _regions: {})
+    complete: Callable[[Regions], Completed] = field(default=lambda _regions: Completed())
 
 
 @runtime_checkable

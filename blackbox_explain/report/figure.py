@@ -205,7 +205,7 @@ def _draw_panels(
         panels[2].set_yticklabels([])
     shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
     first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
-    for axes, title in zip(panels, (first, "what matters", region_words(result)), strict=True):
+    for axes, title in zip(panels, (first, "what matters", region_words(result.game)), strict=True):
         axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
 
 

@@ -8,7 +8,6 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.explaining import explain
-from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Method
 from blackbox_explain.testing.case import Case, draw_images, require, require_frozen
@@ -54,7 +53,7 @@ def check_method(method: str | Method, box: BlackBox, *, seed: int = 0, toleranc
     require(together.saliency.shape == shape, f"the saliency has shape {together.saliency.shape}, not {shape}")
     signed = together.attribution
     require(signed is None or signed.shape == images.shape, "the attribution has not the shape of the images")
-    most = chosen.budget(BoxInfo.of(box)).most + PERTURBED + REGION_QUERIES
+    most = chosen.budget(BoxInfo.of(box)).with_region + PERTURBED
     asked = int(together.queries.sum(axis=1).max())
     require(asked <= most, f"{asked} queries of a row, and the budget says {most} at most")
     turned = explain(box, images[::-1], method=chosen, seed=seed, batch_size=1, progress=False)

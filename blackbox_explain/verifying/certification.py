@@ -20,7 +20,6 @@ from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation, Floats
 from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
-from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
@@ -102,7 +101,7 @@ def verify(
     if not good:
         raise ResultError("There is nothing to verify", got="a result whose rows all failed")
     check_images(result.images, box.spec)
-    units = how.mask.budget(BoxInfo.of(box)).most + REGION_QUERIES
+    units = how.mask.budget(BoxInfo.of(box)).with_region
     own = how.perturbation is not None
     others = how.others
     per_row = 2 + own * (2 + len(result.curve_shares)) + 2 * len(others)

@@ -15,6 +15,7 @@ from blackbox_explain.explanation.explanation import Floats
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.methods.mask.jitter import offset_at, width_for
 from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.methods.mask.settings import PRESETS
 from blackbox_explain.perturbations.named import NAMES, OF_PAPER
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
@@ -39,6 +40,9 @@ SHIFTS = 16
 
 JITTER = 4
 """Of results that were learned without jitter, at 224 pixels."""
+
+OF_MASKS = tuple(name for name, one in PRESETS.items() if one.learns == "mask")
+"""Presets that learn a mask."""
 
 KINDS: dict[str, type[Any]] = dict.fromkeys(NAMES, Constant) | {"blur": Blur, "noise": Noise}
 """Of the perturbations that have names; a colour is a constant."""
@@ -81,6 +85,9 @@ class Restored:
         try:
             names = {one.name for one in dataclasses.fields(Mask) if one.init} - {"perturbation"}
             own = {name: _tuples(value) for name, value in told.items() if name in names}
+            if result.learns == "mask" and own["preset"] not in OF_MASKS:
+                # Of version 0.1, whose presets all learned masks; as every setting is written out, any preset does.
+                own["preset"] = OF_MASKS[0]
             kind, made = KINDS.get(told["perturbation"]), None
             if kind is not None:
                 made = kind(**{name: _tuples(value) for name, value in told["perturbation_settings"].items()})

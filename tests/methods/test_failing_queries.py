@@ -10,6 +10,8 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError, UnreachableError
+from blackbox_explain.explanation.region import REGION_QUERIES
+from blackbox_explain.methods.mask.mask import Mask
 from tests.methods.test_estimated_gradient import ScoresOnly
 from tests.toys import Linear, Regions, Scores, box_region
 
@@ -196,6 +198,45 @@ def test_a_failure_of_one_image_leaves_the_budget_of_the_others() -> None:
     assert [one.failed for one in result.outcome] == [False] * 5 + [True] + [False] * 2
     assert result.queries[:, 0].sum() == failing.asked
     assert result.queries[:, 0].max() <= 100
+
+
+class FailingOnRegions(Regions):
+    """Fails on images of the inverted texture some of whose pixels are deleted and all others untouched."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__([box_region((48, 48), (8, 8), (30, 30))])
+        self.asked = 0
+        self._error = error
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        self.asked += len(images)
+        signs = 2 * (images - 0.5) * (2 * self.image() - 1)
+        whole = np.isin(signs, (-1, 0, 1)).all(axis=(1, 2, 3)) & (signs == 0).any(axis=(1, 2, 3))
+        if (whole & (signs < 0).any(axis=(1, 2, 3))).any():
+            raise self._error("out of order")
+        return super().scores(images)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_failure_on_parts_of_one_image_costs_the_others_nothing_that_was_learned(
+    exact: bool, error: type[Exception]
+) -> None:
+    box = FailingOnRegions(error)
+    images = np.concatenate([box.image(), 1 - box.image(), box.image()])
+    options: dict[str, Any] = {"queries": 200, "perturbation": bx.Constant(0.5), "progress": False}
+    given = box if exact else Scores(box.scores, box.spec.shape)
+    result = bx.explain(given, images, 0, **options)
+    assert [one.failed for one in result.outcome] == [False, True, False]
+    assert ("out of order" if error is RuntimeError else "Memory ran out") in result.outcome[1].message
+    assert result.provenance.notes == () or error is MemoryError
+    # Everything that was asked was counted, and what was learned was learned once.
+    gradients = Mask().start_points + Mask().steps if exact else 0
+    assert (result.queries[:, 1] == gradients).all()
+    assert result.queries[:, 0].max() <= (200 if not exact else 3 + 2 * (REGION_QUERIES + 1))
+    good = bx.explain(given, images[::2], 0, **options)
+    np.testing.assert_array_equal(result.saliency[::2], good.saliency)
+    np.testing.assert_array_equal(result.region[::2], good.region)
 
 
 def test_a_model_that_cannot_be_reached_is_not_asked_for_every_image() -> None:

@@ -12,7 +12,6 @@ import torch
 import blackbox_explain as bx
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, TargetError
-from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.mask import Mask
 from tests.kinds import kept
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
@@ -146,7 +145,7 @@ def test_out_of_memory_halves_the_batch_and_says_so() -> None:
     assert result.provenance.notes
     assert "halved" in result.provenance.notes[0]
     assert not any(one.failed for one in result.outcome)
-    assert sum(done) == 5 * (Mask().budget(BoxInfo.of(box)).most + REGION_QUERIES)
+    assert sum(done) == 5 * Mask().budget(BoxInfo.of(box)).with_region
     plain = bx.explain(Linear(box.weights), images, 0, progress=False)
     np.testing.assert_array_equal(plain.mask, result.mask)
 

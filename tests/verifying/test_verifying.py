@@ -14,7 +14,7 @@ import blackbox_explain as bx
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.explanation import Outcome, Provenance
-from blackbox_explain.explanation.region import REGION_QUERIES, SHARES
+from blackbox_explain.explanation.region import SHARES
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.verifying.certificate import Certificate
 from blackbox_explain.verifying.certification import verify
@@ -166,7 +166,7 @@ def test_masks_of_other_seeds_are_alike(result: bx.Explanation) -> None:
             assert 0.8 < correlation <= 1
             assert 0.5 < iou <= 1
     # Four scores, the curve, two other perturbations and their whole, 4 shifts; two masks more.
-    mask = Mask().budget(BoxInfo.of(known())).most + REGION_QUERIES
+    mask = Mask().budget(BoxInfo.of(known())).with_region
     assert sum(done) == 2 * (4 + len(SHARES) + 4 + 4 + 2 * mask)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.explanation.region import REGION_QUERIES, SUPPRESS
+from blackbox_explain.explanation.region import SUPPRESS
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.settings import LearnedGame, PresetName, Settings
 from blackbox_explain.perturbations.named import PerturbationName
@@ -56,4 +56,4 @@ class MaskOptions:
 
     def queries_of(self, box: BlackBox) -> int:
         """Return what progress counts for each mask: the images that the model is run on, at most."""
-        return Mask(self.preset, queries=self.queries).budget(BoxInfo.of(box)).most + REGION_QUERIES
+        return Mask(self.preset, queries=self.queries).budget(BoxInfo.of(box)).with_region

@@ -12,6 +12,7 @@ from blackbox_explain.auditing.photo_run import PhotoResult
 from blackbox_explain.cli.console import End, Start, numbers_table, stdout, tell
 from blackbox_explain.data.photo_paths import names_of
 from blackbox_explain.explanation.outcome import DOUBTED
+from blackbox_explain.explanation.summary import region_words
 
 __all__ = ["show_found"]
 
@@ -36,7 +37,7 @@ def show_found(
         table.add_row(End(name), Start(row["target"]), *scores, share, row["outcome"])
     stdout.print(table)
     told = rows[0][1]["provenance"]
-    columns = f"scores: before, {_region_words(rows[0][1])}, of the whole image perturbed; share: of the region"
+    columns = f"scores: before, {region_words(rows[0][1]['game'])}, of the whole image perturbed; share: of the region"
     stdout.print(columns, style="dim")
     several = len(rows) > len(good)
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
@@ -60,7 +61,7 @@ def show_found(
 
 def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Print the top predictions for each photo, and what the model says without its region."""
-    stdout.print(f"top predictions, of the photo → {_region_words(rows[0][1])}:")
+    stdout.print(f"top predictions, of the photo → {region_words(rows[0][1]['game'])}:")
     for about, row in rows:
         before, after = (
             ", ".join(f"{one['class']} {one['score']:.2f}" for one in row["predictions"][when][:PREDICTIONS])
@@ -68,11 +69,6 @@ def _show_predictions(rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
         )
         if before:
             stdout.print(f"  {escape(about)}: {escape(before)} → {escape(after)}")
-
-
-def _region_words(row: dict[str, Any]) -> str:
-    """Return what was asked of the region: that the image does without it, or with it alone."""
-    return "without the outlined region" if row["game"] == "deletion" else "with nothing but the outlined region"
 
 
 def _show_queries(rows: Sequence[dict[str, Any]]) -> None:

@@ -250,7 +250,7 @@ class EstimatedScore(MaskedScore):
         native = tuple(constant_like(gaussian_matrix(n, n, KERNEL_CELLS), self.weights) for n in cells)
         return Upsampling(native, native)
 
-    def at_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+    def value_and_gradient_on_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the estimated scores (N,) and gradient at a mask that is given on `grid`, its own cells."""
         return self.value_and_gradient(keep, offset)
 

@@ -14,7 +14,6 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
-from blackbox_explain.explanation.judging import REMEDY
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import REGION_QUERIES, SHARES, Regions
 from blackbox_explain.explanation.suppression import suppression
@@ -27,7 +26,7 @@ from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
 from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
-from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.method import Attribution, Budget, Completed
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Game, Reference
@@ -36,6 +35,9 @@ __all__ = ["Mask"]
 
 ENDS, MASKED = 2, 1
 """Queries for the scores of an untouched and of a fully perturbed image, and of the image that a mask makes."""
+
+AFTERWARDS = REGION_QUERIES + 2 * MASKED
+"""Most queries after learning besides `REGION_QUERIES`: a row on whose company the model fails is asked about twice."""
 
 LEAST_FALL = 0.05
 """A score that falls by less than this is not blown up further."""
@@ -83,7 +85,7 @@ class Mask(Settings):
         if info.exact:
             return Budget(ENDS + self._start_queries + self._started + self.steps + MASKED)
         # What `explain` asks for the region is part of what was allowed.
-        return Budget(self.queries - REGION_QUERIES, ENDS + self._start_queries + GROUP + MASKED)
+        return Budget(self.queries - REGION_QUERIES, ENDS + self._start_queries + GROUP + AFTERWARDS)
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Learn the masks of one batch.
@@ -121,45 +123,46 @@ class Mask(Settings):
         ends = np.stack([to_numpy(original), to_numpy(perturbed)], axis=1)
         record = settings.to_dict()
 
-        def complete(regions: Regions) -> dict[str, Any]:
-            """Return what is told of the mask; that of a ranking is its region with a softened edge."""
+        def complete(regions: Regions) -> Completed:
+            """Tell of the mask; that of a ranking is its region with a softened edge."""
             mask, upsampling = learned.mask, score.upsampling
             if mask is None:
-                kept = regions.region ^ (settings.plays == "deletion")
+                kept = regions.region ^ (settings.region_game == "deletion")
                 mask = constant_like(kept.astype(np.float32), original)
                 upsampling = make_upsampling(settings.upsampling, spec.spatial, spec.spatial, original)
             upsampled = upsampling.up(mask)
-            masked = score.resting.mixed(upsampled)[0]
-            after = to_numpy(score.of_images(masked))
-            important = 1 - upsampled if settings.plays == "deletion" else upsampled
-            sign = 1.0 if settings.plays == "deletion" else -1.0
+            masked = to_numpy(score.resting.mixed(upsampled)[0])
+            answers = oracle.answers_by_row(masked.__getitem__, len(masked), np.arange(len(masked)))
+            after = target_scores(answers.scores, to_numpy(weights))
+            important = 1 - upsampled if settings.region_game == "deletion" else upsampled
+            sign = 1.0 if settings.region_game == "deletion" else -1.0
             objective = (
                 ranking_objective(regions.curve, ends[:, 0], ends[:, 1], settings)
                 if learned.mask is None
                 else to_numpy(settings.regularizer(mask)[0]) + sign * after
             )
-            return {
+            fields = {
                 "mask": to_numpy(mask),
                 "score_masked": after,
                 "suppression": suppression(ends[:, 0], after, ends[:, 1]),
                 "area": to_numpy(xp.mean(important, axis=tuple(range(1, important.ndim)))),
                 "objective": objective,
-                "masked_images": to_numpy(masked),
+                "masked_images": masked,
             }
+            return Completed(fields, answers.failures)
 
         return Attribution(
             saliency=learned.saliency,
             failures=_not_finite(ends, learned),
             gone=to_numpy(levels[0, ...]),
-            deletes_name=record["perturbation"],
-            game=settings.plays,
+            perturbation_name=record["perturbation"],
+            game=settings.region_game,
             perturbed=to_numpy(all_perturbed),
             settings=record,
             gradients="exact" if oracle.info.exact else "estimated",
             result=MaskExplanation,
             more={
                 "learns": self.learns,
-                "advice": REMEDY[settings.plays],
                 "history": learned.history,
                 "reference": to_numpy(levels[0, ...]) if isinstance(made, Reference) else None,
             },
@@ -169,10 +172,10 @@ class Mask(Settings):
     @property
     def regularizer(self) -> Regularizer:
         """λ1 area + λ2 total variation of eq. 4."""
-        return Regularizer(self.area_weight, self.tv_weight, self.tv_beta, self.tv_kind, self.plays)
+        return Regularizer(self.area_weight, self.tv_weight, self.tv_beta, self.tv_kind, self.region_game)
 
     @property
-    def plays(self) -> Game:
+    def region_game(self) -> Game:
         """What the region is asked to do; that of a ranking learned for both games is deleted."""
         return "preservation" if self.game == "preservation" else "deletion"
 
@@ -182,7 +185,7 @@ class Mask(Settings):
         """Learn rankings; the saliency is the share of the pixels that come later."""
         like = constant_like(np.zeros((original.shape[0], *cells)), original)
         start, sound = ranking_start(score, like, self)
-        ranking = learn_ranking(score, start, self, seed, score_scale(original, perturbed))
+        ranking = learn_ranking(score, start, self, seed, perturbed, score_scale(original, perturbed))
         values = to_numpy(score.upsampling.up(ranking.values))
         # Nothing is ranked where there is no map.
         saliency = np.stack([1 - ranks(one) / one.size if np.isfinite(one).all() else one * np.nan for one in values])
@@ -195,14 +198,14 @@ class Mask(Settings):
         """Learn masks by eq. 4."""
         xp = namespace(original)
         spatial = score.oracle.box.spec.spatial
-        start, sound, wider = start_mask(score, cells, spatial, self, self.plays, original, perturbed)
+        start, sound, wider = start_mask(score, cells, spatial, self, self.region_game, original, perturbed)
         scale = xp.ones_like(original)
         if self.relative:
             # A region that must be large may cost no more than one that need not.
             scale = score_scale(original, perturbed) * constant_like(wider, original)
         solution = solve(score, start, self.regularizer, self, seed, scale)
         upsampled = to_numpy(score.upsampling.up(solution.mask))
-        saliency = 1 - upsampled if self.plays == "deletion" else upsampled
+        saliency = 1 - upsampled if self.region_game == "deletion" else upsampled
         return Learned(solution.mask, saliency, solution.history, solution.steps, sound)
 
     def masked_score(
@@ -218,7 +221,7 @@ class Mask(Settings):
         upsampling = make_upsampling(self.upsampling, cells, oracle.box.spec.spatial, weights)
         if oracle.info.exact:
             return MaskedScore(oracle, upsampling, moving, resting, weights)
-        plan = QueryPlan(self.queries - REGION_QUERIES - MASKED, self.steps + self._started, seed)
+        plan = QueryPlan(self.queries - REGION_QUERIES - AFTERWARDS, self.steps + self._started, seed)
         return EstimatedScore(oracle, upsampling, moving, resting, weights, plan)
 
     @property

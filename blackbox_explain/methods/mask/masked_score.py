@@ -82,7 +82,7 @@ class MaskedScore:
         """From masks to where level sets of a ranking are drawn: the pixels."""
         return self.upsampling
 
-    def at_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
+    def value_and_gradient_on_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
         """Return the targets' scores (N,) and their gradient (N, *grid) at a mask that is given on `grid`.
 
         Parameters

@@ -49,7 +49,7 @@ class Ranking:
     values
         (N, *cells), high where deletion hurts, or preservation helps, most; in the library of the start.
     history
-        (N, steps) score at the share of each step, divided by what perturbing the whole image takes away, with a minus
+        (N, steps) what is left, of what perturbing the whole image takes away, at the share of each step, with a minus
         where it was to be kept; NaN where score or gradient were not finite.
     """
 
@@ -109,7 +109,9 @@ def share_at(step: int, least: float, most: float) -> float:
     return least * (most / least) ** (step * GOLDEN % 1)
 
 
-def learn_ranking(score: MaskedScore, start: Array, settings: Settings, seed: int, scale: Array) -> Ranking:
+def learn_ranking(
+    score: MaskedScore, start: Array, settings: Settings, seed: int, perturbed: Array, scale: Array
+) -> Ranking:
     """Learn the rankings of one batch by Adam; the result is the mean of all steps.
 
     Parameters
@@ -122,8 +124,8 @@ def learn_ranking(score: MaskedScore, start: Array, settings: Settings, seed: in
         Game, steps, optimizer, jitter, shares and softness.
     seed
         Of the jitter.
-    scale
-        (N,) factors of the scores.
+    perturbed, scale
+        (N,) scores of the fully perturbed images, and what makes the scores of the images 1 above these.
 
     Notes
     -----
@@ -140,10 +142,11 @@ def learn_ranking(score: MaskedScore, start: Array, settings: Settings, seed: in
             score.grid.up(values), share_at(step, settings.least_share, settings.most_share), settings.softness
         )
         keep = 1 - level.inside if game == "deletion" else level.inside
-        value, by_keep = score.at_grid(keep, offset)
+        value, by_keep = score.value_and_gradient_on_grid(keep, offset)
+        left = (value - perturbed) * scale
         # Of what is minimised, f of what is deleted or − f of what is kept, the gradient by M_a is the same.
         by_values = score.grid.down(level.by_map(-by_keep))
-        history.append(value * scale if game == "deletion" else -value * scale)
+        history.append(left if game == "deletion" else -left)
         axes = tuple(range(1, by_values.ndim))
         size = xp.sqrt(xp.mean(by_values * by_values, axis=axes, keepdims=True)) + 1e-20
         change, state = optimizer.update(by_values / size, state, step)
@@ -162,11 +165,11 @@ def ranking_start(score: MaskedScore, like: Array, settings: Settings) -> tuple[
     like
         (N, *cells) of any values.
     settings
-        Of which `start` decides: ``"gradient"`` takes the ranks of the smoothed integrated gradient in mask space, any
-        other the distance to the centre.
+        Of which `start` decides: ``"gradient"`` takes the ranks of the smoothed integrated gradient in mask space,
+        ``"centre"`` the distance to the centre.
     """
     xp = namespace(like)
-    if settings.start != "gradient":
+    if settings.start == "centre":
         centre = constant_like(1 - 2 * disc_distance(tuple(like.shape[1:])), like)
         return like * 0 + centre, np.ones(like.shape[0], bool)
     gradient = integrated_mask_gradient(score, like * 0 + 1, settings.start_points)

@@ -23,7 +23,7 @@ Learns = Literal["ranking", "mask"]
 
 LearnedGame = Literal["deletion", "preservation", "both"]
 
-Start = Literal["circle", "authors_circle", "gradient", "ones"]
+Start = Literal["circle", "authors_circle", "gradient", "ones", "centre"]
 
 
 _PAPER: dict[str, Any] = {
@@ -93,6 +93,11 @@ _UNUSED_HINT: dict[Learns, str] = {
     "mask": 'preset="fast" learns a ranking by shares',
 }
 
+_STARTS: dict[Learns, tuple[Start, ...]] = {
+    "ranking": ("gradient", "centre"),
+    "mask": ("circle", "authors_circle", "gradient", "ones"),
+}
+
 OF_PRESET: Any = None
 """Default of a setting that the preset decides."""
 
@@ -101,7 +106,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "tv_kind": get_args(TotalVariationKind),
     "upsampling": get_args(UpsamplingKind),
     "jitter_kind": get_args(JitterKind),
-    "start": get_args(Start),
     "noise": ("gaussian", "uniform"),
 }
 
@@ -117,9 +121,9 @@ class Settings:
     Attributes
     ----------
     preset
-        ``"fast"`` (42 gradients and 18 scores for each image), ``"quick"`` (14) or ``"thorough"`` (94) learn a ranking of
-        the pixels; ``"paper"`` and ``"authors"`` (300 gradients, and the scores of a start) a mask.  It decides what is
-        not given.
+        ``"fast"`` (42 gradients and 18 scores for each image), ``"quick"`` (14) or ``"thorough"`` (94) learn a ranking
+        of the pixels; ``"paper"`` and ``"authors"`` (300 gradients, and the scores of a start) a mask.  It decides what
+        is not given.
     game
         ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
         that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
@@ -147,7 +151,8 @@ class Settings:
         ``"circle"``: the smallest centred disc that suppresses the score by 99 % relative to the fully perturbed
         image.  ``"authors_circle"``: the same relative to the largest disc.  ``"gradient"``: a level set of the
         smoothed integrated gradient in mask space.  ``"ones"``: nothing deleted (for preservation: everything).  A
-        ranking starts from the ranks of that gradient, or for any other start from the centre outwards.
+        ranking starts from ``"gradient"``, the ranks of that gradient, or from ``"centre"``, the nearer to it the
+        earlier.
     start_area
         Share of the cells in the level set of the start ``"gradient"``.
     start_points
@@ -209,6 +214,9 @@ class Settings:
                     got=f"{name}={getattr(self, name)!r}",
                     hint=_UNUSED_HINT[self.learns],
                 )
+        if self.start not in _STARTS[self.learns]:
+            expected = f"{' or '.join(map(repr, _STARTS[self.learns]))} with preset={self.preset!r}"
+            raise _out_of_range("start", self.start, expected)
         if self.game == "both" and self.learns == "mask":
             raise _out_of_range("game", self.game, f"'deletion' or 'preservation' with preset={self.preset!r}")
         self._check()

@@ -32,7 +32,7 @@ class Equivariance(Rule):
 
     Strength and sign are drawn as in `Invariance`.  Both masks are learned for one class, with one seed, and their
     saliency is compared at full size where the transformed image shows what the image does; what came from outside is
-    left out.  The rule says nothing of images whose mask is weak (deletion does not lower the score: no mask to move).
+    left out.  The rule says nothing of images whose score no deletion lowers: there is nothing to move.
 
     Two explanations are learned for each image; where the black box has no gradients, they are estimated from
     its scores, as `explain` does.  A mask is as fine as its cells (one for 8 pixels), and jitter moves it by one or two
@@ -100,7 +100,7 @@ class Equivariance(Rule):
             if seen.any():
                 found = after.importance(place).astype(float)[seen]
                 agreement[place] = self._agreement(moved[seen], found, float(before.share[place]))
-        applies = np.asarray([outcome.kind != "weak" for outcome in before.outcome])
+        applies = np.asarray([before.depends(place) for place in range(len(rows))])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
 
     def _masks(self, questions: Questions, rows: Rows) -> tuple[Explanation, Explanation, Floats]:

@@ -267,7 +267,10 @@ def maps_of(
     if isinstance(box, Differentiable):
         for name, method in (("gradient", "gradient"), ("gradient × input", "gradient-times-input")):
             found[name] = _complete(explain(box, host, target, method=method, seed=seed, progress=False))
-    learned = _complete(explain(box, host, target, seed=seed, progress=False))
+    result = explain(box, host, target, seed=seed, progress=False)
+    _complete(result)
+    # Not the ranks, by which a pixel that hardly matters would count half as much as the first.
+    learned = np.stack([result.importance(row) for row in range(len(result))]).astype(np.float64)
     axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in box.spec.spatial), indexing="ij")
     centre = -np.sqrt(sum(axis**2 for axis in axes))
     found |= {"learned mask": learned, "centre of the image": np.stack([centre] * len(host))}

@@ -128,7 +128,9 @@ def smallest_regions(
     found: dict[str, dict[str, float]] = {}
     for suppress in SUPPRESSIONS:
         oracle = Oracle.of(box, len(images))
-        regions = smallest_region(oracle, images, ranking, weights, gone, original, perturbed, suppress=suppress)
+        regions = smallest_region(
+            oracle, images, ranking, weights, gone, original, perturbed, suppress=suppress, floor="perturbed"
+        )
         share = np.where(regions.enough, regions.share, 0.5)
         found[f"{suppress:.2f}"] = {"share": float(share.mean()), "enough": float(regions.enough.mean())}
     return found

@@ -93,9 +93,9 @@ def explain(
         Name of a method (see `methods_for`), or one with its settings.  ``"mask"`` learns, by meaningful perturbation,
         the ranking of the pixels whose deletion destroys, or whose preservation keeps, the score.
     suppress
-        What the region of each row is to do, as a share of what perturbing the whole image does: it is the smallest
-        part of the most salient pixels without which that much of the score is gone (``game="preservation"``: that
-        alone keeps that much).
+        What the region of each row is to do, as a share of what perturbing takes away: it is the smallest part of the
+        most salient pixels without which that much of the score is gone (``game="preservation"``: that alone keeps
+        that much).
     seed
         Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
         outcome says may depend on the other images, which tell whether the model is shown the right pixels.

@@ -18,6 +18,7 @@ from blackbox_explain.explanation.judging import RowScores, judge
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions
 from blackbox_explain.explanation.provenance import Provenance
+from blackbox_explain.explanation.region import lowest_score
 from blackbox_explain.explanation.summary import summary_of
 from blackbox_explain.perturbations.perturbation import Game
 
@@ -89,7 +90,8 @@ class Explanation:
     perturbation
         Name of what stood in for deleted pixels.
     suppress
-        What was asked of the region: the share of what perturbing the whole image takes away.
+        What was asked of the region: the share of what perturbing takes away, at most: of the whole image, or along the
+        curve.
     queries
         (N, 2) images the model was run on for each row: scores alone, scores with gradient.
     method
@@ -213,9 +215,9 @@ class Explanation:
         return self._row_scores(row).depends(self.game)
 
     def _row_scores(self, row: int) -> RowScores:
-        return RowScores.of(
-            float(self.score[row]), float(self.score_region[row]), float(self.score_perturbed[row]), self.weights[row]
-        )
+        rows = slice(row, row + 1) if row >= 0 else slice(row, row + 1 or None)
+        (lowest,) = lowest_score(self.score_perturbed[rows], self.curve[rows], self.game)
+        return RowScores.of(float(self.score[row]), float(self.score_region[row]), float(lowest), self.weights[row])
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""

@@ -56,7 +56,8 @@ class RowScores:
     Attributes
     ----------
     original, region, perturbed
-        The target's scores of the image; without its region, or with nothing but it; fully perturbed.
+        The target's scores of the image; without its region, or with nothing but it; and the least that perturbing was
+        seen to leave: fully perturbed, or in the deletion game on the curve.
     chance
         The score of a model that finds all classes alike; 0 where the target is more than one class.
     lead
@@ -86,14 +87,13 @@ class RowScores:
 
     @property
     def reach(self) -> float:
-        """What perturbing the whole image takes away."""
+        """What perturbing takes away."""
         return self.original - self.perturbed
 
     def depends(self, game: Game) -> bool:
         """Return whether so little of the score can be left that a region can be told by it.
 
-        Without the region, or with the whole image perturbed, whichever leaves less; in the preservation game the
-        whole image alone decides.
+        In the preservation game the fully perturbed image alone decides.
         """
         least, most = self.perturbed, HALF * self.original
         if game == "deletion":
@@ -104,7 +104,7 @@ class RowScores:
         return least <= most or undecided
 
     def done(self, game: Game) -> float:
-        """Return how much of what perturbing the whole image takes away is gone without the region, or kept by it."""
+        """Return how much of what perturbing takes away is gone without the region, or kept by it."""
         return (self.original - self.region if game == "deletion" else self.region - self.perturbed) / self.reach
 
 
@@ -120,7 +120,7 @@ def judge(
     game
         ``"deletion"`` or ``"preservation"``.
     suppress
-        What was asked, as a share of what perturbing the whole image takes away.
+        What was asked, as a share of what perturbing takes away.
     share
         Of the image that the region is.
     remedy
@@ -137,7 +137,7 @@ def judge(
     -----
     **ok** takes two things:
 
-    - The score depends on what is perturbed: without the region, or with the whole image perturbed, at most 0.25 and
+    - The score depends on what is perturbed: without some part, or with the whole image perturbed, at most 0.25 and
       at most half of the image's score is left (preservation: half, with the whole image perturbed); or no more than
       chance (1 of K classes, and a tenth of it) if that is at most 0.6 of the image's score: the model does not know.
       The lead of one class over another is judged like a probability, without chance.  *Raw scores* (above 1, or not
@@ -159,12 +159,12 @@ def judge(
         )
     if scores.reach <= LEAST_REACH * abs(before):
         return weak(
-            f"perturbing the whole image does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
+            f"perturbing does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
             f"without a region says little; {ANOTHER}"
         )
     if not scores.depends(game):
         return weak(
-            f"perturbing the whole image lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
+            f"perturbing lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
             f"without a region says little; {ANOTHER}"
         )
     done = scores.done(game)
@@ -172,7 +172,7 @@ def judge(
         return Outcome("ok")
     verb, without = ("takes away", "without it") if game == "deletion" else ("keeps", "with nothing but it")
     return weak(
-        f"no region of at most half of the image {verb} {suppress:.0%} of what perturbing the whole image takes away; "
+        f"no region of at most half of the image {verb} {suppress:.0%} of what perturbing takes away; "
         f"the best, {share:.1%} of it, {verb} {done:.0%}: the score {without} is {scores.region:.4f}, of {before:.4f}; "
         f"{remedy}"
     )

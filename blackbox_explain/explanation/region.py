@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["REGION_QUERIES", "SHARES", "SUPPRESS", "Regions", "check_suppress", "smallest_region"]
+__all__ = ["REGION_QUERIES", "SHARES", "SUPPRESS", "Regions", "check_suppress", "lowest_score", "smallest_region"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -77,6 +77,7 @@ def smallest_region(
     perturbed: Floats,
     game: Game = "deletion",
     suppress: float = SUPPRESS,
+    floor: Literal["lowest", "perturbed"] = "lowest",
 ) -> Regions:
     """Find the smallest region of each image that does what is asked, among those of its most salient pixels.
 
@@ -96,10 +97,14 @@ def smallest_region(
     original, perturbed
         (n,) target scores of the images, and of the fully perturbed ones.
     game
-        ``"deletion"``: without the region the score falls by `suppress` of what perturbing the whole image takes away.
+        ``"deletion"``: without the region the score falls by `suppress` of what perturbing takes away.
         ``"preservation"``: with nothing but the region it stays by as much above that of the fully perturbed image.
     suppress
         Between 0 and 1.
+    floor
+        What perturbing leaves, in the deletion game: ``"perturbed"`` is the score of the fully perturbed image, as in
+        section 5.2, the same for all maps; ``"lowest"`` the lowest score on the curve where that is less, since a
+        perturbed image may still show what it is of.
 
     Returns
     -------
@@ -122,16 +127,17 @@ def smallest_region(
     failures = dict(answers.failures)
     scores = answers.scores.reshape(count, len(grid), -1)
     curve = target_scores(answers.scores, weights[rows]).reshape(count, len(grid))
+    nothing = lowest_score(perturbed, curve, game) if floor == "lowest" else perturbed
     with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
-        reach = np.asarray(original - perturbed)
+        reach = np.asarray(original - nothing)
 
     def effect(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
-        """Return how much of what perturbing the whole image takes away is gone, or kept."""
+        """Return how much of what perturbing takes away is gone, or kept."""
         beside = reach[rows].reshape(-1, *(1,) * (values.ndim - 1))
-        ends = (original if game == "deletion" else perturbed)[rows].reshape(beside.shape)
+        ends = (original if game == "deletion" else nothing)[rows].reshape(beside.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
-        # A score that perturbing the whole image does not lower has no share to take away: the lowest is the best.
+        # A score that perturbing does not lower has no share to take away: the lowest is the best.
         return np.where(beside > 0, done, -np.inf)
 
     reached = effect(curve) >= suppress
@@ -164,6 +170,13 @@ def smallest_region(
         enough=enough,
         failures=failures,
     )
+
+
+def lowest_score(perturbed: Floats, curve: Floats, game: Game) -> Floats:
+    """Return the least that perturbing was seen to leave of scores (n,); of curves (n, S) only in the deletion game."""
+    if game == "preservation" or not curve.shape[1]:
+        return perturbed
+    return np.fmin(perturbed, curve.min(axis=1))
 
 
 def check_suppress(suppress: float) -> None:

@@ -121,8 +121,8 @@ def test_whatever_is_not_ok_names_a_way_on_and_its_option(numbers: Numbers, game
 
 def test_the_best_region_is_said() -> None:
     said = judged((0.9, 0.5, 0.0)).message
-    assert said.startswith("no region of at most half of the image takes away 95% of what perturbing the whole image")
-    assert "the best, 10.0% of it, takes away 44%: the score without it is 0.5000, of 0.9000; try" in said
+    assert said.startswith("no region of at most half of the image takes away 95% of what perturbing takes away")
+    assert "the best, 10.0% of it, takes away 44%: the score without it is 0.5000, of 0.9000; the" in said
     kept = judged((0.9, 0.5, 0.0), "preservation").message
     assert "the best, 10.0% of it, keeps 56%: the score with nothing but it is 0.5000, of 0.9000; try" in kept
 

@@ -12,7 +12,7 @@ from benchmarks.common import data_folder
 RIGHT = bx.Preprocessing(mean=(123 / 255, 117 / 255, 104 / 255), std=1 / 255, channels="BGR")
 OTHERS = bx.Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 NETWORKS = ["googlenet/googlenet_bvlc.onnx", "squeezenet/squeezenet11.onnx"]
-QUICK = {"steps": 3, "start": "circle"}
+QUICK = {"steps": 3, "start": "centre"}
 
 
 @pytest.mark.parametrize("model", NETWORKS)

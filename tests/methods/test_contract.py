@@ -78,7 +78,7 @@ class Smaller(Plain):
     ("method", "said"),
     [
         (LooksAround(), "depends on its company"),
-        (AsksMore(), f"{4 + 2 * REGION_QUERIES} queries of a row, and the budget says {3 + REGION_QUERIES}"),
+        (AsksMore(), f" queries of a row, and the budget says {3 + REGION_QUERIES}"),
         (NotFinite(), "not finite"),
         (Smaller(), "the saliency has shape"),
     ],

@@ -32,10 +32,6 @@ GOLDEN = (5**0.5 - 1) / 2
 SEEN = 56
 """Pixels on each axis, at most, that the values of a map are counted over: its quantiles hardly change with more."""
 
-EPSILON = 1.0
-"""Of Adam, in units of the mean size of a gradient: cells whose gradient is far below that stay where they are, where
-Adam as it is would move them by rounding errors as far as all others."""
-
 LEAST_SPREAD = 1e-6
 """Of a map, so that one of equal values does no harm."""
 
@@ -132,8 +128,9 @@ def learn_ranking(
     A row whose score or gradient is not finite stays where it is.  No row depends on its company.
     """
     xp = namespace(start)
-    optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2, EPSILON)
+    optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2, settings.epsilon)
     values, state, total = start, optimizer.init(start), start * 0
+    perturbed = xp.where(xp.isfinite(perturbed), perturbed, xp.nan * perturbed)
     history: list[Array] = []
     for step in range(1, settings.steps + 1):
         game = _game_of(step, settings.game)

@@ -51,6 +51,7 @@ _PAPER: dict[str, Any] = {
     "least_share": 0.02,
     "most_share": 0.5,
     "softness": 0.15,
+    "epsilon": 1e-8,
 }
 _AUTHORS: dict[str, Any] = _PAPER | {
     "tv_kind": "isotropic",
@@ -66,6 +67,7 @@ _FAST: dict[str, Any] = _PAPER | {
     "beta1": 0.8,
     "beta2": 0.99,
     "softness": 0.25,
+    "epsilon": 1.0,
     "start": "gradient",
     "start_points": 4,
     "average": True,
@@ -74,6 +76,10 @@ _FAST: dict[str, Any] = _PAPER | {
 }
 _QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
 _THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "learning_rate": 0.1}
+_WHERE_KEPT: dict[str, Any] = {"beta1": 0.9, "softness": 0.15, "epsilon": 0.3}
+"""Of rankings in the preservation game: nearly all of the image is deleted there, so that most cells have small gradients
+and count nevertheless."""
+
 _VALUES: dict[str, dict[str, Any]] = {
     "fast": _FAST,
     "quick": _QUICK,
@@ -84,7 +90,7 @@ _VALUES: dict[str, dict[str, Any]] = {
 
 _UNUSED: dict[Learns, tuple[str, ...]] = {
     "ranking": ("area_weight", "tv_weight", "tv_beta", "tv_kind", "start_area", "average", "relative", "tolerance"),
-    "mask": ("least_share", "most_share", "softness"),
+    "mask": ("least_share", "most_share", "softness", "epsilon"),
 }
 """Settings that would do nothing."""
 
@@ -137,6 +143,9 @@ class Settings:
         Iterations of the optimizer.
     learning_rate, beta1, beta2
         Of Adam.
+    epsilon
+        Of Adam, for a ranking, in units of the mean size of a gradient: cells whose gradient is far below that stay
+        where they are, where Adam as it is would move them by rounding errors as far as all others.
     area_weight, tv_weight, tv_beta, tv_kind
         λ1, λ2 and β of eq. 4, see `Regularizer`.
     mask_shape
@@ -199,13 +208,15 @@ class Settings:
     least_share: float = OF_PRESET
     most_share: float = OF_PRESET
     softness: float = OF_PRESET
+    epsilon: float = OF_PRESET
     jitter_given: bool = field(init=False, default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.preset not in _VALUES:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
         object.__setattr__(self, "jitter_given", vars(self)["jitter"] is not None)
-        for name, value in _VALUES[self.preset].items():
+        kept = _WHERE_KEPT if self.learns == "ranking" and self.game == "preservation" else {}
+        for name, value in (_VALUES[self.preset] | kept).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             elif name in _UNUSED[self.learns] and getattr(self, name) != value:
@@ -248,7 +259,12 @@ class Settings:
                 raise _out_of_range(name, value, f"a whole number of at least {smallest}")
             object.__setattr__(self, name, int(value))
         ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (0, np.inf)}
-        ranges |= {"least_share": (1e-6, 1), "most_share": (self.least_share, 1), "softness": (1e-3, 10)}
+        ranges |= {
+            "least_share": (1e-6, 1),
+            "most_share": (self.least_share, 1),
+            "softness": (1e-3, 10),
+            "epsilon": (0, np.inf),
+        }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:
                 raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")

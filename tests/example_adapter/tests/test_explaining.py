@@ -42,8 +42,10 @@ def test_the_method_is_found_by_its_name_with_its_settings(tmp_path):
     result = blackbox_explain.explain(box, images, "a", method="squares", side=8, progress=False)
     assert result.method == "squares"
     assert result.provenance.settings == {"side": 8}
-    # The image, four squares, and the blurred image that doubts are told from.
-    assert result.queries.tolist() == [[6, 0]] * 2
+    # The image, four squares, the blurred image, and the images that the curve and the region stand on.
+    asked = 6 + len(result.curve_shares)
+    assert ((result.queries[:, 0] >= asked) & (result.queries[:, 0] < 2 * asked)).all()
+    assert (result.queries[:, 1] == 0).all()
     again = blackbox_explain.Explanation.load(result.save(tmp_path / "result"))
     np.testing.assert_array_equal(again.saliency, result.saliency)
     result.plot().savefig(tmp_path / "squares.png")

@@ -12,6 +12,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation.curve import RankedImages
+from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
 
@@ -130,6 +131,7 @@ def smallest_region(
     nothing = lowest_score(perturbed, curve, game) if floor == "lowest" else perturbed
     with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
         reach = np.asarray(original - nothing)
+        there = reach > LEAST_REACH * np.abs(original)
 
     def effect(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
         """Return how much of what perturbing takes away is gone, or kept."""
@@ -137,14 +139,14 @@ def smallest_region(
         ends = (original if game == "deletion" else nothing)[rows].reshape(beside.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
-        # A score that perturbing does not lower has no share to take away: the lowest is the best.
-        return np.where(beside > 0, done, -np.inf)
+        # A score that perturbing hardly lowers has no share to take away: the lowest is the best.
+        return np.where(there[rows].reshape(beside.shape), done, -np.inf)
 
     reached = effect(curve) >= suppress
     enough = np.asarray(reached.any(axis=1))
     with np.errstate(invalid="ignore"):
         least = curve if game == "deletion" else -curve
-        best = np.where(reach > 0, effect(curve).argmax(axis=1), least.argmin(axis=1))
+        best = np.where(there, effect(curve).argmax(axis=1), least.argmin(axis=1))
     first = np.where(enough, reached.argmax(axis=1), best)
     high = grid[first]
     low = np.where(enough, np.where(first > 0, grid[np.maximum(first - 1, 0)], 0), high)

@@ -24,7 +24,7 @@ __all__ = ["LACKS", "NUMBERS", "Restored", "check_arrays", "target_of"]
 NUMBERS = {
     "score": "the score of the image",
     "score_masked": "the score after the mask",
-    "score_region": "the score without the region, or with nothing but it",
+    "score_region": "the score without (or of) the region",
     "score_perturbed": "the score of the fully perturbed image",
     "suppression": "the suppression",
     "area": "the area",

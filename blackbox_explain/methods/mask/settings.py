@@ -77,8 +77,8 @@ _FAST: dict[str, Any] = _PAPER | {
 _QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
 _THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "learning_rate": 0.1}
 _WHERE_KEPT: dict[str, Any] = {"beta1": 0.9, "softness": 0.15, "epsilon": 0.3}
-"""Of rankings in the preservation game: nearly all of the image is deleted there, so that most cells have small gradients
-and count nevertheless."""
+"""Of rankings in the preservation game: nearly all of the image is deleted there, so that most cells have small
+gradients and count nevertheless."""
 
 _VALUES: dict[str, dict[str, Any]] = {
     "fast": _FAST,

@@ -16,6 +16,7 @@ from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.methods.mask.jitter import offset_at, width_for
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.mask.settings import PRESETS
 from blackbox_explain.perturbations.named import NAMES, OF_PAPER
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
@@ -37,9 +38,6 @@ LACKS = "the result does not hold what stood in for deleted pixels"
 
 SHIFTS = 16
 """Most shifts that the masked image is asked about under."""
-
-JITTER = 4
-"""Of results that were learned without jitter, at 224 pixels."""
 
 KINDS: dict[str, type[Any]] = dict.fromkeys(NAMES, Constant) | {"blur": Blur, "noise": Noise}
 """Of the perturbations that have names; a colour is a constant."""
@@ -107,7 +105,7 @@ class Restored:
     @property
     def width(self) -> int:
         """Of the jitter, or of the paper's for images of this size where there was none."""
-        return self.mask.jitter if self.mask.jitter > 1 else width_for(JITTER, self.spatial)
+        return self.mask.jitter if self.mask.jitter > 1 else width_for(PRESETS["paper"].jitter, self.spatial)
 
     def offsets(self, axes: int) -> list[tuple[int, ...]]:
         """Return all shifts of the jitter, or some of those that were learned with where there are many."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,8 +24,8 @@ from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.rules import allowed_error, show_examination, write_pictures, write_report
 from blackbox_explain.data.annotations import labels_of, regions_of
-from blackbox_explain.data.images import load_image
 from blackbox_explain.data.photo_paths import names_of, photo_paths
+from blackbox_explain.data.reading import PhotoReader
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import ImageError, InputError
 from blackbox_explain.explanation.explanation import finite
@@ -112,7 +112,7 @@ def rules_command(
         rules = looked_for(chosen, pair)
         allowed = allowed_error(count, rules, confidence, max_error, told=not printed.quiet)
         show = None if printed.progress else False
-        paths, pixels, unread = _loaded(everything, box, reading, limit, seed, show)
+        paths, pixels, unread = _loaded(everything, box, reading.reader, limit, seed, show)
         if unread:
             allowed = allowed_error(len(paths), rules, confidence, max_error, told=not printed.quiet)
         top = images[0] if len(images) == 1 and images[0].is_dir() else None
@@ -127,8 +127,7 @@ def rules_command(
         questions = Questions(box, samples, seed, batch_size)
         asked = {
             "model": model,
-            "fit": reading.fit,
-            "white": reading.white,
+            **asdict(reading),
             "limit": limit,
             "response": response,
             "tolerance": tolerance,
@@ -221,7 +220,7 @@ def _pair(joint: str | None) -> tuple[Relation, Relation] | None:
 
 
 def _loaded(
-    paths: list[Path], box: BlackBox, reading: PhotoOptions, limit: int | None, seed: int, show: bool | None
+    paths: list[Path], box: BlackBox, reading: PhotoReader, limit: int | None, seed: int, show: bool | None
 ) -> tuple[list[Path], np.ndarray[Any, np.dtype[np.uint8]], list[dict[str, str]]]:
     """Return the photos that can be read, as bytes, and why the others cannot."""
     if limit is not None and limit < len(paths):
@@ -234,7 +233,7 @@ def _loaded(
     with progress_bar(len(paths), "reading photos", show) as advance:
         for path in paths:
             try:
-                image = load_image(path, box.spec, fit=reading.fit, white=reading.white)
+                image = reading.read_image(path, box.spec)
                 pixels[len(read)] = np.rint((image - low) * (255 / (high - low)))
                 read.append(path)
             except ImageError as error:

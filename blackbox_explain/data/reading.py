@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.data.images import Fit, load_images
+from blackbox_explain.data.images import Fit, load_image, load_images
 from blackbox_explain.data.photos import LoadedImages
 from blackbox_explain.errors import ImageError
 
@@ -36,6 +36,10 @@ class PhotoReader:
     def read(self, path: Path, spec: InputSpec, blur: float = 0.0) -> LoadedImages:
         """Return one photo (1, C, H, W) as a model of such inputs reads it."""
         return load_images(path, spec, fit=self.fit, white=self.white, blur=blur)
+
+    def read_image(self, path: Path, spec: InputSpec) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return one photo (C, H, W) as `read` does, without the photo itself: thousands of them are too much."""
+        return load_image(path, spec, fit=self.fit, white=self.white)
 
     def read_all(self, paths: Sequence[Path], spec: InputSpec) -> list[Loaded]:
         """Return each photo, or the error where it cannot be read."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["Explanation", "Floats", "finite"]
+__all__ = ["COLOURS", "COVER", "Explanation", "Floats", "finite"]
 
 RENAMED = {
     "status": "outcome",
@@ -43,6 +43,10 @@ RENAMED = {
 
 BRIGHTEST = 99.5
 """Percentile of a saliency map that is shown as full importance: single pixels do not dim the rest."""
+
+COLOURS, COVER = "inferno", 0.75
+"""Of pictures, where nothing else is asked for: the colour map, and how far it covers the photo where importance is 1.
+They are here and not in `report`, which draws, because the signatures below show them."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")
 """Suffixes that ask for a picture."""
@@ -246,7 +250,7 @@ class Explanation:
         return finite({"method": self.method, "rows": rows, "provenance": self.provenance.to_dict()})
 
     def plot(
-        self, row: int = 0, ax: Axes | None = None, *, cmap: str = "inferno", alpha: float = 0.75
+        self, row: int = 0, ax: Axes | None = None, *, cmap: str = COLOURS, alpha: float = COVER
     ) -> Figure | SubFigure:
         """Draw photo and importance, and where it was asked the photo without the region (Fig. 1); needs matplotlib.
 
@@ -270,7 +274,7 @@ class Explanation:
 
         return figure(self, row, cmap=cmap, alpha=alpha) if ax is None else draw_importance(self, row, ax, cmap, alpha)
 
-    def overlay(self, row: int = 0, *, cmap: str = "inferno", alpha: float = 0.75) -> np.ndarray[Any, Any]:
+    def overlay(self, row: int = 0, *, cmap: str = COLOURS, alpha: float = COVER) -> np.ndarray[Any, Any]:
         """Return what matters, laid over the photo: (H, W, 3) uint8, of the photo's size, at most 1,400 pixels.
 
         Parameters

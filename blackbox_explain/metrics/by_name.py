@@ -1,4 +1,8 @@
-"""Metrics by name: those of this package and of others, through entry points."""
+"""Metrics by name: those of this package and of others, through entry points.
+
+A name is an entry point: see ``pyproject.toml``, where those of this package are.  It counts once the package has been
+installed again.
+"""
 
 from __future__ import annotations
 

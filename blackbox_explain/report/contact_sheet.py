@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation
 from blackbox_explain.explanation.summary import photo_name
-from blackbox_explain.report.figure import COLOURS, COVER, WIDEST, draw_importance, has_region
+from blackbox_explain.report.figure import WIDEST, draw_importance, has_region
 from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of
 
 if TYPE_CHECKING:

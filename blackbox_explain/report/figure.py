@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation, Floats
 from blackbox_explain.explanation.summary import region_words
 from blackbox_explain.report.overlay import (
     LONGEST,
@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
     from blackbox_explain.report.text_layout import Picture
 
-__all__ = ["COLOURS", "COVER", "check_row", "draw_importance", "figure", "has_region", "save_figure"]
-
-COLOURS = "inferno"
-COVER = 0.75
-"""How far colours cover the photo where importance is 1."""
+__all__ = ["check_row", "draw_importance", "figure", "has_region", "save_figure"]
 
 WIDTH, MARGIN, BETWEEN = 11.0, 0.16, 0.14
 """Of a picture, at its edges, and between its panels, in inches."""

@@ -38,9 +38,6 @@ LACKS = "the result does not hold what stood in for deleted pixels"
 SHIFTS = 16
 """Most shifts that the masked image is asked about under."""
 
-JITTER = 4
-"""Of results that were learned without jitter, at 224 pixels."""
-
 OF_MASKS = tuple(name for name, one in PRESETS.items() if one.learns == "mask")
 """Presets that learn a mask."""
 
@@ -107,7 +104,7 @@ class Restored:
     @property
     def width(self) -> int:
         """Of the jitter, or of the paper's for images of this size where there was none."""
-        return self.mask.jitter if self.mask.jitter > 1 else width_for(JITTER, self.spatial)
+        return self.mask.jitter if self.mask.jitter > 1 else width_for(PRESETS["paper"].jitter, self.spatial)
 
     def offsets(self, axes: int) -> list[tuple[int, ...]]:
         """Return all shifts of the jitter, or some of those that were learned with where there are many."""

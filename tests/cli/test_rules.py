@@ -87,6 +87,7 @@ def test_everything_is_asked_written_and_shown(folder: Path) -> None:
     assert by_name["Brightness"]["curve"][-1]["errors"] > 0
     assert by_name["Brightness"]["nearest"]
     assert report["classes"]["correct"]["share"] == 1
+    assert (report["fit"], report["white"]) == ("stretch", None)
     assert report["images"] == 12 == len(report["photos"])
     assert "more/photo 9.png" in report["photos"]
     for name in CATALOGUE:

@@ -13,6 +13,7 @@ import onnxruntime
 
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.first_layers import agreed
+from blackbox_explain.box.adapter_tools.layout import CHANNELS_LAST
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.class_names import check_own_names
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
@@ -249,7 +250,7 @@ def _spec(
         if preprocessing is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
         preprocessing = dataclasses.replace(preprocessing or Preprocessing(), layout="channels_last")
-        notes.append("the model reads channels last")
+        notes.append(CHANNELS_LAST)
     names = described.class_names or class_names_of(model) or signature.class_names
     if names is None and any(one.key in NAMES and one.value.strip() for one in model.metadata_props):
         notes.append("the class names in the file's metadata are left out: they do not name every class")

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from blackbox_explain.box.adapter_tools.description import Described
-from blackbox_explain.box.adapter_tools.layout import Layout, layout_of, maybe_grey, reshaped
+from blackbox_explain.box.adapter_tools.layout import CHANNELS_LAST, Layout, layout_of, maybe_grey, reshaped
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.errors import UnsupportedModelError
 
@@ -147,7 +147,7 @@ def _reading(source: Source, described: Described, layout: Layout) -> Reading:
     if layout != given.layout:
         given = dataclasses.replace(given, layout=layout)
     if layout == "channels_last":
-        notes.append("the model reads channels last")
+        notes.append(CHANNELS_LAST)
     spec, assumptions = dataclasses.replace(described, preprocessing=given).spec(seen)
     last = (*spec.spatial, spec.shape[0]) if layout == "channels_last" else spec.shape
     if described.shape is None and len(last) == 2:

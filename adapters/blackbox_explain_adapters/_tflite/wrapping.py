@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.first_layers import joined
-from blackbox_explain.box.adapter_tools.layout import layout_of, maybe_grey, reshaped
+from blackbox_explain.box.adapter_tools.layout import CHANNELS_LAST, layout_of, maybe_grey, reshaped
 from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction, is_row
 from blackbox_explain.box.class_names import check_own_names, packed_names
@@ -246,7 +246,7 @@ def _preprocessing(
         if given is None:
             notes.append("no preprocessing was given: the model is taken to read pixel values as they are")
         given = dataclasses.replace(given or Preprocessing(), layout=layout)
-        notes.append("the model reads channels last")
+        notes.append(CHANNELS_LAST)
     return given, image, notes
 
 

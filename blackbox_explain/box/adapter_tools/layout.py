@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-__all__ = ["Layout", "layout_of", "maybe_grey", "reshaped"]
+__all__ = ["CHANNELS_LAST", "Layout", "layout_of", "maybe_grey", "reshaped"]
 
 Layout = Literal["channels_first", "channels_last"]
+
+CHANNELS_LAST = "the model reads channels last"
+"""What the assumptions of a box say of such a model."""
 
 
 def layout_of(sizes: Sequence[int | None], default: Layout = "channels_first") -> tuple[tuple[int | None, ...], Layout]:

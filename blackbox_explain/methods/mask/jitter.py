@@ -1,4 +1,7 @@
-"""Small random shifts of image and levels together, against masks that exploit artefacts (eq. 4)."""
+"""Small random shifts of image and levels together, against masks that exploit artefacts (eq. 4).
+
+How far they go is a setting, `jitter`: the presets' amounts are in ``settings.py``.
+"""
 
 from __future__ import annotations
 

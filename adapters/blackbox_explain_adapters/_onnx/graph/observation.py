@@ -13,7 +13,7 @@ import onnxruntime
 from onnx import helper
 
 from blackbox_explain.errors import ModelError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.graph.batch_sizes import changing
+from blackbox_explain_adapters._onnx.graph.changing_with_batch import changing_with_batch
 from blackbox_explain_adapters._onnx.graph.node import Tensor, element_type, read_by
 from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE, inputs_of, without_pixels
 from blackbox_explain_adapters._onnx.graph.shortened import shortened
@@ -134,7 +134,7 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
             if value.size < LARGEST_CONSTANT and all(np.array_equal(value, run[name]) for run in runs[1:]):
                 values[name] = value
     if len(batches) > 1:
-        for name in changing(model, plain, values.keys(), BATCHES, runs, started):
+        for name in changing_with_batch(model, plain, values.keys(), BATCHES, runs, started):
             del values[name]
     return Observed(tensors, values)
 

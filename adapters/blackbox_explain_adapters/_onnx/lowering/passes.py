@@ -1,4 +1,23 @@
-"""Every pass, in order: they bring a model into operators that have a backward rule."""
+"""The passes that run again and again, in order: they bring a model into operators that have a backward rule.
+
+The other passes of this folder run at places of their own.
+
+In ``_onnx/wrapping.py``, before the model is run for the first time, since its scores need them as its gradient does:
+
+- `classical.without_maps`: scores are to be an array, not a table by label; ``_onnx/inspection.py`` does the same.
+- `branches.settle_branches`: ONNX Runtime has been seen to crash over branches that constants decide.
+
+In ``_onnx/backward/differentiation.py``, in this order:
+
+- `half_precision.widen`, so that what is seen and written afterwards is of single precision.
+- `loops.count_steps`: a loop is written out only where a run has shown how many steps it takes.
+- `without_control_flow`, below, while the model still has its own opset.
+- `opset.converted`: the passes below write nodes in opsets that rules are for.  It is followed by `loops.count_steps`
+  again, for the passes run the model anew.
+- `lower_by_all_passes`, below.
+- `padding.merge_pads`, which nothing but speed needs: merged pads are not cropped on the way back.  It is last, and
+  sees what the passes wrote.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +41,7 @@ __all__ = ["lower_by_all_passes", "without_control_flow"]
 
 
 def lower_by_all_passes(graph: Graph, add: Callable[[StepScan], None]) -> None:
-    """Run every pass until none has anything to do.
+    """Run the passes until none has anything to do.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether what was the same for a few numbers of images is the same for others, without running the network."""
+"""Which tensors that were the same for a few batches change with the batch, found without running the network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnx import helper
 from blackbox_explain_adapters._onnx.graph.node import read_by
 from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE
 
-__all__ = ["changing"]
+__all__ = ["changing_with_batch"]
 
 OTHER_BATCHES = (3, 4, 8, 16, 67, 257)
 
@@ -21,7 +21,7 @@ GUESSES = (0, 1, 3, 20, 90, 300)
 """For the same batches, what stands for sizes that do not grow by the same for each image."""
 
 
-def changing(
+def changing_with_batch(
     model: onnx.ModelProto,
     plain: Set[str],
     same: Set[str],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation, Floats
 from blackbox_explain.explanation.summary import region_words
+from blackbox_explain.report.curve_plot import draw_curve, has_curve
 from blackbox_explain.report.overlay import (
     LONGEST,
     LONGEST_SMALL,
@@ -36,6 +37,12 @@ WIDTH, MARGIN, BETWEEN = 11.0, 0.16, 0.14
 
 TALLEST, WIDEST = 1.6, 0.25
 """Height of a panel, as a share of its width."""
+
+CURVE, AXIS, TICK = 2.5, 0.5, 0.12
+"""Width of the curve, and of what lies to its left and right, in inches."""
+
+TITLE: dict[str, Any] = {"fontsize": 11, "color": "#222222", "loc": "left", "pad": 5, "parse_math": False}
+"""Of a panel."""
 
 NOTHING = "no region found"
 
@@ -65,8 +72,9 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     Returns
     -------
     Picture
-        The photo with its leading classes; what matters in it, with the outlined region; and the photo without that
-        region (preservation: with nothing else), with its leading classes.
+        The photo with its leading classes; what matters in it, with the outlined region; the photo without that
+        region (preservation: with nothing else), with its leading classes; and the score against the share of the
+        image that is deleted (preservation: kept).
 
     Raises
     ------
@@ -79,11 +87,10 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     from blackbox_explain.report.text_layout import Picture
 
     check_row(result, row)
-    count = 3
     canvas = None if result.saliency.ndim == 2 else canvas_of(result, row)
     edge = MARGIN if canvas is not None else 0.55
     panel = (WIDTH - edge - MARGIN - 2 * BETWEEN) / 3
-    whole = WIDTH - (3 - count) * (panel + BETWEEN)
+    whole = WIDTH + (CURVE + AXIS + TICK if has_curve(result) else 0)
     ratio = 0.75 if canvas is None else canvas.pixels.shape[0] / canvas.pixels.shape[1]
     tall = panel * min(max(ratio, WIDEST), TALLEST)
     words = heading_of(result, row, canvas, whole - 2 * MARGIN)
@@ -104,8 +111,14 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
         left = edge + column * (panel + BETWEEN)
         return left / whole, bottom / height, panel / whole, tall / height
 
-    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(count)]
+    panels = [drawing.add_axes(place(column, foot, tall)) for column in range(3)]
     _draw_panels(result, row, canvas, panels, cmap, alpha)
+    if has_curve(result):
+        low = foot - 0.12
+        corner = ((whole - MARGIN - TICK - CURVE) / whole, low / height)
+        axes = drawing.add_axes((*corner, CURVE / whole, (foot + tall - low) / height))
+        draw_curve(axes, result, row)
+        axes.set_title("score", **TITLE)
     top = foot - (0.12 if canvas is not None else 0.55)
     for column, entries in ((0, left_list), (2, right_list)):
         if entries:
@@ -202,7 +215,7 @@ def _draw_panels(
     shown = [f"slice {k + 1} of {n}" for k, n in zip(slice_of(result, row), result.saliency.shape[1:], strict=False)]
     first = f"what the model sees ({', '.join(shown)})" if shown else "what the model sees"
     for axes, title in zip(panels, (first, "what matters", region_words(result.game)), strict=True):
-        axes.set_title(title, fontsize=11, color="#222222", loc="left", pad=5, parse_math=False)
+        axes.set_title(title, **TITLE)
 
 
 def _show(axes: Axes, picture: Floats, canvas: Canvas) -> None:

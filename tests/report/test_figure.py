@@ -214,7 +214,7 @@ def test_text_stays_text_in_vector_files(tmp_path: Path) -> None:
     assert b"/CIDFontType2" in (tmp_path / "one.pdf").read_bytes()
     assert b"/Type3" not in (tmp_path / "one.pdf").read_bytes()
     with Image.open(tmp_path / "one.png") as picture:
-        assert picture.width == 11 * DOTS
+        assert picture.width == int((11 + 2.5 + 0.5 + 0.12) * DOTS)
 
 
 def test_letters_are_taken_from_a_font_that_has_them() -> None:
@@ -270,3 +270,14 @@ def test_of_a_volume_the_slice_is_shown_where_most_matters() -> None:
     assert "of the volume" in said(drawing)
     shown = np.asarray(drawing.axes[0].images[0].get_array())
     assert np.array_equal(shown[..., 0] > 127, volume[0, 0, 7] > 0.5)
+
+
+def test_the_curve_is_drawn_with_the_point_of_the_region(tmp_path: Path) -> None:
+    result = explained(photo_file(tmp_path, (64, 64)))
+    drawn = next(axes for axes in result.plot().axes if axes.get_title(loc="left") == "score")
+    shares, scores = drawn.lines[1].get_data()
+    np.testing.assert_allclose(shares, [0, *(100 * np.asarray(result.curve_shares))])
+    np.testing.assert_allclose(scores, [result.score[0], *result.curve[0]])
+    (x,), (y,) = drawn.lines[-1].get_data()
+    assert (x, y) == (pytest.approx(100 * result.share[0]), pytest.approx(result.score_region[0]))
+    assert "deleted" in drawn.get_xlabel()

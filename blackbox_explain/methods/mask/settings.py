@@ -76,9 +76,13 @@ _FAST: dict[str, Any] = _PAPER | {
 }
 _QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
 _THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "learning_rate": 0.1}
-_WHERE_KEPT: dict[str, Any] = {"beta1": 0.9, "softness": 0.15, "epsilon": 0.3}
-"""Of rankings in the preservation game: nearly all of the image is deleted there, so that most cells have small
-gradients and count nevertheless."""
+_OF_GAME: dict[str, dict[str, Any]] = {
+    "deletion": {},
+    "preservation": {"beta1": 0.9, "softness": 0.15, "epsilon": 0.3},
+    "both": {"epsilon": 0.1},
+}
+"""What rankings have of their own: where nearly all of the image is deleted, most cells have small gradients, and count
+nevertheless."""
 
 _VALUES: dict[str, dict[str, Any]] = {
     "fast": _FAST,
@@ -215,8 +219,8 @@ class Settings:
         if self.preset not in _VALUES:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
         object.__setattr__(self, "jitter_given", vars(self)["jitter"] is not None)
-        kept = _WHERE_KEPT if self.learns == "ranking" and self.game == "preservation" else {}
-        for name, value in (_VALUES[self.preset] | kept).items():
+        own = _OF_GAME.get(self.game, {}) if self.learns == "ranking" else {}
+        for name, value in (_VALUES[self.preset] | own).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             elif name in _UNUSED[self.learns] and getattr(self, name) != value:

@@ -59,11 +59,15 @@ class OwnScore:
 
 
 def left_of_region(box: BlackBox, result: MaskExplanation, perturbation: Perturbation) -> Maps:
-    """Return the share of the score (N,) that is left once the region is deleted by another perturbation."""
+    """Return the share of the score (N,) that is left once the region is deleted (preservation: all but it).
+
+    The perturbation and the model may be others than those that it was found with.
+    """
     gone = to_numpy(perturbation.levels(result.images, box.spec, seed=0)[0])
-    without = np.where(result.region[:, None], gone, result.images).astype(result.images.dtype)
-    fully, left = (_scores(box, one, result.weights, len(result)) for one in (gone, without))
-    return (left - fully) / (result.score - fully)
+    deleted = (result.region ^ (result.game == "preservation"))[:, None]
+    without = np.where(deleted, gone, result.images).astype(result.images.dtype)
+    whole, fully, left = (_scores(box, one, result.weights, len(result)) for one in (result.images, gone, without))
+    return (left - fully) / (whole - fully)
 
 
 def hard_deletion(
@@ -73,6 +77,8 @@ def hard_deletion(
     ranking: Maps,
     shares: Sequence[float],
     batch: int = 16,
+    *,
+    keep: bool = False,
 ) -> dict[str, float]:
     """Blur the highest-ranked share of the pixels fully, and return the mean normalised score left for each share.
 
@@ -84,6 +90,8 @@ def hard_deletion(
         (N, *spatial), high = first to go; ties are broken at random.
     shares
         Shares of the pixels.
+    keep
+        Whether all other pixels are blurred instead.
     """
     weights = np.concatenate([result.weights for result in results])
     original = np.concatenate([result.score for result in results])
@@ -96,7 +104,7 @@ def hard_deletion(
     for share in shares:
         inside = np.zeros(flat.shape, dtype=bool)
         np.put_along_axis(inside, order[:, : round(share * flat.shape[1])], values=True, axis=1)
-        mixed = np.where(inside.reshape(len(images), 1, *box.spec.spatial), fully_blurred, images)
+        mixed = np.where((inside ^ keep).reshape(len(images), 1, *box.spec.spatial), fully_blurred, images)
         scores = _scores(box, mixed, weights, batch)
         left[f"{share:.2f}"] = float(np.mean((scores - fully) / (original - fully)))
     return left

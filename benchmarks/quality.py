@@ -1,7 +1,7 @@
-"""Quality of the masks on real photos: objective, suppression, transfer to other perturbations, hard deletion.
+"""Quality of the masks on real photos: hard deletion and preservation, smallest regions, transfer, objective.
 
-Run with ``python -m benchmarks.quality``; masks already learned by the same code, settings and model are taken from
-the cache, so an interrupted run goes on where it stopped.
+Run with ``python -m benchmarks.quality``, and with ``--model googlenet``; masks already learned by the same code,
+settings and model are taken from the cache, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import typer
@@ -18,16 +18,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.exports import BVLC, googlenet
 from benchmarks.masked import OwnScore, hard_deletion, left_of_region, random_map
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import Fit
 from blackbox_explain.explanation.region import smallest_region
-from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
-from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbation
+from blackbox_explain.methods.mask.settings import PRESETS, Settings
+from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Game, Perturbation
 
 SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
+KEPT = (0.06, 0.15, 0.30)
+"""Shares that are kept, everything else being blurred."""
 TRANSFERS: dict[str, Perturbation] = {
     "per-pixel blur": Blur(levels_count=11),
     "two-level blur": Blur(levels_count=2),
@@ -38,6 +41,18 @@ SUPPRESSIONS = (0.80, 0.90, 0.95, 0.99)
 TARGETS = {"paper": 0.025, "authors": 0.048}
 FILE_BLUR = "authors, blurred in the file"
 """The authors' preset to the letter: its one blurred image is made of the file, before it is resized."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "fast": {"preset": "fast"},
+    "quick": {"preset": "quick"},
+    "thorough": {"preset": "thorough"},
+    "paper": {"preset": "paper"},
+    "authors": {"preset": "authors"},
+    "fast, preservation": {"preset": "fast", "game": "preservation"},
+    "fast, both games": {"preset": "fast", "game": "both"},
+    FILE_BLUR: {"preset": "authors"},
+}
+MODELS = ("efficientnet-lite0", "googlenet")
+"""The default classifier, and the paper's network."""
 BATCH = 16
 
 console = Console(width=120, highlight=False)
@@ -47,19 +62,17 @@ def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> t
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
     sources = sorted((Path(__file__).parents[1] / "blackbox_explain").rglob("*.py"))
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    preset = preset_of(variant)
+    options = VARIANTS[variant]
     batches, seconds = [], 0.0
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
-        key = [code, variant, repr(PRESETS[preset]), photos.fit, BoxInfo.of(box).fingerprint]
+        key = [code, variant, repr(Settings(**options)), photos.fit, BoxInfo.of(box).fingerprint]
         key += [path.name for path in photos.paths[rows]]
-        stem = cache / f"{preset}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+        stem = cache / f"{options['preset']}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")
         if not timing.exists():
             started = time.perf_counter()
-            result = explain(
-                box, photos.images[rows], preset=preset, perturbation=perturbation_of(box, photos, variant, rows)
-            )
+            result = explain(box, photos.images[rows], perturbation=stand_in(box, photos, variant, rows), **options)
             spent = time.perf_counter() - started
             result.save(stem)
             timing.write_text(json.dumps({"seconds": spent}), encoding="utf-8")
@@ -69,33 +82,37 @@ def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> t
     return batches, seconds / len(photos.paths)
 
 
-def preset_of(variant: str) -> PresetName:
-    """Return the preset of a variant."""
-    return next(name for name in PRESETS if variant.startswith(name))
-
-
-def perturbation_of(box: BlackBox, photos: LabelledPhotos, variant: str, rows: slice) -> str | Perturbation:
+def stand_in(box: BlackBox, photos: LabelledPhotos, variant: str, rows: slice) -> str | Perturbation:
     """Return the blur of a variant."""
     if variant != FILE_BLUR:
         return "blur"
     return Reference(load_images(photos.paths[rows], box.spec, fit=photos.fit, blur=PAPER_SIGMA))
 
 
-def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[MaskExplanation]) -> dict[str, Any]:
-    """Measure suppression, region and transfer; of masks also the objective of eq. 4 over 16 fixed jitters."""
-    preset = preset_of(variant)
+def measure(
+    box: BlackBox, other: BlackBox, photos: LabelledPhotos, variant: str, batches: list[MaskExplanation]
+) -> dict[str, Any]:
+    """Measure region and transfer; of masks also the objective of eq. 4 over 16 fixed jitters.
+
+    Transfer to the other model is measured on the photos that it gets right with p > 0.5 too.
+    """
+    preset = VARIANTS[variant]["preset"]
     objectives: list[float] = []
     transfers: dict[str, list[float]] = {name: [] for name in TRANSFERS}
+    elsewhere: list[float] = []
     for first, result in zip(range(0, len(photos.paths), BATCH), batches, strict=True):
         rows = slice(first, first + BATCH)
         if PRESETS[preset].learns == "mask":
             objectives += (
-                OwnScore(box, result, Settings(preset, perturbation=perturbation_of(box, photos, variant, rows)))
+                OwnScore(box, result, Settings(preset, perturbation=stand_in(box, photos, variant, rows)))
                 .objective()
                 .tolist()
             )
         for name, perturbation in TRANSFERS.items():
             transfers[name] += left_of_region(box, result, perturbation).tolist()
+        scores = np.asarray(other.scores(result.images))
+        sure = (scores.argmax(axis=1) == photos.labels[rows]) & (scores.max(axis=1) > 0.5)
+        elsewhere += left_of_region(other, result, Blur(levels_count=2))[sure].tolist()
     suppression = np.concatenate([result.suppression for result in batches])
     queries = np.concatenate([result.queries for result in batches])
     found: dict[str, Any] = {
@@ -104,6 +121,7 @@ def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[M
         "region": float(np.mean(np.concatenate([result.share for result in batches]))),
         "weak": int(sum(one.kind != "ok" for result in batches for one in result.outcome)),
         "score_left_under": {name: float(np.mean(values)) for name, values in transfers.items()},
+        "score_left_of_other_model": {"left": float(np.mean(elsewhere)), "photos": len(elsewhere)},
         "scores": float(queries[:, 0].mean()),
         "gradients": float(queries[:, 1].mean()),
     }
@@ -114,7 +132,11 @@ def measure(box: BlackBox, photos: LabelledPhotos, variant: str, batches: list[M
 
 
 def smallest_regions(
-    box: BlackBox, images: np.ndarray[Any, Any], results: list[MaskExplanation], ranking: np.ndarray[Any, Any]
+    box: BlackBox,
+    images: np.ndarray[Any, Any],
+    results: list[MaskExplanation],
+    ranking: np.ndarray[Any, Any],
+    game: Game = "deletion",
 ) -> dict[str, dict[str, float]]:
     """Return the mean share of the smallest region at each suppression, and how often one up to half is enough.
 
@@ -129,7 +151,7 @@ def smallest_regions(
     for suppress in SUPPRESSIONS:
         oracle = Oracle.of(box, len(images))
         regions = smallest_region(
-            oracle, images, ranking, weights, gone, original, perturbed, suppress=suppress, floor="perturbed"
+            oracle, images, ranking, weights, gone, original, perturbed, game, suppress, floor="perturbed"
         )
         share = np.where(regions.enough, regions.share, 0.5)
         found[f"{suppress:.2f}"] = {"share": float(share.mean()), "enough": float(regions.enough.mean())}
@@ -153,6 +175,7 @@ def maps_of(
 
 
 def main(
+    model: Annotated[str, typer.Option(help=f"What is explained: {' or '.join(MODELS)}.")] = MODELS[0],
     limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
     file_blur: Annotated[bool, typer.Option(help=f"Measure {FILE_BLUR!r} too.")] = False,
     fit: Annotated[
@@ -160,37 +183,48 @@ def main(
     ] = "stretch",
     cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
 ) -> None:
-    """Measure the masks of each preset on the shared photos that the default classifier gets right with p > 0.5."""
+    """Measure the masks of each preset on the shared photos that a classifier gets right with p > 0.5."""
     cache.mkdir(parents=True, exist_ok=True)
-    box = wrap("efficientnet-lite0")
+    boxes = {MODELS[0]: wrap(MODELS[0]), MODELS[1]: googlenet(BVLC)}
+    if model not in boxes:
+        raise typer.BadParameter(f"{model!r} is none of {', '.join(MODELS)}", param_hint="--model")
+    box = boxes.pop(model)
+    (other,) = boxes.values()
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
-    variants = ["fast", "quick", "thorough", "paper", "authors", *([FILE_BLUR] if file_blur else [])]
     learned: dict[str, list[MaskExplanation]] = {}
-    results: dict[str, Any] = {"photos": len(photos.paths), "fit": fit, "presets": {}}
-    for variant in variants:
+    results: dict[str, Any] = {"model": model, "photos": len(photos.paths), "fit": fit, "presets": {}}
+    for variant in VARIANTS:
+        if variant == FILE_BLUR and not file_blur:
+            continue
         learned[variant], seconds = learn(box, photos, variant, cache)
-        results["presets"][variant] = {"seconds_per_photo": seconds, **measure(box, photos, variant, learned[variant])}
+        found = measure(box, other, photos, variant, learned[variant])
+        results["presets"][variant] = {"seconds_per_photo": seconds, **found}
     show_presets(results["presets"])
-    reference = next(iter(learned.values()))
+    reference, images = learned["fast"], np.asarray(photos.images)
     maps = maps_of(box, photos, learned)
-    results["hard_deletion"] = {
-        name: hard_deletion(box, photos.images, reference, ranking, SHARES) for name, ranking in maps.items()
-    }
-    show_deletions(results["hard_deletion"])
-    results["smallest_region"] = {
-        name: smallest_regions(box, np.asarray(photos.images), reference, ranking)
-        for name, ranking in maps.items()
-        if name != "random"
-    }
-    show_regions(results["smallest_region"])
+    results["hard_deletion"], results["hard_preservation"] = (
+        {name: hard_deletion(box, images, reference, one, shares, keep=keep) for name, one in maps.items()}
+        for shares, keep in ((SHARES, False), (KEPT, True))
+    )
+    results["smallest_region"], results["smallest_region_kept"] = (
+        {name: smallest_regions(box, images, reference, one, game) for name, one in maps.items() if name != "random"}
+        for game in get_args(Game)
+    )
+    show_shares(results["hard_deletion"], "score left, most salient share deleted")
+    show_shares(results["hard_preservation"], "score left, all but the most salient share deleted")
+    show_regions(results["smallest_region"], "smallest region that takes away so much")
+    show_regions(results["smallest_region_kept"], "smallest region that alone keeps so much")
     if limit is None:
-        console.print(f"stored in {store(f'quality-{fit}', results).relative_to(RESULTS.parent.parent)}")
+        name = f"quality-{fit}" if model == MODELS[0] else f"quality-{model}-{fit}"
+        console.print(f"stored in {store(name, results).relative_to(RESULTS.parent.parent)}")
 
 
 def show_presets(presets: dict[str, Any]) -> None:
     """Print one line for each preset."""
-    table = Table("preset", "objective", "wanted", "suppression", "region", "weak", "s / photo", *TRANSFERS)
+    table = Table(
+        "preset", "objective", "wanted", "suppression", "region", "weak", "s / photo", *TRANSFERS, "other model"
+    )
     for name, row in presets.items():
         target = TARGETS.get(name)
         table.add_row(
@@ -202,21 +236,22 @@ def show_presets(presets: dict[str, Any]) -> None:
             str(row["weak"]),
             f"{row['seconds_per_photo']:.1f}",
             *(f"{value:.2f}" for value in row["score_left_under"].values()),
+            f"{row['score_left_of_other_model']['left']:.2f}",
         )
     console.print(table)
 
 
-def show_regions(regions: dict[str, dict[str, dict[str, float]]]) -> None:
+def show_regions(regions: dict[str, dict[str, dict[str, float]]], title: str) -> None:
     """Print the mean smallest region at each suppression, with how often one up to half of the image is enough."""
-    table = Table("ranked by", *(f"{one:.0%}" for one in SUPPRESSIONS), title="smallest region that takes away so much")
+    table = Table("ranked by", *(f"{one:.0%}" for one in SUPPRESSIONS), title=title)
     for name, row in regions.items():
         table.add_row(name, *(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()))
     console.print(table)
 
 
-def show_deletions(deletions: dict[str, dict[str, float]]) -> None:
-    """Print the normalised score left after deleting the most salient share of each photo at full blur."""
-    table = Table("ranked by", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share deleted")
+def show_shares(deletions: dict[str, dict[str, float]], title: str) -> None:
+    """Print the normalised score left at each share."""
+    table = Table("ranked by", *(f"{float(share):.0%}" for share in next(iter(deletions.values()))), title=title)
     for name, row in deletions.items():
         table.add_row(name, *(f"{value:.3f}" for value in row.values()))
     console.print(table)

@@ -53,13 +53,13 @@ def draw_curve(axes: Axes, result: Explanation, row: int) -> None:
         axes.plot([share, share, 0], [low - room, score, score], color=POINT, linewidth=0.8)
         axes.plot([share], [score], color=POINT, marker="o", markersize=7)
         # On the side of the point where there is room.
-        right = share < 0.4 * shares[-1]
+        right = share < 0.5 * shares[-1]
         above = score < (low + high) / 2
         write(
             axes,
             share + (1 if right else -1) * 0.025 * shares[-1],
             score + (1 if above else -1) * 0.6 * room,
-            f"region: {share:.1f}%, {score:.3f}",
+            f"region: {share:.1f}%",
             size=10,
             color=POINT,
             ha="left" if right else "right",

@@ -1,0 +1,134 @@
+"""How well a ranking deletes, and keeps, by what it was learned with: one variant of the settings at a time.
+
+Run with ``python -m benchmarks.convergence``.  Variants are compared on every second of the photos that the default
+classifier gets right with p > 0.5; the presets, on the others, which nothing was chosen by.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.masked import hard_deletion
+from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
+from blackbox_explain.explanation.map_similarity import correlation
+
+DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
+NOISE = 1e-6
+"""Added to the photos for a second run, in [0, 1]: what rounding alone changes."""
+BATCH = 16
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "learning rate .1": {"learning_rate": 0.1},
+    "learning rate .3": {"learning_rate": 0.3},
+    "softness .1": {"softness": 0.1},
+    "softness .15": {"softness": 0.15},
+    "softness .4": {"softness": 0.4},
+    "epsilon .1": {"epsilon": 0.1},
+    "epsilon .3": {"epsilon": 0.3},
+    "beta1 .9": {"beta1": 0.9},
+    "beta2 .9": {"beta2": 0.9},
+    "shares 2 to 30 %": {"most_share": 0.3},
+    "shares 5 to 50 %": {"least_share": 0.05},
+    "start: 1 point": {"start_points": 1, "steps": 41},
+    "start: 2 points": {"start_points": 2, "steps": 40},
+    "start: 8 points": {"start_points": 8, "steps": 34},
+    "start: centre": {"start": "centre", "steps": 42},
+    "grid 14": {"mask_shape": (14, 14)},
+    "grid 56": {"mask_shape": (56, 56)},
+    "no jitter": {"jitter": 0},
+    "jitter 8": {"jitter": 8},
+    "20 gradients": {"steps": 16},
+    "60 gradients": {"steps": 56},
+    "quick": {"preset": "quick"},
+    "thorough": {"preset": "thorough"},
+    "preservation": {"game": "preservation"},
+    "preservation, softness .25": {"game": "preservation", "softness": 0.25},
+    "preservation, softness .1": {"game": "preservation", "softness": 0.1},
+    "preservation, epsilon 1": {"game": "preservation", "epsilon": 1.0},
+    "preservation, epsilon .1": {"game": "preservation", "epsilon": 0.1},
+    "preservation, learning rate .1": {"game": "preservation", "learning_rate": 0.1},
+    "both": {"game": "both"},
+    "both, epsilon 1": {"game": "both", "epsilon": 1.0},
+    "both, softness .15": {"game": "both", "softness": 0.15},
+    "both, 60 gradients": {"game": "both", "steps": 56},
+}
+HELD_OUT = ("fast", "quick", "thorough", "preservation", "both")
+"""Variants that are measured on the other half too."""
+
+console = Console(width=150, highlight=False)
+
+
+def learn(box: BlackBox, images: Any, settings: dict[str, Any]) -> list[MaskExplanation]:
+    """Learn the rankings of images (N, *shape), a batch at a time."""
+    parts = range(0, len(images), BATCH)
+    return [explain(box, images[first : first + BATCH], method="mask", progress=False, **settings) for first in parts]
+
+
+def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Return the score left when shares are deleted and kept, the gradients, and how alike two runs are."""
+    images = np.asarray(photos.images)[rows][:limit]
+    found = learn(box, images, settings)
+    maps = np.concatenate([one.saliency for one in found])
+    noisy = np.clip(images + np.random.default_rng(0).normal(0, NOISE, images.shape), 0, 1).astype(images.dtype)
+    again = learn(box, noisy, settings)
+    pairs = [
+        correlation(first.importance(row), second.importance(row))
+        for first, second in zip(found, again, strict=True)
+        for row in range(len(first))
+    ]
+    return {
+        "photos": len(images),
+        "gradients": float(np.concatenate([one.queries for one in found])[:, 1].mean()),
+        "left": hard_deletion(box, images, found, maps, DELETED),
+        "kept": hard_deletion(box, images, found, maps, KEPT, keep=True),
+        "agreement": float(np.mean(pairs)),
+    }
+
+
+def table_of(results: dict[str, dict[str, Any]], title: str) -> Table:
+    """Return one line for each variant."""
+    shares = [*(f"left {one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
+    table = Table("variant", "gradients", *shares, "two runs", title=title)
+    for name, row in results.items():
+        numbers = [*row["left"].values(), *row["kept"].values()]
+        table.add_row(name, f"{row['gradients']:.0f}", *(f"{one:.2f}" for one in numbers), f"{row['agreement']:.3f}")
+    return table
+
+
+def main(
+    limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = 16,
+    cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
+) -> None:
+    """Measure every variant on one half of the photos, and the presets on the other."""
+    cache.mkdir(parents=True, exist_ok=True)
+    box = wrap("efficientnet-lite0")
+    photos = confident_photos(box, "stretch")
+    results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
+    for half, rows, names in (
+        ("tuned_on", slice(0, None, 2), tuple(VARIANTS)),
+        ("held_out", slice(1, None, 2), HELD_OUT),
+    ):
+        for name in names:
+            kept = cache / f"convergence-{machine()['commit']}-{half}-{limit}-{name.replace(' ', '_')}.json"
+            if not kept.exists():
+                kept.write_text(json.dumps(measure(box, photos, rows, VARIANTS[name], limit)), encoding="utf-8")
+            results[half][name] = json.loads(kept.read_text(encoding="utf-8"))
+            console.print(f"  {half}: {name}")
+    console.print(table_of(results["tuned_on"], "every variant, on the photos that settings were chosen by"))
+    console.print(table_of(results["held_out"], "presets, on the other photos"))
+    if limit >= 16:
+        stored = store("convergence", {"variants": {name: str(one) for name, one in VARIANTS.items()}, **results})
+        console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

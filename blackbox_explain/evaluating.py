@@ -13,7 +13,8 @@ from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
-from blackbox_explain.explanation.explanation import Explanation, finite
+from blackbox_explain.explanation.archive import finite
+from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar

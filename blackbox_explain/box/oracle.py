@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from blackbox_explain.box.adapter_tools.checks import check_scores
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.prefetching import ahead
 from blackbox_explain.box.protocols import BlackBox, Differentiable
-from blackbox_explain.box.splitting import is_out_of_memory, split_until_done
+from blackbox_explain.box.splitting import BATCH, BatchLimit, is_out_of_memory, split_until_done
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
 
@@ -27,30 +27,6 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 SCORES, GRADIENT = 0, 1
 """Columns of `Counts`."""
-
-BATCH = 16
-"""Images in one call of the model."""
-
-
-@dataclass
-class BatchLimit:
-    """How many images a model is run on at once; all views of an oracle share it, so that memory runs out but once.
-
-    Attributes
-    ----------
-    images
-        At most.
-    notes
-        Says each time that it was halved.
-    """
-
-    images: int = BATCH
-    notes: list[str] = field(default_factory=list[str])
-
-    def halve(self, tried: int) -> None:
-        """Ask for half of the images for which memory ran out."""
-        self.images = max(1, tried // 2)
-        self.notes.append(f"memory ran out at {tried} images, halved")
 
 
 @dataclass(frozen=True, eq=False)

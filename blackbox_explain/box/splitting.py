@@ -1,18 +1,43 @@
-"""Work on batches of rows: a batch that fails is split until the rows that fail stand alone."""
+"""Batches: of images, fewer at a time where memory runs out; of rows, split until those that fail stand alone."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
 
-__all__ = ["is_out_of_memory", "split_until_done"]
+__all__ = ["BATCH", "BatchLimit", "is_out_of_memory", "split_until_done"]
 
 Row = TypeVar("Row")
 
 Waiting = tuple[slice, BlackBoxExplainError | None]
+
+BATCH = 16
+"""Images in one call of the model."""
+
+
+@dataclass
+class BatchLimit:
+    """How many images a model is run on at once; all views of an oracle share it, so that memory runs out but once.
+
+    Attributes
+    ----------
+    images
+        At most.
+    notes
+        Says each time that it was halved.
+    """
+
+    images: int = BATCH
+    notes: list[str] = field(default_factory=list[str])
+
+    def halve(self, tried: int) -> None:
+        """Ask for half of the images for which memory ran out."""
+        self.images = max(1, tried // 2)
+        self.notes.append(f"memory ran out at {tried} images, halved")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -28,7 +28,7 @@ from blackbox_explain.data.photo_paths import names_of, photo_paths
 from blackbox_explain.data.reading import PhotoReader
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import ImageError, InputError
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations import relations_for, relations_named

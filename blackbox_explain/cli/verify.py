@@ -24,18 +24,11 @@ from blackbox_explain.errors import AlreadyDescribedError, ResultError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.verifying.certification import TOLERANCE, verify
-from blackbox_explain.verifying.restored_settings import LACKS
+from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS
 
 __all__ = ["verify_command"]
 
-WORDS = {
-    "score": "score of the image",
-    "score_masked": "score after the mask",
-    "score_region": "score without the region, or with nothing but it",
-    "score_perturbed": "score of the fully perturbed image",
-    "suppression": "suppression",
-    "area": "area",
-}
+WORDS = {name: words.removeprefix("the ") for name, words in NUMBERS.items() if name != "objective"}
 
 
 @with_groups

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.explanation import Floats, finite
+from blackbox_explain.explanation.archive import finite
+from blackbox_explain.explanation.explanation import Floats
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.provenance import Provenance

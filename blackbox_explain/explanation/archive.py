@@ -16,7 +16,7 @@ from blackbox_explain.data.photos import Photo, Photos
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.format_1 import from_format_1
 
-__all__ = ["UNREADABLE", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
+__all__ = ["UNREADABLE", "archive_path", "finite", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
 
 FORMAT = 2
 
@@ -25,6 +25,18 @@ QUALITY = 90
 
 UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error)
 """What reading a file of something else may raise."""
+
+
+PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")
+"""Suffixes that ask for a picture."""
+
+
+def archive_path(path: Path) -> Path:
+    """Return the name of the file that a result is saved as; `ResultError` if it is that of a picture."""
+    if path.suffix.lower() in PICTURES:
+        hint = f"result.plot().savefig({path.name!r})"
+        raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
+    return path if path.suffix.lower() == ".npz" else path.with_name(path.name + ".npz")
 
 
 def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
@@ -120,3 +132,14 @@ def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | 
         left, top, right, bottom = one["box"]
         photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom)))
     return tuple(photos)
+
+
+def finite(tree: Any) -> Any:
+    """Return lists and dictionaries with None for every number that is not finite: JSON has no word for those."""
+    if isinstance(tree, dict):
+        return {name: finite(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [finite(value) for value in tree]
+    if isinstance(tree, (float, np.floating)):
+        return float(tree) if np.isfinite(tree) else None
+    return tree

@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_explain.data.photos import Photos
 from blackbox_explain.errors import ResultError
-from blackbox_explain.explanation.archive import UNREADABLE, packed_photos, read_archive, unpacked_photos, write_archive
+from blackbox_explain.explanation import archive
 from blackbox_explain.explanation.judging import RowScores, judge
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.predictions import Predictions
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-__all__ = ["COLOURS", "COVER", "Explanation", "Floats", "finite"]
+__all__ = ["COLOURS", "COVER", "Explanation", "Floats"]
 
 RENAMED = {
     "status": "outcome",
@@ -47,9 +47,6 @@ BRIGHTEST = 99.5
 COLOURS, COVER = "inferno", 0.75
 """Of pictures, where nothing else is asked for: the colour map, and how far it covers the photo where importance is 1.
 They are here and not in `report`, which draws, because the signatures below show them."""
-
-PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")
-"""Suffixes that ask for a picture."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -247,7 +244,7 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return what fits in JSON: everything but the images and maps; numbers that are not finite become None."""
         rows = [self.row_to_dict(row) for row in range(len(self))]
-        return finite({"method": self.method, "rows": rows, "provenance": self.provenance.to_dict()})
+        return archive.finite({"method": self.method, "rows": rows, "provenance": self.provenance.to_dict()})
 
     def plot(
         self, row: int = 0, ax: Axes | None = None, *, cmap: str = COLOURS, alpha: float = COVER
@@ -347,20 +344,16 @@ class Explanation:
         ResultError
             If the file cannot be written, or the suffix is that of a picture.
         """
-        path = Path(path)
-        if path.suffix.lower() in PICTURES:
-            hint = f"result.plot().savefig({path.name!r})"
-            raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
-        path = path if path.suffix.lower() == ".npz" else path.with_name(path.name + ".npz")
+        path = archive.archive_path(Path(path))
         parts = self._parts()
-        photos, packed = packed_photos(parts.pop("photos"))
+        photos, packed = archive.packed_photos(parts.pop("photos"))
         meta: dict[str, Any] = {"type": type(self).__name__, "photos": packed}
         meta["outcome"] = [[one.kind, one.message] for one in parts.pop("outcome")]
         meta["predictions"] = [one.to_dict() for one in parts.pop("predictions")]
         meta["provenance"] = parts.pop("provenance").to_dict()
         arrays = {name: part for name, part in parts.items() if isinstance(part, np.ndarray)}
         meta |= {name: part for name, part in parts.items() if name not in arrays and part is not None}
-        write_archive(path, {**arrays, **photos}, meta)
+        archive.write_archive(path, {**arrays, **photos}, meta)
         return path
 
     @classmethod
@@ -378,11 +371,11 @@ class Explanation:
             If the file is missing, damaged or something else.
         """
         try:
-            parts, meta = read_archive(Path(path))
+            parts, meta = archive.read_archive(Path(path))
             kind = cls.types[meta.pop("type")]
             if not issubclass(kind, cls):
                 raise ResultError("This is another kind of result", got=kind.__name__, expected=cls.__name__)
-            photos = unpacked_photos(parts, meta.pop("photos", None))
+            photos = archive.unpacked_photos(parts, meta.pop("photos", None))
             predictions = tuple(map(Predictions.from_dict, meta.pop("predictions", ())))
             provenance = Provenance.from_dict(meta.pop("provenance"))
             outcome = tuple(Outcome(*one) for one in meta.pop("outcome"))
@@ -392,7 +385,7 @@ class Explanation:
             return kind(**parts, photos=photos, predictions=predictions)
         except FileNotFoundError as error:
             raise ResultError("There is no such file", got=str(path)) from error
-        except UNREADABLE as error:
+        except archive.UNREADABLE as error:
             expected = "an .npz file written by Explanation.save"
             raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
 
@@ -401,14 +394,3 @@ class Explanation:
 
 
 Explanation.types[Explanation.__name__] = Explanation
-
-
-def finite(tree: Any) -> Any:
-    """Return lists and dictionaries with None for every number that is not finite: JSON has no word for those."""
-    if isinstance(tree, dict):
-        return {name: finite(value) for name, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [finite(value) for value in tree]
-    if isinstance(tree, (float, np.floating)):
-        return float(tree) if np.isfinite(tree) else None
-    return tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.outcome import Outcome
 
 __all__ = ["Certificate", "Check", "RowCertificate"]

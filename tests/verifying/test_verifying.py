@@ -277,7 +277,7 @@ def test_another_model_breaks_the_result(result: bx.Explanation) -> None:
     [
         ("score", "the score of the image is as stated"),
         ("score_masked", "the score after the mask is as stated"),
-        ("score_region", "the score without the region, or with nothing but it is as stated"),
+        ("score_region", "the score without (or of) the region is as stated"),
         ("score_perturbed", "the score of the fully perturbed image is as stated"),
         ("suppression", "the suppression is as stated"),
         ("area", "the area is as stated"),

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from blackbox_explain.cli.console import stderr, stdout
 from blackbox_explain.errors import ResultError
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.report.rule_plots import counterexamples_figure, curve_figure, mark_doubted, region_figure
 from blackbox_explain.rules.measuring.faithfulness import percent
 from blackbox_explain.rules.measuring.rule_family import check_enough, images_needed, least_error

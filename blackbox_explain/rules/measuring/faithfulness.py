@@ -16,7 +16,7 @@ from blackbox_explain.box.oracle import check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError, ResultError
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
 from blackbox_explain.rules.questions import BATCH, Questions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.perturbations.named import WORDS, PerturbationName
 from blackbox_explain.rules.measuring.faithfulness import Violation
 from blackbox_explain.rules.measuring.proportion import Share

@@ -16,7 +16,8 @@ from blackbox_explain.box.targets import Target, resolve
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explaining import explain
-from blackbox_explain.explanation.explanation import Explanation, finite
+from blackbox_explain.explanation.archive import finite
+from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, PerturbationName, named
 from blackbox_explain.progress import Advance, progress_bar

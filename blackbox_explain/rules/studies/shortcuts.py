@@ -11,7 +11,7 @@ from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.explanation import finite
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.perturbations.named import OF_PAPER, PerturbationName
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Violation, check_options, percent

@@ -130,7 +130,7 @@ def test_keras_is_not_traced_again_in_the_loop(images: np.ndarray, monkeypatch: 
     model = models.subclassed()
     monkeypatch.setattr(model, "call", counted.__get__(model))
     box = bx.wrap(model, shape=SHAPE)
-    bx.explain(box, images, progress=False, steps=40, tolerance=5e-3, batch_size=3)
+    bx.explain(box, images, progress=False, preset="authors", steps=40, tolerance=5e-3, batch_size=3)
     assert len(traces) == 1
 
 

@@ -1,4 +1,4 @@
-"""Masks learned from scores alone, against masks learned from exact gradients: objective by number of queries.
+"""Masks and rankings learned from scores alone, against those of exact gradients, by number of queries.
 
 Run with ``python -m benchmarks.score_only``.  The same classifier is explained twice, once with its gradient hidden.
 """
@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, confident_photos, machine, store
-from benchmarks.masked import OwnScore
+from benchmarks.masked import OwnScore, hard_deletion
 from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 
 BUDGETS = (500, 1000, 2000, 5000)
+SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
+"""Of the pixels, deleted in the order of a ranking."""
 WANTED = {1000: 1.6, 5000: 1.15}
 """The most that the mean objective may be, in that of 300 exact gradients, by queries for each photo."""
 SUPPRESSION, AT_LEAST, OVERHEAD = 0.95, 0.95, 0.10
@@ -46,11 +48,11 @@ class ScoresOnly:
         return answer
 
 
-def learn(box: BlackBox, images: Any, **options: Any) -> tuple[list[MaskExplanation], float]:
-    """Learn masks by the authors' preset; return them with the seconds taken."""
+def learn(box: BlackBox, images: Any, preset: str, **options: Any) -> tuple[list[MaskExplanation], float]:
+    """Learn masks or rankings; return them with the seconds taken."""
     started = time.perf_counter()
     found = [
-        explain(box, images[first : first + BATCH], method="mask", preset="authors", progress=False, **options)
+        explain(box, images[first : first + BATCH], method="mask", preset=preset, progress=False, **options)
         for first in range(0, len(images), BATCH)
     ]
     return found, time.perf_counter() - started
@@ -66,6 +68,11 @@ def measure(box: BlackBox, results: list[MaskExplanation]) -> dict[str, Any]:
         "suppressions": suppression.round(4).tolist(),
         "area": float(np.concatenate([one.area for one in results]).mean()),
     }
+
+
+def ranked(box: BlackBox, images: Any, results: list[MaskExplanation]) -> dict[str, float]:
+    """Return the mean normalised score left once each share of the pixels is blurred."""
+    return hard_deletion(box, images, results, np.concatenate([one.saliency for one in results]), SHARES)
 
 
 def judge(rows: dict[str, Any], exact: dict[str, Any]) -> dict[str, bool]:
@@ -106,12 +113,13 @@ def main(
     """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
     box = wrap("efficientnet-lite0")
     chosen = confident_photos(box, "stretch", limit=photos)
-    results, seconds = learn(box, chosen.images)
+    results, seconds = learn(box, chosen.images, "authors")
     exact = {**measure(box, results), "seconds_per_photo": seconds / photos}
+    rankings = {"exact": ranked(box, chosen.images, learn(box, chosen.images, "fast")[0])}
     rows: dict[str, Any] = {}
     for queries in BUDGETS:
         hidden = ScoresOnly(box)
-        results, seconds = learn(hidden, chosen.images, queries=queries)
+        results, seconds = learn(hidden, chosen.images, "authors", queries=queries)
         used = int(max(one.queries.sum(axis=1).max() for one in results))
         rows[str(queries)] = {
             **measure(box, results),
@@ -119,6 +127,7 @@ def main(
             "seconds_per_photo": seconds / photos,
             "overhead": seconds / hidden.seconds - 1,
         }
+        rankings[str(queries)] = ranked(box, chosen.images, learn(hidden, chosen.images, "fast", queries=queries)[0])
         console.print(f"  {queries} queries: {rows[str(queries)]['objective']:.4f}, exact {exact['objective']:.4f}")
     table = Table("queries", "objective", "of exact", "suppression ≥ .95", "area", "s / photo", "beside the model")
     table.add_row("exact", f"{exact['objective']:.4f}", "1.00", _share(exact), f"{exact['area']:.1%}", "", "")
@@ -134,12 +143,17 @@ def main(
         )
     console.print(machine()["processor"])
     console.print(table)
+    left = Table("queries", *(f"{share:.0%}" for share in SHARES), title="fast: score left, most salient share deleted")
+    for queries, row in rankings.items():
+        left.add_row(queries, *(f"{value:.2f}" for value in row.values()))
+    console.print(left)
     verdicts = judge(rows, exact)
     for what, reached in verdicts.items():
         console.print(f"{'met   ' if reached else 'MISSED'}  {what}")
     if photos == 20:
         names = [path.name for path in chosen.paths]
-        stored = store("score-only", {"photos": names, "exact": exact, "by_queries": rows, "verdicts": verdicts})
+        found = {"exact": exact, "by_queries": rows, "rankings": rankings, "verdicts": verdicts}
+        stored = store("score-only", {"photos": names, **found})
         draw(rows, exact, plot)
         console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}, drawn in {plot}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -61,6 +62,13 @@ def confident_photos(box: BlackBox, fit: Fit, least: float = 0.5, limit: int | N
     right = (scores.argmax(axis=1) == labels) & (scores.max(axis=1) > least)
     rows = np.flatnonzero(right)[:limit]
     return LabelledPhotos(tuple(paths[row] for row in rows), labels[rows], images[rows], fit)
+
+
+def source_hash() -> str:
+    """Return a digest of the sources that results depend on, for the names of files in the cache."""
+    root = Path(__file__).parents[1]
+    sources = sorted(path for folder in ("blackbox_explain", "adapters") for path in (root / folder).rglob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def machine() -> dict[str, Any]:

@@ -6,6 +6,7 @@ classifier gets right with p > 0.5; the presets, on the others, which nothing wa
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, source_hash, store
 from benchmarks.masked import hard_deletion
 from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
 from blackbox_explain.explanation.map_similarity import correlation
+from blackbox_explain.methods.mask.settings import Settings
 
 DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
 NOISE = 1e-6
@@ -118,7 +120,8 @@ def main(
         ("held_out", slice(1, None, 2), HELD_OUT),
     ):
         for name in names:
-            kept = cache / f"convergence-{machine()['commit']}-{half}-{limit}-{name.replace(' ', '_')}.json"
+            key = json.dumps([source_hash(), half, limit, repr(Settings(**VARIANTS[name]))])
+            kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
             if not kept.exists():
                 kept.write_text(json.dumps(measure(box, photos, rows, VARIANTS[name], limit)), encoding="utf-8")
             results[half][name] = json.loads(kept.read_text(encoding="utf-8"))

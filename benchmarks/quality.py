@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
 from benchmarks.exports import BVLC, googlenet
 from benchmarks.masked import OwnScore, hard_deletion, left_of_region, random_map
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
@@ -60,13 +60,11 @@ console = Console(width=120, highlight=False)
 
 def learn(box: BlackBox, photos: LabelledPhotos, variant: str, cache: Path) -> tuple[list[MaskExplanation], float]:
     """Learn, or fetch, the masks of all photos batch by batch; return them with the seconds per photo."""
-    sources = sorted((Path(__file__).parents[1] / "blackbox_explain").rglob("*.py"))
-    code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     options = VARIANTS[variant]
     batches, seconds = [], 0.0
     for first in range(0, len(photos.paths), BATCH):
         rows = slice(first, first + BATCH)
-        key = [code, variant, repr(Settings(**options)), photos.fit, BoxInfo.of(box).fingerprint]
+        key = [source_hash(), variant, repr(Settings(**options)), photos.fit, BoxInfo.of(box).fingerprint]
         key += [path.name for path in photos.paths[rows]]
         stem = cache / f"{options['preset']}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
         timing = stem.with_suffix(".json")

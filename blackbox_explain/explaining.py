@@ -244,7 +244,7 @@ class _Run:
         before, host = target_scores(on_host, weights), self._host[rows]
         gone = found.gone
         if gone is None:
-            gone = to_numpy(found.perturbation.levels(images, spec, self._seed)[0, ...])
+            gone = to_numpy(found.perturbation.take(oracle.rows).levels(images, spec, self._seed)[0, ...])
         failures = dict(found.failures)
         if found.perturbed is None:
             answers = oracle.answers_by_row(gone.__getitem__, len(gone), np.arange(len(gone)))

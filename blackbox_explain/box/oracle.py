@@ -237,8 +237,8 @@ class Oracle:
     def answers_by_row(self, make: Callable[[slice], Array], count: int, of: Rows) -> Answers:
         """Return the scores of several images of each row, or why a row has none.
 
-        Where the model fails on the images of all rows together, it is asked about those of each row alone, so that no
-        image is asked about more than twice.
+        Where the model fails on all of them together, it is asked about one at a time, so that no image is asked about
+        more than twice, and a model that takes no two images at once is explained too.
 
         Parameters
         ----------
@@ -251,6 +251,8 @@ class Oracle:
         ------
         UnreachableError
             If the model cannot be asked at all.
+        ModelError, OutOfMemoryError
+            If it answers about no image, and it is not known how many scores there are (`originals`).
         """
         try:
             return Answers(to_numpy(self.scores_of(make, count, of)), {})
@@ -258,21 +260,24 @@ class Oracle:
             raise
         except (ModelError, OutOfMemoryError) as error:
             cause = error.with_traceback(None)
-        rows = np.unique(of)
-
-        def alone(part: slice) -> list[np.ndarray[Any, Any]]:
-            images = np.concatenate([make(slice(place, place + 1)) for place in np.flatnonzero(of == rows[part.start])])
-            return [to_numpy(self.scores(images, np.repeat(rows[part], len(images))))]
-
-        found = [cause] if len(rows) == 1 else split_until_done(len(rows), 1, alone)
-        failures = {
-            int(row): one for row, one in zip(rows, found, strict=True) if isinstance(one, BlackBoxExplainError)
-        }
-        good = {int(row): one for row, one in zip(rows, found, strict=True) if isinstance(one, np.ndarray)}
-        like = next(iter(good.values()), np.zeros((0, 0)) if self.originals is None else to_numpy(self.originals))
-        scores = np.full((count, like.shape[1]), np.nan, like.dtype)
-        for row, one in good.items():
-            scores[of == row] = one
+        failures: dict[int, BlackBoxExplainError] = {int(of[0]): cause} if count == 1 else {}
+        good: dict[int, np.ndarray[Any, Any]] = {}
+        for place, row in enumerate(map(int, of)):
+            if row in failures:
+                continue
+            try:
+                good[place] = to_numpy(self.scores(make(slice(place, place + 1)), of[place : place + 1]))[0]
+            except UnreachableError:
+                raise
+            except (ModelError, OutOfMemoryError) as error:
+                failures[row] = error.with_traceback(None)
+        if not good and self.originals is None:
+            raise cause
+        like = next(iter(good.values())) if good else to_numpy(self.originals)[0]
+        scores = np.full((count, len(like)), np.nan, like.dtype)
+        for place, one in good.items():
+            if int(of[place]) not in failures:
+                scores[place] = one
         return Answers(scores, failures)
 
     def _scores_in_parts(self, make: Callable[[slice], Array], rows: Rows, prefetch: bool) -> Iterator[Array]:

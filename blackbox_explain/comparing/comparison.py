@@ -67,13 +67,13 @@ class Comparison:
         Explanations by either model.
     outcome
         (N, 2) outcomes of either model's mask.  Also ``"failed"`` where a model answered the image and was explained,
-        but failed on the other's masked image.
+        but failed on the image without the other's region.
     score_difference
         (N,) largest difference of any class score.  NaN here and below where a row failed in either model.
     top
         (N, 2) top class by either model; -1 where a row failed.
     correlation
-        (N,) Pearson correlation of the saliency maps; where one is constant 0, where both are and agree 1.
+        (N,) Pearson correlation of how important pixels are; where one is constant 0, where both are and agree 1.
     iou
         (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
     effect

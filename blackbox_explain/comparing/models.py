@@ -114,9 +114,9 @@ def compare(
         places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
-        effect[good, mask, model] = suppression(own.score[good], left, own.score_perturbed[good])
+        effect[good, mask, model] = suppression(own.score[good], left, own.lowest[good])
         made = results[mask]
-        effect[good, mask, mask] = suppression(made.score[good], made.score_region[good], made.score_perturbed[good])
+        effect[good, mask, mask] = suppression(made.score[good], made.score_region[good], made.lowest[good])
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan

@@ -70,8 +70,7 @@ class Explanation:
     outcome
         N outcomes: whether the explanation does what was asked, or why there is none.
     region
-        (N, *spatial) booleans: the smallest part of the most salient pixels that does what was asked; where none up to
-        half of the image does, the best there is, and the outcome says so.
+        (N, *spatial) booleans: the smallest part of the most salient pixels that does what was asked; or the best found.
     share
         (N,) of the image that the region is.
     score_region
@@ -211,14 +210,19 @@ class Explanation:
         """Return the outcome that the numbers of a row earn, given some doubts."""
         return judge(self._row_scores(row), self.game, self.suppress, float(self.share[row]), self.remedy, doubts)
 
+    @property
+    def lowest(self) -> Floats:
+        """(N,) the least that perturbing was seen to leave: of the whole image, or in the deletion game of a part."""
+        return lowest_score(self.score_perturbed, self.curve, self.game)
+
     def depends(self, row: int) -> bool:
         """Return whether perturbing can lower the score of a row so far that anything can be told by it."""
         return self._row_scores(row).depends(self.game)
 
     def _row_scores(self, row: int) -> RowScores:
-        rows = slice(row, row + 1) if row >= 0 else slice(row, row + 1 or None)
-        (lowest,) = lowest_score(self.score_perturbed[rows], self.curve[rows], self.game)
-        return RowScores.of(float(self.score[row]), float(self.score_region[row]), float(lowest), self.weights[row])
+        return RowScores.of(
+            float(self.score[row]), float(self.score_region[row]), float(self.lowest[row]), self.weights[row]
+        )
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""

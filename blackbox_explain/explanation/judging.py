@@ -30,6 +30,9 @@ CHANCE = 1.1
 UNDECIDED = 0.6
 """Such a score is, if it is also at most this share of the score of the image."""
 
+UNSEEN = 0.1
+"""A score of at most this share of chance is that of a class which the model does not see."""
+
 NATS = math.log(4)
 """What a log-probability falls by when the probability falls to a quarter."""
 
@@ -42,9 +45,10 @@ ANOTHER = (
 )
 
 REMEDY: dict[Game, str] = {
-    "deletion": 'the evidence may be in many places: try game="preservation" (--game preservation), a lower suppress= '
-    "(--suppress), or another perturbation= (--perturbation)",
-    "preservation": 'try game="deletion" (--game deletion), or a lower suppress= (--suppress)',
+    "deletion": 'the evidence may be in many places: try game="preservation" (--game preservation), '
+    'preset="thorough" (--preset thorough), a lower suppress= (--suppress), or another perturbation= (--perturbation)',
+    "preservation": 'try game="deletion" (--game deletion), preset="thorough" (--preset thorough), or a lower '
+    "suppress= (--suppress)",
 }
 """What to try where no region does what was asked."""
 
@@ -157,6 +161,11 @@ def judge(
             f"there is no lead to explain: the class scores {-before:.4f} less than the one it is compared with; try "
             "the two the other way round (--target, --versus)"
         )
+    if not scores.raw and before <= UNSEEN * scores.chance:
+        return weak(
+            f"the model does not see this class here: its score is {before:.2g}, and chance {scores.chance:.2g}; try "
+            "another target= (--target)"
+        )
     if scores.reach <= LEAST_REACH * abs(before):
         return weak(
             f"perturbing does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
@@ -171,8 +180,10 @@ def judge(
     if done >= suppress - ROUNDING:
         return Outcome("ok")
     verb, without = ("takes away", "without it") if game == "deletion" else ("keeps", "with nothing but it")
+    # Rounded down, so that what falls short is not said to be reached.
+    best = f"{np.floor(1000 * done) / 10:g}%"
     return weak(
-        f"no region of at most half of the image {verb} {suppress:.0%} of what perturbing takes away; "
-        f"the best, {share:.1%} of it, {verb} {done:.0%}: the score {without} is {scores.region:.4f}, of {before:.4f}; "
-        f"{remedy}"
+        f"no region of at most half of the image was found that {verb} {100 * suppress:.4g}% of what perturbing takes "
+        f"away; the best, {share:.1%} of it, {verb} {best}: the score {without} is {scores.region:.4f}, of "
+        f"{before:.4f}; {remedy}"
     )

@@ -37,8 +37,8 @@ class MaskExplanation(Explanation):
     area
         (N,) share of the image that is deleted (deletion) or kept (preservation), by the values of the mask.
     objective
-        (N,) what was minimised, at the end: eq. 4 at the final mask, without jitter; of a ranking the mean of `curve`
-        (preservation: less than 0, its negative) over the shares that it was learned for.
+        (N,) what was minimised, at the end: eq. 4 at the final mask, without jitter; of a ranking the mean of what is
+        left of the score (preservation: its negative) over the shares of the curve that it was learned for.
     history
         (N, steps) what was minimised, before each step; NaN after a row's end.
     masked_images

@@ -10,7 +10,7 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import BlackBoxExplainError, InputError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.perturbations.deletion import count_at
@@ -159,7 +159,12 @@ def smallest_region(
         answers = asked.answers(left, middle)
         failures |= answers.failures
         with np.errstate(invalid="ignore"):
-            does = effect(target_scores(answers.scores, weights[left]), left) >= suppress
+            there_now = target_scores(answers.scores, weights[left])
+            does = effect(there_now, left) >= suppress
+        torn = ModelError("Scores or gradients are not finite", got="NaN or infinity where the region was looked for")
+        torn = ModelError("Scores or gradients are not finite", got="NaN or infinity where the region was looked for")
+        for row in left[~np.isfinite(there_now)].tolist():
+            failures.setdefault(row, torn)
         found[left[does]] = answers.scores[does]
         low[left], high[left] = np.where(does, low[left], middle), np.where(does, middle, high[left])
     return Regions(
@@ -184,4 +189,6 @@ def lowest_score(perturbed: Floats, curve: Floats, game: Game) -> Floats:
 def check_suppress(suppress: float) -> None:
     """Raise `InputError` unless this is a share of the score."""
     if not 0 < suppress < 1:
-        raise InputError("This is no share of the score", got=f"suppress={suppress!r}", expected="such as 0.95")
+        raise InputError(
+            "This is no share of the score", got=f"suppress={suppress!r}", expected="above 0 and below 1, such as 0.95"
+        )

@@ -31,12 +31,16 @@ WIDTH = 80
 SHOWN = 3
 """Leading classes in a line."""
 
+NOTABLE = 0.01
+"""Share of the score by which a part has to do more than the whole for it to be told."""
+
 
 def summary_of(result: Explanation) -> str:
     """Return a result for people: one image at length, several as a table with a line for each."""
     told = result.provenance
     preset = told.settings.get("preset")
-    lines = [f"{result.method}{f' ({preset})' if preset else ''}: {result.game} by {result.perturbation}"]
+    game = "both games, the region of deletion," if told.settings.get("game") == "both" else result.game
+    lines = [f"{result.method}{f' ({preset})' if preset else ''}: {game} by {result.perturbation}"]
     if told.gradients == "estimated":
         lines += wrapped(f"the gradient is estimated from scores: {told.why_estimated}")
         lines.append(f"with at most {result.queries.sum(axis=1).max()} queries an image")
@@ -48,6 +52,8 @@ def summary_of(result: Explanation) -> str:
         (f"{words} ({share})", float(result.score_region[0])),
         ("with the whole image perturbed", float(result.score_perturbed[0])),
     ]
+    if result.score_perturbed[0] - result.lowest[0] > NOTABLE * abs(result.score[0]):
+        figures.append(("the lowest score, with a part of it perturbed", float(result.lowest[0])))
     return "\n".join([*lines, *at_length(result, figures, words)])
 
 

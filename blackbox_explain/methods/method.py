@@ -18,6 +18,9 @@ from blackbox_explain.perturbations.perturbation import Blur, Game, Perturbation
 
 __all__ = ["Attribution", "Budget", "Completed", "Method"]
 
+PERTURBED = 1
+"""The fully perturbed image, which the method asks about, or `explain` does."""
+
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
@@ -28,7 +31,7 @@ class Budget:
     Attributes
     ----------
     most
-        At most, the image itself included, without what `explain` asks for the region.
+        At most, the image itself included, without the fully perturbed image and what `explain` asks for the region.
     least
         A row that failed with its company begins anew only if so many are left of `most`; None where failed attempts
         are not counted against it.
@@ -40,7 +43,7 @@ class Budget:
     @property
     def with_region(self) -> int:
         """All images that the model is run on for one row, at most, if it never fails."""
-        return self.most + REGION_QUERIES
+        return self.most + PERTURBED + REGION_QUERIES
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     InputError
         If there is no such row, it failed, or there is no such colour map.
     """
-    from blackbox_explain.report.heading import draw_heading, heading_height, heading_of
+    from blackbox_explain.report.heading import draw_heading, heading_height, heading_of, noun_of
     from blackbox_explain.report.legend import draw_bar, draw_entries, draw_key, entries_of, height_of, key_height
     from blackbox_explain.report.signals import PAPER
     from blackbox_explain.report.text_layout import Picture
@@ -117,7 +117,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
         low = foot - 0.12
         corner = ((whole - MARGIN - TICK - CURVE) / whole, low / height)
         axes = drawing.add_axes((*corner, CURVE / whole, (foot + tall - low) / height))
-        draw_curve(axes, result, row)
+        draw_curve(axes, result, row, noun_of(result))
         axes.set_title("score", **TITLE)
     top = foot - (0.12 if canvas is not None else 0.55)
     for column, entries in ((0, left_list), (2, right_list)):
@@ -160,7 +160,8 @@ def draw_importance(
     saliency = flat_saliency(result, row)
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(height_over_edge(result, row), outside=np.nan)
-    if np.nanmin(placed) < 0 < np.nanmax(placed):
+    # Of a picture one pixel high or wide, no contour can be drawn.
+    if min(placed.shape) > 1 and np.nanmin(placed) < 0 < np.nanmax(placed):
         from matplotlib.patheffects import withStroke
 
         width = 1.0 if small else 1.4

@@ -14,9 +14,6 @@ from blackbox_explain.testing.case import Case, draw_images, require, require_fr
 
 __all__ = ["check_method"]
 
-PERTURBED = 1
-"""`explain` asks about the fully perturbed image besides, where the method does not."""
-
 
 def check_method(method: str | Method, box: BlackBox, *, seed: int = 0, tolerance: float = 1e-6) -> None:
     """Check that a method keeps its promises on a box.
@@ -53,7 +50,7 @@ def check_method(method: str | Method, box: BlackBox, *, seed: int = 0, toleranc
     require(together.saliency.shape == shape, f"the saliency has shape {together.saliency.shape}, not {shape}")
     signed = together.attribution
     require(signed is None or signed.shape == images.shape, "the attribution has not the shape of the images")
-    most = chosen.budget(BoxInfo.of(box)).with_region + PERTURBED
+    most = chosen.budget(BoxInfo.of(box)).with_region
     asked = int(together.queries.sum(axis=1).max())
     require(asked <= most, f"{asked} queries of a row, and the budget says {most} at most")
     turned = explain(box, images[::-1], method=chosen, seed=seed, batch_size=1, progress=False)

@@ -18,8 +18,10 @@ from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation, Floats
+from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
+from blackbox_explain.explanation.region import lowest_score
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
@@ -144,7 +146,7 @@ class _Work:
         if how.mask.learns == "mask":
             penalty = float(how.mask.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
             found["objective"] = penalty + (after if result.game == "deletion" else -after)
-        rebuilt, jitter, shifts = None, None, how.offsets(len(spatial))
+        rebuilt, jitter, same_region, shifts = None, None, None, how.offsets(len(spatial))
         curve = np.full(len(result.curve_shares), np.nan)
         if how.perturbation is not None:
             levels = how.perturbation.take(place).levels(image, spec, how.seed)
@@ -152,6 +154,8 @@ class _Work:
             rebuilt = resting.mixed(mask)[0]
             region = np.where(self._deleted(row), levels[0], image)
             found["score_perturbed"], found["score_region"] = self._ask(row, np.concatenate([levels[0], region]))
+            low, high = spec.bounds
+            same_region = bool(np.abs(region[0] - result.region_images[row]).max() <= PIXEL * (high - low))
             found["suppression"] = _suppression(before, after, found["score_perturbed"])
             if result.curve_shares:
                 curve = score_curve(
@@ -180,7 +184,8 @@ class _Work:
         checks = (
             *self._number_checks(row, stated, found),
             self._mask_check(row, salient, rebuilt),
-            self._region_check(row),
+            self._region_check(row, same_region),
+            self._smallest_check(row, before, found["score_region"], found["score_perturbed"], curve),
             self._curve_check(row, curve),
             self._outcome_check(row),
             self._name_check(row),
@@ -269,14 +274,45 @@ class _Work:
         region = self.result.region[row][None, None]
         return region if self.result.game == "deletion" else ~region
 
-    def _region_check(self, row: int) -> Check:
-        """Check that the region is the most salient share of the image that it is said to be."""
+    def _region_check(self, row: int, same: bool | None) -> Check:
+        """Check that the region is the most salient share of the image that it is said to be, and its image is its own.
+
+        `same` says whether the image without it is as stated, None where that cannot be known.
+        """
         claim, result = "the region is the most salient part of the image", self.result
         count = int(result.region[row].sum())
         reasons = [] if abs(count / result.region[row].size - result.share[row]) <= PIXEL else ["its share is another"]
         if (result.region[row] != level_set(result.saliency[row], count)).any():
             reasons.append("other pixels are more salient")
+        if same is False and result.curve_shares:
+            reasons.append("the image without it, or with nothing but it, is another")
         return Check(claim, not reasons, ", ".join(reasons))
+
+    def _smallest_check(self, row: int, before: float, region: float, perturbed: float, curve: Floats) -> Check:
+        """Check that the region does what was asked and no smaller share of the curve does; or that none does."""
+        claim, result = "the region is the smallest that does what was asked", self.result
+        if not result.curve_shares:
+            return Check(claim, None, OLD)
+        if self.how.perturbation is None:
+            return Check(claim, None, LACKS)
+        lost = result.game == "deletion"
+        nothing = float(lowest_score(np.asarray([perturbed]), curve[None], result.game)[0])
+        reach = before - nothing
+        if reach <= LEAST_REACH * abs(before):
+            return Check(claim, None, f"the score falls by {reach:.2g} in all")
+        # How far a score is beyond what was asked, the better the higher.
+        goal = before - result.suppress * reach if lost else nothing + result.suppress * reach
+        beyond = (goal - curve) if lost else (curve - goal)
+        own = (goal - region) if lost else (region - goal)
+        smaller = beyond[np.asarray(result.curve_shares) < result.share[row] - 1 / result.region[row].size]
+        reason = ""
+        if (smaller > self.tolerance).any():
+            reason = "a smaller share does it too"
+        elif own < -self.tolerance and (beyond > self.tolerance).any():
+            reason = "it does not, and a larger share does"
+        elif own < -self.tolerance and own < beyond.max() - self.tolerance:
+            reason = "it does less than another share"
+        return Check(claim, not reason, reason)
 
     def _curve_check(self, row: int, found: Floats) -> Check:
         """Check the score at every share."""

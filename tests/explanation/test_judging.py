@@ -121,10 +121,12 @@ def test_whatever_is_not_ok_names_a_way_on_and_its_option(numbers: Numbers, game
 
 def test_the_best_region_is_said() -> None:
     said = judged((0.9, 0.5, 0.0)).message
-    assert said.startswith("no region of at most half of the image takes away 95% of what perturbing takes away")
-    assert "the best, 10.0% of it, takes away 44%: the score without it is 0.5000, of 0.9000; the" in said
+    assert said.startswith(
+        "no region of at most half of the image was found that takes away 95% of what perturbing takes away"
+    )
+    assert "the best, 10.0% of it, takes away 44.4%: the score without it is 0.5000, of 0.9000; the" in said
     kept = judged((0.9, 0.5, 0.0), "preservation").message
-    assert "the best, 10.0% of it, keeps 56%: the score with nothing but it is 0.5000, of 0.9000; try" in kept
+    assert "the best, 10.0% of it, keeps 55.5%: the score with nothing but it is 0.5000, of 0.9000; try" in kept
 
 
 def test_no_lead_is_said() -> None:
@@ -148,3 +150,12 @@ def test_an_outcome_as_text_and_back() -> None:
     assert [Outcome("failed", "no").failed, Outcome("weak", "a").failed] == [True, False]
     with pytest.raises(bx.BlackBoxExplainError, match="This is no outcome"):
         Outcome.read("fine")
+
+
+def test_a_class_that_is_not_there_is_not_explained() -> None:
+    assert "does not see this class here: its score is 1.2e-05" in judged((1.2e-5, 5e-7, 4e-7)).message
+    assert judged((2e-4, 5e-7, 4e-7)) == Outcome("ok")
+
+
+def test_what_falls_just_short_is_not_said_to_be_reached() -> None:
+    assert "takes away 94.9%: the score" in judged((1.0, 0.0505, 0.0)).message

@@ -161,3 +161,23 @@ def test_what_is_no_method() -> None:
         bx.explain(toy(), toy().image(), method=Mask(steps=3), steps=5, progress=False)
     with pytest.raises(InputError, match="no perturbation"):
         bx.explain(toy(), toy().image(), perturbation=3)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Referring(Plain):
+    """Deletes to an image of its own for each row."""
+
+    images: Any = None
+
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        return Attribution(saliency=to_numpy(images).mean(axis=1), perturbation=bx.Reference(self.images))
+
+
+def test_references_are_those_of_the_rows_whatever_the_batch() -> None:
+    box = toy()
+    images = np.random.default_rng(0).random((3, 1, 24, 24))
+    method = Referring(np.random.default_rng(1).random((3, 1, 24, 24)))
+    found = [bx.explain(box, images, 0, method=method, batch_size=size, progress=False) for size in (1, 2, 3)]
+    for other in found[1:]:
+        np.testing.assert_allclose(other.score_perturbed, found[0].score_perturbed)
+        np.testing.assert_allclose(other.curve, found[0].curve)

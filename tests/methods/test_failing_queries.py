@@ -11,6 +11,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, OutOfMemoryError, UnreachableError
 from blackbox_explain.explanation.region import REGION_QUERIES
+from blackbox_explain.methods import Attribution, Budget
 from blackbox_explain.methods.mask.mask import Mask
 from tests.methods.test_estimated_gradient import ScoresOnly
 from tests.toys import Linear, Regions, Scores, box_region
@@ -250,3 +251,44 @@ def test_a_model_that_cannot_be_reached_is_not_asked_for_every_image() -> None:
     with pytest.raises(UnreachableError):
         bx.explain(later, images, 0, progress=False)
     assert later.asked <= 100 + 2 * 64
+
+
+def test_a_model_that_takes_one_image_at_once_is_explained() -> None:
+    class One(Regions):
+        def scores(self, images: np.ndarray) -> np.ndarray:
+            if len(images) > 1:
+                raise RuntimeError("one image only")
+            return super().scores(images)
+
+    box = One([box_region((48, 48), (8, 8), (30, 30))])
+    whole = Regions([box_region((48, 48), (8, 8), (30, 30))])
+    options: dict[str, Any] = {"batch_size": 1, "progress": False}
+    result, expected = (bx.explain(one, whole.image(), 0, **options) for one in (box, whole))
+    np.testing.assert_array_equal(result.region, expected.region)
+    assert result.outcome == expected.outcome
+
+
+def test_a_score_that_is_not_finite_where_the_region_is_looked_for_fails_the_image() -> None:
+    class Torn(Linear):
+        def scores(self, images: np.ndarray) -> np.ndarray:
+            deleted = (images == 0).mean(axis=(1, 2, 3))
+            # Between two shares of the curve, at 30 and 40 %.
+            return np.where(((deleted > 0.31) & (deleted < 0.39))[:, None], np.nan, super().scores(images))
+
+    box = Torn(np.full((1, 40, 40), 1 / 1600))
+    with pytest.raises(ModelError, match="where the region was looked for"):
+        bx.explain(box, np.ones((1, 1, 40, 40)), 0, method=Values(), suppress=0.33, progress=False)
+
+
+class Values:
+    """Returns the order of the pixels, and deletes to zero."""
+
+    name = "values"
+    needs = bx.BlackBox
+
+    def budget(self, info: Any) -> Budget:
+        return Budget(1)
+
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        saliency = np.arange(images[0, 0].size, dtype=np.float64).reshape(images.shape[2:])
+        return Attribution(saliency=np.stack([saliency] * len(images)), perturbation=bx.Constant(0.0))

@@ -276,8 +276,18 @@ def test_the_curve_is_drawn_with_the_point_of_the_region(tmp_path: Path) -> None
     result = explained(photo_file(tmp_path, (64, 64)))
     drawn = next(axes for axes in result.plot().axes if axes.get_title(loc="left") == "score")
     shares, scores = drawn.lines[1].get_data()
-    np.testing.assert_allclose(shares, [0, *(100 * np.asarray(result.curve_shares))])
-    np.testing.assert_allclose(scores, [result.score[0], *result.curve[0]])
+    points = [(0, result.score[0]), *zip(100 * np.asarray(result.curve_shares), result.curve[0], strict=True)]
+    points.append((100 * result.share[0], result.score_region[0]))
+    np.testing.assert_allclose(np.stack([shares, scores], 1), sorted(points))
     (x,), (y,) = drawn.lines[-1].get_data()
     assert (x, y) == (pytest.approx(100 * result.share[0]), pytest.approx(result.score_region[0]))
     assert "deleted" in drawn.get_xlabel()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 32), (1, 32, 1)])
+def test_a_picture_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> None:
+    box = bx.wrap(lambda images: images.reshape(len(images), -1)[:, 8:16].mean(axis=1)[:, None], shape=shape)
+    image = np.zeros((1, *shape))
+    image.reshape(-1)[8:16] = 1
+    result = bx.explain(box, image, perturbation=bx.Constant(0.0), queries=150, progress=False)
+    assert len(result.plot().axes) >= 4

@@ -16,6 +16,8 @@ from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.explanation import Outcome, Provenance
 from blackbox_explain.explanation.region import SHARES
 from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.perturbations.deletion import level_set
+from blackbox_explain.perturbations.perturbation import Blur
 from blackbox_explain.verifying.certificate import Certificate
 from blackbox_explain.verifying.certification import verify
 from blackbox_explain.verifying.restored_settings import Restored, target_of
@@ -371,3 +373,27 @@ def test_settings_that_were_not_yet_known_take_the_presets(result: bx.Explanatio
     older = {name: value for name, value in kept.items() if name != "queries"} | {"newer": 3}
     provenance = dataclasses.replace(result.provenance, settings=older)
     assert Restored.of(dataclasses.replace(result, provenance=provenance)).mask == Restored.of(result).mask
+
+
+def test_a_region_that_is_not_the_smallest_is_found(result: Any) -> None:
+    larger_one = np.stack([level_set(one, one.size // 2) for one in result.saliency])
+    made = Blur(levels_count=2).levels(result.images, known().spec, 0)[0]
+    forged = np.where(larger_one[:, None], made, result.images)
+    wrong = dataclasses.replace(
+        result,
+        region=larger_one,
+        share=np.full_like(result.share, larger_one[0].mean()),
+        region_images=forged,
+        score_region=known().scores(forged)[:, 0],
+        mask=(~larger_one).astype(result.mask.dtype),
+    )
+    checks = [one for row in verify(wrong, known(), progress=False).rows for one in row.checks]
+    claims = [one.claim for one in checks if one.held is False]
+    assert "the region is the smallest that does what was asked" in claims
+    assert not [one for row in verify(result, known(), progress=False).rows for one in row.checks if one.held is False]
+
+
+def test_a_picture_of_the_region_that_is_another_is_found(result: Any) -> None:
+    wrong = dataclasses.replace(result, region_images=np.zeros_like(result.region_images))
+    checks = [one for row in verify(wrong, known(), progress=False).rows for one in row.checks if one.held is False]
+    assert [one.reason for one in checks] == ["the image without it, or with nothing but it, is another"] * 2

@@ -26,7 +26,7 @@ from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
 from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
-from blackbox_explain.methods.method import Attribution, Budget, Completed
+from blackbox_explain.methods.method import PERTURBED, Attribution, Budget, Completed
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Game, Reference
@@ -83,9 +83,9 @@ class Mask(Settings):
     def budget(self, info: BoxInfo) -> Budget:
         """Return steps and what comes before and after them; `queries` where the gradient is estimated."""
         if info.exact:
-            return Budget(ENDS + self._start_queries + self._started + self.steps + MASKED)
-        # What `explain` asks for the region is part of what was allowed.
-        return Budget(self.queries - REGION_QUERIES, ENDS + self._start_queries + GROUP + AFTERWARDS)
+            return Budget(ENDS - PERTURBED + self._start_queries + self._started + self.steps + MASKED)
+        # What `with_region` adds is part of what was allowed.
+        return Budget(self.queries - PERTURBED - REGION_QUERIES, ENDS + self._start_queries + GROUP + AFTERWARDS)
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Learn the masks of one batch.
@@ -241,7 +241,7 @@ def score_scale(original: Array, perturbed: Array) -> Array:
 
 
 def ranking_objective(curve: Floats, original: Floats, perturbed: Floats, settings: Settings) -> Floats:
-    """Return the mean normalised score (n,) over the shares of a curve (n, S) that a ranking was learned for.
+    """Return the mean over the shares of a curve (n, S) that a ranking was learned for, as `Ranking.history` counts.
 
     Parameters
     ----------
@@ -255,8 +255,8 @@ def ranking_objective(curve: Floats, original: Floats, perturbed: Floats, settin
     shares = np.asarray(SHARES)
     learned = (shares >= settings.least_share) & (shares <= settings.most_share)
     columns = curve[:, learned] if learned.any() else curve
-    left = 1 - suppression(original[:, None], columns, perturbed[:, None])
-    return left.mean(axis=1) * (-1.0 if settings.game == "preservation" else 1.0)
+    left = (columns.mean(axis=1) - perturbed) * score_scale(original, perturbed)
+    return left * (-1.0 if settings.game == "preservation" else 1.0)
 
 
 def _not_finite(ends: Floats, learned: Learned) -> dict[int, BlackBoxExplainError]:

@@ -30,7 +30,7 @@ GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, without their whole part, fill the interval from 0 to 1 evenly, however many there are."""
 
 SEEN = 56
-"""Pixels on each axis, at most, that the values of a map are counted over: its quantiles hardly change with more."""
+"""Pixels on each axis, to twice as many, that the values of a map are counted over: more hardly change a quantile."""
 
 LEAST_SPREAD = 1e-6
 """Of a map, so that one of equal values does no harm."""
@@ -125,7 +125,7 @@ def learn_ranking(
 
     Notes
     -----
-    A row whose score or gradient is not finite stays where it is.  No row depends on its company.
+    Where a gradient is not finite it counts as zero, and the row fails by its history.  No row depends on its company.
     """
     xp = namespace(start)
     optimizer = adam(settings.learning_rate, settings.beta1, settings.beta2, settings.epsilon)

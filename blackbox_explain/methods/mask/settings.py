@@ -128,6 +128,8 @@ def _out_of_range(name: str, value: object, expected: str) -> InputError:
 class Settings:
     """How a mask is learned: a preset, and what is to differ from it.
 
+    `dataclasses.replace` keeps what preset and game decided: for another game, make another `Settings`.
+
     Attributes
     ----------
     preset
@@ -267,7 +269,7 @@ class Settings:
             "least_share": (1e-6, 1),
             "most_share": (self.least_share, 1),
             "softness": (1e-3, 10),
-            "epsilon": (0, np.inf),
+            "epsilon": (1e-12, np.inf),
         }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) < high:

@@ -70,7 +70,7 @@ class Explanation:
     outcome
         N outcomes: whether the explanation does what was asked, or why there is none.
     region
-        (N, *spatial) booleans: the smallest part of the most salient pixels that does what was asked; or the best found.
+        (N, *spatial) booleans: the smallest part of the most salient pixels that does what was asked, or the best.
     share
         (N,) of the image that the region is.
     score_region

@@ -64,9 +64,9 @@ def test_figures_are_those_measured() -> None:
         objective = f"{row['objective']:.4f}" if "objective" in row else "-"
         left = " | ".join(f"{row['score_left_under'][one]:.2f}" for one in ("two-level blur", "constant", "noise"))
         assert f"| `{name}` | {objective} | {row['region']:.1%} | {row['weak']} | {left} |" in text
-    for name, row in quality["hard_deletion"].items():
+    for name, row in (*quality["hard_deletion"].items(), *quality["hard_preservation"].items()):
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
-    for name, row in quality["smallest_region"].items():
+    for name, row in (*quality["smallest_region"].items(), *quality["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
     overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
     assert len(overhead) == 2

@@ -233,6 +233,8 @@ class _Work:
             elif name in ratios and np.isnan(found[name]) and np.isnan(stated[name]):
                 # The score of the fully perturbed image is that of the image: there is no share of nothing.
                 checks.append(Check(f"{words} is as stated", True))
+            elif name == "objective" and abs(found[name] - stated[name]) <= self.tolerance:
+                checks.append(Check(f"{words} is as stated", True))
             elif name in ratios and fall < self.tolerance:
                 checks.append(Check(f"{words} is as stated", None, f"the score falls by {fall:.2g} in all"))
             elif name in ratios and np.isnan(found[name]):
@@ -299,7 +301,7 @@ class _Work:
         nothing = float(lowest_score(np.asarray([perturbed]), curve[None], result.game)[0])
         reach = before - nothing
         if reach <= LEAST_REACH * abs(before):
-            return Check(claim, None, f"the score falls by {reach:.2g} in all")
+            return Check(claim, True)  # nothing can be asked of it
         # How far a score is beyond what was asked, the better the higher.
         goal = before - result.suppress * reach if lost else nothing + result.suppress * reach
         beyond = (goal - curve) if lost else (curve - goal)

@@ -255,7 +255,8 @@ def ranking_objective(curve: Floats, original: Floats, perturbed: Floats, settin
     shares = np.asarray(SHARES)
     learned = (shares >= settings.least_share) & (shares <= settings.most_share)
     columns = curve[:, learned] if learned.any() else curve
-    left = (columns.mean(axis=1) - perturbed) * score_scale(original, perturbed)
+    with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
+        left = (columns.mean(axis=1) - perturbed) * score_scale(original, perturbed)
     return left * (-1.0 if settings.game == "preservation" else 1.0)
 
 

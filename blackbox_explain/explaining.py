@@ -247,7 +247,7 @@ class _Run:
             gone = to_numpy(found.perturbation.take(oracle.rows).levels(images, spec, self._seed)[0, ...])
         failures = dict(found.failures)
         if found.perturbed is None:
-            answers = oracle.answers_by_row(gone.__getitem__, len(gone), np.arange(len(gone)))
+            answers = oracle.answers(gone.__getitem__, len(gone))
             fully = answers.scores
             failures |= answers.failures
         else:

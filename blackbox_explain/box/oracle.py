@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from blackbox_explain.box.adapter_tools.checks import check_scores
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.prefetching import ahead
 from blackbox_explain.box.protocols import BlackBox, Differentiable
-from blackbox_explain.box.splitting import BATCH, BatchLimit, is_out_of_memory, split_until_done
+from blackbox_explain.box.splitting import BATCH, BatchLimit, is_out_of_memory
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
 
@@ -36,9 +37,9 @@ class Answers:
     Attributes
     ----------
     scores
-        (m, K), NaN for images without an answer; (m, 0) if there is none at all.
+        (m, K), NaN for images without an answer; (m, 0) if there is none at all, and the view has no `originals`.
     failures
-        Why there is none, by row.
+        Why there is none, by row of the view, or by image where each image is a row.
     """
 
     scores: np.ndarray[Any, Any]
@@ -215,68 +216,54 @@ class Oracle:
         """
         return target_scores(self.scores(images, of), weights)
 
-    def answers(self, images: np.ndarray[Any, Any]) -> Answers:
-        """Return the scores of each image, or why there are none: a batch that fails is split.
+    def answers(self, make: Callable[[slice], Array], count: int, of: Rows | None = None) -> Answers:
+        """Return the scores of images, or why there are none, where the model may fail on a few of them.
 
-        Parameters
-        ----------
-        images
-            (m, *shape) in pixel space, one for each row, or any number for one row; each is a row of the answers.
-        """
-        self._rows_of(len(images), None)
-        rows = np.zeros(len(images), np.int64) if len(self.rows) == 1 else np.arange(len(images))
-        found = split_until_done(
-            len(images), self.limit.images, lambda part: list(to_numpy(self.scores(images[part], rows[part])))
-        )
-        good = [one for one in found if not isinstance(one, BlackBoxExplainError)]
-        blank = np.full_like(good[0], np.nan) if good else np.zeros(0)
-        scores = [blank if isinstance(one, BlackBoxExplainError) else one for one in found]
-        failures = {row: one for row, one in enumerate(found) if isinstance(one, BlackBoxExplainError)}
-        return Answers(np.stack(scores), failures)
-
-    def answers_by_row(self, make: Callable[[slice], Array], count: int, of: Rows) -> Answers:
-        """Return the scores of several images of each row, or why a row has none.
-
-        Where the model fails on all of them together, it is asked about one at a time, so that no image is asked about
-        more than twice, and a model that takes no two images at once is explained too.
+        Where it fails on a batch, it is asked about its images one at a time: about none more than twice, and a model
+        that takes no two images at once is explained too.
 
         Parameters
         ----------
         make, count
             As in `scores_of`.
         of
-            (count,) the row of this view that each image belongs to.
+            (count,) the row of this view that each image belongs to; the images of a row stand and fall together.  None
+            is one image for each row, or any number for the only one, where each is a row of the answers.
 
         Raises
         ------
         UnreachableError
             If the model cannot be asked at all.
-        ModelError, OutOfMemoryError
-            If it answers about no image, and it is not known how many scores there are (`originals`).
         """
-        try:
-            return Answers(to_numpy(self.scores_of(make, count, of)), {})
-        except UnreachableError:
-            raise
-        except (ModelError, OutOfMemoryError) as error:
-            cause = error.with_traceback(None)
-        failures: dict[int, BlackBoxExplainError] = {int(of[0]): cause} if count == 1 else {}
+        self._rows_of(count, of)
+        groups = np.arange(count) if of is None else of
+        whose = groups if of is not None or len(self.rows) > 1 else np.zeros(count, np.int64)
+
+        def ask(part: slice) -> np.ndarray[Any, Any]:
+            return to_numpy(self.scores_of(partial(_from, make, part.start), part.stop - part.start, whose[part]))
+
         good: dict[int, np.ndarray[Any, Any]] = {}
-        for place, row in enumerate(map(int, of)):
-            if row in failures:
+        failures: dict[int, BlackBoxExplainError] = {}
+        waiting = deque(self._parts(count))
+        while waiting:
+            part = waiting.popleft()
+            group = int(groups[part.start])
+            if part.stop - part.start == 1 and group in failures:
                 continue
             try:
-                good[place] = to_numpy(self.scores(make(slice(place, place + 1)), of[place : place + 1]))[0]
+                good |= dict(zip(range(part.start, part.stop), ask(part), strict=True))
             except UnreachableError:
                 raise
             except (ModelError, OutOfMemoryError) as error:
-                failures[row] = error.with_traceback(None)
-        if not good and self.originals is None:
-            raise cause
-        like = next(iter(good.values())) if good else to_numpy(self.originals)[0]
+                if part.stop - part.start == 1:
+                    failures[group] = error.with_traceback(None)
+                else:
+                    waiting.extendleft(slice(place, place + 1) for place in reversed(range(part.start, part.stop)))
+        known = self.originals if self.originals is not None else np.zeros((1, 0))
+        like = next(iter(good.values())) if good else to_numpy(known)[0]
         scores = np.full((count, len(like)), np.nan, like.dtype)
         for place, one in good.items():
-            if int(of[place]) not in failures:
+            if int(groups[place]) not in failures:
                 scores[place] = one
         return Answers(scores, failures)
 

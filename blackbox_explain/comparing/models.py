@@ -79,7 +79,7 @@ def compare(
     host = check_images(images, first.spec)
     notes = _name_notes(first.spec.class_names, second.spec.class_names)
     oracles = [Oracle.of(box, batch_size=batch_size) for box in boxes]
-    answers = [oracle.answers(host) for oracle in oracles]
+    answers = [oracle.answers(host.__getitem__, len(host)) for oracle in oracles]
     failed: Failures = [dict(one.failures) for one in answers]
     _rows_left(failed, len(host))
     scores = [one.scores for one in answers]
@@ -109,7 +109,8 @@ def compare(
     effect = np.full((len(host), 2, 2), np.nan)
     for mask, model in ((0, 1), (1, 0)):
         rows = _rows_left(failed, len(host))
-        found = oracles[model].answers(results[mask].region_images[rows])
+        without = results[mask].region_images[rows]
+        found = oracles[model].answers(without.__getitem__, len(without))
         failed[model] |= {rows[place]: error for place, error in found.failures.items()}
         places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
         good, own = [rows[place] for place in places], results[model]

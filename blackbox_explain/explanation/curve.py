@@ -68,7 +68,7 @@ class RankedImages:
 
     def answers(self, rows: Counts, counts: Counts) -> Answers:
         """Return all scores there, or why a row has none."""
-        return self.oracle.answers_by_row(partial(self._part, rows, counts), len(rows), rows)
+        return self.oracle.answers(partial(self._part, rows, counts), len(rows), rows)
 
     def _part(self, rows: Counts, counts: Counts, part: slice) -> Floats:
         return self.made(rows[part], counts[part])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["LEAST_REACH", "REMEDY", "RowScores", "judge"]
@@ -109,7 +110,7 @@ class RowScores:
 
     def done(self, game: Game) -> float:
         """Return how much of what perturbing takes away is gone without the region, or kept by it."""
-        return (self.original - self.region if game == "deletion" else self.region - self.perturbed) / self.reach
+        return float(effect(np.asarray(self.original), np.asarray(self.region), np.asarray(self.perturbed), game))
 
 
 def judge(

@@ -21,7 +21,8 @@ class MaskExplanation(Explanation):
     """Masks learned for a batch of images and targets.
 
     The saliency is in [0, 1].  Of a ranking it is the share of the pixels that are less important, and the mask is the
-    region with a softened edge; of a mask that was learned by eq. 4 it is 1 − M for deletion, M for preservation.
+    region, whose edge is softened where it is applied; of a mask that was learned by eq. 4 it is 1 − M for deletion, M
+    for preservation.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
 
@@ -117,6 +118,8 @@ def smallest_region(
     ------
     UnreachableError
         If the model cannot be asked at all.
+    ModelError, OutOfMemoryError
+        If it answers about no image, and the oracle does not know its scores of the images.
     """
     count = len(images)
     asked = RankedImages.of(oracle, images, gone, saliency, game == "preservation")
@@ -126,6 +129,8 @@ def smallest_region(
     rows, counts = np.repeat(every, len(grid)), np.tile(grid, count)
     answers = asked.answers(rows, counts)
     failures = dict(answers.failures)
+    if not answers.scores.shape[1]:
+        raise next(iter(failures.values()))
     scores = answers.scores.reshape(count, len(grid), -1)
     curve = target_scores(answers.scores, weights[rows]).reshape(count, len(grid))
     nothing = lowest_score(perturbed, curve, game) if floor == "lowest" else perturbed
@@ -133,20 +138,18 @@ def smallest_region(
         reach = np.asarray(original - nothing)
         there = reach > LEAST_REACH * np.abs(original)
 
-    def effect(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
-        """Return how much of what perturbing takes away is gone, or kept."""
-        beside = reach[rows].reshape(-1, *(1,) * (values.ndim - 1))
-        ends = (original if game == "deletion" else nothing)[rows].reshape(beside.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            done = (ends - values) / beside if game == "deletion" else (values - ends) / beside
+    def done(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
+        """Return how much of what perturbing takes away is gone, or kept, at some scores (n,) or (n, S)."""
+        shape = (-1, *(1,) * (values.ndim - 1))
+        first, last = (one[rows].reshape(shape) for one in (original, nothing))
         # A score that perturbing hardly lowers has no share to take away: the lowest is the best.
-        return np.where(there[rows].reshape(beside.shape), done, -np.inf)
+        return np.where(there[rows].reshape(shape), effect(first, values, last, game), -np.inf)
 
-    reached = effect(curve) >= suppress
+    reached = done(curve) >= suppress
     enough = np.asarray(reached.any(axis=1))
     with np.errstate(invalid="ignore"):
         least = curve if game == "deletion" else -curve
-        best = np.where(there, effect(curve).argmax(axis=1), least.argmin(axis=1))
+        best = np.where(there, done(curve).argmax(axis=1), least.argmin(axis=1))
     first = np.where(enough, reached.argmax(axis=1), best)
     high = grid[first]
     low = np.where(enough, np.where(first > 0, grid[np.maximum(first - 1, 0)], 0), high)
@@ -159,11 +162,10 @@ def smallest_region(
         answers = asked.answers(left, middle)
         failures |= answers.failures
         with np.errstate(invalid="ignore"):
-            there_now = target_scores(answers.scores, weights[left])
-            does = effect(there_now, left) >= suppress
+            now = target_scores(answers.scores, weights[left])
+            does = done(now, left) >= suppress
         torn = ModelError("Scores or gradients are not finite", got="NaN or infinity where the region was looked for")
-        torn = ModelError("Scores or gradients are not finite", got="NaN or infinity where the region was looked for")
-        for row in left[~np.isfinite(there_now)].tolist():
+        for row in left[~np.isfinite(now)].tolist():
             failures.setdefault(row, torn)
         found[left[does]] = answers.scores[does]
         low[left], high[left] = np.where(does, low[left], middle), np.where(does, middle, high[left])

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["suppression"]
+from blackbox_explain.perturbations.perturbation import Game
+
+__all__ = ["effect", "suppression"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -17,15 +19,30 @@ def suppression(original: Floats, left: Floats, perturbed: Floats) -> Floats:
     Parameters
     ----------
     original, left, perturbed
-        (N,) target scores of the image, of what is made of it, and of the fully perturbed image.
+        Target scores of the image, of what is made of it, and of the fully perturbed image; arrays of shapes that go
+        together, such as (N,) each, or (N, 1), (N, S), (N, 1).
 
     Returns
     -------
     ndarray
-        (N,), 1 where it is as if all were deleted; NaN where the score of the fully perturbed image is that of the
-        image.
+        Of their shape, 1 where it is as if all were deleted; NaN where the score of the fully perturbed image is that
+        of the image.
     """
     original, left, perturbed = (np.asarray(one) for one in (original, left, perturbed))
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = original - perturbed
         return np.where(reach == 0, np.nan, 1 - (left - perturbed) / reach)
+
+
+def effect(original: Floats, left: Floats, perturbed: Floats, game: Game) -> Floats:
+    """Return how much of what perturbing takes away is gone (deletion), or kept (preservation).
+
+    Parameters
+    ----------
+    original, left, perturbed
+        As in `suppression`.
+    game
+        ``"deletion"``: 1 − p'; ``"preservation"``: p'.
+    """
+    gone = suppression(original, left, perturbed)
+    return gone if game == "deletion" else 1 - gone

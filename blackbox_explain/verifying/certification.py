@@ -22,7 +22,7 @@ from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import lowest_score
-from blackbox_explain.explanation.suppression import suppression
+from blackbox_explain.explanation.suppression import effect, suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
@@ -297,23 +297,17 @@ class _Work:
             return Check(claim, None, OLD)
         if self.how.perturbation is None:
             return Check(claim, None, LACKS)
-        lost = result.game == "deletion"
-        nothing = float(lowest_score(np.asarray([perturbed]), curve[None], result.game)[0])
-        reach = before - nothing
+        ends = np.asarray(before), lowest_score(np.asarray([perturbed]), curve[None], result.game)
+        reach = float(before - ends[1][0])
         if reach <= LEAST_REACH * abs(before):
             return Check(claim, True)  # nothing can be asked of it
-        # How far a score is beyond what was asked, the better the higher.
-        goal = before - result.suppress * reach if lost else nothing + result.suppress * reach
-        beyond = (goal - curve) if lost else (curve - goal)
-        own = (goal - region) if lost else (region - goal)
-        smaller = beyond[np.asarray(result.curve_shares) < result.share[row] - 1 / result.region[row].size]
+        own, *every = (float(effect(ends[0], np.asarray(one), ends[1][0], result.game)) for one in (region, *curve))
+        slack, share = self.tolerance / reach, result.share[row] - 1 / result.region[row].size
         reason = ""
-        if (smaller > self.tolerance).any():
+        if any(one > result.suppress + slack for at, one in zip(result.curve_shares, every, strict=True) if at < share):
             reason = "a smaller share does it too"
-        elif own < -self.tolerance and (beyond > self.tolerance).any():
-            reason = "it does not, and a larger share does"
-        elif own < -self.tolerance and own < beyond.max() - self.tolerance:
-            reason = "it does less than another share"
+        elif own < min(result.suppress, max(every)) - slack:
+            reason = "another share does more"
         return Check(claim, not reason, reason)
 
     def _curve_check(self, row: int, found: Floats) -> Check:

@@ -73,7 +73,7 @@ def test_images_belong_to_the_rows_that_are_named() -> None:
     view = oracle.take(np.asarray([2]))
     view.scores(IMAGES[:4])
     assert oracle.queries.tolist() == [[2, 0], [0, 0], [7, 0]]
-    for ask in (oracle.scores, oracle.answers):
+    for ask in (oracle.scores, lambda images: oracle.answers(images.__getitem__, len(images))):
         with pytest.raises(InputError, match="Whose images are these"):
             ask(IMAGES[:5])
 
@@ -86,7 +86,7 @@ def test_a_failure_stays_with_its_image() -> None:
 
     images = IMAGES.copy()
     images[4, 0, 0, 0] = 7
-    answers = Oracle.of(Scores(scores, (1, 8, 8)), 10, batch_size=4).answers(images)
+    answers = Oracle.of(Scores(scores, (1, 8, 8)), 10, batch_size=4).answers(images.__getitem__, 10)
     assert list(answers.failures) == [4]
     assert "seven" in str(answers.failures[4])
     assert np.isnan(answers.scores[4]).all()

@@ -43,7 +43,7 @@ class MaskOptions:
         float,
         typer.Option(
             metavar="SHARE",
-            help="How much of the score the region is to take away, or to keep: from 0 to 1.",
+            help="Of what perturbing takes from the score, how much the region is to take, or keep; above 0, below 1.",
         ),
     ] = SUPPRESS
     queries: Annotated[

@@ -124,7 +124,7 @@ class Mask(Settings):
         record = settings.to_dict()
 
         def complete(regions: Regions) -> Completed:
-            """Tell of the mask; that of a ranking is its region with a softened edge."""
+            """Tell of the mask; that of a ranking is its region, whose edge is softened where it is applied."""
             mask, upsampling = learned.mask, score.upsampling
             if mask is None:
                 kept = regions.region ^ (settings.region_game == "deletion")
@@ -132,7 +132,7 @@ class Mask(Settings):
                 upsampling = make_upsampling(settings.upsampling, spec.spatial, spec.spatial, original)
             upsampled = upsampling.up(mask)
             masked = to_numpy(score.resting.mixed(upsampled)[0])
-            answers = oracle.answers_by_row(masked.__getitem__, len(masked), np.arange(len(masked)))
+            answers = oracle.answers(masked.__getitem__, len(masked))
             after = target_scores(answers.scores, to_numpy(weights))
             important = 1 - upsampled if settings.region_game == "deletion" else upsampled
             sign = 1.0 if settings.region_game == "deletion" else -1.0

@@ -99,7 +99,7 @@ _UNUSED: dict[Learns, tuple[str, ...]] = {
 """Settings that would do nothing."""
 
 _UNUSED_HINT: dict[Learns, str] = {
-    "ranking": 'it ranks all pixels; suppress= asks more or less of the region, and preset="paper" weighs area',
+    "ranking": 'it ranks all pixels, suppress= says how much of the score goes; preset="paper" learns a mask with it',
     "mask": 'preset="fast" learns a ranking by shares',
 }
 

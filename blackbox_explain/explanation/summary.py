@@ -72,9 +72,8 @@ def _table(result: Explanation) -> list[str]:
             f"{figures}{result.share[row]:7.1%}  {result.outcome[row].kind}"
         )
     without = "without the region" if result.game == "deletion" else "with nothing but the region"
-    lines.append(f"before: score of the class; region: {without}; all: with the whole")
-    lines.append("image perturbed; share: of the region")
-    return lines
+    key = f"before: score of the class; region: {without}; all: with the whole image perturbed; share: of the region"
+    return [*lines, *textwrap.wrap(key, WIDTH)]
 
 
 def _changes(result: Explanation) -> list[str]:

@@ -35,7 +35,8 @@ def test_the_summary_fits_80_columns(tmp_path: Path) -> None:
     box = box_of(("a class with quite a long name, or two", "another"))
     images = bx.load_images([long, photo_file(tmp_path, (64, 64))], box.spec)
     several = bx.explain(box, images, perturbation=bx.Constant(0.1), progress=False)
-    for result in (one, several):
+    kept = bx.explain(box, images, game="preservation", perturbation=bx.Constant(0.1), progress=False)
+    for result in (one, several, kept):
         assert max(map(len, result.summary().splitlines())) <= 80
     assert "_on_0001.png" in several.summary()
     assert "top classes, before → without the outlined region:" in several.summary()

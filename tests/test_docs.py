@@ -71,8 +71,8 @@ def test_figures_are_those_measured() -> None:
     overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
     assert len(overhead) == 2
     for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
-        # What `fast` learned when these were measured was a mask.
-        if row["batch"] == 16 and row["preset"] != "fast":
+        # What `fast` learned when torch was measured was a mask.
+        if row["batch"] == 16 and (row["backend"], row["preset"]) != ("torch", "fast"):
             assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} |" in text
     speed = json.loads((ROOT / "benchmarks/results/onnx-gradient.json").read_text(encoding="utf-8"))
     for name, rows in speed["networks"].items():

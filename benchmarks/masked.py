@@ -16,7 +16,7 @@ from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.starts import integrated_mask_gradient
-from blackbox_explain.methods.mask.upsampling import make_upsampling, smooth
+from blackbox_explain.methods.upsampling import make_upsampling, smooth
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 

@@ -25,7 +25,7 @@ from blackbox_explain.methods.mask.ranking import learn_ranking
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
 from blackbox_explain.methods.mask.solver import solve
-from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.methods.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.level_stack import LevelStack
 
 TARGET = 1.05

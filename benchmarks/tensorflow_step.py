@@ -28,7 +28,7 @@ from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import Settings
 from blackbox_explain.methods.mask.solver import solve
-from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.methods.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.level_stack import LevelStack
 
 TARGET = 1.10

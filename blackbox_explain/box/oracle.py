@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, namespace, to_numpy
-from blackbox_explain.box.adapter_tools.checks import check_scores
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.adapter_tools.checks import check_scores, guarded
 from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.parts import joined, part_from, part_of
 from blackbox_explain.box.prefetching import ahead
-from blackbox_explain.box.protocols import BlackBox, Differentiable
+from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered
 from blackbox_explain.box.splitting import BATCH, BatchLimit, is_out_of_memory
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
@@ -121,6 +122,10 @@ class Oracle:
         """Return a view on some of the rows; counts and limit stay shared."""
         return replace(self, rows=self.rows[rows], originals=None)
 
+    def asking(self, box: BlackBox) -> Oracle:
+        """Return the same, asking another form of the box: with other scores or other gradients."""
+        return replace(self, box=box, originals=None)
+
     def native(self, array: np.ndarray[Any, Any]) -> Array:
         """Move a NumPy array to the library and device that the box computes on."""
         return self.info.native(array)
@@ -142,7 +147,7 @@ class Oracle:
         OutOfMemoryError
             If memory does not suffice for a single image.
         """
-        return self.scores_of(partial(_part, images), images.shape[0], of)
+        return self.scores_of(partial(part_of, images), images.shape[0], of)
 
     def scores_of(
         self, make: Callable[[slice], Array], count: int, of: Rows | None = None, *, prefetch: bool = False
@@ -161,7 +166,7 @@ class Oracle:
             Whether the next batch is made while the model answers about this one.
         """
         rows = self._rows_of(count, of)
-        return _joined(list(self._scores_in_parts(make, rows, prefetch)))
+        return joined(list(self._scores_in_parts(make, rows, prefetch)))
 
     def gradient(self, images: Array, weights: Array, of: Rows | None = None) -> tuple[Array, Array]:
         """Return the scores (m, K) of images, and d Σ(weights · scores) / d images (m, *shape).
@@ -183,19 +188,52 @@ class Oracle:
             As `scores`.
         """
         box = require(self.box, Differentiable)
+        scores, slopes = self._in_parts(box.scores_and_gradient, images, weights, of)
+        return scores, slopes
+
+    def inner(
+        self, images: Array, weights: Array, names: Sequence[str], of: Rows | None = None
+    ) -> dict[str, tuple[Array, Array]]:
+        """Return for layers their values and d Σ(weights · scores) / d values, both (m, *layer.shape).
+
+        Parameters
+        ----------
+        images, weights, of
+            As in `gradient`.
+        names
+            Of layers, as `Layered.layers` tells them.
+
+        Raises
+        ------
+        NoGradientError
+            If the box cannot be looked into.
+        ModelError, UnsupportedModelError
+            As `scores`, and if there is no such layer.
+        """
+        box = require(self.box, Layered)
+
+        def call(some: Array, chosen: Array) -> tuple[Array, ...]:
+            found = box.inner(some, chosen, names)
+            return tuple(one for name in names for one in found[name])
+
+        found = self._in_parts(call, images, weights, of, scored=False)
+        return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
+
+    def _in_parts(
+        self, call: Callable[..., Any], images: Array, weights: Array, of: Rows | None, *, scored: bool = True
+    ) -> tuple[Array, ...]:
+        """Ask for something with gradients, as many images at a time as there may be; join each part of the answers."""
         rows = self._rows_of(images.shape[0], of)
-        found: list[tuple[Array, Array]] = []
+        found: list[tuple[Array, ...]] = []
         first = 0
         while first < len(rows):
             part = slice(first, min(first + self.limit.images, len(rows)))
-            answer = self._asked(
-                box.scores_and_gradient, GRADIENT, rows[part], _part(images, part), _part(weights, part)
-            )
+            some = part_of(images, part), part_of(weights, part)
+            answer = self._asked(call, GRADIENT, rows[part], *some, scored=scored)
             if answer is not None:
                 found.append(answer)
                 first = part.stop
-        scores, slopes = zip(*found, strict=True)
-        return _joined(scores), _joined(slopes)
+        return tuple(joined(parts) for parts in zip(*found, strict=True))
 
     def target_scores(self, images: Array, weights: Array, of: Rows | None = None) -> Array:
         """Return Σ(weights · scores) of images (m,); scores that a target does not name may be NaN or infinite.
@@ -240,7 +278,7 @@ class Oracle:
         whose = groups if of is not None or len(self.rows) > 1 else np.zeros(count, np.int64)
 
         def ask(part: slice) -> np.ndarray[Any, Any]:
-            return to_numpy(self.scores_of(partial(_from, make, part.start), part.stop - part.start, whose[part]))
+            return to_numpy(self.scores_of(partial(part_from, make, part.start), part.stop - part.start, whose[part]))
 
         good: dict[int, np.ndarray[Any, Any]] = {}
         failures: dict[int, BlackBoxExplainError] = {}
@@ -272,7 +310,7 @@ class Oracle:
             for part, made in ahead(make, self._parts(len(rows))):
                 # Where memory did not suffice, they are made again, fewer at a time.
                 images = self._made(made, rows[part])
-                some_of = partial(_from, make, part.start) if images is None else partial(_part, images)
+                some_of = partial(part_from, make, part.start) if images is None else partial(part_of, images)
                 yield from self._scores_in_parts(some_of, rows[part], prefetch=False)
             return
         first = 0
@@ -308,7 +346,9 @@ class Oracle:
             raise OutOfMemoryError("Memory ran out", got="a single image")
         self.limit.halve(tried)
 
-    def _asked(self, call: Callable[..., Any], kind: int, rows: Rows, images: Array, *rest: Array) -> Any:
+    def _asked(
+        self, call: Callable[..., Any], kind: int, rows: Rows, images: Array, *rest: Array, scored: bool = True
+    ) -> Any:
         """Ask once; None where memory ran out for more than one image, after which fewer are asked about at once.
 
         Images count for whatever comes of it.  Only where memory ran out, the model gave nothing, and they do not: no
@@ -320,7 +360,9 @@ class Oracle:
         answer: Any = None
         try:
             given = (self.native(images), *map(self.native, rest)) if on_host else (images, *rest)
-            answer = _guarded(call, *given)
+            answer = guarded(call, *given)
+            if scored:
+                check_scores(answer[0] if rest else answer, len(rows), "The model")
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -351,33 +393,3 @@ def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
     if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
         raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")
-
-
-def _part(array: Array, part: slice) -> Array:
-    return array if part == slice(0, array.shape[0]) else array[part, ...]
-
-
-def _from(make: Callable[[slice], Array], first: int, part: slice) -> Array:
-    return make(slice(first + part.start, first + part.stop))
-
-
-def _joined(parts: Any) -> Array:
-    return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(list(parts), axis=0)
-
-
-def _guarded(call: Callable[..., Any], images: Array, *rest: Array) -> Any:
-    """Call a black box, and turn whatever it raises into an error of this package."""
-    try:
-        answer = call(images, *rest)
-    except BlackBoxExplainError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise ModelError(
-            "The model raised an error",
-            got=f"{type(error).__name__}: {error}",
-            hint=f"run it yourself on an array of shape {tuple(images.shape)}",
-        ) from error
-    check_scores(answer[0] if rest else answer, images.shape[0], "The model")
-    return answer

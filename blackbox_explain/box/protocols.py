@@ -88,7 +88,7 @@ class Layered(Differentiable, Protocol):
 class Rewritable(Differentiable, Protocol):
     """A black box whose gradient can pass its operators by other rules, as guided backpropagation and LRP do."""
 
-    def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores") -> Differentiable:
+    def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores", **settings: float) -> Differentiable:
         """Return a box with another gradient, of its scores or of its logits.
 
         Parameters

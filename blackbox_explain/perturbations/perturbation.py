@@ -11,7 +11,7 @@ from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_m
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError
 
-__all__ = ["Blur", "Constant", "Game", "Noise", "Perturbation", "Reference", "blur", "sigma_for"]
+__all__ = ["Blur", "Constant", "Game", "Noise", "Perturbation", "Reference", "blur", "shortest_side", "sigma_for"]
 
 Game = Literal["deletion", "preservation"]
 """What is perturbed: the region that is looked for, without which the score falls, or all but it, which keeps it."""
@@ -179,16 +179,20 @@ def sigma_for(spatial: tuple[int, ...]) -> float:
 
     At 224 pixels it is the paper's 10, and in proportion to the shortest side elsewhere.  In proportion, an image of 8
     pixels would be blurred by a third of a pixel, which deletes nothing: a digit that fills it stays legible.  So σ is
-    at least 4 pixels, where that is at most a quarter of the shortest side, else that quarter.  Sides of one pixel, as
-    of signals laid out as images, do not count.
+    at least 4 pixels, where that is at most a quarter of the shortest side, else that quarter.
 
     Parameters
     ----------
     spatial
         Sizes of the image in pixels.
     """
-    side = min((size for size in spatial if size > 1), default=1)
+    side = shortest_side(spatial)
     return max(PAPER_SIGMA * side / PAPER_SIZE, min(LEAST_SIGMA, side / 4))
+
+
+def shortest_side(spatial: tuple[int, ...]) -> int:
+    """Return the shortest side of images of a size; sides of one pixel, of signals laid out as images, do not count."""
+    return min((size for size in spatial if size > 1), default=1)
 
 
 def blur(images: Array, sigma: float) -> Array:

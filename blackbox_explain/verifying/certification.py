@@ -26,7 +26,7 @@ from blackbox_explain.explanation.suppression import effect, suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
-from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.methods.upsampling import make_upsampling
 from blackbox_explain.perturbations.deletion import level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference

@@ -18,7 +18,7 @@ from blackbox_explain.box.activations import ACTIVATIONS, activate, activation_a
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.regularizers import Regularizer, area, total_variation
-from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.methods.upsampling import make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 

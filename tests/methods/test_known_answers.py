@@ -10,7 +10,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.masked_score import MaskedScore
-from blackbox_explain.methods.mask.upsampling import Upsampling
+from blackbox_explain.methods.upsampling import Upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 from tests.toys import Linear, Regions, box_region
 

@@ -15,7 +15,7 @@ from blackbox_explain.box.activations import (
     choose_activation,
     said_activation,
 )
-from blackbox_explain.box.adapter_tools.checks import asked_at_wrap, check_batch, check_scores, check_weights
+from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores, check_weights, guarded
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
@@ -137,7 +137,7 @@ class CallableBlackBox:
         def outputs(rows: Array) -> tuple[Array]:
             return (self._outputs(self._inputs(rows)),)
 
-        return asked_at_wrap(lambda rows: in_batches(outputs, size, rows)[0], images)
+        return guarded(lambda rows: in_batches(outputs, size, rows)[0], images)
 
     def _outputs(self, inputs: Array) -> Array:
         outputs = self._function(inputs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from blackbox_explain.box.activations import Activation, Ending, WatchedRange, choose_activation, said_activation
-from blackbox_explain.box.adapter_tools.checks import asked_at_wrap
+from blackbox_explain.box.adapter_tools.checks import guarded
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.probing import TOLERANCE, Manner, manner_of_asking
@@ -31,7 +31,7 @@ def manner_of(network: Network) -> Manner:
             return (network.outputs(batch.detach().requires_grad_(network.place is None)).detach(),)
 
     def ask(images: torch.Tensor, size: int | None) -> torch.Tensor:
-        return asked_at_wrap(lambda rows: network.run(run, rows, size=size)[0], images)
+        return guarded(lambda rows: network.run(run, rows, size=size)[0], images)
 
     tolerance = TOLERANCE if network.exact else ROUGH
     like = torch.zeros(0, device=network.device)
@@ -110,9 +110,9 @@ def look_at(network: Network, wanted: Activation) -> Look:
         return (outputs.detach(),)
 
     try:
-        (outputs,) = asked_at_wrap(lambda rows: network.run(run, rows), images)
+        (outputs,) = guarded(lambda rows: network.run(run, rows), images)
     except OutOfMemoryError:
-        (outputs,) = asked_at_wrap(lambda rows: network.run(run, rows, size=network.batch or 1), images)
+        (outputs,) = guarded(lambda rows: network.run(run, rows, size=network.batch or 1), images)
     # A step of the images that is flat at all of some batch may be none in the next.
     refusal = None if None in refusals else refusals[-1]
     mend = any(broken) and refusal is None

@@ -7,9 +7,10 @@ from typing import Any
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.splitting import is_out_of_memory
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
-__all__ = ["asked_at_wrap", "check_batch", "check_scores", "check_weights"]
+__all__ = ["check_batch", "check_scores", "check_weights", "guarded"]
 
 
 def check_batch(images: Array, spec: InputSpec, weights: Array | None = None, *, classes: int | None = None) -> None:
@@ -71,19 +72,21 @@ def check_scores(scores: Array, count: int, origin: str) -> None:
         )
 
 
-def asked_at_wrap(call: Callable[[Array], Any], images: Array) -> Any:
-    """Ask a model for the first time, and say in the words of `explain` what it raises.
+def guarded(call: Callable[..., Any], images: Array, *rest: Array) -> Any:
+    """Ask a model, and turn whatever it raises into an error of this package; want of memory stays what it is.
 
     Raises
     ------
     ModelError
-        If the model raises anything but an error of this package.
+        If the model raises anything else.
     """
     try:
-        return call(images)
-    except (BlackBoxExplainError, MemoryError):
+        return call(images, *rest)
+    except BlackBoxExplainError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             "The model raised an error",
             got=f"{type(error).__name__}: {error}",

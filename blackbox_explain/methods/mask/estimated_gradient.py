@@ -17,7 +17,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.methods.mask.masked_score import MaskedScore
-from blackbox_explain.methods.mask.upsampling import KERNEL_CELLS, Upsampling
+from blackbox_explain.methods.upsampling import KERNEL_CELLS, Upsampling
 
 __all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
 

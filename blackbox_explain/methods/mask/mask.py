@@ -25,8 +25,8 @@ from blackbox_explain.methods.mask.regularizers import Regularizer
 from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
-from blackbox_explain.methods.mask.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.methods.method import PERTURBED, Attribution, Budget, Completed
+from blackbox_explain.methods.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Game, Reference

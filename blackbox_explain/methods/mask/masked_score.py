@@ -8,7 +8,7 @@ from typing import Self
 from blackbox_explain.arrays import Array, channel_products, namespace, to_numpy
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.methods.mask.upsampling import Upsampling
+from blackbox_explain.methods.upsampling import Upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 
 __all__ = ["MaskedScore"]

@@ -16,12 +16,13 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.methods.center import centre_distance
 from blackbox_explain.methods.mask.jitter import offset_at
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.optimizers import adam
 from blackbox_explain.methods.mask.settings import Settings
 from blackbox_explain.methods.mask.starts import integrated_mask_gradient
-from blackbox_explain.methods.mask.upsampling import disc_distance, smooth
+from blackbox_explain.methods.upsampling import smooth
 from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["LevelSet", "Ranking", "learn_ranking", "share_at"]
@@ -167,13 +168,13 @@ def ranking_start(score: MaskedScore, like: Array, settings: Settings) -> tuple[
     """
     xp = namespace(like)
     if settings.start == "centre":
-        centre = constant_like(1 - 2 * disc_distance(tuple(like.shape[1:])), like)
+        centre = constant_like(1 - 2 * centre_distance(tuple(like.shape[1:])), like)
         return like * 0 + centre, np.ones(like.shape[0], bool)
     gradient = integrated_mask_gradient(score, like * 0 + 1, settings.start_points)
     finite = xp.isfinite(gradient)
     flat = xp.reshape(smooth(xp.where(finite, gradient, like * 0), 1.0), (like.shape[0], -1))
     # Equal values are ranked from the centre on, as good a guess as any: sorting is stable, and the last are the first.
-    outer_first = np.argsort(-disc_distance(tuple(like.shape[1:])), axis=None, kind="stable")
+    outer_first = np.argsort(-centre_distance(tuple(like.shape[1:])), axis=None, kind="stable")
     back = constant_like(np.argsort(outer_first), like, integer=True)
     flat = flat[:, constant_like(outer_first, like, integer=True)]
     ranks = xp.astype(xp.argsort(xp.argsort(flat, axis=1), axis=1)[:, back], like.dtype)

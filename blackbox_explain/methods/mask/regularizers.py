@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods.mask.upsampling import REFERENCE_SIZE
+from blackbox_explain.methods.upsampling import REFERENCE_SIZE
 from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["Regularizer", "TotalVariationKind", "area", "total_variation"]

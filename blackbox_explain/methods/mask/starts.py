@@ -11,7 +11,7 @@ from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.settings import Settings, Start
-from blackbox_explain.methods.mask.upsampling import disc, smooth
+from blackbox_explain.methods.upsampling import disc, smooth
 from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.methods.mask.upsampling import make_upsampling
+from blackbox_explain.methods.upsampling import make_upsampling
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.relations.relation import Floats, Image, Relation, check_choice

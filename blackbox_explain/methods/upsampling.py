@@ -106,13 +106,6 @@ def smooth(values: Array, sigma: float) -> Array:
     return along_axes(tuple(matrices), values)
 
 
-def disc_distance(cells: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return how far each cell (*cells) is from the centre, as a share of the farthest."""
-    axes = [(np.arange(n) - (n - 1) / 2) / n for n in cells]
-    distance = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij")))
-    return distance / max(float(distance.max()), 1e-12)
-
-
 def disc(
     cells: tuple[int, ...], spatial: tuple[int, ...], radius: float
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -1,0 +1,170 @@
+"""What all methods have that delete and look: what stands in for deleted pixels, and the scores under many masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.targets import target_scores
+from blackbox_explain.methods.method import Attribution
+from blackbox_explain.perturbations.named import named
+from blackbox_explain.perturbations.perturbation import Blur, Perturbation, shortest_side
+
+__all__ = ["OF", "BlurAt224", "Deleting", "MaskedScores"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+OF = 224
+"""Pixels along the shortest side of the images that papers state lengths for; in proportion elsewhere."""
+
+
+@dataclass(frozen=True)
+class Deleting:
+    """The part that methods which delete have in common.
+
+    Attributes
+    ----------
+    perturbation
+        What stands in for deleted pixels: a name of `named`, or a `Perturbation`.  None is what the method's paper
+        takes (`usual`); the region is then looked for by blur, as it is for every other method, so that regions can be
+        compared.
+    """
+
+    perturbation: str | Perturbation | None = None
+
+    needs: ClassVar[type[Any]] = BlackBox
+    usual: ClassVar[str] = "middle"
+
+    def __post_init__(self) -> None:
+        self.chosen()
+
+    def chosen(self) -> Perturbation:
+        """Return what stands in for deleted pixels."""
+        given = self.usual if self.perturbation is None else self.perturbation
+        return named(given) if isinstance(given, str) else given
+
+    def masked_scores(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> MaskedScores:
+        """Return the scores of a batch as functions of masks."""
+        host = to_numpy(images)
+        gone = np.asarray(self.chosen().take(oracle.rows).levels(host, oracle.box.spec, seed)[0])
+        return MaskedScores(oracle, host, gone.astype(host.dtype, copy=False), to_numpy(weights))
+
+    def found(self, saliency: Floats, images: Array, attribution: Floats | None = None) -> Attribution:
+        """Return what was found, in the type of the images."""
+        dtype = to_numpy(images).dtype
+        values = saliency.astype(dtype, copy=False)
+        signed = None if attribution is None else attribution.astype(dtype, copy=False)
+        if self.perturbation is None:
+            return Attribution(saliency=values, attribution=signed)
+        name = self.perturbation if isinstance(self.perturbation, str) else type(self.perturbation).__name__.lower()
+        return Attribution(saliency=values, attribution=signed, perturbation=self.chosen(), perturbation_name=name)
+
+
+@dataclass(frozen=True)
+class BlurAt224:
+    """A blur whose width is stated for images of 224 pixels along their shortest side, and in proportion elsewhere.
+
+    Attributes
+    ----------
+    sigma
+        In pixels of such images.
+    levels_count
+        As in `Blur`.
+    """
+
+    sigma: float
+    levels_count: int = 2
+
+    def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
+        """Return the scale space."""
+        return Blur(self.sigma * shortest_side(spec.spatial) / OF, self.levels_count).levels(images, spec, seed)
+
+    def take(self, rows: Rows) -> BlurAt224:
+        """Return itself: it is the same for all images."""
+        del rows
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedScores:
+    """The target scores of n images as functions of masks over them.
+
+    Attributes
+    ----------
+    oracle
+        Asks the model, on behalf of these images.
+    images, gone
+        (n, *shape) in pixel space, and fully perturbed.
+    weights
+        (n, K) the targets as weights over the scores.
+    """
+
+    oracle: Oracle
+    images: Floats
+    gone: Floats
+    weights: Floats
+
+    @property
+    def original(self) -> Floats:
+        """(n,) scores of the untouched images."""
+        return target_scores(to_numpy(self.oracle.originals), self.weights)
+
+    def of_row(self, row: int) -> MaskedScores:
+        """Return those of one of the images."""
+        one = slice(row, row + 1)
+        oracle = self.oracle.take(one)
+        return MaskedScores(oracle, self.images[one], self.gone[one], self.weights[one])
+
+    def of_shared(self, make: Callable[[slice], Floats], count: int) -> Floats:
+        """Return the scores (n, count) of each image under the same masks.
+
+        Parameters
+        ----------
+        make
+            A part of the masks, as a slice of ``range(count)``, to these masks (m, *spatial) in [0, 1]; 1 keeps a
+            pixel.
+        count
+            Number of masks.
+        """
+
+        def masks_of(_row: int, part: slice) -> Floats:
+            return make(part)
+
+        return self.of_each(masks_of, count)
+
+    def of_each(self, make: Callable[[int, slice], Floats], count: int) -> Floats:
+        """Return the scores (n, count) of each image under masks of its own.
+
+        Parameters
+        ----------
+        make
+            An image, by its place, and a part of its masks, to these masks (m, *spatial).
+        count
+            Number of masks of each image.
+        """
+        rows = np.repeat(np.arange(len(self.images)), count)
+        asked = partial(self._made, make, count)
+        scores = np.asarray(self.oracle.scores_of(asked, len(rows), rows, prefetch=True))
+        return target_scores(scores, self.weights[rows]).reshape(len(self.images), count)
+
+    def _made(self, make: Callable[[int, slice], Floats], count: int, part: slice) -> Floats:
+        pieces: list[Floats] = []
+        first = part.start
+        while first < part.stop:
+            row, place = divmod(first, count)
+            last = min(part.stop, (row + 1) * count)
+            masks = make(row, slice(place, place + last - first))[:, None]
+            # Where nothing or everything is deleted, the pixels are those of the image, or of what stands in for it.
+            mixed = self.gone[row] + masks * (self.images[row] - self.gone[row])
+            pieces.append(np.where(masks == 1, self.images[row], mixed).astype(self.images.dtype, copy=False))
+            first = last
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

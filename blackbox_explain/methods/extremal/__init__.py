@@ -1,0 +1,1 @@
+"""Extremal perturbations: the best mask of a given area (Fong, Patrick & Vedaldi 2019)."""

@@ -1,0 +1,64 @@
+"""Other forms of a box, that methods ask in its place: its logits for its scores, other rules for its gradient."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+from weakref import WeakKeyDictionary
+
+from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.protocols import BlackBox, Differentiable, Of, Rewritable
+from blackbox_explain.errors import InputError, UnsupportedModelError
+
+__all__ = ["check_of", "form_of"]
+
+MOST_FORMS = 4
+"""Kept of a box: each may hold a copy of the model."""
+
+_FORMS: WeakKeyDictionary[Any, dict[Any, Differentiable]] = WeakKeyDictionary()
+
+
+def check_of(of: Of) -> None:
+    """Raise `InputError` unless this is something that a gradient can be of."""
+    if of not in get_args(Of):
+        expected = " or ".join(map(repr, get_args(Of)))
+        raise InputError("There is no such gradient", got=f"of={of!r}", expected=expected)
+
+
+def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: float) -> Differentiable:
+    """Return a box with other scores and another gradient; the same box for the same wish, as long as both are in use.
+
+    Parameters
+    ----------
+    box
+        From `wrap`.
+    rules, of, settings
+        As `Rewritable.with_backward` takes them.
+
+    Raises
+    ------
+    NoGradientError
+        If the box has no such forms.
+    UnsupportedModelError
+        If the model has none, or an operator cannot be passed so; the message names it.
+    """
+    plain = rules == "exact"
+    if plain and of == "scores":
+        return require(box, Differentiable)
+    if plain and not isinstance(box, Rewritable):
+        if BoxInfo.of(box).activation == "none":
+            return require(box, Differentiable)
+        raise UnsupportedModelError(
+            "This box does not tell the logits behind its scores",
+            got=f"a {type(box).__name__} whose scores are a {BoxInfo.of(box).activation}",
+            expected="with_backward(), or activation='none'",
+            hint="of='scores'",
+        )
+    known = _FORMS.setdefault(box, {})
+    key = (rules, of, *sorted(settings.items()))
+    found = known.pop(key, None)
+    if found is None:
+        found = require(box, Rewritable, f"the backward rules {rules!r}").with_backward(rules, of, **settings)
+    known[key] = found  # the last used is the last
+    for old in list(known)[:-MOST_FORMS]:
+        del known[old]
+    return found

@@ -1,0 +1,164 @@
+"""Class activation maps, of one layer's values and gradients: Grad-CAM and its relatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, to_numpy
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import Layered, Of
+from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain.methods.forms import check_of, form_of
+from blackbox_explain.methods.layers.choice import chosen_layer
+from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.perturbations.perturbation import Blur
+
+__all__ = ["Cam", "GradCam", "GradCamPlusPlus", "LayerCam"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+UNLIKE = 1e-3
+"""How far gradients may be apart that are to be the same, as a share of the largest."""
+
+
+@dataclass(frozen=True)
+class _OfLayer:
+    """What class activation maps have in common.
+
+    Attributes
+    ----------
+    layer
+        Name of a layer with spatial axes; None is the last one.
+    of
+        Whether the gradient is that of the logits, as in the papers, or of the scores.
+    """
+
+    layer: str | None = None
+    of: Of = "logits"
+
+    needs: ClassVar[type[Any]] = Layered
+
+    def __post_init__(self) -> None:
+        check_of(self.of)
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for the score and one for the layer."""
+        del info
+        return Budget(2)
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Return the map of the layer, upsampled linearly."""
+        del seed
+        asked = oracle.asking(form_of(oracle.box, of=self.of))
+        name = chosen_layer(asked.box, self.layer).name
+        values, slopes = map(to_numpy, asked.inner(images, weights, [name])[name])
+        self._check(asked, images, weights, name, slopes)
+        return Attribution(saliency=at_pixels(self.combined(values, slopes), oracle.box.spec.spatial))
+
+    def combined(self, values: Floats, slopes: Floats) -> Floats:
+        """Return maps (n, *cells) of values and gradients (n, channels, *cells)."""
+        raise NotImplementedError
+
+    def _check(self, asked: Oracle, images: Array, weights: Array, name: str, slopes: Floats) -> None:
+        """Refuse a model that the method is not made for."""
+
+
+@dataclass(frozen=True)
+class GradCam(_OfLayer):
+    """ReLU(Σ_k α_k A_k), α_k the mean of ∂f / ∂A_k over the places of the layer.
+
+    Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization* (2017).
+    """
+
+    name: ClassVar[str] = "grad-cam"
+
+    def combined(self, values: Floats, slopes: Floats) -> Floats:
+        """Weigh channels by their mean gradients."""
+        return np.maximum((_summed(slopes) / _places(slopes) * values).sum(axis=1), 0)
+
+
+@dataclass(frozen=True)
+class GradCamPlusPlus(_OfLayer):
+    """ReLU(Σ_k w_k A_k), w_k = Σ α_k ReLU(g_k), α_k = g_k² / (2 g_k² + g_k³ Σ A_k), g_k = ∂f / ∂A_k.
+
+    Chattopadhay et al., *Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep Convolutional Networks*
+    (2018), where the score is the exponential of a logit.
+    """
+
+    name: ClassVar[str] = "grad-cam++"
+
+    def combined(self, values: Floats, slopes: Floats) -> Floats:
+        """Weigh channels by those of their places that have a positive gradient."""
+        below = 2 * slopes**2 + slopes**3 * _summed(values)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alpha = np.where(below != 0, slopes**2 / below, 0)
+        weights = _summed(alpha * np.maximum(slopes, 0))
+        return np.maximum((weights * values).sum(axis=1), 0)
+
+
+@dataclass(frozen=True)
+class LayerCam(_OfLayer):
+    """ReLU(Σ_k ReLU(∂f / ∂A_k) ⊙ A_k): each place by its own gradient.
+
+    Jiang et al., *LayerCAM: Exploring Hierarchical Class Activation Maps for Localization* (2021).  It is made for any
+    layer, early ones too.
+    """
+
+    name: ClassVar[str] = "layer-cam"
+
+    def combined(self, values: Floats, slopes: Floats) -> Floats:
+        """Weigh every value by its positive gradient."""
+        return np.maximum((np.maximum(slopes, 0) * values).sum(axis=1), 0)
+
+
+@dataclass(frozen=True)
+class Cam(_OfLayer):
+    """Σ_k w_k A_k, w_k the weights of the linear layer behind the mean over all places.
+
+    Zhou et al., *Learning Deep Features for Discriminative Localization* (2016).  A model allows it if nothing but a
+    mean over all places and a linear layer lies between the layer and the logits, which is found out by its gradient:
+    it is the same at every place and in every image.
+    """
+
+    name: ClassVar[str] = "cam"
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for the score, one for the layer, and one for that of another image."""
+        del info
+        return Budget(3)
+
+    def combined(self, values: Floats, slopes: Floats) -> Floats:
+        """Weigh channels by the linear layer's weights."""
+        return (_summed(slopes) * values).sum(axis=1)
+
+    def _check(self, asked: Oracle, images: Array, weights: Array, name: str, slopes: Floats) -> None:
+        gone = np.asarray(Blur().levels(to_numpy(images), asked.box.spec, 0)[0])
+        others = to_numpy(asked.inner(asked.native(gone), weights, [name])[name][1])
+        mean = _summed(slopes) / _places(slopes)
+        largest = np.abs(mean).max()
+        apart = max(float(np.abs(slopes - mean).max()), float(np.abs(others - mean).max()))
+        if not apart <= UNLIKE * largest:
+            raise UnsupportedModelError(
+                "Class activation mapping is not defined for this model",
+                got=f"gradients by the layer {name!r} that differ from place to place, or from image to image",
+                expected="nothing but a mean over all places and a linear layer between it and the logits",
+                hint="method='grad-cam', which any model with such a layer allows",
+            )
+
+
+def at_pixels(maps: Floats, spatial: tuple[int, ...]) -> Floats:
+    """Take maps (n, *cells) to the pixels (n, *spatial), linearly between the middles of the cells."""
+    matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, maps.shape[1:], strict=True))
+    return along_axes(matrices, maps.astype(np.float64)).astype(maps.dtype)
+
+
+def _summed(values: Floats) -> Floats:
+    return values.sum(axis=tuple(range(2, values.ndim)), keepdims=True)
+
+
+def _places(values: Floats) -> int:
+    return int(np.prod(values.shape[2:]))

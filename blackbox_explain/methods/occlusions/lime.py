@@ -1,0 +1,115 @@
+"""LIME: a linear model of the score over the superpixels of one image (Ribeiro, Singh & Guestrin 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blackbox_explain.arrays import Array
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.errors import BackendMissingError, InputError
+from blackbox_explain.methods.deleting import Deleting
+from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+
+__all__ = ["Lime", "local_weights"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Lime(Deleting):
+    """The weights of a ridge regression of the score on which superpixels are there.
+
+    Ribeiro, Singh & Guestrin, *"Why Should I Trust You?"* (2016): every sample keeps each superpixel with probability
+    one half, and counts the more the fewer are missing: exp(−D² / width²), D the cosine distance to the whole image.
+
+    Attributes
+    ----------
+    samples
+        Runs of the model; 1,000 in the authors' code.
+    segments
+        About how many superpixels.
+    width
+        Of the kernel; a quarter in the authors' code.
+    ridge
+        Weight of the squared coefficients; 1 in the authors' code.
+    perturbation
+        What stands in for a superpixel that is missing; None is grey, the middle of the bounds.
+    """
+
+    samples: int = 1000
+    segments: int = 50
+    width: float = 0.25
+    ridge: float = 1.0
+
+    name: ClassVar[str] = "lime"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_segments(self.segments)
+        if not (isinstance(self.samples, int) and self.samples > 1 and 0 < self.width < np.inf and self.ridge >= 0):
+            raise InputError(
+                "No line can be fitted so",
+                got=f"samples={self.samples!r}, width={self.width!r}, ridge={self.ridge!r}",
+                expected="at least 2 samples, a width above 0, and a ridge of at least 0",
+            )
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for each sample, the first of which is the image itself."""
+        del info
+        return Budget(1 + self.samples)
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Return for each pixel the weight of its superpixel."""
+        scores = self.masked_scores(oracle, images, weights, seed)
+        labels = segments_of(scores.images, self.segments, oracle.box.spec.bounds)
+        there = [self._samples(int(own.max()) + 1, seed) for own in labels]
+        found = scores.of_each(kept_where(labels, there), self.samples)
+        saliency = [
+            local_weights(sampled, values, self.width, self.ridge)[own]
+            for own, sampled, values in zip(labels, there, found, strict=True)
+        ]
+        return self.found(np.stack(saliency), images)
+
+    def _samples(self, parts: int, seed: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        drawn = np.random.default_rng([seed, parts]).random((self.samples, parts)) < 0.5
+        drawn[0] = True
+        return drawn
+
+
+def local_weights(there: np.ndarray[Any, np.dtype[np.bool_]], values: Floats, width: float, ridge: float) -> Floats:
+    """Fit the scores of samples by a weight for each part.
+
+    Parameters
+    ----------
+    there
+        (samples, parts), which parts each sample has.
+    values
+        (samples,) scores.
+    width, ridge
+        As in `Lime`.
+
+    Returns
+    -------
+    ndarray
+        (parts,).
+
+    Raises
+    ------
+    BackendMissingError
+        If scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import Ridge
+    except ModuleNotFoundError as error:
+        hint = "pip install 'blackbox-explain[segments]'"
+        raise BackendMissingError("LIME needs scikit-learn, which is not installed", hint=hint) from error
+    # Of ones and zeros against all ones, the cosine is the root of the share that is there.
+    distance = 1 - np.sqrt(there.mean(axis=1))
+    near = np.exp(-((distance / width) ** 2) / 2)
+    line = Ridge(alpha=ridge).fit(there.astype(np.float64), values.astype(np.float64), sample_weight=near)
+    return np.asarray(line.coef_)

@@ -1,0 +1,98 @@
+"""Images in parts: superpixels by scikit-image, or equal windows of signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.errors import BackendMissingError, InputError
+
+__all__ = ["check_segments", "kept_where", "segments_of"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Labels = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+COMPACTNESS = 10.0
+"""How far nearness counts beside likeness of colour, as `slic` has it for images in CIELAB."""
+
+
+def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list[Labels]:
+    """Divide images into about `count` parts each.
+
+    Parameters
+    ----------
+    images
+        (n, C, *spatial) in pixel space.
+    count
+        How many parts are wanted; there may be fewer.
+    bounds
+        Of the pixels.
+
+    Returns
+    -------
+    list
+        For each image (*spatial) the number of the part of every pixel, from 0 on: superpixels by SLIC (Achanta et al.
+        2012) of images and volumes; windows of equal length of signals.
+
+    Raises
+    ------
+    BackendMissingError
+        If scikit-image is not installed, which superpixels need.
+    """
+    wide = [size for size in images.shape[2:] if size > 1]
+    if len(wide) < 2:
+        return [_windows(images.shape[2:], count) for _ in images]
+    try:
+        from skimage.segmentation import slic
+    except ModuleNotFoundError as error:
+        hint = "pip install 'blackbox-explain[segments]'"
+        raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
+    low, high = bounds
+    found: list[Labels] = []
+    for image in images:
+        pixels = np.moveaxis((image - low) / (high - low), 0, -1).astype(np.float64)
+        in_colour = pixels.shape[-1] == 3 and pixels.ndim == 3
+        if not in_colour:
+            # Grey values and other channels are brought to the range of CIELAB's lightness.
+            pixels = pixels * 100
+        labels = slic(
+            pixels,
+            n_segments=count,
+            compactness=COMPACTNESS,
+            convert2lab=in_colour,
+            channel_axis=-1,
+            start_label=0,
+        )
+        found.append(np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64))
+    return found
+
+
+def _windows(spatial: tuple[int, ...], count: int) -> Labels:
+    size = int(np.prod(spatial))
+    return (np.arange(size) * min(count, size) // size).reshape(spatial)
+
+
+def kept_where(labels: list[Labels], there: list[Booleans]) -> Callable[[int, slice], Floats]:
+    """Return a function that makes masks: 1 in the parts of an image that are there.
+
+    Parameters
+    ----------
+    labels
+        From `segments_of`.
+    there
+        For each image (masks, parts), which parts each mask keeps.
+    """
+
+    def masks(row: int, part: slice) -> Floats:
+        return np.moveaxis(there[row][part].astype(np.float32).T[labels[row]], -1, 0)
+
+    return masks
+
+
+def check_segments(count: int) -> None:
+    """Raise `InputError` unless images can be divided into so many parts."""
+    if not isinstance(count, int) or count < 2:
+        raise InputError("Images have at least two parts", got=f"segments={count!r}", expected="such as 50")

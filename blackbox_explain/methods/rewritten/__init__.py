@@ -1,0 +1,1 @@
+"""Methods that change how a gradient passes the operators: guided backpropagation, DeConvNet, excitation, LRP."""

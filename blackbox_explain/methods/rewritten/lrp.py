@@ -1,0 +1,72 @@
+"""Layer-wise relevance propagation: a score shared out among the pixels, layer by layer (Bach et al. 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import Rewritable
+from blackbox_explain.errors import InputError
+from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.method import Attribution, Budget
+
+__all__ = ["Lrp"]
+
+LrpRule = Literal["epsilon", "alpha-beta", "composite"]
+
+
+@dataclass(frozen=True)
+class Lrp:
+    """R_j = Σ_k share of unit j in unit k · R_k, from the logits of the target down to the pixels.
+
+    Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance Propagation*
+    (2015).  The saliency of a pixel is the sum of its channels, with its sign.
+
+    Attributes
+    ----------
+    rule
+        ``"epsilon"``: in proportion to x_j w_jk / (z_k + ε sign z_k).  ``"alpha-beta"``: positive and negative parts
+        apart, α of the ones and −β of the others.  ``"composite"``: ε for linear layers, the positive parts alone for
+        convolutions, evenly in the first one (Kohlbrenner et al. 2020), as is best for convolutional networks.
+    epsilon
+        ε, of the first and the last.
+    alpha, beta
+        Of the second; α − β = 1, so that relevance is conserved.
+    """
+
+    rule: LrpRule = "composite"
+    epsilon: float = 1e-6
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    name: ClassVar[str] = "lrp"
+    needs: ClassVar[type[Any]] = Rewritable
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(LrpRule):
+            expected = " or ".join(map(repr, get_args(LrpRule)))
+            raise InputError("There is no such rule", got=f"rule={self.rule!r}", expected=expected)
+        if not 0 <= self.epsilon < np.inf:
+            raise InputError("This is no stabiliser", got=f"epsilon={self.epsilon!r}", expected="at least 0")
+        if not (self.beta >= 0 and abs(self.alpha - self.beta - 1) < 1e-9):
+            got = f"alpha={self.alpha!r}, beta={self.beta!r}"
+            raise InputError("Relevance would not be conserved", got=got, expected="beta >= 0 and alpha - beta = 1")
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return one run for the score, one for the logits, and one for the relevance."""
+        del info
+        return Budget(3)
+
+    def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
+        """Return the relevance of every value."""
+        del seed
+        settings = {"alpha": self.alpha, "beta": self.beta} if self.rule == "alpha-beta" else {"epsilon": self.epsilon}
+        asked = oracle.asking(form_of(oracle.box, f"lrp-{self.rule}", **settings))
+        start = weights * asked.scores(images)
+        relevance = to_numpy(asked.gradient(images, start)[1])
+        return Attribution(saliency=relevance.sum(axis=1), attribution=relevance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Target
 from blackbox_explain.data.reading import PhotoReader, readable
 from blackbox_explain.errors import (
+    BackendMissingError,
     ImageError,
     ModelError,
+    NoGradientError,
     OutOfMemoryError,
     ResultError,
     TargetError,
     UnreachableError,
+    UnsupportedModelError,
 )
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
@@ -36,6 +39,7 @@ from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Perturbatio
 from blackbox_explain.progress import Advance
 from blackbox_explain.report.contact_sheet import MOST_CELLS, save_sheet
 from blackbox_explain.report.figure import save_figure
+from blackbox_explain.report.method_sheet import save_method_sheet
 
 __all__ = ["PhotoResult", "PhotoRun", "perturbation_for"]
 
@@ -44,6 +48,9 @@ SECONDS = 10.0
 
 LOOKED_AT = 16
 """Photos of a run that its doubts are told from."""
+
+NOT_ALLOWED = (BackendMissingError, NoGradientError, UnsupportedModelError)
+"""What a method raises that cannot be used on a model, whatever the photo."""
 
 GROWTH = 4
 """So many times larger than the last may a batch be, whose time is not known yet."""
@@ -63,26 +70,43 @@ class PhotoResult:
         Why there is nothing.
     files
         What was written.
+    failures
+        Why single methods found nothing, of several, by name.
     """
 
     path: Path
     rows: tuple[dict[str, Any], ...] = ()
     error: str = ""
     files: tuple[Path, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return what the JSON summary of a run holds of this photo."""
         return list(self.rows) if self.rows else [{"photo": str(self.path), "error": self.error}]
 
 
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """What a method found in some photos, and how long it took for each."""
+
+    result: Explanation
+    seconds: float
+
+    def take(self, rows: slice) -> Timed:
+        """Return that of some rows."""
+        return Timed(self.result[rows], self.seconds)
+
+
 @dataclass
 class PhotoRun:
-    """Explains photos with one black box and one set of options into one folder.
+    """Explains photos with one black box, by one method or several, into one folder.
 
     Attributes
     ----------
-    box, target, options
+    box, target
         As for `explain`.
+    methods
+        Further arguments of `explain`, by the name of each method.
     reading
         How photos are read.
     out
@@ -105,6 +129,8 @@ class PhotoRun:
         About the photos of the run together; None where each tells its own.
     typed
         Doubts about the options that were typed.
+    refused
+        Methods that the box does not allow, and why; those of `methods` that turn out to be so are added.
     """
 
     box: BlackBox
@@ -112,7 +138,7 @@ class PhotoRun:
     target: Target | None
     reading: PhotoReader
     batch_size: int
-    options: dict[str, Any]
+    methods: dict[str, dict[str, Any]]
     model: dict[str, Any]
     top: int | None = None
     told: Callable[[PhotoResult], None] = lambda _result: None
@@ -121,6 +147,7 @@ class PhotoRun:
     kept: list[Explanation] = field(default_factory=list)
     doubts: list[str] | None = None
     typed: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict[str, str])
 
     def run(self, paths: Sequence[Path], queries: int, advance: Advance) -> None:
         """Explain photos; each is written as soon as its batch is learned, and batches are small enough for that.
@@ -156,12 +183,13 @@ class PhotoRun:
         good, images = readable(self.reading.read_all(paths[:LOOKED_AT], self.box.spec))
         if images is None or len(good) < 2:
             return
-        chosen, preset = self.options["perturbation"], self.options["preset"]
+        first = next(iter(self.methods.values()))
+        chosen, preset = first.get("perturbation", "blur"), first.get("preset", Settings().preset)
         perturbation = perturbation_for(chosen, preset, good, self.box.spec, self.reading)
         made = make_perturbation(Settings(preset, perturbation=perturbation))
         # Where the model fails on one of them, each photo tells its own.
         with contextlib.suppress(ModelError, OutOfMemoryError):
-            self.doubts = ask_for_doubts(Oracle.of(self.box), images, made, self.options["seed"])
+            self.doubts = ask_for_doubts(Oracle.of(self.box), images, made, first.get("seed", 0))
 
     def _batch(self, paths: Sequence[Path], queries: int, advance: Advance) -> int:
         """Explain some photos together, and return how many of them could be read."""
@@ -174,7 +202,7 @@ class PhotoRun:
         if images is None:
             return 0
         try:
-            result = self._explained(good, images, advance)
+            found = self._by_methods(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
             for path in good:
@@ -191,21 +219,49 @@ class PhotoRun:
         many = self.top or 1
         with interrupts_wait():
             for index, path in enumerate(good):
-                self._tell(self._written(path, result[index * many : (index + 1) * many]))
+                rows = slice(index * many, (index + 1) * many)
+                self._tell(self._written(path, {name: one.take(rows) for name, one in found.items()}))
         return len(good)
 
-    def _explained(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> Explanation:
-        """Explain photos, the classes of each one after the other."""
-        options, target = dict(self.options), self.target
+    def _by_methods(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> dict[str, Timed]:
+        """Explain photos by every method; of several, those are dropped that the model turns out not to allow."""
+        found: dict[str, Timed] = {}
+        for name, options in list(self.methods.items()):
+            started = time.monotonic()
+            try:
+                result = self._explained(name, options, paths, images, advance)
+            except NOT_ALLOWED as error:
+                if len(self.methods) == 1 and not self.refused:
+                    raise
+                self.refused[name] = str(error)
+                del self.methods[name]
+                if not self.methods:
+                    raise
+                continue
+            found[name] = Timed(result, (time.monotonic() - started) / len(paths))
+        return found
+
+    def _explained(
+        self,
+        method: str,
+        given: dict[str, Any],
+        paths: Sequence[Path],
+        images: np.ndarray[Any, Any],
+        advance: Advance,
+    ) -> Explanation:
+        """Explain photos by one method, the classes of each one after the other."""
+        options, target = dict(given), self.target
         many = self.top or 1
         rows = [row for row in range(len(images)) for _ in range(many)]
-        options["perturbation"] = perturbation_for(
-            options["perturbation"], options["preset"], [paths[row] for row in rows], self.box.spec, self.reading
-        )
+        if "preset" in options:
+            options["perturbation"] = perturbation_for(
+                options["perturbation"], options["preset"], [paths[row] for row in rows], self.box.spec, self.reading
+            )
         wanted: Target | list[Target | None] | None = target
         if self.top is not None:
             wanted = [*top_classes(self.box, images, self.top).ravel().tolist()]
-        result = explain(self.box, images[rows], wanted, batch_size=self.batch_size, progress=advance, **options)
+        size = self.batch_size
+        result = explain(self.box, images[rows], wanted, method=method, batch_size=size, progress=advance, **options)
         result = replace(result, provenance=replace(result.provenance, model=self.model))
         found = result.provenance.doubts if self.doubts is None else tuple(self.doubts)
         return result.judged([*self.typed, *found])
@@ -214,30 +270,46 @@ class PhotoRun:
         self.found.append(result)
         self.told(result)
 
-    def _written(self, path: Path, rows: Explanation) -> PhotoResult:
-        if not rows.good:
-            return PhotoResult(path, error=rows.outcome[0].message)
-        whole = rows.to_dict()
+    def _written(self, path: Path, results: dict[str, Timed]) -> PhotoResult:
+        """Write what was found in one photo, by each method."""
+        good = {name: one for name, one in results.items() if one.result.good}
+        failures = {name: one.result.outcome[0].message for name, one in results.items() if name not in good}
+        if not good:
+            return PhotoResult(path, error=next(iter(failures.values())))
+        several = len(self.methods) > 1 or bool(self.refused)
         try:
             folder = self.out.made()
             stem = self.out.free_name(path.stem)
-            files = tuple(folder / f"{stem}{suffix}" for suffix in (".png", ".npz", ".json"))
-            shared = {"files": [str(file) for file in files], "provenance": whole["provenance"]}
-            entries = tuple({"photo": str(path), **row, **shared} for row in whole["rows"])
-            rows.save(files[1])
-            text = json.dumps(entries[0] if self.top is None else entries, indent=2)
-            files[2].write_text(text + "\n", encoding="utf-8")
-            if self.top is None:
-                save_figure(rows, 0, files[0])
-            else:
-                save_sheet(rows, files[0])
-            if self.keep and sum(map(len, self.kept)) < MOST_CELLS:
-                self.kept.append(rows)
+            saved = {name: folder / (f"{stem}-{name}.npz" if several else f"{stem}.npz") for name in good}
+            picture, summary = folder / f"{stem}.png", folder / f"{stem}.json"
+            files = (picture, *saved.values(), summary)
+            entries: list[dict[str, Any]] = []
+            for name, one in good.items():
+                one.result.save(saved[name])
+                whole = one.result.to_dict()
+                shared = {"files": [str(file) for file in files], "provenance": whole["provenance"]}
+                told = {"method": name, "seconds": round(one.seconds, 3)} if several else {}
+                entries += [{"photo": str(path), **told, **row, **shared} for row in whole["rows"]]
+            text = json.dumps(entries if several or self.top is not None else entries[0], indent=2)
+            summary.write_text(text + "\n", encoding="utf-8")
+            self._drawn(good, several, picture)
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:
             return PhotoResult(path, error=f"{error.filename}: {error.strerror}")
-        return PhotoResult(path, entries, files=files)
+        return PhotoResult(path, tuple(entries), files=files, failures=failures)
+
+    def _drawn(self, good: dict[str, Timed], several: bool, picture: Path) -> None:
+        first = next(iter(good.values())).result
+        if several:
+            results = {name: one.result for name, one in good.items()}
+            save_method_sheet(results, picture, {name: one.seconds for name, one in good.items()}, self.refused)
+        elif self.top is None:
+            save_figure(first, 0, picture)
+        else:
+            save_sheet(first, picture)
+        if self.keep and sum(map(len, self.kept)) < MOST_CELLS:
+            self.kept.append(first)
 
 
 def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:

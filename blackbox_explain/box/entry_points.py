@@ -27,6 +27,7 @@ __all__ = [
     "availability",
     "entry_points",
     "instance_by_name",
+    "kind_by_name",
     "load",
     "named_models",
 ]
@@ -156,13 +157,7 @@ def instance_by_name(group: str, word: str, protocol: type[Any], chosen: Any, se
             got, hint = f"{', '.join(settings)} beside a {word}", f"set them in {type(chosen).__name__}(...)"
             raise InputError(f"A {word} that is given brings its own settings", got=got, hint=hint)
         return chosen
-    points = {one.name: one for one in entry_points(group)}
-    if chosen not in points:
-        near = difflib.get_close_matches(chosen, points, 3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
-        expected = ", ".join(map(repr, sorted(points)))
-        raise InputError(f"There is no such {word}", got=f"{word}={chosen!r}", expected=expected, hint=hint)
-    kind: Any = load(points[chosen])
+    kind = kind_by_name(group, word, chosen)
     names = _settings_of(kind)
     unknown = [name for name in settings if name not in names]
     if unknown:
@@ -173,6 +168,30 @@ def instance_by_name(group: str, word: str, protocol: type[Any], chosen: Any, se
             f"The {word} {kind.name!r} has no such setting", got=", ".join(unknown), expected=expected, hint=hint
         )
     return kind(**settings)
+
+
+def kind_by_name(group: str, word: str, name: str) -> Any:
+    """Return the class that was registered by a name.
+
+    Parameters
+    ----------
+    group, word
+        As in `availability`.
+    name
+        Of an entry point.
+
+    Raises
+    ------
+    InputError
+        If there is no such name.
+    """
+    points = {one.name: one for one in entry_points(group)}
+    if name not in points:
+        near = difflib.get_close_matches(name, points, 3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+        expected = ", ".join(map(repr, sorted(points)))
+        raise InputError(f"There is no such {word}", got=f"{word}={name!r}", expected=expected, hint=hint)
+    return load(points[name])
 
 
 def _settings_of(kind: Any) -> list[str]:

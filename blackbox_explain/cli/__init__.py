@@ -13,6 +13,7 @@ import typer
 from blackbox_explain import __version__
 from blackbox_explain.cli.compare import compare_command
 from blackbox_explain.cli.explain import explain_command
+from blackbox_explain.cli.methods import methods_command
 from blackbox_explain.cli.models import models_app
 from blackbox_explain.cli.rules import rules_command
 from blackbox_explain.cli.verify import verify_command
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain_command)
+app.command("methods")(methods_command)
 app.command("compare")(compare_command)
 app.command("rules")(rules_command)
 app.command("verify")(verify_command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +18,15 @@ from blackbox_explain.box.oracle import BATCH
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.mask import MaskOptions
+from blackbox_explain.cli.options.method import MethodOptions
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.options.model_record import ModelRecord
 from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.options.target import target_from
-from blackbox_explain.cli.shown.explain import show_found
+from blackbox_explain.cli.shown.explain import show_found, show_refused
 from blackbox_explain.data.photo_paths import photo_paths
+from blackbox_explain.errors import InputError
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.report.contact_sheet import save_sheet
 
@@ -52,12 +54,13 @@ def explain_command(
     sum_top: Annotated[
         int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K", min=1)
     ] = None,
+    by: MethodOptions,
     mask: MaskOptions,
     batch_size: Annotated[
         int,
         typer.Option(
             metavar="N",
-            help="Most masks learned together. Slow models get fewer, so that finished photos are written soon.",
+            help="Most photos explained together. Slow models get fewer, so that finished photos are written soon.",
             min=1,
         ),
     ] = BATCH,
@@ -89,6 +92,10 @@ def explain_command(
 
       blackbox-explain explain photos --sheet
 
+      blackbox-explain explain cat.jpg --method grad-cam --method occlusion --setting side=48
+
+      blackbox-explain explain cat.jpg --method all
+
       blackbox-explain explain cat.jpg --model net.onnx --classes names.txt --mean 0.5 --std 0.25
 
       blackbox-explain explain cat.jpg --model caffe.onnx --mean 123,117,104 --range 255 --std 1 --bgr
@@ -104,21 +111,25 @@ def explain_command(
         given = replace(said, model=model)
         box = given.wrapped()
         started = time.perf_counter()
+        asked = by.of(box, mask)
+        if top is not None and len(asked.methods) + len(asked.refused) > 1:
+            raise InputError("--top explains several classes by one method", got="--top beside several --method")
         photos = PhotoRun(
             box,
             folder,
             explained,
             reading.reader,
             batch_size,
-            asdict(mask),
+            asked.methods,
             ModelRecord.of(given).to_dict(),
             top,
             _tell_error,
             keep=sheet,
             typed=given.doubts,
+            refused=asked.refused,
         )
         sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None
-        queries = (top or 1) * mask.queries_of(box)
+        queries = (top or 1) * asked.queries
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
         interrupted = False
         try:
@@ -133,11 +144,13 @@ def explain_command(
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not printed.quiet and any(not one.error for one in found):
             show_found(found, len(paths), folder, time.perf_counter() - started, BoxInfo.of(box).assumptions)
+            show_refused(photos.refused)
         if interrupted:
             good = sum(not one.error for one in found)
             stderr.print(f"interrupted; {good} of {len(paths)} photos are finished and kept")
             raise typer.Exit(130)
-        if any(one.error for one in found):
+        named = set(by.method or ()) - {"all"}
+        if any(one.error or one.failures for one in found) or named.intersection(photos.refused):
             raise typer.Exit(2)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_explain.box.entry_points import availability, instance_by_name
+from blackbox_explain.box.entry_points import availability, instance_by_name, kind_by_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.methods.method import Method
 
-__all__ = ["METHODS", "method_of", "methods_for"]
+__all__ = ["METHODS", "kind_of", "method_of", "methods_for"]
 
 METHODS = "blackbox_explain.methods"
 """Entry points named by a method; each loads a class of `Method`."""
@@ -32,6 +32,17 @@ def methods_for(box: BlackBox) -> dict[str, str | None]:
         Every name to None where the box allows the method, or to the reason why not.
     """
     return availability(METHODS, "method", box)
+
+
+def kind_of(name: str) -> type[Any]:
+    """Return the class of a method, by its name.
+
+    Raises
+    ------
+    InputError
+        If there is no such method.
+    """
+    return kind_by_name(METHODS, "method", name)
 
 
 def method_of(method: str | Method, settings: dict[str, Any]) -> Method:

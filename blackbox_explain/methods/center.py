@@ -18,7 +18,7 @@ __all__ = ["Center", "centre_distance"]
 
 @dataclass(frozen=True)
 class Center:
-    """How near a pixel is to the centre: what it takes to beat photos that have their object there (Table 2).
+    """Take the pixels by how near they are to the centre: photos mostly have their object there (Table 2).
 
     The model is not asked, and the map is the same for all images.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from blackbox_explain.report.text_layout import Picture
 
-__all__ = ["check_row", "draw_importance", "figure", "has_region", "save_figure"]
+__all__ = ["check_row", "draw_importance", "draw_photo", "figure", "has_region", "save_figure"]
 
 WIDTH, MARGIN, BETWEEN = 11.0, 0.16, 0.14
 """Of a picture, at its edges, and between its panels, in inches."""
@@ -168,6 +168,18 @@ def draw_importance(
         drawn = axes.contour(placed, levels=[0.0], colors="white", linewidths=width)
         drawn.set_path_effects([withStroke(linewidth=2 * width, foreground="black")])
     return axes.figure
+
+
+def draw_photo(result: Explanation, row: int, axes: Axes, small: bool = False) -> None:
+    """Draw what the model sees into axes."""
+    from blackbox_explain.report.signals import draw_signal
+
+    check_row(result, row)
+    if result.saliency.ndim == 2:
+        draw_signal(axes, result, row, result.images, cmap=COLOURS, alpha=COVER, behind=False)
+        return
+    canvas = canvas_of(result, row, LONGEST_SMALL if small else LONGEST)
+    _show(axes, canvas.dimmed(canvas.pixels), canvas)
 
 
 def has_region(result: Explanation, row: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -14,7 +14,7 @@ from blackbox_explain.data.photo_paths import names_of
 from blackbox_explain.explanation.outcome import DOUBTED
 from blackbox_explain.explanation.summary import region_words
 
-__all__ = ["show_found"]
+__all__ = ["show_found", "show_refused"]
 
 PREDICTIONS = 3
 """Shown of each photo."""
@@ -30,6 +30,10 @@ def show_found(
     rows = [
         (name, row) for name, one in zip(names_of([one.path for one in good]), good, strict=True) for row in one.rows
     ]
+    if "method" in rows[0][1]:
+        _show_methods(good, rows)
+        _show_where(good, count, out, seconds)
+        return
     table, digits = numbers_table(("photo", "class"), ("before", "region", "all", "share"), ("outcome",))
     for name, row in rows:
         scores = (_number(row[key], digits) for key in SCORES)
@@ -52,6 +56,35 @@ def show_found(
     if told["gradients"] == "estimated":
         _show_queries([row for _, row in rows])
     tell("assumed", assumptions)
+    _show_where(good, count, out, seconds)
+
+
+def show_refused(refused: Mapping[str, str]) -> None:
+    """Name the methods that the model does not allow."""
+    for name, why in refused.items():
+        stdout.print(f"[yellow]not {escape(name)}:[/] {escape(why)}", soft_wrap=True)
+
+
+def _show_methods(good: Sequence[PhotoResult], rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Print a table with a line for each photo and method, the smallest region of each photo first."""
+    table, digits = numbers_table(("photo", "class", "method"), ("region", "share", "runs", "seconds"), ("outcome",))
+    for name in dict.fromkeys(name for name, _ in rows):
+        own = [row for called, row in rows if called == name]
+        for row in sorted(own, key=lambda row: (row["outcome"] != "ok", row["share"] or 0.0)):
+            share = "–" if row["share"] is None else f"{row['share']:.1%}"
+            numbers = (_number(row["score_region"], digits), share, f"{sum(row['queries'].values()):,}")
+            told = (f"{row['seconds']:.1f}", row["outcome"])
+            table.add_row(End(name), Start(row["target"]), Start(row["method"]), *numbers, *told)
+    stdout.print(table)
+    words = region_words(rows[0][1]["game"])
+    stdout.print(f"region: score {words}; share: of the region; runs: images that the model was run on", style="dim")
+    for one in good:
+        for method, why in one.failures.items():
+            stdout.print(f"{escape(str(one.path))}: {escape(method)} failed: {escape(why)}", soft_wrap=True)
+
+
+def _show_where(good: Sequence[PhotoResult], count: int, out: OutputFolder, seconds: float) -> None:
+    """Say how many photos are done, and where everything is."""
     replaced = f", {out.replaced} of them in place of an earlier run's" if out.replaced else ""
     stdout.print(
         f"{len(good)} of {count} explained in {seconds:.1f} s{replaced}; pictures, results and summaries in "

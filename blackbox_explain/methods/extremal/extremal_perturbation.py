@@ -35,7 +35,9 @@ LEAST_FALL = 1e-6
 
 @dataclass(frozen=True)
 class ExtremalPerturbation(Deleting):
-    """argmax f(m ⊗ x0) over smooth masks m of area a: what to keep of an image if only so much of it may be kept.
+    """Learn the smooth mask of a given area that keeps the score highest.
+
+    argmax f(m ⊗ x0) over smooth masks m of area a.
 
     Fong, Patrick & Vedaldi, *Understanding Deep Networks via Extremal Perturbations and Smooth Masks* (2019).  The area
     is held by λ ‖vecsort(m) − r_a‖², r_a the sorted mask of that area that is 0 or 1 everywhere; masks are smooth by

@@ -18,7 +18,9 @@ __all__ = ["Gradient"]
 
 @dataclass(frozen=True)
 class Gradient:
-    """S1(x0) = ∇f(x0), the rule f(x) ≈ f(x0) + ⟨∇f(x0), x − x0⟩ (eq. 2).
+    """Take the gradient of the score: how much it changes with each value.
+
+    S1(x0) = ∇f(x0), the rule f(x) ≈ f(x0) + ⟨∇f(x0), x − x0⟩ (eq. 2).
 
     The saliency is the largest magnitude of the channels (Simonyan, Vedaldi & Zisserman 2014).
     """

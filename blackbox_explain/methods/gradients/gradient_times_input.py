@@ -16,7 +16,9 @@ __all__ = ["GradientTimesInput"]
 
 @dataclass(frozen=True)
 class GradientTimesInput:
-    """S2(x0) = d f(x0 ⊙ m) / dm at m = 1, which is ∇f(x0) ⊙ x0.
+    """Multiply the gradient by the image: how much the score changes as each value goes to zero.
+
+    S2(x0) = d f(x0 ⊙ m) / dm at m = 1, which is ∇f(x0) ⊙ x0.
 
     The saliency is the sum over the channels with its sign: what the rule predicts of a deletion to zero.
     """

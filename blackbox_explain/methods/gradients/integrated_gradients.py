@@ -27,7 +27,9 @@ WIDEST = 50.0
 
 @dataclass(frozen=True)
 class IntegratedGradients(Deleting):
-    """∫ ∇f(x(t)) ⊙ x'(t) dt over a path x(t) from the fully perturbed image to the image.
+    """Add up what each value adds to the score on a path from the fully perturbed image to the image.
+
+    ∫ ∇f(x(t)) ⊙ x'(t) dt over the path x(t).
 
     Sundararajan, Taly & Yan, *Axiomatic Attribution for Deep Networks* (2017).  The sum of all values is the score of
     the image above that of the perturbed one.  The path is straight, or leads through the levels of the perturbation:
@@ -85,7 +87,7 @@ class IntegratedGradients(Deleting):
 
 @dataclass(frozen=True)
 class BlurIntegratedGradients(IntegratedGradients):
-    """Integrated gradients along the images that lie between a blurred one and the image, each less blurred.
+    """Add up what each value adds to the score while a blurred image gets sharp.
 
     Xu, Venugopalan & Sundararajan, *Attribution in Scale and Space* (2020).
 

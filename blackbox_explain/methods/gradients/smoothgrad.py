@@ -22,7 +22,9 @@ NOISE = 0x736D6F
 
 @dataclass(frozen=True)
 class SmoothGrad:
-    """(1 / n) Σ ∇f(x0 + η), η Gaussian: the gradient without what changes from one pixel value to the next.
+    """Average the gradient over noisy copies of the image.
+
+    (1 / n) Σ ∇f(x0 + η), η Gaussian.
 
     Smilkov et al., *SmoothGrad: removing noise by adding noise* (2017).  The saliency is the largest magnitude of the
     channels, as that of `Gradient`.

@@ -26,7 +26,9 @@ MOST_BESIDES = 8
 
 @dataclass(frozen=True)
 class AttentionRollout:
-    """Π_l (Ā_l + 1) / 2, Ā_l the attention of layer l averaged over its heads: what the class token is made of.
+    """Follow attention through all layers of a transformer: what the class token is made of.
+
+    Π_l (Ā_l + 1) / 2, Ā_l the attention of layer l averaged over its heads.
 
     Abnar & Zuidema, *Quantifying Attention Flow in Transformers* (2020).  It is the same for every target.  Attention
     is found as the results of softmax that have a row and a column for each token; models that compute it in one

@@ -69,7 +69,9 @@ class _OfLayer:
 
 @dataclass(frozen=True)
 class GradCam(_OfLayer):
-    """ReLU(Σ_k α_k A_k), α_k the mean of ∂f / ∂A_k over the places of the layer.
+    """Weigh the channels of a layer by their mean gradients.
+
+    ReLU(Σ_k α_k A_k), α_k the mean of ∂f / ∂A_k over the places of the layer.
 
     Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization* (2017).
     """
@@ -83,7 +85,9 @@ class GradCam(_OfLayer):
 
 @dataclass(frozen=True)
 class GradCamPlusPlus(_OfLayer):
-    """ReLU(Σ_k w_k A_k), w_k = Σ α_k ReLU(g_k), α_k = g_k² / (2 g_k² + g_k³ Σ A_k), g_k = ∂f / ∂A_k.
+    """Weigh the channels of a layer by those of their places that speak for the class.
+
+    ReLU(Σ_k w_k A_k), w_k = Σ α_k ReLU(g_k), α_k = g_k² / (2 g_k² + g_k³ Σ A_k), g_k = ∂f / ∂A_k.
 
     Chattopadhay et al., *Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep Convolutional Networks*
     (2018), where the score is the exponential of a logit.
@@ -102,7 +106,9 @@ class GradCamPlusPlus(_OfLayer):
 
 @dataclass(frozen=True)
 class LayerCam(_OfLayer):
-    """ReLU(Σ_k ReLU(∂f / ∂A_k) ⊙ A_k): each place by its own gradient.
+    """Weigh each place of a layer by its own gradient.
+
+    ReLU(Σ_k ReLU(∂f / ∂A_k) ⊙ A_k).
 
     Jiang et al., *LayerCAM: Exploring Hierarchical Class Activation Maps for Localization* (2021).  It is made for any
     layer, early ones too.
@@ -117,7 +123,9 @@ class LayerCam(_OfLayer):
 
 @dataclass(frozen=True)
 class Cam(_OfLayer):
-    """Σ_k w_k A_k, w_k the weights of the linear layer behind the mean over all places.
+    """Weigh the channels of the last layer by the weights of the classifier behind it.
+
+    Σ_k w_k A_k, w_k the weights of the linear layer behind the mean over all places.
 
     Zhou et al., *Learning Deep Features for Discriminative Localization* (2016).  A model allows it if nothing but a
     mean over all places and a linear layer lies between the layer and the logits, which is found out by its gradient:

@@ -108,7 +108,7 @@ def _at_pixels(values: Floats, spatial: tuple[int, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class CircleOcclusion(_Circles):
-    """How far the score falls when a circle around a pixel is blurred (Table 2, note §).
+    """Blur circles of the image, and see how far the score falls (Table 2, note §).
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class CircleOcclusion(_Circles):
 
 @dataclass(frozen=True)
 class VariableOcclusion(_Circles):
-    """The smallest of the blurred circles that lower the score most (Table 2, note †).
+    """Find the smallest of the blurred circles that lower the score most (Table 2, note †).
 
     The paper takes circles of several sizes, and of the tenth that lowers the score most the smallest; its centre is
     the point that the object is said to be at.  Here every pixel gets a value, and that point the highest: a centre is

@@ -22,7 +22,7 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 @dataclass(frozen=True)
 class Lime(Deleting):
-    """The weights of a ridge regression of the score on which superpixels are there.
+    """Fit a linear model to the score of images that lack some of their superpixels.
 
     Ribeiro, Singh & Guestrin, *"Why Should I Trust You?"* (2016): every sample keeps each superpixel with probability
     one half, and counts the more the fewer are missing: exp(−D² / width²), D the cosine distance to the whole image.
@@ -32,7 +32,7 @@ class Lime(Deleting):
     samples
         Runs of the model; 1,000 in the authors' code.
     segments
-        About how many superpixels.
+        Superpixels, at most.
     width
         Of the kernel; a quarter in the authors' code.
     ridge

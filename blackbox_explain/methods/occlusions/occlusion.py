@@ -30,7 +30,7 @@ STEPS_OF_SQUARE = 4
 
 @dataclass(frozen=True)
 class Occlusion(Deleting):
-    """How far the score falls when a square is covered, on average over all squares that cover a pixel.
+    """Cover squares of the image, and average how far the score falls over those that cover a pixel.
 
     Zeiler & Fergus, *Visualizing and Understanding Convolutional Networks* (2014), slide a grey square over the image.
 

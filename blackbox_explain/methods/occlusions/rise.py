@@ -23,9 +23,15 @@ AT_ONCE = 64
 """Masks that are added up at a time."""
 
 
+BESIDES = 2
+"""Cells beyond those over the image, so that a grid that was moved by up to a cell still covers it."""
+
+
 @dataclass(frozen=True)
 class Rise(Deleting):
-    """S(u) = 1 / (N p) · Σ_k f(x0 under M_k) M_k(u) over N random masks.
+    """Average random masks, weighted by the scores that they leave.
+
+    S(u) = 1 / (N p) · Σ_k f(x0 under M_k) M_k(u) over N masks.
 
     Petsiuk, Das & Saenko, *RISE: Randomized Input Sampling for Explanation of Black-box Models* (2018): a mask is a
     grid of cells that are kept with probability p, upsampled linearly and moved by up to a cell.
@@ -84,15 +90,14 @@ class _Masks:
         self._grid = tuple(min(settings.cells, size) for size in spatial)
         self._cell = tuple(-(-size // n) for size, n in zip(spatial, self._grid, strict=True))
         rng = np.random.default_rng([seed, settings.masks])
-        grids = rng.random((settings.masks, *(n + 1 for n in self._grid))) < settings.kept
+        grids = rng.random((settings.masks, *(n + BESIDES for n in self._grid))) < settings.kept
         self._grids = grids.astype(np.float32)
         self._shifts = np.stack([rng.integers(0, cell, settings.masks) for cell in self._cell], axis=1)
 
     def made(self, part: slice) -> Floats:
         """Return some of the masks (m, *spatial)."""
-        matrices = [
-            _linear(size, n + 1, cell) for size, n, cell in zip(self._spatial, self._grid, self._cell, strict=True)
-        ]
+        sizes = zip(self._spatial, self._grid, self._cell, strict=True)
+        matrices = [_linear(size, n + BESIDES, cell) for size, n, cell in sizes]
         masks = np.empty((part.stop - part.start, *self._spatial), np.float32)
         for mask, grid, shift in zip(masks, self._grids[part], self._shifts[part], strict=True):
             windows = zip(matrices, shift, self._spatial, strict=True)

@@ -19,7 +19,7 @@ __all__ = ["SegmentGraying"]
 
 @dataclass(frozen=True)
 class SegmentGraying(Deleting):
-    """In which order segments of the image are grayed, when each time that one goes without which the score is highest.
+    """Gray the segments of the image one after the other, each time that which the score can best do without.
 
     Zhou et al., *Object Detectors Emerge in Deep Scene CNNs* (2015), stop when the class is no longer the first; here
     all segments go, so that each has its place.  Important segments go last.
@@ -27,7 +27,7 @@ class SegmentGraying(Deleting):
     Attributes
     ----------
     segments
-        About how many; a row takes about half their square in runs of the model.
+        At most; a row takes about half their square in runs of the model.
     perturbation
         What stands in for a segment; None is grey, the middle of the bounds.
     """
@@ -41,13 +41,9 @@ class SegmentGraying(Deleting):
         check_segments(self.segments)
 
     def budget(self, info: BoxInfo) -> Budget:
-        """Return one run for the image, and one for each segment that is left at each step.
-
-        Superpixels may be a few more than were asked for.
-        """
+        """Return one run for the image, and one for each segment that is left at each step."""
         del info
-        most = 2 * self.segments
-        return Budget(1 + most * (most + 1) // 2)
+        return Budget(1 + self.segments * (self.segments + 1) // 2)
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the share of the segments that had gone before each pixel's."""

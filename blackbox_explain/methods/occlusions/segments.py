@@ -20,14 +20,14 @@ COMPACTNESS = 10.0
 
 
 def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list[Labels]:
-    """Divide images into about `count` parts each.
+    """Divide images into at most `count` parts each.
 
     Parameters
     ----------
     images
         (n, C, *spatial) in pixel space.
     count
-        How many parts are wanted; there may be fewer.
+        How many parts there may be; there are mostly some fewer.
     bounds
         Of the pixels.
 
@@ -46,7 +46,7 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
     if len(wide) < 2:
         return [_windows(images.shape[2:], count) for _ in images]
     try:
-        from skimage.segmentation import slic
+        import skimage.segmentation  # noqa: F401 - to say early that it is missing
     except ModuleNotFoundError as error:
         hint = "pip install 'blackbox-explain[segments]'"
         raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
@@ -58,16 +58,28 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
         if not in_colour:
             # Grey values and other channels are brought to the range of CIELAB's lightness.
             pixels = pixels * 100
+        found.append(_superpixels(pixels, count, in_colour))
+    return found
+
+
+def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:
+    from skimage.segmentation import slic
+
+    wanted = count
+    while True:
         labels = slic(
             pixels,
-            n_segments=count,
+            n_segments=wanted,
             compactness=COMPACTNESS,
             convert2lab=in_colour,
             channel_axis=-1,
             start_label=0,
         )
-        found.append(np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64))
-    return found
+        numbers, flat = np.unique(labels, return_inverse=True)
+        # Seeds are laid on a grid, which may have a few more places than were asked for.
+        if len(numbers) <= count or wanted == 1:
+            return flat.reshape(labels.shape).astype(np.int64)
+        wanted -= 1
 
 
 def _windows(spatial: tuple[int, ...], count: int) -> Labels:

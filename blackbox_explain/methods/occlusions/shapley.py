@@ -25,7 +25,7 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class Shapley(Deleting):
-    """What each segment adds to the score when it comes, on average over the orders in which segments can come.
+    """Average what each segment adds to the score when it comes over the orders in which segments can come.
 
     Shapley, *A Value for n-Person Games* (1953); of few segments exactly, of more by random orders, each taken forwards
     and backwards (Castro, Gómez & Tejada 2009; Mitchell et al. 2022).  Their sum is the score of the image above that
@@ -34,7 +34,7 @@ class Shapley(Deleting):
     Attributes
     ----------
     segments
-        About how many.
+        At most.
     samples
         Runs of the model at most, beside the image; if there are no more sets of segments than that, all are asked.
     perturbation

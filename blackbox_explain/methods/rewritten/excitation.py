@@ -22,7 +22,9 @@ FINENESS = 8
 
 @dataclass(frozen=True)
 class ExcitationBackprop:
-    """P(a_j) = Σ_i P(a_j | a_i) P(a_i), P(a_j | a_i) in proportion to a_j w_ji where w_ji > 0.
+    """Walk from the class down the connections that excite it, and count where the walk comes by.
+
+    P(a_j) = Σ_i P(a_j | a_i) P(a_i), P(a_j | a_i) in proportion to a_j w_ji where w_ji > 0.
 
     Zhang et al., *Top-down Neural Attention by Excitation Backprop* (2016): the chance that a walk from the class down
     the excitatory connections comes by a unit.
@@ -74,7 +76,9 @@ class ExcitationBackprop:
 
 @dataclass(frozen=True)
 class ContrastiveExcitationBackprop(ExcitationBackprop):
-    """Excitation backpropagation of a class, minus that of what speaks against it: the classifier with weights negated.
+    """Walk down from the class, and subtract the walk from what speaks against it.
+
+    Against it speaks the same classifier with the weights negated.
 
     Zhang et al. (2016), contrastive marginal winning probability.
 

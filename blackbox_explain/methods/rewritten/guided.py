@@ -49,7 +49,7 @@ class _ByOtherRules:
 
 @dataclass(frozen=True)
 class GuidedBackprop(_ByOtherRules):
-    """The gradient where every ReLU passes back what is positive, and only where it was active itself.
+    """Pass the gradient back through every ReLU where both it and the unit are positive.
 
     Springenberg et al., *Striving for Simplicity: The All Convolutional Net* (2015).
     """
@@ -60,7 +60,7 @@ class GuidedBackprop(_ByOtherRules):
 
 @dataclass(frozen=True)
 class DeconvNet(_ByOtherRules):
-    """The gradient where every ReLU passes back what is positive, wherever it was active itself.
+    """Pass the gradient back through every ReLU where it is positive, whether the unit is or not.
 
     Zeiler & Fergus, *Visualizing and Understanding Convolutional Networks* (2014).
     """

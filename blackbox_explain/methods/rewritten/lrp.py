@@ -22,7 +22,9 @@ LrpRule = Literal["epsilon", "alpha-beta", "composite"]
 
 @dataclass(frozen=True)
 class Lrp:
-    """R_j = Σ_k share of unit j in unit k · R_k, from the logits of the target down to the pixels.
+    """Share the score out among the units of each layer, by what they added to the next, down to the pixels.
+
+    R_j = Σ_k share of unit j in unit k · R_k, from the logits of the target on.
 
     Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance Propagation*
     (2015).  The saliency of a pixel is the sum of its channels, with its sign.

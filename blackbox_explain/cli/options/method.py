@@ -1,0 +1,131 @@
+"""The options that say by which method, shared by the commands that explain."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.cli.options.mask import MaskOptions
+from blackbox_explain.errors import InputError
+from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
+
+__all__ = ["AskedMethods", "MethodOptions"]
+
+ALL = "all"
+
+SHARED = ("seed", "suppress")
+"""Options that every method takes."""
+
+WORDS = {"True": "true", "False": "false", "None": "null"}
+
+
+@dataclass(frozen=True)
+class AskedMethods:
+    """What is to be done, with one box.
+
+    Attributes
+    ----------
+    methods
+        Further arguments of `explain`, by the name of each method.
+    queries
+        What progress counts for one explanation by all of them: the images that the model is run on, at most.
+    refused
+        Methods that the box does not allow, and why.
+    """
+
+    methods: dict[str, dict[str, Any]]
+    queries: int
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """By which methods, as typed."""
+
+    panel: ClassVar[str] = "Method"
+
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="How to explain: mask, the default, or another of 'blackbox-explain methods'; repeat it, or say all, "
+            "for one picture of several.",
+        ),
+    ] = None
+    setting: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A setting of the methods that have it, such as masks=2000; 'blackbox-explain methods' lists them.",
+        ),
+    ] = field(default_factory=list[str])
+
+    def of(self, box: BlackBox, mask: MaskOptions) -> AskedMethods:
+        """Return what to do with a box.
+
+        Raises
+        ------
+        InputError
+            If there is no such method or setting, or a value is out of range.
+        NoGradientError
+            If the box lacks what the only method needs.
+        """
+        names = list(dict.fromkeys(self.method or ["mask"]))
+        available = methods_for(box)
+        refused: dict[str, str] = {}
+        if ALL in names:
+            # The mask first: it is what the others are compared with.
+            names = sorted((name for name, why in available.items() if why is None), key=lambda name: name != "mask")
+            refused = {name: why for name, why in available.items() if why is not None}
+        elif len(names) > 1:
+            refused = {name: why for name in names if (why := available.get(name)) is not None}
+            names = [name for name in names if name not in refused]
+            if not names:
+                raise InputError("This model allows none of these methods", got="; ".join(refused.values()))
+        typed = {**dataclasses.asdict(mask)}
+        common = {name: typed.pop(name) for name in SHARED}
+        changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
+        given = settings_of(self.setting)
+        used: set[str] = set()
+        methods: dict[str, dict[str, Any]] = {}
+        for name in names:
+            own = {one.name for one in dataclasses.fields(kind_of(name)) if one.init}
+            # What one method alone does not have is its error; of several, it is for those that have it.
+            mine = (
+                {**changed, **given} if len(names) == 1 else {k: v for k, v in {**changed, **given}.items() if k in own}
+            )
+            used.update(mine)
+            if name == "mask":
+                mine = {**typed, **mine}
+            methods[name] = {**common, **mine}
+        if unused := [name for name in {**changed, **given} if name not in used]:
+            raise InputError(
+                "None of these methods has such a setting", got=", ".join(unused), expected=", ".join(names)
+            )
+        made = [
+            method_of(name, {key: value for key, value in options.items() if key not in SHARED})
+            for name, options in methods.items()
+        ]
+        info = BoxInfo.of(box)
+        return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+
+
+def settings_of(given: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; a value that is JSON is read as such, a list as a tuple, others are strings."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.isidentifier():
+            raise InputError("--setting is not NAME=VALUE", got=repr(text), expected="such as masks=2000")
+        try:
+            read = json.loads(WORDS.get(value, value))
+        except json.JSONDecodeError:
+            read = value
+        found[name] = tuple(read) if isinstance(read, list) else read
+    return found

@@ -1,0 +1,178 @@
+"""One picture of one photo by many methods, as in Fig. 2: the same colours and scale, and what each took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation
+from blackbox_explain.explanation.summary import photo_name
+from blackbox_explain.report.figure import WIDEST, check_row, draw_importance, draw_photo, has_region
+from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of
+
+if TYPE_CHECKING:
+    from blackbox_explain.report.text_layout import Picture
+
+__all__ = ["method_sheet", "save_method_sheet"]
+
+COLUMNS, CELL, ACROSS, DOWN, MARGIN = 6, 2.0, 0.12, 0.12, 0.16
+"""Of a picture at most; the width of a cell, what lies between two of them, and at the edges, in inches."""
+
+TALLEST = 1.25
+"""Height of a photo as a share of its width: taller ones are drawn smaller."""
+
+HEAD, FOOT, KEY = 0.24, 0.36, 0.5
+"""Heights of what stands above and below a cell, and of the key."""
+
+NAME, NUMBER, SMALL = 9.5, 8.5, 9.0
+"""Sizes of letters, in points."""
+
+
+def method_sheet(
+    results: Mapping[str, Explanation],
+    row: int = 0,
+    *,
+    seconds: Mapping[str, float] | None = None,
+    refused: Mapping[str, str] | None = None,
+    cmap: str = COLOURS,
+    alpha: float = COVER,
+) -> Picture:
+    """Draw what matters in one image by several methods (Fig. 2).
+
+    Parameters
+    ----------
+    results
+        By name, of the same images and targets.
+    row
+        Which image.
+    seconds
+        What each took for it.
+    refused
+        Methods that could not be used, and why: they are named below.
+    cmap, alpha
+        As in `Explanation.plot`.
+
+    Returns
+    -------
+    Picture
+        The photo, and a cell for each method: what matters over the photo, the outline of the smallest region that
+        does what was asked, its share of the image, and the images that the model was run on.  Methods whose row
+        failed are named below.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw, no such row, or the results are not of the same images.
+    """
+    from blackbox_explain.report.heading import Line, draw_heading, heading_height, noun_of, perturbed_words
+    from blackbox_explain.report.legend import draw_bar, draw_key
+    from blackbox_explain.report.text_layout import WARNING, Picture, wrapped, write
+
+    good = {name: one for name, one in results.items() if not one.outcome[row].failed}
+    if not good:
+        raise InputError("There is nothing to draw", got="no method whose row did not fail")
+    first = next(iter(good.values()))
+    check_row(first, row)
+    if any(one.images.shape != first.images.shape or one.target[row] != first.target[row] for one in good.values()):
+        raise InputError("The results are not of the same images and targets", got=", ".join(good))
+    across = min(COLUMNS, len(good) + 1)
+    width = max(2 * MARGIN + across * CELL + (across - 1) * ACROSS, 5.4)
+    room = width - 2 * MARGIN
+    noun = noun_of(first)
+    name = photo_name(first, row)
+    title = f"{name}: {first.target[row]}" if name else first.target[row]
+    games = {one.game for one in good.values()}
+    what = "with nothing but" if games == {"preservation"} else "without"
+    asked = f"keeps {first.suppress:.0%}" if games == {"preservation"} else f"takes away {first.suppress:.0%}"
+    gone = {perturbed_words(one) for one in good.values()}
+    told = (
+        f"Outlined: the smallest part of each map that {asked} of the score (up to half of the {noun}), with its share "
+        f"of the {noun} and the score {what} it, {gone.pop() if len(gone) == 1 else 'deleted'}. "
+        f"The score of the {noun} is {first.score[row]:.3f}."
+    )
+    lines = [Line(one, 13.0, bold=True) for one in wrapped(title, room, 13.0, "bold")]
+    lines += [Line(one, 10.0) for one in wrapped(told, room, 10.0)]
+    missing = {**{name: one.outcome[row].message for name, one in results.items() if name not in good}}
+    below = [
+        Line(one, SMALL)
+        for name, why in {**(refused or {}), **missing}.items()
+        for one in wrapped(f"not drawn: {name}: {why}", room, SMALL)
+    ]
+    signal = first.saliency.ndim == 2
+    if signal:
+        tall = 0.6 * CELL
+    else:
+        high, wide = canvas_of(first, row, LONGEST_SMALL).pixels.shape[:2]
+        tall = CELL * min(max(high / wide, WIDEST), TALLEST)
+    down = -(-(len(good) + 1) // across)
+    top = heading_height(lines) + 0.1
+    foot = KEY + sum(line.height for line in below) + MARGIN
+    height = top + down * (HEAD + tall + FOOT + DOWN) + foot
+    drawing = Picture(figsize=(width, height), facecolor="white")
+    draw_heading(drawing, lines, MARGIN)
+    for place, (method, one) in enumerate([("", first), *good.items()]):
+        line, column = divmod(place, across)
+        left = MARGIN + column * (CELL + ACROSS)
+        upper = height - top - line * (HEAD + tall + FOOT + DOWN) - HEAD
+        axes = drawing.add_axes((left / width, (upper - tall) / height, CELL / width, tall / height))
+        if not method:
+            draw_photo(one, row, axes, small=True)
+        else:
+            draw_importance(one, row, axes, cmap, alpha, small=True)
+        if signal:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.set_xlabel("")
+        x = left / width
+        title = method or "what the model sees"
+        write(drawing, x, (upper + 0.06) / height, title, size=NAME, fontweight="bold", va="bottom")
+        if method:
+            weak = one.outcome[row].kind != "ok"
+            share = _share_words(one, row)
+            colour = {"color": WARNING} if weak else {}
+            write(drawing, x, (upper - tall - 0.04) / height, share, size=NUMBER, va="top", **colour)
+            cost = _cost_words(one, row, (seconds or {}).get(method))
+            write(drawing, x, (upper - tall - 0.19) / height, cost, size=NUMBER, va="top")
+    bar = min(CELL, 0.45 * width)
+    draw_bar(drawing, (MARGIN / width, (foot - 0.17) / height, bar / width, 0.13 / height), cmap, alpha)
+    left, rest = MARGIN + bar + 0.3, width - 2 * MARGIN - bar - 0.3
+    axes = drawing.add_axes((left / width, (foot - 0.26) / height, rest / width, 0.24 / height))
+    draw_key(axes, "outline: the region", False, rest)
+    place = foot - KEY
+    for line in below:
+        write(drawing, MARGIN / width, place / height, line.text, size=line.size, va="top")
+        place -= line.height
+    return drawing
+
+
+def save_method_sheet(
+    results: Mapping[str, Explanation], path: Path, seconds: Mapping[str, float], refused: Mapping[str, str]
+) -> Path:
+    """Draw the first row of several results into a file; its suffix says of which kind.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be written.
+    """
+    try:
+        method_sheet(results, seconds=seconds, refused=refused).savefig(path)
+    except OSError as error:
+        raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
+    return path
+
+
+def _share_words(result: Explanation, row: int) -> str:
+    if not has_region(result, row):
+        return "no region found"
+    word = result.outcome[row].kind
+    told = f"{result.share[row]:.1%}, score {result.score_region[row]:.3f}"
+    return told if word == "ok" else f"{told}, {word}"
+
+
+def _cost_words(result: Explanation, row: int, seconds: float | None) -> str:
+    scores, gradients = (int(one) for one in result.queries[row])
+    told = f"{scores:,} scores" if not gradients else f"{scores:,} scores, {gradients:,} gradients"
+    return told if seconds is None else f"{seconds:.1f} s, {told}"

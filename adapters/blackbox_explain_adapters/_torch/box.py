@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.box.activations import Activation
+from blackbox_explain.box.activations import SCORES_ARE_LOGITS, Activation
 from blackbox_explain.box.adapter_tools.checks import check_output, check_weights
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.first_layers import joined
@@ -22,7 +22,7 @@ from blackbox_explain.errors import InputError, NoGradientError, UnsupportedMode
 from blackbox_explain_adapters._torch.exporting import EXPORTED, exported_to_onnx
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
-from blackbox_explain_adapters._torch.logits import SCORES_ARE_LOGITS, without_own_activation
+from blackbox_explain_adapters._torch.logits import without_own_activation
 from blackbox_explain_adapters._torch.network import Network
 from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
 from blackbox_explain_adapters._torch.state import CHANGES
@@ -196,7 +196,7 @@ class DifferentiableTorch(TorchBlackBox):
         Parameters
         ----------
         rules
-            ``"exact"`` leaves the gradient to PyTorch.  Any other set, such as ``"guided"``, is one of the ONNX adapter:
+            ``"exact"`` leaves the gradient to PyTorch.  Any other set, such as ``"guided"``, is an ONNX adapter's:
             the module is exported as it is now, and ONNX Runtime computes the gradient of the export.  The layers of
             that box are the tensors of the export.
         of

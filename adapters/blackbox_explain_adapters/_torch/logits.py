@@ -6,15 +6,12 @@ from collections.abc import Callable
 
 import torch
 
-from blackbox_explain.box.activations import Ending
+from blackbox_explain.box.activations import Ending, no_logits
 from blackbox_explain.box.adapter_tools.description import plain_images
-from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._torch.last_activation import ActivationsSeen, LastActivation
 from blackbox_explain_adapters._torch.network import Network
 
-__all__ = ["SCORES_ARE_LOGITS", "without_own_activation"]
-
-SCORES_ARE_LOGITS = "the model does not tell what its scores are made of: they are taken for the logits"
+__all__ = ["without_own_activation"]
 
 APPLIED: dict[Ending, Callable[[torch.Tensor], torch.Tensor]] = {
     "softmax": lambda logits: torch.softmax(logits, dim=1),
@@ -56,7 +53,7 @@ def without_own_activation(network: Network, ends_in: Ending | None) -> Network:
 
     (scores,) = network.run(scores_of, images)
     if (last := found[0]) is None or any(one != last for one in found):
-        raise _refusal(ends_in, "it is computed where it cannot be seen, as in TorchScript")
+        raise no_logits(ends_in, "it is computed where it cannot be seen, as in TorchScript")
     shortened = network.without(last)
 
     def logits_of(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -66,13 +63,5 @@ def without_own_activation(network: Network, ends_in: Ending | None) -> Network:
     (logits,) = network.run(logits_of, images)
     tolerance = TOLERANCE if network.exact else ROUGH
     if not torch.allclose(APPLIED[ends_in](logits), scores, rtol=tolerance, atol=tolerance, equal_nan=True):
-        raise _refusal(ends_in, f"the scores are not the {ends_in} of all logits of an image")
+        raise no_logits(ends_in, f"the scores are not the {ends_in} of all logits of an image")
     return shortened
-
-
-def _refusal(ends_in: Ending, why: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"The logits of this model cannot be had: it ends in a {ends_in} that cannot be left out",
-        got=why,
-        hint="wrap the module without its last activation: its outputs are the logits then",
-    )

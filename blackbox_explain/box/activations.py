@@ -8,19 +8,21 @@ from typing import Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array, namespace, to_numpy
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 
 Activation = Literal["auto", "softmax", "log_softmax", "sigmoid", "none"]
 ACTIVATIONS: tuple[Activation, ...] = ("auto", "softmax", "log_softmax", "sigmoid", "none")
 
 __all__ = [
     "ACTIVATIONS",
+    "SCORES_ARE_LOGITS",
     "Activation",
     "Ending",
     "WatchedRange",
     "activate",
     "activation_adjoint",
     "choose_activation",
+    "no_logits",
     "said_activation",
 ]
 
@@ -119,6 +121,27 @@ def choose_activation(outputs: Array, ends_in: Ending | None = None) -> tuple[Ac
             "there is one output, of the one class, and it leaves [0, 1], so a sigmoid is applied",
         )
     return "softmax", "the outputs are not probabilities, so a softmax is applied"
+
+
+SCORES_ARE_LOGITS = "the model does not tell what its scores are made of: they are taken for the logits"
+"""What is said of logits of a model that ends in nothing known, and to which nothing is applied."""
+
+
+def no_logits(ends_in: Ending | None, why: str) -> UnsupportedModelError:
+    """Return the error to raise where logits are asked for and a model's own activation cannot be left out.
+
+    Parameters
+    ----------
+    ends_in
+        That activation.
+    why
+        What keeps it from being left out.
+    """
+    return UnsupportedModelError(
+        f"The logits of this model cannot be had: it ends in a {ends_in} that cannot be left out",
+        got=why,
+        hint="wrap the model without its last activation: its outputs are the logits then",
+    )
 
 
 def said_activation(wanted: Activation, ends_in: Ending | None, outputs: Array) -> tuple[Activation, tuple[str, ...]]:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Of, Rewritable
-from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["check_of", "form_of"]
+__all__ = ["form_of"]
 
 MOST_FORMS = 4
 """Kept of a box: each may hold a copy of the model."""
 
 _FORMS: WeakKeyDictionary[Any, dict[Any, Differentiable]] = WeakKeyDictionary()
-
-
-def check_of(of: Of) -> None:
-    """Raise `InputError` unless this is something that a gradient can be of."""
-    if of not in get_args(Of):
-        expected = " or ".join(map(repr, get_args(Of)))
-        raise InputError("There is no such gradient", got=f"of={of!r}", expected=expected)
 
 
 def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: float) -> Differentiable:

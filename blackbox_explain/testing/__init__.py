@@ -31,6 +31,7 @@ from blackbox_explain.testing.gradient import (
     check_gradient_linear,
     check_gradient_promised,
 )
+from blackbox_explain.testing.logits import check_logits
 from blackbox_explain.testing.methods import check_method
 from blackbox_explain.testing.metrics import check_metric
 from blackbox_explain.testing.use import (
@@ -74,7 +75,12 @@ SCORE_CHECKS: tuple[Check, ...] = (
 )
 """Every promise of a black box without a gradient, for ``pytest.mark.parametrize``."""
 
-GRADIENT_CHECKS: tuple[Check, ...] = (check_gradient_form, check_gradient_linear, check_gradient_differences)
+GRADIENT_CHECKS: tuple[Check, ...] = (
+    check_gradient_form,
+    check_gradient_linear,
+    check_gradient_differences,
+    check_logits,
+)
 """What a gradient promises beside; they ask nothing of a case without one."""
 
 CHECKS: tuple[Check, ...] = (*SCORE_CHECKS, *GRADIENT_CHECKS)

@@ -13,7 +13,7 @@ import numpy as np
 from blackbox_explain import InputSpec, Preprocessing
 from blackbox_explain.box.activations import Activation, activate, activation_adjoint
 from blackbox_explain.box.adapter_tools.checks import check_batch
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain.testing import Case
 
 Array = np.ndarray[Any, Any]
@@ -327,6 +327,43 @@ class AllClassesOrNone(Good):
         return super().scores_and_gradient(images, weights)
 
 
+class WithLogits(Good):
+    """Can be asked for its logits."""
+
+    def with_backward(self, rules: str, of: str = "scores", **settings: Any) -> Any:
+        assert rules == "exact"
+        assert not settings
+        return self if of == "scores" else self._logits()
+
+    def _logits(self) -> Any:
+        return _Logits()
+
+
+class _Logits(Good):
+    activation = applied = "none"
+
+
+class LogitsAreScores(WithLogits):
+    def _logits(self) -> Any:
+        return self
+
+
+class LogitsWithTheirGradientTwice(WithLogits):
+    def _logits(self) -> Any:
+        class Twice(_Logits):
+            def _adjoint(self, by_inputs: Array) -> Array:
+                return 2 * super()._adjoint(by_inputs)
+
+        return Twice()
+
+
+class RefusesLogitsSilently(WithLogits):
+    def _logits(self) -> Any:
+        error = UnsupportedModelError("")
+        error.args = ("",)
+        raise error
+
+
 BROKEN: dict[str, tuple[Callable[[], Any], ...]] = {
     "check_protocol": (OtherSpec,),
     "check_scores": (GrowsAfterOneImage,),
@@ -348,6 +385,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], ...]] = {
         ForgottenStd,
         ShiftedGradient,
     ),
+    "check_logits": (LogitsAreScores, LogitsWithTheirGradientTwice, RefusesLogitsSilently),
     "check_model_untouched": (OwnFingerprint, NoFingerprint, Calibrates),
     "check_errors": (OtherError, TakesAnything),
     "check_pickling": (CannotBePickled, RefusesSilently, ForgetsWhenPickled),

@@ -24,7 +24,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.testing import CHECKS, SCORE_CHECKS, Case, check_black_box
-from tests.box.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, case_of
+from tests.box.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, WithLogits, case_of
 from tests.kinds import kept
 
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
@@ -104,6 +104,7 @@ def embedded() -> Case:
 
 WITH_GRADIENT: dict[str, Callable[[], Case]] = {
     "good": lambda: case_of(Good),
+    "good, with logits": lambda: case_of(WithLogits),
     "torch": torch_module,
     "torch, training": lambda: torch_module(training=True),
     "torch, channels last": lambda: torch_module(channels_last=True),

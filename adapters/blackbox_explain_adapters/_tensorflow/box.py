@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -13,13 +13,13 @@ import tensorflow as tf
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation, WatchedRange
-from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
+from blackbox_explain.box.adapter_tools.checks import check_batch, check_output, check_scores
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.box.protocols import BlackBox, Layer
+from blackbox_explain.box.protocols import BlackBox, Layer, Of
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -29,6 +29,7 @@ from blackbox_explain.errors import (
 )
 from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
+from blackbox_explain_adapters._tensorflow.graph.logits import traced_to_logits
 from blackbox_explain_adapters._tensorflow.graph.operations import Operations, operations_of
 from blackbox_explain_adapters._tensorflow.graph.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.graph.traced import Traced, gradient_function, scores_function
@@ -166,6 +167,7 @@ class _Parts:
     watched: WatchedRange | None
     place: str | None
     stored: Callable[[], tuple[Any, ...]] | None
+    of: Of = "scores"
 
 
 class TensorFlowBlackBox:
@@ -192,8 +194,9 @@ class TensorFlowBlackBox:
         return operations_of(self._parts.traced.model)
 
     def fingerprint(self) -> str:
-        """Return a digest of the graph and its weights."""
-        return digest(self._parts.traced.model)
+        """Return a digest of the graph and its weights, and of what its scores are."""
+        of = self._parts.of
+        return digest(self._parts.traced.model) + ("" if of == "scores" else f", exact of {of}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._parts.stored is None:
@@ -243,6 +246,61 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
         check_batch(images, self.spec, weights, classes=self._gradient.inputs[1].shape[-1])
         scores, gradient = self._run(self._gradient, images, weights)
         return scores, gradient
+
+    def with_backward(
+        self, rules: str | Mapping[str, Any], of: Of = "scores", **settings: Any
+    ) -> DifferentiableTensorFlow:
+        """Return a box of the same scores, or of its logits, with TensorFlow's own gradient.
+
+        Parameters
+        ----------
+        rules
+            ``"exact"``: there are no others.
+        of
+            ``"scores"``, or ``"logits"``: what the last activation is applied to, also where the model itself ends in
+            one.
+        **settings
+            None.
+
+        Raises
+        ------
+        InputError
+            If there is no such output, or there are settings.
+        UnsupportedModelError
+            If the rules are others, or the model's own activation cannot be left out.
+        """
+        check_output(of)
+        if rules != "exact":
+            raise UnsupportedModelError(
+                "Gradients of Keras and TensorFlow pass every operation by its own rule alone",
+                got=f"rules={rules!r}",
+                expected="'exact'",
+                hint="export the model to ONNX with tf2onnx, and wrap the file",
+            )
+        if settings:
+            raise InputError("The exact rules have no settings", got=", ".join(settings), expected="none")
+        return self if of == "scores" else self._of_logits()
+
+    def _of_logits(self) -> DifferentiableTensorFlow:
+        parts, stored = self._parts, self._parts.stored
+        with tf.device(parts.place):
+            traced, notes = traced_to_logits(parts.traced, parts.activation)
+            classes = self._gradient.inputs[1].shape[-1]
+            gradient, _ = gradient_function(traced, operations_of(traced.model), "none", classes)
+            parts = dataclasses.replace(
+                parts,
+                traced=traced,
+                activation="none",
+                assumptions=(*parts.assumptions, *notes),
+                scores=scores_function(traced, "none"),
+                watched=None,
+                stored=None if stored is None else lambda: (_logits_of, stored()),
+                of="logits",
+            )
+        return self._remade(parts, gradient)
+
+    def _remade(self, parts: _Parts, gradient: Any) -> DifferentiableTensorFlow:
+        return DifferentiableTensorFlow(parts, gradient)
 
 
 class LayeredKeras(DifferentiableTensorFlow):
@@ -300,6 +358,17 @@ class LayeredKeras(DifferentiableTensorFlow):
                 got = f"{name!r}, {found[2 * place].shape[0]} rows for {images.shape[0]} images"
                 raise UnsupportedModelError("This layer has not a row for each image", got=got)
         return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
+
+    def _remade(self, parts: _Parts, gradient: Any) -> DifferentiableTensorFlow:
+        if (code := parts.traced.code) is None:
+            return super()._remade(parts, gradient)
+        watch = dataclasses.replace(self._watch, traced=parts.traced, code=code, activation=parts.activation)
+        return LayeredKeras(parts, gradient, watch)
+
+
+def _logits_of(make: Callable[..., Any], arguments: tuple[Any, ...]) -> DifferentiableTensorFlow:
+    """Make a box again from its pickle."""
+    return make(*arguments).with_backward("exact", of="logits")
 
 
 def _device(device: str | None) -> str | None:

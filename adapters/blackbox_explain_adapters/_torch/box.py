@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from blackbox_explain.arrays import Array
-from blackbox_explain.box.activations import Activation
-from blackbox_explain.box.adapter_tools.checks import check_weights
+from blackbox_explain.box.activations import SCORES_ARE_LOGITS, Activation
+from blackbox_explain.box.adapter_tools.checks import check_output, check_weights
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.first_layers import joined
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
-from blackbox_explain.box.protocols import Layer
+from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
+from blackbox_explain_adapters._torch.exporting import EXPORTED, exported_to_onnx
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
+from blackbox_explain_adapters._torch.logits import without_own_activation
 from blackbox_explain_adapters._torch.network import Network
 from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
 from blackbox_explain_adapters._torch.state import CHANGES
+
+if TYPE_CHECKING:
+    from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
 
 __all__ = ["TorchBlackBox", "wrap_torch"]
 
@@ -114,6 +120,7 @@ class TorchBlackBox:
         self.activation: Activation = look.activation
         self.assumptions = assumptions
         self.no_gradient = look.refusal
+        self._look = look
         self._network = network
         self._watched = look.watched
 
@@ -160,6 +167,8 @@ class DifferentiableTorch(TorchBlackBox):
     def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:
         super().__init__(network, look, assumptions)
         self._mend = look.mend
+        self._of: Of = "scores"
+        self._exported: tuple[str, DifferentiableOnnx] | None = None
 
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         """Return scores (N, K) and d Σ(weights · scores) / d images ``(N, *shape)``."""
@@ -180,6 +189,61 @@ class DifferentiableTorch(TorchBlackBox):
         tensor = self._network.tensor
         scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
         return scores, gradient
+
+    def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores", **settings: Any) -> Differentiable:
+        """Return a box with another gradient, of its scores or of its logits.
+
+        Parameters
+        ----------
+        rules
+            ``"exact"`` leaves the gradient to PyTorch.  Any other set, such as ``"guided"``, is an ONNX adapter's:
+            the module is exported as it is now, and ONNX Runtime computes the gradient of the export.  The layers of
+            that box are the tensors of the export.
+        of
+            ``"scores"``, or ``"logits"``: what the last activation is applied to, also where the module itself ends in
+            one.
+        **settings
+            Of the set of rules.
+
+        Raises
+        ------
+        InputError
+            If there is no such set of rules, setting or output.
+        UnsupportedModelError
+            If the module's own activation cannot be left out, or the module cannot be exported.
+        BackendMissingError
+            If a package that the export needs is not installed.
+        """
+        check_output(of)
+        if rules == "exact":
+            if settings:
+                raise InputError("The exact rules have no settings", got=", ".join(settings), expected="none")
+            return self if of == "scores" else self._of_logits()
+        made: Any = self._as_onnx().with_backward(rules, of, **settings)
+        made.assumptions = tuple(dict.fromkeys((*self.assumptions, *made.assumptions, EXPORTED)))
+        return made
+
+    def fingerprint(self) -> str:
+        """Return a digest of the parameters and buffers, and of what its scores are."""
+        return super().fingerprint() + ("" if self._of == "scores" else f", exact of {self._of}")
+
+    def _of_logits(self) -> DifferentiableTorch:
+        look = dataclasses.replace(self._look, activation="none", watched=None, mend=self._mend, ends_in="linear")
+        untold = self.activation == "none" and self._look.ends_in is None
+        network = without_own_activation(self._network, self._look.ends_in)
+        made = type(self)(network, look, (*self.assumptions, SCORES_ARE_LOGITS) if untold else self.assumptions)
+        made._of = "logits"
+        return made
+
+    def _as_onnx(self) -> DifferentiableOnnx:
+        weights = self.fingerprint()
+        if self._exported is None or self._exported[0] != weights:
+            # Threads that come together do it twice, and find the same.
+            self._exported = weights, exported_to_onnx(self._network, self.activation, self.scores)
+        return self._exported[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_exported": None}
 
     def _once(self, batch: torch.Tensor, chosen: torch.Tensor, mend: bool) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.enable_grad():

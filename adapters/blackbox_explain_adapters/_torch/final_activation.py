@@ -9,7 +9,7 @@ import torch
 
 from blackbox_explain.box.activations import Ending
 
-__all__ = ["ending_of", "is_ranked", "leads_to", "nodes_behind", "operation_of"]
+__all__ = ["ending_of", "is_ranked", "leads_to", "nodes_behind", "operation_of", "origin_of"]
 
 FINAL: dict[str, Ending] = {
     "softmax": "softmax",
@@ -96,19 +96,23 @@ def ending_of(module: torch.nn.Module, outputs: torch.Tensor) -> Ending | None:
 
 def leads_to(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Tell whether one output is computed from another, both with gradients enabled."""
-    origin = first.grad_fn
     # What is returned may be a reshaped view of what goes on.
-    while origin is not None and operation_of(origin) in MOVES and len(origin.next_functions) == 1:
-        origin = origin.next_functions[0][0]
+    origin = origin_of(first)
     return origin is not None and any(node is origin for node in nodes_behind(second))
 
 
 def is_ranked(outputs: torch.Tensor) -> bool:
     """Tell whether an output holds the best values of another in their order, or the best alone."""
+    node = origin_of(outputs)
+    return node is not None and operation_of(node) in ("topk", "sort", "msort", "max", "amax")
+
+
+def origin_of(outputs: torch.Tensor) -> Any:
+    """Return the operation whose values an output holds, moved or reshaped; None if autograd keeps none."""
     node = outputs.grad_fn
     while node is not None and operation_of(node) in MOVES and len(node.next_functions) == 1:
         node = node.next_functions[0][0]
-    return node is not None and operation_of(node) in ("topk", "sort", "msort", "max", "amax")
+    return node
 
 
 def nodes_behind(outputs: torch.Tensor) -> Iterator[Any]:

@@ -24,6 +24,7 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError
 from blackbox_explain_adapters._torch.final_activation import is_ranked, leads_to
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
+from blackbox_explain_adapters._torch.last_activation import LastActivation, LeftOut
 from blackbox_explain_adapters._torch.linear_rows import LinearInBlocks
 from blackbox_explain_adapters._torch.state import State
 
@@ -85,6 +86,7 @@ class Network:
         self.batch = batch
         self.notes: tuple[str, ...] = ()
         self.place: str | None = None
+        self._left_out: LastActivation | None = None
         self._wanted = wanted
         self._dtype = floating.dtype
         self._exported = exported
@@ -93,21 +95,46 @@ class Network:
 
     def outputs(self, images: torch.Tensor) -> torch.Tensor:
         """Map images ``(N, *shape)`` in pixel space to raw outputs (N, K) in their type; called inside of `run`."""
-        return self._rows(self._called(self._inputs(images)), images.shape[0]).to(images.dtype)
+        return self.outputs_of(self.inputs(images)).to(images.dtype)
+
+    def outputs_of(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map what the module reads to raw outputs (N, K) in its own type; called while the module is `at_rest`."""
+        return self._rows(self._called(inputs), inputs.shape[0])
 
     def first_steps(self, images: torch.Tensor) -> FirstSteps:
         """Run the module on images, and return what it does to them first; called inside of `run`."""
-        inputs = self._inputs(images)
+        inputs = self.inputs(images)
         with FirstStepsSeen(inputs) as seen:
             self._called(inputs)
         return seen.found()
 
-    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
+    def inputs(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images ``(N, *shape)`` in pixel space to what the module reads."""
         inputs = self.spec.preprocessing.forward(images).to(self._dtype)
         # A copy, so that a model that works in place does not write into the caller's images.
         return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.preserve_format)
 
+    def without(self, last: LastActivation) -> Network:
+        """Return the same network with the last activation of its module left out whenever it runs."""
+        made = Network.__new__(Network)  # `copy.copy` would go by way of the pickle
+        vars(made).update(vars(self), _left_out=last)
+        return made
+
+    @contextmanager
+    def at_rest(self) -> Generator[None]:
+        """Hold the module in evaluation mode; afterwards it is as it was."""
+        with torch.inference_mode(False), _evaluating(self.module, self._exported), self.state.kept(self.module):
+            yield
+
     def _called(self, inputs: torch.Tensor) -> Any:
+        if self._left_out is not None:
+            with LeftOut(self._left_out) as mode:
+                outputs = self._cast(inputs)
+            mode.check()
+            return outputs
+        return self._cast(inputs)
+
+    def _cast(self, inputs: torch.Tensor) -> Any:
         if self._autocast is None:
             return self.module(inputs)
         with torch.autocast(self.device.type, self._autocast):

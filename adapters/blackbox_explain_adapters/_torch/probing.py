@@ -70,6 +70,8 @@ class Look:
         Why there is no gradient; None if there is one.
     mend
         Whether its gradient is not finite somewhere, though its outputs are.
+    ends_in
+        The module's own last operation; None where nothing tells.
     """
 
     activation: Activation
@@ -77,6 +79,7 @@ class Look:
     watched: WatchedRange | None
     refusal: NoGradientError | None
     mend: bool
+    ends_in: Ending | None
 
 
 def look_at(network: Network, wanted: Activation) -> Look:
@@ -120,7 +123,7 @@ def look_at(network: Network, wanted: Activation) -> Look:
     ends_in = endings[-1]
     if wanted != "auto":
         applied, said = said_activation(wanted, ends_in, outputs)
-        return Look(applied, (*notes, *said), None, refusal, mend)
+        return Look(applied, (*notes, *said), None, refusal, mend, ends_in)
     chosen, reason = choose_activation(outputs, ends_in)
     watched = WatchedRange.of(outputs, wanted, chosen, ends_in)
-    return Look(chosen, (*notes, reason), watched, refusal, mend)
+    return Look(chosen, (*notes, reason), watched, refusal, mend, ends_in)

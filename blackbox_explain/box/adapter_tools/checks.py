@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.protocols import Of
 from blackbox_explain.box.splitting import is_out_of_memory
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
-__all__ = ["check_batch", "check_scores", "check_weights", "guarded"]
+__all__ = ["check_batch", "check_output", "check_scores", "check_weights", "guarded"]
 
 
 def check_batch(images: Array, spec: InputSpec, weights: Array | None = None, *, classes: int | None = None) -> None:
@@ -92,3 +93,9 @@ def guarded(call: Callable[..., Any], images: Array, *rest: Array) -> Any:
             got=f"{type(error).__name__}: {error}",
             hint=f"run it yourself on an array of shape {tuple(images.shape)}",
         ) from error
+
+
+def check_output(of: str) -> None:
+    """Raise `InputError` unless a box has such an output: its scores, or its logits."""
+    if of not in get_args(Of):
+        raise InputError("There is no such output", got=f"of={of!r}", expected=" or ".join(map(repr, get_args(Of))))

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, to_numpy
+from blackbox_explain.box.adapter_tools.checks import check_output
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Of
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain.methods.forms import check_of, form_of
+from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.layers.choice import chosen_layer
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.perturbations.perturbation import Blur
@@ -43,7 +44,7 @@ class _OfLayer:
     needs: ClassVar[type[Any]] = Layered
 
     def __post_init__(self) -> None:
-        check_of(self.of)
+        check_output(self.of)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the layer."""

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.adapter_tools.checks import check_output
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Of, Rewritable
-from blackbox_explain.methods.forms import check_of, form_of
+from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.method import Attribution, Budget
 
 __all__ = ["DeconvNet", "GuidedBackprop"]
@@ -33,7 +34,7 @@ class _ByOtherRules:
     rules: ClassVar[str]
 
     def __post_init__(self) -> None:
-        check_of(self.of)
+        check_output(self.of)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the gradient."""

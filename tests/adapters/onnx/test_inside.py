@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 import blackbox_explain as bx
 from blackbox_explain.box.info import require
@@ -78,6 +79,23 @@ def test_logits_before_the_models_own_softmax(default_box: Any, sample_images: n
     expected = default_box.scores(sample_images[:2])
     np.testing.assert_allclose(exponentials / exponentials.sum(axis=1, keepdims=True), expected, atol=1e-5)
     assert logits.max() > 1.5
+
+
+@pytest.mark.parametrize("head", ["y = Identity(l)", "y = Softmax<axis=1>(l)"])
+def test_the_box_of_logits_can_be_looked_into(head: str, images: np.ndarray, weights: np.ndarray) -> None:
+    model = small(head=head)
+    box: Any = bx.wrap(model)
+    made = box.with_backward("exact", of="logits")
+    assert isinstance(made, bx.Layered)
+    matrix = next(numpy_helper.to_array(one) for one in model.graph.initializer if one.name == "v")
+    assert [one.name for one in made.layers() if one.kind == "GlobalAveragePool"] == ["p"]
+    values, slopes = made.inner(images, weights, ["p"])["p"]
+    by_pooled = weights @ matrix.T
+    np.testing.assert_allclose(slopes[:, :, 0, 0], by_pooled, atol=1e-5)
+    assert not np.allclose(slopes, box.inner(images, weights, ["p"])["p"][1], atol=1e-3)
+    maps, by_maps = made.inner(images, weights, ["r"])["r"]
+    np.testing.assert_allclose(values, maps.mean((2, 3), keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(by_maps * maps[0, 0].size, np.broadcast_to(slopes, maps.shape), atol=1e-5)
 
 
 def test_scores_without_an_activation_are_logits(images: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -57,15 +58,17 @@ def taking_floats(function: Any) -> tuple[Any, tuple[str, ...]]:
     return _imported(definition, frozen, tf.float32), tuple(dict.fromkeys(notes))
 
 
-def with_finite_slopes(function: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return the same function with the gradients of `finite_slopes`, and notes.
+def with_finite_slopes(
+    function: Any, then: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the same function with the gradients of `finite_slopes`, and notes; `then` is what becomes of its outputs.
 
     Its weights are those of this moment: they do not follow the model.
     """
     frozen = flattened(function)
     definition = frozen.graph.as_graph_def()
     notes = _with_gradients(definition)
-    return _imported(definition, frozen, frozen.inputs[0].dtype), tuple(notes)
+    return _imported(definition, frozen, frozen.inputs[0].dtype, then), tuple(notes)
 
 
 def _with_gradients(definition: Any) -> list[str]:
@@ -80,13 +83,15 @@ def _with_gradients(definition: Any) -> list[str]:
     return notes
 
 
-def _imported(definition: Any, frozen: Any, dtype: tf.DType) -> Any:
+def _imported(
+    definition: Any, frozen: Any, dtype: tf.DType, then: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+) -> Any:
     source, target = frozen.inputs[0].name, frozen.outputs[0].name
 
     def imported(images: tf.Tensor) -> Any:
         (found,) = tf.graph_util.import_graph_def(
             definition, input_map={source: images}, return_elements=[target], name=""
         )
-        return found
+        return then(found)
 
     return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(frozen.inputs[0].shape, dtype)])

@@ -20,6 +20,7 @@ from blackbox_explain.report.overlay import (
     coloured,
     flat_saliency,
     height_over_edge,
+    in_specks,
     slice_of,
     without_region,
 )
@@ -161,7 +162,7 @@ def draw_importance(
     _show(axes, coloured(canvas, saliency, cmap, alpha), canvas)
     placed = canvas.placed(height_over_edge(result, row), outside=np.nan)
     # Of a picture one pixel high or wide, no contour can be drawn.
-    if min(placed.shape) > 1 and np.nanmin(placed) < 0 < np.nanmax(placed):
+    if min(placed.shape) > 1 and np.nanmin(placed) < 0 < np.nanmax(placed) and not in_specks(result, row):
         from matplotlib.patheffects import withStroke
 
         width = 1.0 if small else 1.4
@@ -197,12 +198,14 @@ def _named(result: Explanation, row: int) -> tuple[tuple[tuple[str, float], ...]
 
 def _outline(result: Explanation, row: int) -> str:
     """Return what the outline means, "" where there is none."""
-    from blackbox_explain.report.legend import EDGES
+    from blackbox_explain.report.legend import EDGES, SPECKS
 
     region = height_over_edge(result, row) > 0
     if not region.any() or region.all():
         return ""
     verb = "deleted" if result.game == "deletion" else "kept"
+    if in_specks(result, row):
+        return SPECKS
     return f"{EDGES} that is {verb}" if result.saliency.ndim == 2 else f"outline: the region that is {verb}"
 
 

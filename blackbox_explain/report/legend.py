@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["EDGES", "Entry", "draw_bar", "draw_entries", "draw_key", "entries_of", "height_of", "key_height"]
+__all__ = ["EDGES", "SPECKS", "Entry", "draw_bar", "draw_entries", "draw_key", "entries_of", "height_of", "key_height"]
 
 Named = tuple[tuple[str, float], ...]
 
@@ -40,6 +40,8 @@ EDGES = "dashed: the region"
 """Beginning of what the lines in a signal mean."""
 
 FRAME = "frame: the part that the model reads"
+
+SPECKS = "no outline: the region is in specks"
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def draw_key(axes: Axes, outline: str, framed: bool, width: float) -> None:
         y = place + 0.5
         if text == FRAME or text.startswith(EDGES):
             axes.plot([0.03, 0.33], [y, y], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        else:
+        elif text != SPECKS:
             for colour, thick in (("black", 2.8), ("white", 1.4)):
                 axes.plot([0.03, 0.33], [y, y], color=colour, linewidth=thick)
-        write(axes, 0.43, y, text, size=SIZE, va="center_baseline")
+        write(axes, 0.03 if text == SPECKS else 0.43, y, text, size=SIZE, va="center_baseline")

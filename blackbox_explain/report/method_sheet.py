@@ -10,7 +10,7 @@ from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation
 from blackbox_explain.explanation.summary import photo_name
 from blackbox_explain.report.figure import WIDEST, check_row, draw_importance, draw_photo, has_region
-from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of
+from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of, in_specks
 
 if TYPE_CHECKING:
     from blackbox_explain.report.text_layout import Picture
@@ -168,11 +168,12 @@ def _share_words(result: Explanation, row: int) -> str:
     if not has_region(result, row):
         return "no region found"
     word = result.outcome[row].kind
-    told = f"{result.share[row]:.1%}, score {result.score_region[row]:.3f}"
+    specks = " in specks" if in_specks(result, row) else ""
+    told = f"{result.share[row]:.1%}{specks} → {result.score_region[row]:.3f}"
     return told if word == "ok" else f"{told}, {word}"
 
 
 def _cost_words(result: Explanation, row: int, seconds: float | None) -> str:
     scores, gradients = (int(one) for one in result.queries[row])
-    told = f"{scores:,} scores" if not gradients else f"{scores:,} scores, {gradients:,} gradients"
+    told = f"{scores:,} scores" + (f", {gradients:,} gradient{'s' * (gradients > 1)}" if gradients else "")
     return told if seconds is None else f"{seconds:.1f} s, {told}"

@@ -23,6 +23,7 @@ __all__ = [
     "canvas_of",
     "coloured",
     "flat_saliency",
+    "in_specks",
     "limits_of",
     "slice_of",
     "without_region",
@@ -33,6 +34,9 @@ LONGEST, LONGEST_SMALL = 1400, 600
 
 UNREAD = 0.35
 """Share of their contrast that pixels keep which the model does not read."""
+
+LEAST_SPECKS = 64
+"""Pixels of a region, fewer of which are outlined however they lie."""
 
 GREY = 0.75
 """Brightness of the photo under colours."""
@@ -148,6 +152,16 @@ def height_over_edge(result: Explanation, row: int) -> Floats:
     edge = (saliency[region].min() + saliency[~region].max()) / 2
     height = np.where(saliency == edge, np.where(region, 1e-12, -1e-12), saliency - edge)
     return height[slice_of(result, row)]
+
+
+def in_specks(result: Explanation, row: int) -> bool:
+    """Tell whether most pixels of the region lie at its edge, so that an outline would hide what it surrounds."""
+    region = height_over_edge(result, row) > 0
+    if region.ndim < 2 or region.sum() < LEAST_SPECKS:
+        return False
+    around = np.pad(region, 1, mode="edge")
+    inner = region & around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    return bool(inner.sum() < region.sum() / 2)
 
 
 def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 
-__all__ = ["Rise"]
+__all__ = ["Rise", "masks_of"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -72,38 +73,34 @@ class Rise(Deleting):
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the weighted mean of the masks, the same masks for every image."""
         spatial = oracle.box.spec.spatial
-        drawn = _Masks(self, spatial, seed)
+        made = masks_of(self, spatial, seed)
         scores = self.masked_scores(oracle, images, weights, seed)
-        found = scores.of_shared(drawn.made, self.masks).astype(np.float64)
+        found = scores.of_shared(made, self.masks).astype(np.float64)
         saliency = np.zeros((len(found), math.prod(spatial)))
         for first in range(0, self.masks, AT_ONCE):
             part = slice(first, min(first + AT_ONCE, self.masks))
-            saliency += found[:, part] @ drawn.made(part).reshape(part.stop - part.start, -1)
+            saliency += found[:, part] @ made(part).reshape(part.stop - part.start, -1)
         return self.found(saliency.reshape(-1, *spatial) / (self.masks * self.kept), images)
 
 
-class _Masks:
-    """The masks of one run, each made from the seed and its number when it is asked for."""
+def masks_of(settings: Rise, spatial: tuple[int, ...], seed: int) -> Callable[[slice], Floats]:
+    """Return a function that makes some of the masks (m, *spatial), each from the seed and its number."""
+    grid = tuple(min(settings.cells, size) for size in spatial)
+    cell = tuple(-(-size // n) for size, n in zip(spatial, grid, strict=True))
+    rng = np.random.default_rng([seed, settings.masks])
+    kept = rng.random((settings.masks, *(n + BESIDES for n in grid))) < settings.kept
+    shifts = np.stack([rng.integers(0, one, settings.masks) for one in cell], axis=1)
+    matrices = [_linear(size, n + BESIDES, one) for size, n, one in zip(spatial, grid, cell, strict=True)]
 
-    def __init__(self, settings: Rise, spatial: tuple[int, ...], seed: int) -> None:
-        self._settings, self._spatial = settings, spatial
-        self._grid = tuple(min(settings.cells, size) for size in spatial)
-        self._cell = tuple(-(-size // n) for size, n in zip(spatial, self._grid, strict=True))
-        rng = np.random.default_rng([seed, settings.masks])
-        grids = rng.random((settings.masks, *(n + BESIDES for n in self._grid))) < settings.kept
-        self._grids = grids.astype(np.float32)
-        self._shifts = np.stack([rng.integers(0, cell, settings.masks) for cell in self._cell], axis=1)
-
-    def made(self, part: slice) -> Floats:
-        """Return some of the masks (m, *spatial)."""
-        sizes = zip(self._spatial, self._grid, self._cell, strict=True)
-        matrices = [_linear(size, n + BESIDES, cell) for size, n, cell in sizes]
-        masks = np.empty((part.stop - part.start, *self._spatial), np.float32)
-        for mask, grid, shift in zip(masks, self._grids[part], self._shifts[part], strict=True):
-            windows = zip(matrices, shift, self._spatial, strict=True)
+    def made(part: slice) -> Floats:
+        masks = np.empty((part.stop - part.start, *spatial), np.float32)
+        for mask, cells, shift in zip(masks, kept[part], shifts[part], strict=True):
+            windows = zip(matrices, shift, spatial, strict=True)
             own = tuple(matrix[offset : offset + size] for matrix, offset, size in windows)
-            mask[...] = along_axes(own, grid[None])[0]
+            mask[...] = along_axes(own, cells[None].astype(np.float32))[0]
         return masks
+
+    return made
 
 
 def _linear(size: int, cells: int, cell: int) -> Floats:

@@ -45,11 +45,6 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
     wide = [size for size in images.shape[2:] if size > 1]
     if len(wide) < 2:
         return [_windows(images.shape[2:], count) for _ in images]
-    try:
-        import skimage.segmentation  # noqa: F401 - to say early that it is missing
-    except ModuleNotFoundError as error:
-        hint = "pip install 'blackbox-explain[segments]'"
-        raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
     low, high = bounds
     found: list[Labels] = []
     for image in images:
@@ -63,8 +58,11 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
 
 
 def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:
-    from skimage.segmentation import slic
-
+    try:
+        from skimage.segmentation import slic
+    except ModuleNotFoundError as error:
+        hint = "pip install 'blackbox-explain[segments]'"
+        raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
     wanted = count
     while True:
         labels = slic(

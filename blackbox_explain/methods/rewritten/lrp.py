@@ -67,8 +67,11 @@ class Lrp:
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the relevance of every value."""
         del seed
-        settings = {"alpha": self.alpha, "beta": self.beta} if self.rule == "alpha-beta" else {"epsilon": self.epsilon}
-        asked = oracle.asking(form_of(oracle.box, f"lrp-{self.rule}", **settings))
+        if self.rule == "alpha-beta":
+            form = form_of(oracle.box, "lrp-alpha-beta", "logits", alpha=self.alpha, beta=self.beta)
+        else:
+            form = form_of(oracle.box, f"lrp-{self.rule}", "logits", epsilon=self.epsilon)
+        asked = oracle.asking(form)
         start = weights * asked.scores(images)
         relevance = to_numpy(asked.gradient(images, start)[1])
         return Attribution(saliency=relevance.sum(axis=1), attribution=relevance)

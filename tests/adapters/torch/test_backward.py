@@ -11,6 +11,7 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
+from tests.kinds import kept
 
 SHAPE, CLASSES = (3, 12, 10), 4
 IMAGES = np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)
@@ -75,7 +76,7 @@ def by_hand(rectify: Any, activate: Any = lambda logits: logits) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rectify", [None, torch.relu], ids=["modules", "functions"])
-@pytest.mark.parametrize(("rules", "by"), [("guided", Guided), ("deconvnet", Deconvolved)])
+@pytest.mark.parametrize(("rules", "by"), kept([("guided", Guided), ("deconvnet", Deconvolved)], ("guided", Guided)))
 def test_rules_by_the_export_are_those_written_by_hand(rectify: Any, rules: str, by: Any) -> None:
     box = wrapped(Net(rectify)).with_backward(rules, of="logits")
     scores, gradient = box.scores_and_gradient(IMAGES, WEIGHTS)
@@ -142,7 +143,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", kept(ENDINGS, "softmax, a module", "softmax, then reshaped", "sigmoid"))
 def test_the_activation_that_a_module_ends_in_is_left_out(ending: str) -> None:
     module = Net(ending=ENDINGS[ending])
     box = wrapped(module)
@@ -225,6 +226,7 @@ def test_the_export_is_made_once_for_the_weights_it_has_and_is_not_pickled(monke
     assert len(pickle.dumps(box)) == len(pickle.dumps(wrapped(module)))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore")
 def test_a_batch_that_is_fixed_stays_so() -> None:
     program = torch.export.export(Net().eval(), (torch.zeros(2, *SHAPE),))
@@ -232,6 +234,7 @@ def test_a_batch_that_is_fixed_stays_so() -> None:
     np.testing.assert_allclose(made.scores_and_gradient(IMAGES, WEIGHTS)[1], by_hand(Guided.apply), atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_module_that_no_trace_takes_for_any_batch_is_exported_for_one_image() -> None:
     class Loop(Net):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

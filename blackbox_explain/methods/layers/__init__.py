@@ -1,0 +1,1 @@
+"""Methods that look at the layers inside of a model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,10 @@ def test_of_scores_rules_go_on_behind_the_activation() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("rules", "name"), [("guided", "GuidedBackprop"), ("deconvnet", "Deconvolution")])
+@pytest.mark.parametrize(
+    ("rules", "name"),
+    kept([("guided", "GuidedBackprop"), ("deconvnet", "Deconvolution")], ("guided", "GuidedBackprop")),
+)
 def test_rules_by_the_export_are_those_of_captum(rules: str, name: str) -> None:
     attr = pytest.importorskip("captum.attr")
     box = bx.wrap(Net(None), shape=SHAPE).with_backward(rules, of="logits")
@@ -173,7 +177,7 @@ def test_exported_programs_have_logits_too_and_scripts_say_why_not() -> None:
     np.testing.assert_allclose(box.with_backward("exact", of="logits").scores(IMAGES), expected, atol=1e-5)
     np.testing.assert_allclose(box.with_backward("guided", of="logits").scores(IMAGES), expected, atol=1e-5)
     script: Any = bx.wrap(torch.jit.trace(module, torch.tensor(IMAGES)), shape=SHAPE)
-    with pytest.raises(UnsupportedModelError, match=r"logits of this model cannot be had.*wrap the module without"):
+    with pytest.raises(UnsupportedModelError, match=r"logits of this model cannot be had.*wrap the model without"):
         script.with_backward("exact", of="logits")
 
 
@@ -279,6 +283,15 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(BackendMissingError, match=r"no onnxscript; try: pip install 'blackbox-explain\[onnx\]' onnx"):
         box.with_backward("guided")
+
+
+def test_an_export_that_computes_elsewhere_says_so() -> None:
+    from blackbox_explain_adapters._torch.exporting import note_on
+
+    on_host: Any = SimpleNamespace(native=np.asarray)
+    for device, told in (("cpu", "ONNX Runtime"), ("cuda:1", "ONNX Runtime, on the CPU instead of cuda:1")):
+        network: Any = SimpleNamespace(device=torch.device(device))
+        assert note_on(on_host, network).endswith(told)
 
 
 def test_wrong_words_are_refused() -> None:

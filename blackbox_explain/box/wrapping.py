@@ -29,7 +29,7 @@ from blackbox_explain.box.entry_points import (
 )
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
-from blackbox_explain.box.inspection import Inspection
+from blackbox_explain.box.inspection import Inspection, judged
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import (
     AlreadyDescribedError,
@@ -43,7 +43,7 @@ from blackbox_explain.errors import (
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Adapter", "inspect_file", "wrap"]
+__all__ = ["Adapter", "inspect_file", "inspect_model", "wrap"]
 
 
 class Adapter(Protocol):
@@ -157,6 +157,35 @@ def wrap(
     return _adapted(_adapter_for(model), model, described, options)
 
 
+def inspect_model(model: str | Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:
+    """Say what a model is, given its name or its file, and whether it can be differentiated.
+
+    Parameters
+    ----------
+    model
+        Name of an embedded or installed model, or as in `inspect_file`.
+    shape, **options
+        As in `inspect_file`; a named model knows its shape.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is no such model, or nothing can be said of its format.
+    InputError
+        If there is no such option, or a named model is described.
+    """
+    point = next((one for one in entry_points(MODELS) if one.name == str(model)), None)
+    if point is None:
+        return inspect_file(Path(model), shape, **options)
+    box = wrap(point.name, shape=shape, **options)
+    facts = [("model", (inspect.getdoc(load(point)) or point.name).partition("\n")[0])]
+    if point.dist is not None:
+        facts.append(("from", point.dist.name))
+    if box.spec.class_names:
+        facts.append(("classes", f"{len(box.spec.class_names):,}"))
+    return judged(lambda: box).inspection(tuple(facts), ())
+
+
 def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:
     """Say what a model file holds and whether it can be differentiated.
 
@@ -182,9 +211,12 @@ def inspect_file(path: Path, shape: Sequence[int] | None = None, **options: Any)
     if held is None and path.is_dir():
         raise _no_model_in(path)
     if suffix not in inspectors:
+        named = sorted(one.name for one in entry_points(MODELS))
         known = ", ".join(f".{one}" for one in sorted(set(inspectors) - set(FOLDERS.values())))
         raise UnsupportedModelError(
-            "Files of this format are not inspected", got=str(path), expected=f"{known}, or a SavedModel folder"
+            "Files of this format are not inspected",
+            got=str(path),
+            expected=f"{known}, a SavedModel folder, or a name ({', '.join(named)})",
         )
     if held is None and not path.is_file():
         raise UnsupportedModelError("There is no such model file", got=str(path))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.box.class_names import display_names
@@ -21,11 +19,12 @@ from blackbox_explain.box.entry_points import (
     entry_points,
     named_models,
 )
-from blackbox_explain.box.wrapping import inspect_file, wrap
+from blackbox_explain.box.wrapping import inspect_model, wrap
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options.groups import with_groups
-from blackbox_explain.cli.options.model import AdapterOptions
+from blackbox_explain.cli.options.model import AdapterOptions, complete_models
 from blackbox_explain.cli.options.parsing import sizes
+from blackbox_explain.cli.shown.models import show_inspection, show_layers
 
 __all__ = ["models_app"]
 
@@ -79,23 +78,36 @@ def _show_classes(model: str, like: str) -> None:
 
 @models_app.command("inspect")
 @with_groups
-def inspect_model(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a SavedModel folder.")],
+def inspect_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model file, a SavedModel folder, or the name of an embedded model; with --layers whatever "
+            "[bold]explain[/] takes.",
+            autocompletion=complete_models,
+        ),
+    ],
     *,
     shape: Annotated[
         str | None, typer.Option(help="Shape of one image, such as 3,224,224, where the model leaves it free.")
     ] = None,
     said: AdapterOptions,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="List its layers instead: name, kind and shape of each.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show what a model file holds, and whether it can be differentiated.
+    """Show what a model holds, and whether it can be differentiated; or its layers.
 
-    Takes the files that explain takes (ONNX, TFLite, Keras, PyTorch) and
-    SavedModel folders.
+    Takes the files that explain takes (ONNX, TFLite, Keras, PyTorch),
+    SavedModel folders and embedded models.
 
     [bold]Examples[/]
 
       blackbox-explain models inspect classifier.onnx
+
+      blackbox-explain models inspect efficientnet-lite0 --layers
 
       blackbox-explain models inspect saved_model_folder
 
@@ -104,21 +116,9 @@ def inspect_model(
       blackbox-explain models inspect classifier.onnx --option 'constants={"is_training": false}'
     """
     with errors_as_messages():
-        found = inspect_file(model, None if shape is None else sizes(shape), **said.for_adapter())
-        if as_json:
-            typer.echo(json.dumps(found.to_dict(), indent=2))
+        given = None if shape is None else sizes(shape)
+        title = Path(model).name or model
+        if layers:
+            show_layers(wrap(model, shape=given, **said.for_adapter()), title, as_json)
         else:
-            table = Table(show_header=False, title=escape(model.name), title_justify="left")
-            for name, value in found.facts:
-                table.add_row(name, escape(value))
-            stdout.print(table)
-            if found.operators:
-                table = Table("operator", "nodes", "gradient", title="operators", title_justify="left")
-                for name, count, how in found.operators:
-                    table.add_row(escape(name), str(count), f"[red]{how}[/]" if how == "no" else how)
-                stdout.print(table)
-            verdict = "[red]scores only[/]" if found.usable else "[red]cannot be explained as it is[/]"
-            verdict = f"{verdict}: {escape(found.why_not)}"
-            if found.differentiable:
-                verdict = "[green]differentiable: exact gradients[/]"
-            stdout.print(verdict, soft_wrap=True)
+            show_inspection(inspect_model(model, given, **said.for_adapter()), title, as_json)

@@ -186,7 +186,7 @@ def test_all_failures_are_reported_together() -> None:
     class Broken(Good):
         scores: Any = None
 
-    with pytest.raises(AssertionError, match=r"(?s)1\d of 20 .*check_scores: TypeError.*check_threads: TypeError"):
+    with pytest.raises(AssertionError, match=r"(?s)1\d of 21 .*check_scores: TypeError.*check_threads: TypeError"):
         check_black_box(case_of(Broken))
 
 

@@ -36,7 +36,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "lime": {"samples": 120, "segments": 16},
     "shapley": {"samples": 200, "segments": 16},
     "segment-graying": {"segments": 16},
-    "extremal-perturbation": {"steps": 120},
+    "extremal-perturbation": {"steps": 120, "perturbation": "low"},
     "circle-occlusion": {"spacing": 20.0},
     "variable-occlusion": {"spacing": 30.0},
     "smoothgrad": {"samples": 8},

@@ -19,7 +19,7 @@ from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
-from blackbox_explain_adapters._torch.exporting import EXPORTED, exported_to_onnx
+from blackbox_explain_adapters._torch.exporting import exported_to_onnx, note_on
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
 from blackbox_explain_adapters._torch.logits import without_own_activation
@@ -220,7 +220,8 @@ class DifferentiableTorch(TorchBlackBox):
                 raise InputError("The exact rules have no settings", got=", ".join(settings), expected="none")
             return self if of == "scores" else self._of_logits()
         made: Any = self._as_onnx().with_backward(rules, of, **settings)
-        made.assumptions = tuple(dict.fromkeys((*self.assumptions, *made.assumptions, EXPORTED)))
+        note = note_on(made, self._network)
+        made.assumptions = tuple(dict.fromkeys((*self.assumptions, *made.assumptions, note)))
         return made
 
     def fingerprint(self) -> str:

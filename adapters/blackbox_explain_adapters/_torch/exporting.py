@@ -23,9 +23,7 @@ from blackbox_explain_adapters._torch.network import Network
 if TYPE_CHECKING:
     from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
 
-__all__ = ["EXPORTED", "exported_to_onnx"]
-
-EXPORTED = "the gradient is that of the module's ONNX export, run by ONNX Runtime"
+__all__ = ["exported_to_onnx", "note_on"]
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript", "platformdirs")
 
@@ -89,6 +87,13 @@ def exported_to_onnx(network: Network, activation: Activation, scores: Callable[
     images = plain_images(spec)
     _check_scores(box, images, np.asarray(scores(images)))
     return box
+
+
+def note_on(box: DifferentiableOnnx, network: Network) -> str:
+    """Say that a box is of the export of a network's module, and where it computes if that is elsewhere."""
+    on_host = isinstance(box.native(np.zeros(1, np.float32)), np.ndarray)
+    where = f", on the CPU instead of {network.device}" if on_host and network.device.type != "cpu" else ""
+    return f"the gradient is that of the module's ONNX export, run by ONNX Runtime{where}"
 
 
 class _Rows(torch.nn.Module):

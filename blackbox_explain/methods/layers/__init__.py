@@ -1,1 +1,1 @@
-"""Methods that look into a model: maps of the values and gradients of its layers."""
+"""Methods that look at the layers inside of a model."""

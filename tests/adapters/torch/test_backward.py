@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
+from tests.kinds import kept
 
 SHAPE, CLASSES = (3, 12, 10), 4
 IMAGES = np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)
@@ -75,7 +77,7 @@ def by_hand(rectify: Any, activate: Any = lambda logits: logits) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rectify", [None, torch.relu], ids=["modules", "functions"])
-@pytest.mark.parametrize(("rules", "by"), [("guided", Guided), ("deconvnet", Deconvolved)])
+@pytest.mark.parametrize(("rules", "by"), kept([("guided", Guided), ("deconvnet", Deconvolved)], ("guided", Guided)))
 def test_rules_by_the_export_are_those_written_by_hand(rectify: Any, rules: str, by: Any) -> None:
     box = wrapped(Net(rectify)).with_backward(rules, of="logits")
     scores, gradient = box.scores_and_gradient(IMAGES, WEIGHTS)
@@ -97,7 +99,10 @@ def test_of_scores_rules_go_on_behind_the_activation() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("rules", "name"), [("guided", "GuidedBackprop"), ("deconvnet", "Deconvolution")])
+@pytest.mark.parametrize(
+    ("rules", "name"),
+    kept([("guided", "GuidedBackprop"), ("deconvnet", "Deconvolution")], ("guided", "GuidedBackprop")),
+)
 def test_rules_by_the_export_are_those_of_captum(rules: str, name: str) -> None:
     attr = pytest.importorskip("captum.attr")
     box = bx.wrap(Net(None), shape=SHAPE).with_backward(rules, of="logits")
@@ -142,7 +147,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", kept(ENDINGS, "softmax, a module", "softmax, then reshaped", "sigmoid"))
 def test_the_activation_that_a_module_ends_in_is_left_out(ending: str) -> None:
     module = Net(ending=ENDINGS[ending])
     box = wrapped(module)
@@ -172,7 +177,7 @@ def test_exported_programs_have_logits_too_and_scripts_say_why_not() -> None:
     np.testing.assert_allclose(box.with_backward("exact", of="logits").scores(IMAGES), expected, atol=1e-5)
     np.testing.assert_allclose(box.with_backward("guided", of="logits").scores(IMAGES), expected, atol=1e-5)
     script: Any = bx.wrap(torch.jit.trace(module, torch.tensor(IMAGES)), shape=SHAPE)
-    with pytest.raises(UnsupportedModelError, match=r"logits of this model cannot be had.*wrap the module without"):
+    with pytest.raises(UnsupportedModelError, match=r"logits of this model cannot be had.*wrap the model without"):
         script.with_backward("exact", of="logits")
 
 
@@ -225,6 +230,7 @@ def test_the_export_is_made_once_for_the_weights_it_has_and_is_not_pickled(monke
     assert len(pickle.dumps(box)) == len(pickle.dumps(wrapped(module)))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore")
 def test_a_batch_that_is_fixed_stays_so() -> None:
     program = torch.export.export(Net().eval(), (torch.zeros(2, *SHAPE),))
@@ -232,6 +238,7 @@ def test_a_batch_that_is_fixed_stays_so() -> None:
     np.testing.assert_allclose(made.scores_and_gradient(IMAGES, WEIGHTS)[1], by_hand(Guided.apply), atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_module_that_no_trace_takes_for_any_batch_is_exported_for_one_image() -> None:
     class Loop(Net):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -276,6 +283,15 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(BackendMissingError, match=r"no onnxscript; try: pip install 'blackbox-explain\[onnx\]' onnx"):
         box.with_backward("guided")
+
+
+def test_an_export_that_computes_elsewhere_says_so() -> None:
+    from blackbox_explain_adapters._torch.exporting import note_on
+
+    on_host: Any = SimpleNamespace(native=np.asarray)
+    for device, told in (("cpu", "ONNX Runtime"), ("cuda:1", "ONNX Runtime, on the CPU instead of cuda:1")):
+        network: Any = SimpleNamespace(device=torch.device(device))
+        assert note_on(on_host, network).endswith(told)
 
 
 def test_wrong_words_are_refused() -> None:

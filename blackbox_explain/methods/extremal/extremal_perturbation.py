@@ -28,6 +28,9 @@ CELL, SIGMA, BLUR = 7.0, 21.0, 20.0
 WEIGHT, GROWTH = 300.0, 1.0035
 """Of the area's regulariser at the start, and by how much it grows at each step."""
 
+LET_IN = 0.2
+"""Share of the steps in which the area's weight grows from 0, so that the score, and no tie, says what is kept."""
+
 MOMENTUM = 0.9
 
 LEAST_FALL = 1e-6
@@ -41,7 +44,8 @@ class ExtremalPerturbation(Deleting):
 
     Fong, Patrick & Vedaldi, *Understanding Deep Networks via Extremal Perturbations and Smooth Masks* (2019).  The area
     is held by λ ‖vecsort(m) − r_a‖², r_a the sorted mask of that area that is 0 or 1 everywhere; masks are smooth by
-    `SmoothMaximum`.  Gradient ascent with momentum 0.9, λ from 300 on, growing by 0.35 % at each step.
+    `SmoothMaximum`.  Gradient ascent with momentum 0.9; λ is 300 and grows by 0.35 % at each step.  In the first fifth
+    of the steps it is let in: a mask that is the same everywhere would else be sorted by chance.
 
     Attributes
     ----------
@@ -103,12 +107,12 @@ class ExtremalPerturbation(Deleting):
         wanted[wanted.size - round(self.area * wanted.size) :] = 1.0
         difference = scores.images - scores.gone
         weight = WEIGHT
-        for _ in range(self.steps):
+        for step in range(1, self.steps + 1):
             masks = smooth.up(grid)
             mixed = (scores.gone + masks[:, None] * difference).astype(scores.images.dtype)
             slope = to_numpy(oracle.gradient(mixed, scores.weights)[1])
             by_mask = (slope * difference).sum(axis=1) * scale.reshape(-1, *(1,) * len(spatial))
-            by_mask = by_mask - weight * _area_slope(masks, wanted)
+            by_mask = by_mask - min(1.0, step / (LET_IN * self.steps)) * weight * _area_slope(masks, wanted)
             speed = MOMENTUM * speed + smooth.down(grid, by_mask)
             grid = np.clip(grid + self.learning_rate * speed, 0, 1)
             weight *= GROWTH

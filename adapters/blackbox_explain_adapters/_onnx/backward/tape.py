@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -108,7 +108,7 @@ class Tape:
         return self.constants[name]
 
     @contextmanager
-    def following(self, name: str) -> Iterator[None]:
+    def following(self, name: str) -> Generator[None]:
         """Let rules see one tensor alone as active: they write no gradients of others."""
         every, self.active = self.active, {name}
         try:

@@ -96,7 +96,7 @@ def _flat(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     layer = layer_of(tape, node)
     if layer.weight is None:
         raise refusal(node, "its kernel depends on the image")
-    ones = tape.constant(np.ones(tape.shape(node.inputs[layer.weight]), tape.dtype(node.y)))
+    ones = tape.constant(np.ones([size or 0 for size in tape.shape(node.inputs[layer.weight])], tape.dtype(node.y)))
     sizes = tape.sizes(node, layer.x, range(1, tape.rank(layer.x)))
     image = tape.constant(np.ones((1, *sizes), tape.dtype(layer.x)))
     # Padding is no pixel: near the border there are fewer to share among.

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, UnsupportedModelError
+from tests.kinds import kept
 
 LRP = ("lrp-epsilon", "lrp-alpha-beta", "lrp-composite")
 EXCITATION = ("excitation", "contrastive-excitation")
@@ -102,7 +103,7 @@ def test_excitation_of_dense_layers() -> None:
         "n = Conv(x, merged, bias)",
     ],
 )
-@pytest.mark.parametrize("rules", [*LRP, *EXCITATION])
+@pytest.mark.parametrize("rules", kept([*LRP, *EXCITATION], "lrp-epsilon", "lrp-alpha-beta", "excitation"))
 def test_scales_and_shifts_are_part_of_the_convolution_before_them(rest: str, rules: str) -> None:
     """Of both signs: a negative scale turns what excites into what inhibits."""
     rng = np.random.default_rng(0)

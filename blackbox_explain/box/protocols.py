@@ -98,5 +98,14 @@ class Rewritable(Differentiable, Protocol):
         of
             ``"scores"``, or ``"logits"``: the box that is returned then gives as scores what the last activation is
             applied to.
+        **settings
+            Of the set of rules, by name, such as ``epsilon=1e-6`` of ``"lrp-epsilon"``.
+
+        Raises
+        ------
+        InputError
+            If there is no such set, or it has no such setting.
+        UnsupportedModelError
+            If an operator of the model cannot be passed by these rules.
         """
         ...

@@ -181,37 +181,46 @@ class DifferentiableOnnx(OnnxBlackBox):
             self._layers = layers_of(self._parts.model, self._parts.weights)
         return self._layers
 
-    def with_backward(self, rules: str | Mapping[str, Rule], of: Of = "scores") -> DifferentiableOnnx:
+    def with_backward(
+        self, rules: str | Mapping[str, Rule], of: Of = "scores", **settings: float
+    ) -> DifferentiableOnnx:
         """Return a box whose gradient passes operators by other rules.
 
         Parameters
         ----------
         rules
-            ``"guided"``, ``"deconvnet"``, ``"exact"``, or rules by operator; what they do not name keeps its own.
+            Rules by operator, where what they do not name keeps its own, or the name of a set.  ``"exact"``,
+            ``"guided"`` and ``"deconvnet"`` pass a gradient.  ``"lrp-epsilon"``, ``"lrp-alpha-beta"``,
+            ``"lrp-composite"``, ``"excitation"`` and ``"contrastive-excitation"`` pass relevance: what stands in the
+            place of the gradient is the relevance of each pixel, and what stands in that of the weights is the
+            relevance of each score to start from (the logit of the target, or 1).
         of
             ``"scores"``, or ``"logits"``: what the model's last activation is applied to.
+        **settings
+            Of the set: ``epsilon`` (1e-9) of those that begin with ``"lrp"``; ``alpha`` (1) and ``beta`` (0) of
+            ``"lrp-alpha-beta"``.
 
         Raises
         ------
         InputError
-            If there is no such set of rules, or a rule is for no operator.
+            If there is no such set of rules or setting, or a rule is for no operator.
         UnsupportedModelError
-            If an operator cannot be passed.
+            If an operator cannot be passed, or the rules would change nothing: a model without rectifiers has nothing
+            to guide.
         """
-        chosen = rules_called(rules)
+        chosen = rules_called(rules, settings)
         if of not in get_args(Of):
             raise InputError("There is no such output", got=f"of={of!r}", expected=" or ".join(map(repr, get_args(Of))))
         parts = self._parts
         logits = pixels_to_logits(parts.model, parts.head) if of == "logits" else None
         if logits is not None:
             parts = dataclasses.replace(parts, model=logits, activation="none", watched=None)
-        called = rules if isinstance(rules, str) else ", ".join(sorted(chosen))
-        if chosen or logits is not None:
-            parts = dataclasses.replace(parts, digest=f"{parts.digest}, {called} of {of}")
-        build = dataclasses.replace(self._build, model=parts.model, rules=chosen or None)
+        if chosen.rules or logits is not None:
+            parts = dataclasses.replace(parts, digest=f"{parts.digest}, {chosen.label} of {of}")
+        build = dataclasses.replace(self._build, model=parts.model, rules=chosen if chosen.rules else None)
         made = DifferentiableOnnx(parts, None, build(), build)
-        if chosen:
-            made.assumptions = (*parts.assumptions, f"the gradient passes by other rules: {called}")
+        if chosen.rules:
+            made.assumptions = (*parts.assumptions, f"the gradient passes by other rules: {chosen.label}")
         return made
 
     def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:

@@ -106,7 +106,8 @@ def wrap_onnx(
     tf32
         Let CUDA round the factors of products to 10 bits.
     rules
-        Other backward rules, in place of the exact ones: ``"guided"``, ``"deconvnet"``, or by operator.
+        Other backward rules, in place of the exact ones: by operator, or the name of a set, as
+        `DifferentiableOnnx.with_backward` takes them.
     cache
         Keep the gradient graph on disk.
 
@@ -131,7 +132,9 @@ def wrap_onnx(
     chosen = providers_for(device, tf32) if providers is None else checked_providers(providers)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError("Threads are counted", got=f"threads={threads!r}", expected="a whole number of at least 1")
-    rules = None if rules is None else rules_called(rules)
+    chosen_rules = None if rules is None else rules_called(rules)
+    if chosen_rules is not None and not chosen_rules.rules:
+        chosen_rules = None
     with reading():
         proto, weights = model_of(model)
         proto = without_maps(sorted_model(proto))
@@ -185,15 +188,15 @@ def wrap_onnx(
     )
     surrogate = straight_through and is_quantised(proto)
     target: Device = "cuda" if session.providers[0] == CUDA else "cpu"
-    build = GradientGraph(whole, weights, rules, surrogate, target)
-    key = "" if rules or not cache else _key(build)
+    build = GradientGraph(whole, weights, chosen_rules, surrogate, target)
+    key = "" if chosen_rules or not cache else _key(build)
     tolerance, floor = HALF if is_half(proto) else SINGLE
     made = session if plain else None
     del seen, session  # else one that is not needed would be there while others are made
     try:
         box = _differentiable(parts, made, build, key, None if surrogate else tolerance, floor)
     except (UnsupportedModelError, ModelError) as refusal:
-        if rules:
+        if chosen_rules:
             raise  # whoever brings rules wants gradients by them, not an estimate
         return OnnxBlackBox(parts, made, refusal)
     box.assumptions = (*box.assumptions, *without_slope(proto))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from blackbox_explain.errors import BlackBoxExplainError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.backward.operators import RULES, Rule
+from blackbox_explain_adapters._onnx.backward.operators import NOTHING, RULES, Rule
 from blackbox_explain_adapters._onnx.backward.scan_rule import scan_rule
 from blackbox_explain_adapters._onnx.backward.tape import Device, Tape
 from blackbox_explain_adapters._onnx.graph.activity import active_tensors, no_path
@@ -63,6 +63,7 @@ def differentiate(
     weights: Weights = NO_WEIGHTS,
     rules: Mapping[str, Rule] | None = None,
     node_rules: Mapping[str, Rule] | None = None,
+    check: Callable[[Tape], None] | None = None,
     tensors: Iterable[str] = (),
     device: Device = "cpu",
 ) -> onnx.ModelProto:
@@ -79,6 +80,8 @@ def differentiate(
         Rules by operator that replace the exact ones: guided backpropagation is another rule for Relu.
     node_rules
         Rules by node name, which go before those by operator.
+    check
+        Called with the tape when the images are reached: it may refuse a model for which the rules mean nothing.
     tensors
         Inner tensors whose values, and gradients `gradient_of`, are outputs too.
     device
@@ -114,8 +117,10 @@ def differentiate(
     active = active_tensors(nodes, observed.tensors, source, frozenset(by_node))
     if output not in active:
         raise no_path(source, output)
-    tape = Tape(observed.tensors, constants, active, opset_of(model), device)
+    tape = Tape(observed.tensors, constants, active, opset_of(model), device, nodes)
     found = _sweep(tape, nodes, output, by_operator, by_node, tensors)
+    if check is not None:
+        check(tape)
     if source not in found:
         raise no_path(source, output)
     tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
@@ -160,11 +165,14 @@ def _sweep(
         if any(gradients[1:]) and node.op != "Split" and proto.name not in by_node:
             raise refusal(node, "its second output leads to the scores")
         for name, gradient in zip(node.inputs, _by_inputs(rule, tape, node, gradients), strict=True):
+            if gradient == NOTHING:
+                continue
             if gradient and name in tape.active:
                 tape.gradients[gradient] = name
                 waiting.setdefault(name, []).append(gradient)
             elif name in tape.active and proto.name not in by_node:
                 raise refusal(node, f"its input {name!r} depends on the image, and the rule does not follow it")
+        tape.passed.append(node)
     for name in list(waiting):
         found[name] = collect(name)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import onnx
 
 from blackbox_explain.errors import BlackBoxExplainError, InputError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.backward.differentiation import differentiate
-from blackbox_explain_adapters._onnx.backward.operators import Rule
+from blackbox_explain_adapters._onnx.backward.operators import RuleSet
 from blackbox_explain_adapters._onnx.backward.straight_through import behind_bytes, through_quantisation
 from blackbox_explain_adapters._onnx.backward.tape import Device
 from blackbox_explain_adapters._onnx.graph.weights import Weights
@@ -31,7 +31,7 @@ class GradientGraph:
     weights
         Its large ones, held apart.
     rules
-        Rules by operator in place of the exact ones, or None.
+        In place of the exact ones, or None.
     surrogate
         Whether gradients pass rounding as if there were none.
     device
@@ -40,7 +40,7 @@ class GradientGraph:
 
     model: onnx.ModelProto
     weights: Weights
-    rules: Mapping[str, Rule] | None
+    rules: RuleSet | None
     surrogate: bool
     device: Device
 
@@ -57,8 +57,9 @@ class GradientGraph:
             made = differentiate(
                 self.model,
                 weights=self.weights,
-                rules=self.rules,
+                rules=None if self.rules is None else self.rules.rules,
                 node_rules=by_node,
+                check=None if self.rules is None else self.rules.check,
                 tensors=tensors,
                 device=self.device,
             )

@@ -2,7 +2,8 @@
 
 A rule is a function ``rule(tape, node, gradients)``.  It gets the names of the gradients of the node's outputs (empty
 for an output that nothing was derived from), writes what it needs on the tape, and returns the gradients of the node's
-inputs, empty for those that have none.  A gradient has shape and type of its tensor.
+inputs, empty for those that have none.  A gradient has shape and type of its tensor.  A rule that ends the way of an
+input on purpose returns `NOTHING` for it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,31 @@ from blackbox_explain.errors import InputError
 from blackbox_explain_adapters._onnx.backward.tape import Tape
 from blackbox_explain_adapters._onnx.graph.node import Node
 
-__all__ = ["CASES", "RULES", "Case", "Rule", "check_rules", "elementwise", "rule"]
+__all__ = ["CASES", "NOTHING", "RULES", "Case", "Rule", "RuleSet", "check_rules", "elementwise", "rule"]
 
 Rule: TypeAlias = Callable[[Tape, Node, Sequence[str]], Sequence[str]]
+
+NOTHING = "blackbox_explain/nothing"
+"""What a rule returns for an input that depends on the image and is to get nothing; without it the model is refused."""
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Rules that replace the exact ones together.
+
+    Attributes
+    ----------
+    rules
+        By operator; none for the exact gradient.
+    label
+        What the set is called, for people.
+    check
+        Called with the tape when the images are reached; it refuses models for which the set means nothing.
+    """
+
+    rules: Mapping[str, Rule]
+    label: str
+    check: Callable[[Tape], None] | None = None
 
 
 @dataclass(frozen=True)

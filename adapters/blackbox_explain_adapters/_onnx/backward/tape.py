@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
-from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, element_type, refusal
+from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, element_type, read_by, refusal
 
 __all__ = ["Device", "Tape"]
 
@@ -40,6 +41,12 @@ class Tape:
         What the graph is written for.
     nodes
         The backward half, in order.
+    made_by
+        By tensor of the forward half, the node that makes it.
+    readers
+        By tensor of the forward half, the nodes that read it.
+    passed
+        The nodes of the forward half whose rules were applied, from the scores on.
     gradients
         By their names, the tensors of the forward half whose gradients, or parts of them, they are.
     replaced
@@ -53,6 +60,7 @@ class Tape:
         active: set[str],
         opset: int,
         device: Device = "cpu",
+        forward: Sequence[NodeProto] = (),
     ) -> None:
         self.tensors = dict(tensors)
         self.constants = constants
@@ -60,6 +68,13 @@ class Tape:
         self.opset = opset
         self.device: Device = device
         self.nodes: list[NodeProto] = []
+        self.made_by: dict[str, Node] = {}
+        self.readers: dict[str, list[Node]] = {}
+        self.passed: list[Node] = []
+        for node in map(Node, forward):
+            self.made_by.update((name, node) for name in node.outputs if name)
+            for name in dict.fromkeys(read_by(node.proto)):
+                self.readers.setdefault(name, []).append(node)
         self.gradients: dict[str, str] = {}
         self.replaced: set[str] = set()
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -91,6 +106,15 @@ class Tape:
         if name not in self.constants:
             raise refusal(node, f"its {what} depend on the image")
         return self.constants[name]
+
+    @contextmanager
+    def following(self, name: str) -> Generator[None]:
+        """Let rules see one tensor alone as active: they write no gradients of others."""
+        every, self.active = self.active, {name}
+        try:
+            yield
+        finally:
+            self.active = every
 
     # What is written.
 

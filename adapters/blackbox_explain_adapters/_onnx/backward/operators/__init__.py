@@ -18,13 +18,24 @@ from blackbox_explain_adapters._onnx.backward.operators import (
     spectral,
     unfolding,
 )
-from blackbox_explain_adapters._onnx.backward.registry import CASES, RULES, Case, Rule, check_rules, rule
+from blackbox_explain_adapters._onnx.backward.registry import (
+    CASES,
+    NOTHING,
+    RULES,
+    Case,
+    Rule,
+    RuleSet,
+    check_rules,
+    rule,
+)
 
 __all__ = [
     "CASES",
+    "NOTHING",
     "RULES",
     "Case",
     "Rule",
+    "RuleSet",
     "activations",
     "check_rules",
     "convolution",

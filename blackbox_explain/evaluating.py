@@ -12,7 +12,7 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
@@ -153,6 +153,8 @@ def evaluate(
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
         If nothing could be measured, because the model fails on every image.
+    NotMeasurableError
+        If nothing could be measured, because the explanations lack what the metrics measure.
     """
     check_call(box, batch_size, seed)
     several = {explanations.method: explanations} if isinstance(explanations, Explanation) else dict(explanations)
@@ -211,7 +213,12 @@ def _measured(
             raise InputError(f"The metric {names[1]!r} is broken", got=f"shape {values.shape}", expected=expected)
         return [ModelError("The metric is not finite", got=f"{one}") if np.isinf(one) else float(one) for one in values]
 
-    answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
+    answers: list[float | BlackBoxExplainError]
+    try:
+        answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
+    except NotMeasurableError as error:
+        # What these explanations lack, those of another method may have.
+        answers = [error.with_traceback(None)] * len(good)
     failures = {
         row: answer for row, answer in zip(good, answers, strict=True) if isinstance(answer, BlackBoxExplainError)
     }

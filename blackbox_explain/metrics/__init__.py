@@ -1,8 +1,23 @@
 """How good an explanation is: a file for each family of metrics."""
 
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
+from blackbox_explain.metrics.localization import Localization
 from blackbox_explain.metrics.metric import Metric
+from blackbox_explain.metrics.minimal_box import MinimalBox
+from blackbox_explain.metrics.part_saliency import PartSaliency
+from blackbox_explain.metrics.pointing_game import PointingGame
 from blackbox_explain.metrics.representativeness import Representativeness, Transfer
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
-__all__ = ["Deletion", "Insertion", "Metric", "Representativeness", "SmallestRegion", "Transfer"]
+__all__ = [
+    "Deletion",
+    "Insertion",
+    "Localization",
+    "Metric",
+    "MinimalBox",
+    "PartSaliency",
+    "PointingGame",
+    "Representativeness",
+    "SmallestRegion",
+    "Transfer",
+]

@@ -1,7 +1,9 @@
 """How good an explanation is: a file for each family of metrics."""
 
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
+from blackbox_explain.metrics.infidelity import Infidelity
 from blackbox_explain.metrics.localization import Localization
+from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.part_saliency import PartSaliency
@@ -11,8 +13,10 @@ from blackbox_explain.metrics.smallest_region import SmallestRegion
 
 __all__ = [
     "Deletion",
+    "Infidelity",
     "Insertion",
     "Localization",
+    "MaxSensitivity",
     "Metric",
     "MinimalBox",
     "PartSaliency",

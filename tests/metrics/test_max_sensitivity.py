@@ -47,10 +47,12 @@ def test_it_is_that_of_captum() -> None:
     box, draws = Squared(WEIGHTS), 6
 
     def explain(images: Any) -> Any:
-        return (torch.abs(torch.tensor(WEIGHTS) * images[0]),)
+        (given,) = images if isinstance(images, tuple) else (images,)
+        return (torch.abs(torch.tensor(WEIGHTS) * given),)
 
     def perturb(images: Any) -> Any:
-        return (images[0] + torch.tensor(np.tile(moves(draws), (len(images[0]) // draws, 1, 1, 1))),)
+        (given,) = images if isinstance(images, tuple) else (images,)
+        return given + torch.tensor(np.tile(moves(draws), (len(given) // draws, 1, 1, 1)))
 
     expected = metrics.sensitivity_max(
         explain, torch.tensor(MIDDLE), perturb_func=perturb, n_perturb_samples=draws

@@ -16,15 +16,13 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
+from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
 __all__ = ["Evaluation", "Measurement", "evaluate"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-
-RESAMPLES = 2000
-"""Samples of the bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,22 +225,9 @@ def _measured(
         values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else np.nan
-    low, high = _interval(known, seed)
+    low, high = interval_of_mean(known, seed)
     queries = oracle.counts.sum(axis=1)
     return Measurement(*names, repr(metric), metric.better, values, mean, low, high, queries, failures)
-
-
-def _interval(values: Floats, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by a bootstrap over images."""
-    if len(values) < 2:
-        return np.nan, np.nan
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    from scipy.stats import bootstrap
-
-    rng = np.random.default_rng(seed)
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng).confidence_interval
-    return float(found.low), float(found.high)
 
 
 def _line(one: Measurement) -> tuple[str, ...]:

@@ -100,7 +100,5 @@ def _object(element: ElementTree.Element, path: Path) -> Object:
         sides = [math.nan] * 4
     left, top, right, bottom = sides[0] - 1, sides[1] - 1, *sides[2:]
     if not (math.isfinite(sum(sides)) and left < right and top < bottom):
-        raise InputError(
-            f"{path}: this is not a box", got=str(sides), expected="xmin ≤ xmax and ymin ≤ ymax in bndbox"
-        )
+        raise InputError(f"{path}: this is not a box", got=str(sides), expected="xmin ≤ xmax and ymin ≤ ymax in bndbox")
     return Object((left, top, right, bottom), (element.findtext("name") or "").strip())

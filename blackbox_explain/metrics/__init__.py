@@ -1,13 +1,12 @@
 """How good an explanation is: a file for each family of metrics."""
 
+from blackbox_explain.metrics.agreement import agreement
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.metrics.infidelity import Infidelity
-from blackbox_explain.metrics.localization import Localization
+from blackbox_explain.metrics.marked import Localization, PartSaliency, PointingGame
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.metrics.minimal_box import MinimalBox
-from blackbox_explain.metrics.part_saliency import PartSaliency
-from blackbox_explain.metrics.pointing_game import PointingGame
 from blackbox_explain.metrics.representativeness import Representativeness, Transfer
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
@@ -24,4 +23,5 @@ __all__ = [
     "Representativeness",
     "SmallestRegion",
     "Transfer",
+    "agreement",
 ]

@@ -78,7 +78,9 @@ class MaxSensitivity:
         if not isinstance(self.draws, int) or self.draws < 1:
             raise InputError("A largest change takes at least one draw", got=f"draws={self.draws!r}", expected="50")
         if self.method is not None and (isinstance(self.method, type) or not isinstance(self.method, Explains)):
-            raise InputError("This is no method", got=f"method={self.method!r}"[:80], expected="an object with explain()")
+            raise InputError(
+                "This is no method", got=f"method={self.method!r}"[:80], expected="an object with explain()"
+            )
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the largest relative changes (n,); NaN where the map is 0 everywhere.

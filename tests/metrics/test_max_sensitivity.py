@@ -13,7 +13,7 @@ from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
 from blackbox_explain.methods.gradient import Gradient
 from blackbox_explain.metrics import MaxSensitivity
 from tests.metrics.drawn import value_of, values_of
-from tests.metrics.test_infidelity import BOX, IMAGES, Squared, by_gradient
+from tests.metrics.test_infidelity import BOX, Squared, by_gradient
 from tests.toys import Linear, Scores
 
 WEIGHTS = np.random.default_rng(3).normal(size=(1, 4, 4))
@@ -54,9 +54,7 @@ def test_it_is_that_of_captum() -> None:
         (given,) = images if isinstance(images, tuple) else (images,)
         return given + torch.tensor(np.tile(moves(draws), (len(given) // draws, 1, 1, 1)))
 
-    expected = metrics.sensitivity_max(
-        explain, torch.tensor(MIDDLE), perturb_func=perturb, n_perturb_samples=draws
-    )
+    expected = metrics.sensitivity_max(explain, torch.tensor(MIDDLE), perturb_func=perturb, n_perturb_samples=draws)
     found = values_of(MaxSensitivity(0.1, draws), by_gradient(box, MIDDLE), box)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-9)
 
@@ -79,7 +77,9 @@ def test_masks_are_learned_again_from_their_settings() -> None:
     found = values_of(MaxSensitivity(0.05, draws=2), explained, box)
     assert np.isfinite(found).all()
     own = bx.explain(box, images, 0, preset="paper", steps=3, perturbation=bx.Constant(0.2), progress=False)
-    with pytest.raises(NotMeasurableError, match=r"finds another map|cannot be made again.*MaxSensitivity\(method=...\)"):
+    with pytest.raises(
+        NotMeasurableError, match=r"finds another map|cannot be made again.*MaxSensitivity\(method=...\)"
+    ):
         values_of(MaxSensitivity(0.05, draws=2), own, box)
 
 

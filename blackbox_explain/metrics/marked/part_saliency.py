@@ -14,7 +14,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised
-from blackbox_explain.metrics.scenes import check_given, whose
+from blackbox_explain.metrics.marked.scenes import check_given, whose
 
 __all__ = ["PartSaliency", "Parts"]
 
@@ -60,7 +60,9 @@ class PartSaliency:
     def __post_init__(self) -> None:
         check_given(self, "points", self.points)
         if not isinstance(self.window, int) or self.window < 1 or self.window % 2 == 0:
-            raise InputError("A window has a middle", got=f"window={self.window!r}", expected="an odd number, such as 5")
+            raise InputError(
+                "A window has a middle", got=f"window={self.window!r}", expected="an odd number, such as 5"
+            )
         every = list(self.points.values() if isinstance(self.points, Mapping) else self.points)
         if not any(self.part in parts for parts in every):
             known = sorted({name for parts in every for name in parts})

@@ -100,7 +100,9 @@ class Scene:
         return area < self.frame.size[0] * self.frame.size[1] / 4 and bool(self.others)
 
 
-def scenes_of(objects: Objects, label: str | int | None, oracle: Oracle, explanation: Explanation) -> list[Scene | None]:
+def scenes_of(
+    objects: Objects, label: str | int | None, oracle: Oracle, explanation: Explanation
+) -> list[Scene | None]:
     """Return the objects in the photo of each row.
 
     Parameters

@@ -16,7 +16,7 @@ from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised, tightest_box
-from blackbox_explain.metrics.scenes import Objects, check_given, scenes_of
+from blackbox_explain.metrics.marked.scenes import Objects, check_given, scenes_of
 from blackbox_explain.perturbations.deletion import ranks
 
 __all__ = ["Localization", "Threshold"]

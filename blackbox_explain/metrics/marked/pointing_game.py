@@ -14,7 +14,7 @@ from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.metrics.scenes import Objects, check_given, scenes_of
+from blackbox_explain.metrics.marked.scenes import Objects, check_given, scenes_of
 
 __all__ = ["PointingGame"]
 

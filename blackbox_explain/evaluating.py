@@ -20,7 +20,7 @@ from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["Evaluation", "Measurement", "evaluate"]
+__all__ = ["Evaluation", "Measurement", "evaluate", "joined"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -223,11 +223,43 @@ def _measured(
     values = np.full(len(explanation), np.nan)
     for row, answer in zip(good, answers, strict=True):
         values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
+    queries = oracle.counts.sum(axis=1)
+    return _measurement(names, repr(metric), metric.better, values, queries, failures, seed)
+
+
+def joined(parts: Sequence[Measurement], *, seed: int = 0) -> Measurement:
+    """Return one measurement of all rows of several, by the same metric of the same method.
+
+    Parameters
+    ----------
+    parts
+        At least one, in the order of their rows.
+    seed
+        Of the bootstrap.
+    """
+    first = parts[0]
+    starts = np.cumsum([0, *(len(one.values) for one in parts)]).tolist()
+    failures = {
+        start + row: error for start, one in zip(starts, parts, strict=False) for row, error in one.failures.items()
+    }
+    values, queries = (np.concatenate([getattr(one, name) for one in parts]) for name in ("values", "queries"))
+    return _measurement((first.method, first.metric), first.settings, first.better, values, queries, failures, seed)
+
+
+def _measurement(
+    names: tuple[str, str],
+    settings: str,
+    better: Literal["higher", "lower"],
+    values: Floats,
+    queries: np.ndarray[Any, np.dtype[np.int64]],
+    failures: Mapping[int, BlackBoxExplainError],
+    seed: int,
+) -> Measurement:
+    """Take the mean over the rows that have a value, and its interval."""
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else np.nan
     low, high = interval_of_mean(known, seed)
-    queries = oracle.counts.sum(axis=1)
-    return Measurement(*names, repr(metric), metric.better, values, mean, low, high, queries, failures)
+    return Measurement(*names, settings, better, values, mean, low, high, queries, failures)
 
 
 def _line(one: Measurement) -> tuple[str, ...]:

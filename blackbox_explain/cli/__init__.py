@@ -12,6 +12,7 @@ import typer
 
 from blackbox_explain import __version__
 from blackbox_explain.cli.compare import compare_command
+from blackbox_explain.cli.evaluate import evaluate_command
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.models import models_app
 from blackbox_explain.cli.rules import rules_command
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain_command)
+app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
 app.command("rules")(rules_command)
 app.command("verify")(verify_command)

@@ -33,8 +33,8 @@ class MinimalBox:
 
     Section 5.3: the map is scaled to reach from 0 to 1 and cut at h ∈ [0 : 0.1 : 1]; the image is perturbed in the
     tightest box around the pixels of at least h; of the boxes with 1 − p' ≥ `suppress`, where
-    p' = (p − p_b) / (p_0 − p_b), the smallest counts.  The box of h = 0 is the whole image, which always does it, so that
-    every image has a value.
+    p' = (p − p_b) / (p_0 − p_b), the smallest counts.  The box of h = 0 is the whole image, which always does it: a
+    map that misses what matters gets 1, and no value is left out.
 
     Attributes
     ----------

@@ -100,5 +100,5 @@ def test_scores_that_are_not_finite_are_failures() -> None:
 
 @pytest.mark.parametrize("settings", [{"sigma": 0}, {"sigma": np.inf}, {"draws": 0}, {"draws": 2.5}])
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="no noise|at least one draw"):
+    with pytest.raises(InputError, match=r"no noise|at least one draw"):
         Infidelity(**settings)

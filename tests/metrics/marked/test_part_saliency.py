@@ -51,7 +51,7 @@ def test_points_are_in_pixels_of_the_photo() -> None:
 def test_what_does_not_fit() -> None:
     with pytest.raises(InputError, match="compares with points"):
         PartSaliency()
-    with pytest.raises(InputError, match="No photo has this part. Got part='eyes'; expected feet, tail"):
+    with pytest.raises(InputError, match=r"No photo has this part. Got part='eyes'; expected feet, tail"):
         PartSaliency([{"tail": [(1, 1)]}, {"feet": [(1, 1)]}])
     for window in (0, 4, 2.5):
         with pytest.raises(InputError, match="A window has a middle"):

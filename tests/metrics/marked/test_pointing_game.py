@@ -121,7 +121,7 @@ def test_what_does_not_fit() -> None:
         PointingGame("boxes.csv")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no tolerance"):
         PointingGame([[]], tolerance=-1)
-    with pytest.raises(InputError, match="do not match the images. Got objects for 2 images; expected 1"):
+    with pytest.raises(InputError, match=r"do not match the images. Got objects for 2 images; expected 1"):
         value_of(PointingGame([[], []]), drawn(MAP))
     with pytest.raises(NotMeasurableError, match="the images come from none"):
         value_of(PointingGame({"cat.jpg": []}), drawn(MAP))

@@ -131,8 +131,9 @@ def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | 
             with Image.open(stream, formats=["JPEG"]) as image:
                 decoded[one["pixels"]] = np.asarray(image.convert("RGB"))
         left, top, right, bottom = one["box"]
-        width_height = tuple(map(int, one["file_size"])) if "file_size" in one else None
-        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom), width_height))
+        across, down = one.get("file_size", (0, 0))
+        size = (int(across), int(down)) if across else None
+        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom), size))
     return tuple(photos)
 
 

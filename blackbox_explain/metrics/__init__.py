@@ -3,7 +3,7 @@
 from blackbox_explain.metrics.agreement import agreement
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.metrics.infidelity import Infidelity
-from blackbox_explain.metrics.marked import Localization, PartSaliency, PointingGame
+from blackbox_explain.metrics.marked import Localization, Object, PartSaliency, PointingGame, read_objects
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.metrics.minimal_box import MinimalBox
@@ -18,10 +18,12 @@ __all__ = [
     "MaxSensitivity",
     "Metric",
     "MinimalBox",
+    "Object",
     "PartSaliency",
     "PointingGame",
     "Representativeness",
     "SmallestRegion",
     "Transfer",
     "agreement",
+    "read_objects",
 ]

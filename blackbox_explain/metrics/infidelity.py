@@ -24,9 +24,10 @@ class Infidelity:
     """Measure how far an attribution is from predicting what noise does to the score.
 
     INFD = E_I [(⟨I, Φ⟩ − (f(x) − f(x − I)))²] of Yeh et al., *On the (in)fidelity and sensitivity of explanations*,
-    NeurIPS 2019 (definition 2.1), where Φ is the signed attribution, the x the image in pixel space and I Gaussian
-    noise, independent for each value.  For noise that is small, Φ = ∇f(x) is best.  Needs explanations with an
-    attribution, as the gradient is one: a map without signs predicts no change.
+    NeurIPS 2019 (definition 2.1), where Φ is the signed attribution, x the image in pixel space and I Gaussian noise,
+    independent for each value.  x − I is not cut at the bounds of pixel space, as ⟨I, Φ⟩ predicts what all of I does.
+    For noise that is small, Φ = ∇f(x) is best.  Needs explanations with an attribution, as the gradient is one: a map
+    without signs predicts no change.
 
     Attributions that are right but for a factor, such as those of a normalised gradient, are compared fairly with
     ``scale=True``: Φ is multiplied by the factor that makes the value least, for each image.

@@ -113,7 +113,8 @@ class ResultRun:
         photos = [photo.name if photo is not None else "" for photo in result.photos or [None] * len(result)]
         labels = [(str(path), photo, target) for photo, target in zip(photos, result.target, strict=True)]
         part = _Part(path, result.method, result.provenance.settings, labels, result.queries.sum(axis=1))
-        self._miss(path, photos)
+        if result.photos is not None:
+            self._miss(path, photos)
         for name, metric in self.metrics.items():
             try:
                 found = evaluate(

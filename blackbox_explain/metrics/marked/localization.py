@@ -36,6 +36,9 @@ ALPHAS: dict[Threshold, tuple[float, ...]] = {
 }
 """α that the paper tried (section 5.6)."""
 
+ROUNDING = 1e-9
+"""Of a sum, as a share of it."""
+
 
 @dataclass(frozen=True)
 class Localization:
@@ -167,7 +170,7 @@ class Localization:
             return positive >= self._alpha * positive.mean()
         rank = ranks(positive)
         held = np.cumsum(np.sort(positive.ravel())[::-1])
-        return rank <= int(np.searchsorted(held, self._alpha * held[-1] * (1 - 1e-9)))
+        return rank <= int(np.searchsorted(held, self._alpha * held[-1] * (1 - ROUNDING)))
 
 
 def _iou(first: Box, other: Box) -> float:

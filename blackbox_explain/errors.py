@@ -14,6 +14,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "NoGradientError",
+    "NotMeasurableError",
     "OutOfMemoryError",
     "ResultError",
     "TargetError",
@@ -85,6 +86,10 @@ class BackendMissingError(BlackBoxExplainError):
 
 class NoGradientError(BlackBoxExplainError):
     """A gradient was asked of a black box that has none."""
+
+
+class NotMeasurableError(BlackBoxExplainError):
+    """Explanations that lack what a metric measures."""
 
 
 class OutOfMemoryError(BlackBoxExplainError):

@@ -12,19 +12,17 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
+from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["Evaluation", "Measurement", "evaluate"]
+__all__ = ["Evaluation", "Measurement", "evaluate", "joined"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-
-RESAMPLES = 2000
-"""Samples of the bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +151,8 @@ def evaluate(
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
         If nothing could be measured, because the model fails on every image.
+    NotMeasurableError
+        If nothing could be measured, because the explanations lack what the metrics measure.
     """
     check_call(box, batch_size, seed)
     several = {explanations.method: explanations} if isinstance(explanations, Explanation) else dict(explanations)
@@ -211,31 +211,55 @@ def _measured(
             raise InputError(f"The metric {names[1]!r} is broken", got=f"shape {values.shape}", expected=expected)
         return [ModelError("The metric is not finite", got=f"{one}") if np.isinf(one) else float(one) for one in values]
 
-    answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
+    answers: list[float | BlackBoxExplainError]
+    try:
+        answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
+    except NotMeasurableError as error:
+        # What these explanations lack, those of another method may have.
+        answers = [error.with_traceback(None)] * len(good)
     failures = {
         row: answer for row, answer in zip(good, answers, strict=True) if isinstance(answer, BlackBoxExplainError)
     }
     values = np.full(len(explanation), np.nan)
     for row, answer in zip(good, answers, strict=True):
         values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
+    queries = oracle.counts.sum(axis=1)
+    return _measurement(names, repr(metric), metric.better, values, queries, failures, seed)
+
+
+def joined(parts: Sequence[Measurement], *, seed: int = 0) -> Measurement:
+    """Return one measurement of all rows of several, by the same metric of the same method.
+
+    Parameters
+    ----------
+    parts
+        At least one, in the order of their rows.
+    seed
+        Of the bootstrap.
+    """
+    first = parts[0]
+    starts = np.cumsum([0, *(len(one.values) for one in parts)]).tolist()
+    failures = {
+        start + row: error for start, one in zip(starts, parts, strict=False) for row, error in one.failures.items()
+    }
+    values, queries = (np.concatenate([getattr(one, name) for one in parts]) for name in ("values", "queries"))
+    return _measurement((first.method, first.metric), first.settings, first.better, values, queries, failures, seed)
+
+
+def _measurement(
+    names: tuple[str, str],
+    settings: str,
+    better: Literal["higher", "lower"],
+    values: Floats,
+    queries: np.ndarray[Any, np.dtype[np.int64]],
+    failures: Mapping[int, BlackBoxExplainError],
+    seed: int,
+) -> Measurement:
+    """Take the mean over the rows that have a value, and its interval."""
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else np.nan
-    low, high = _interval(known, seed)
-    queries = oracle.counts.sum(axis=1)
-    return Measurement(*names, repr(metric), metric.better, values, mean, low, high, queries, failures)
-
-
-def _interval(values: Floats, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by a bootstrap over images."""
-    if len(values) < 2:
-        return np.nan, np.nan
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    from scipy.stats import bootstrap
-
-    rng = np.random.default_rng(seed)
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng).confidence_interval
-    return float(found.low), float(found.high)
+    low, high = interval_of_mean(known, seed)
+    return Measurement(*names, settings, better, values, mean, low, high, queries, failures)
 
 
 def _line(one: Measurement) -> tuple[str, ...]:

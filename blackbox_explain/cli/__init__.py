@@ -12,6 +12,7 @@ import typer
 
 from blackbox_explain import __version__
 from blackbox_explain.cli.compare import compare_command
+from blackbox_explain.cli.evaluate import evaluate_command
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.methods import methods_command
 from blackbox_explain.cli.models import models_app
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("explain")(explain_command)
 app.command("methods")(methods_command)
+app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
 app.command("rules")(rules_command)
 app.command("verify")(verify_command)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +14,10 @@ from rich.table import Table
 
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import errors_as_messages, stderr, stdout, tell
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import ModelOptions, complete_models
-from blackbox_explain.cli.options.model_record import ModelRecord, completed
-from blackbox_explain.errors import AlreadyDescribedError, ResultError
+from blackbox_explain.cli.options.model_of_result import options_for, wrapped_for
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.verifying.certification import TOLERANCE, verify
@@ -67,17 +64,8 @@ def verify_command(
     """
     with errors_as_messages():
         loaded = Explanation.load(result)
-        kept = loaded.provenance.model
-        record = None if kept is None else ModelRecord.from_dict(kept)
-        if record is None and model is None:
-            raise ResultError(
-                "The result does not name its model: it was saved in Python",
-                got=str(result),
-                hint="--model with the file or the name of the model, and what else was said of it; in Python: "
-                "blackbox_explain.verify(result, box)",
-            )
-        given = completed(typed, model, record, result.parent)
-        box = _wrapped(given, typed, loaded)
+        given = options_for(loaded, result, typed, model)
+        box = wrapped_for(loaded, given, typed)
         found = verify(loaded, box, tolerance=tolerance, seeds=seeds, progress=False if as_json else None)
         if as_json:
             typer.echo(json.dumps({"result": str(result), "model": given.model, **found.to_dict()}, indent=2))
@@ -87,16 +75,6 @@ def verify_command(
                 stderr.print(f"[yellow]note:[/] no mask was learned with other seeds: {LACKS}")
         if not found.holds:
             raise typer.Exit(1)
-
-
-def _wrapped(given: ModelOptions, typed: ModelOptions, result: Explanation) -> BlackBox:
-    """Wrap the model; where nothing says otherwise, it reads images of the result's shape."""
-    shaped = given if given.shape else replace(given, shape=",".join(map(str, result.images.shape[1:])))
-    try:
-        return shaped.wrapped()
-    except AlreadyDescribedError:
-        # It describes itself: what the result says was of another, what is typed may be a mistake.
-        return wrap(given.model, **typed.description(), **given.for_adapter())
 
 
 def _show(found: Certificate, box: BlackBox) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,22 @@ import numpy as np
 
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.data.csv_lines import CsvLine, csv_lines
 from blackbox_explain.data.photos import FITS, Fit, part_read
 from blackbox_explain.errors import ImageError, InputError, TargetError
 
-__all__ = ["Box", "boxes_of", "labels_of", "photo_size", "placed", "regions_from_boxes", "regions_of"]
+__all__ = [
+    "BOX",
+    "Box",
+    "box_in",
+    "boxes_of",
+    "cut_to_photo",
+    "labels_of",
+    "photo_size",
+    "placed",
+    "regions_from_boxes",
+    "regions_of",
+]
 
 BOX = ("x0", "y0", "x1", "y1")
 
@@ -64,7 +74,7 @@ def labels_of(
     known = len(class_names) if class_names is not None else classes
     found: dict[int, int] = {}
     images = _Images(names)
-    for line in _lines(path, ("file", "label")):
+    for line in csv_lines(path, ("file", "label")):
         row = images.row(line)
         if row is None:
             continue
@@ -111,7 +121,7 @@ def boxes_of(path: str | Path, names: Sequence[str], sizes: Sequence[tuple[int, 
     """
     found: list[list[Box]] = [[] for _ in names]
     images = _Images(names)
-    for line in _lines(path, ("file", *BOX)):
+    for line in csv_lines(path, ("file", *BOX)):
         row = images.row(line)
         if row is not None and any(line.cells[name] for name in BOX):
             found[row].append(_box(line, sizes[row]))
@@ -207,43 +217,45 @@ def placed(box: Box, size: tuple[int, int], target: tuple[int, int], fit: Fit) -
     )
 
 
+def box_in(line: CsvLine) -> Box:
+    """Return the box of a row of a CSV file, from its cells x0, y0, x1 and y1.
+
+    Raises
+    ------
+    InputError
+        If it is not four numbers, or empty.
+    """
+    given = ", ".join(f"{name}={line.cells[name]!r}" for name in BOX)
+    try:
+        left, top, right, bottom = (float(line.cells[name]) for name in BOX)
+    except ValueError:
+        left = top = right = bottom = math.nan
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        raise InputError(f"{line.place}: this is not a box", got=given, expected="four numbers")
+    if left >= right or top >= bottom:
+        raise InputError(f"{line.place}: this box is empty", got=given, expected="x0 < x1 and y0 < y1")
+    return left, top, right, bottom
+
+
+def cut_to_photo(box: Box, size: tuple[int, int], place: str) -> Box:
+    """Return a box cut at the edges of its photo (width, height), which it leaves by `SLACK` at most.
+
+    Raises
+    ------
+    InputError
+        If it leaves it by more; `place` says where the box stands.
+    """
+    (left, top, right, bottom), (width, height) = box, size
+    if min(left, top) < -SLACK or right > width + SLACK or bottom > height + SLACK:
+        given = ", ".join(f"{name}={value:g}" for name, value in zip(BOX, box, strict=True))
+        expected = f"at most {width} × {height} pixels, the size of the photo"
+        raise InputError(f"{place}: this box is outside of its photo", got=given, expected=expected)
+    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+
+
 def _pixels(low: float, high: float, size: int) -> slice:
     """Return the pixels of an axis that an interval reaches into."""
     return slice(max(0, math.floor(low + ALMOST)), max(0, min(size, math.ceil(high - ALMOST))))
-
-
-@dataclass(frozen=True)
-class _Line:
-    place: str
-    cells: dict[str, str]
-
-
-def _lines(path: str | Path, columns: Sequence[str]) -> Iterator[_Line]:
-    """Yield the rows of a CSV file that has some columns, their names in any case."""
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().casefold() for name in next(reader, [])]
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise InputError(
-                    f"{path} lacks the column {missing[0]}",
-                    got=", ".join(header) or "an empty file",
-                    expected="a first row with " + ", ".join(columns),
-                )
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                place = f"{path}, line {reader.line_num}"
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{place} has another number of cells", got=str(len(cells)), expected=str(len(header))
-                    )
-                yield _Line(place, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-    except OSError as error:
-        raise InputError("The CSV file cannot be read", got=f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("This is not a CSV file", got=f"{path}: {error}", expected="text in UTF-8") from error
 
 
 class _Images:
@@ -256,7 +268,7 @@ class _Images:
         for row, path in enumerate(self._paths):
             self._last.setdefault(path.rpartition("/")[2], []).append(row)
 
-    def row(self, line: _Line) -> int | None:
+    def row(self, line: CsvLine) -> int | None:
         """Return which image it is; None if none of these."""
         file = _plain(line.cells["file"])
         if not file:
@@ -279,18 +291,5 @@ def _plain(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./")
 
 
-def _box(line: _Line, size: tuple[int, int]) -> Box:
-    given = ", ".join(f"{name}={line.cells[name]!r}" for name in BOX)
-    try:
-        left, top, right, bottom = (float(line.cells[name]) for name in BOX)
-    except ValueError:
-        left = top = right = bottom = math.nan
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise InputError(f"{line.place}: this is not a box", got=given, expected="four numbers")
-    if left >= right or top >= bottom:
-        raise InputError(f"{line.place}: this box is empty", got=given, expected="x0 < x1 and y0 < y1")
-    width, height = size
-    if min(left, top) < -SLACK or right > width + SLACK or bottom > height + SLACK:
-        expected = f"at most {width} × {height} pixels, the size of the photo"
-        raise InputError(f"{line.place}: this box is outside of its photo", got=given, expected=expected)
-    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+def _box(line: CsvLine, size: tuple[int, int]) -> Box:
+    return cut_to_photo(box_in(line), size, line.place)

@@ -188,4 +188,5 @@ def _photo(picture: Image.Image, name: str, spec: InputSpec, fit: Fit, side: int
     width, height = (max(1, round(one * scale)) for one in picture.size)
     smaller = picture if scale == 1 else picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
     across, down = width / picture.width, height / picture.height
-    return Photo(name, np.array(smaller), (left * across, top * down, right * across, bottom * down))
+    whole = None if scale == 1 else picture.size
+    return Photo(name, np.array(smaller), (left * across, top * down, right * across, bottom * down), whole)

@@ -28,11 +28,19 @@ class Photo:
     box
         Left, top, right and bottom of what the model reads, in pixels of `pixels`: inside of the photo where it was
         cropped, all of it where it was stretched, reaching beyond it where it was padded.
+    file_size
+        Width and height of the upright photo in its file; None where they are those of `pixels`.
     """
 
     name: str
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     box: tuple[float, float, float, float]
+    file_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright photo in its file."""
+        return self.file_size or (self.pixels.shape[1], self.pixels.shape[0])
 
 
 Photos = tuple[Photo | None, ...]

@@ -109,7 +109,8 @@ def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str,
             name = known[id(photo.pixels)] = f"photo_{index}"
             arrays[name] = np.frombuffer(stream.getvalue(), np.uint8)
         pixels = known[id(photo.pixels)]
-        told.append({"name": photo.name, "box": [float(one) for one in photo.box], "pixels": pixels})
+        kept = {"name": photo.name, "box": [float(one) for one in photo.box], "pixels": pixels}
+        told.append(kept if photo.file_size is None else {**kept, "file_size": list(photo.file_size)})
     return arrays, told
 
 
@@ -130,7 +131,9 @@ def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | 
             with Image.open(stream, formats=["JPEG"]) as image:
                 decoded[one["pixels"]] = np.asarray(image.convert("RGB"))
         left, top, right, bottom = one["box"]
-        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom)))
+        across, down = one.get("file_size", (0, 0))
+        size = (int(across), int(down)) if across else None
+        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom), size))
     return tuple(photos)
 
 

@@ -6,6 +6,8 @@ installed again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from blackbox_explain.box.entry_points import availability, instance_by_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.metrics.metric import Metric
@@ -32,12 +34,12 @@ def metrics_for(box: BlackBox) -> dict[str, str | None]:
     return availability(METRICS, "metric", box)
 
 
-def metric_of(metric: str | Metric) -> Metric:
-    """Return a metric, given one or the name of one.
+def metric_of(metric: str | Metric, settings: dict[str, Any] | None = None) -> Metric:
+    """Return a metric, given one or the name of one with its settings.
 
     Raises
     ------
     InputError
-        If there is no such metric.
+        If there is no such metric or setting, or a value is out of range.
     """
-    return instance_by_name(METRICS, "metric", Metric, metric, {})
+    return instance_by_name(METRICS, "metric", Metric, metric, settings or {})

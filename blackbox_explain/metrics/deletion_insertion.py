@@ -14,7 +14,7 @@ from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import suppression
-from blackbox_explain.perturbations.named import named
+from blackbox_explain.metrics.suppressing import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 
 __all__ = ["Deletion", "Insertion"]
@@ -44,7 +44,7 @@ class _CurveArea:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 1:
             raise InputError("A curve has at least one step", got=f"steps={self.steps!r}", expected="such as 20")
-        self._perturbation()
+        perturbation_of(self.perturbation)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the areas (n,); NaN where perturbing the whole image hardly lowers the score.
@@ -62,7 +62,7 @@ class _CurveArea:
             explanation.images,
             explanation.saliency,
             explanation.weights,
-            self._perturbation(),
+            perturbation_of(self.perturbation).take(oracle.rows),
             shares.tolist(),
             keep=self.keep,
             seed=explanation.provenance.seed,
@@ -74,9 +74,6 @@ class _CurveArea:
         area = (share_left[:, 1:] + share_left[:, :-1]).mean(axis=1) / 2
         falls = (whole - nothing)[:, 0] > LEAST_REACH * np.abs(whole[:, 0])
         return np.where(falls, area, np.nan)
-
-    def _perturbation(self) -> Perturbation:
-        return named(self.perturbation) if isinstance(self.perturbation, str) else self.perturbation
 
 
 @dataclass(frozen=True)

@@ -49,5 +49,8 @@ class Metric(Protocol):
         ------
         ModelError, OutOfMemoryError
             If the model fails or memory runs out: the rows are then split, and each part tried again.
+        NotMeasurableError
+            If the explanations of this method lack what is measured: all their rows then fail, and other methods and
+            metrics go on.
         """
         ...

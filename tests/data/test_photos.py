@@ -166,6 +166,7 @@ def test_large_photos_are_kept_smaller() -> None:
     (kept,) = bx.load_images(photo, SPEC).photos or ()
     assert kept is not None
     assert kept.pixels.shape == (1000, 2000, 3)
+    assert kept.size == kept.file_size == (3000, 1500)
     np.testing.assert_allclose(kept.box, np.array(part_read((3000, 1500), (64, 56), "crop")) * 2 / 3)
     rows, columns = np.nonzero(kept.pixels[..., 0] > 127)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (400, 600, 800, 1000)

@@ -29,6 +29,13 @@ def test_photos_and_predictions_are_saved(tmp_path: Path) -> None:
     assert again.summary() == result.summary()
 
 
+def test_the_size_of_a_large_photo_is_saved(tmp_path: Path) -> None:
+    result = explained(photo_file(tmp_path, (2400, 1600)))
+    again = bx.Explanation.load(result.save(tmp_path / "one"))
+    sizes = [one.photos[0].size for one in (result, again)]  # type: ignore[index, union-attr]
+    assert sizes == [(2400, 1600), (2400, 1600)]
+
+
 def test_the_summary_fits_80_columns(tmp_path: Path) -> None:
     long = photo_file(tmp_path, (64, 64), "a_very_long_name_of_a_photo_that_goes_on_and_on_0001.png")
     one = explained(long)

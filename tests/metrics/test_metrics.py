@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
+from blackbox_explain.evaluating import joined
 from blackbox_explain.metrics import Deletion, Insertion
 from blackbox_explain.metrics.by_name import METRICS
 from blackbox_explain.testing import check_metric
@@ -112,7 +114,9 @@ def test_another_model_is_asked_too() -> None:
 
 def test_metrics_by_name() -> None:
     box = Linear(WEIGHTS)
-    assert bx.metrics_for(box) == {"deletion": None, "insertion": None}
+    found = bx.metrics_for(box)
+    assert {"deletion", "insertion", "smallest-region", "pointing-game"} <= set(found)
+    assert set(found.values()) == {None}
     with pytest.raises(InputError, match=r"no such metric.*did you mean 'deletion'"):
         bx.evaluate(box, by_gradient(), ["deletoin"], progress=False)
     with pytest.raises(InputError, match="This is no metric"):
@@ -191,6 +195,25 @@ def test_what_fails_everywhere_for_one_leaves_the_others() -> None:
     assert list(found["gradient", "endless"].failures) == [0, 1]
     with pytest.raises(ModelError, match="not finite"):
         bx.evaluate(Linear(WEIGHTS), explained, [Endless("zero")], progress=False)
+
+
+def test_each_image_is_replaced_by_its_own_reference_in_every_batch() -> None:
+    # Half of an image is what zero is to a score that counts from there: the areas are those of deletion to zero.
+    images = np.ones((3, 1, 2, 2)) * np.asarray([1.0, 0.8, 0.6])[:, None, None, None]
+    metric = Deletion(bx.Reference(images / 2), steps=4)
+    found = bx.evaluate(Linear(WEIGHTS), by_gradient(images=images), [metric], batch_size=2, progress=False)
+    np.testing.assert_allclose(found.measurements[0].values, (10 / 2 + 6 + 3 + 1) / 40)
+
+
+def test_measurements_of_parts_are_joined() -> None:
+    explained = by_gradient()
+    whole = bx.evaluate(Linear(WEIGHTS), explained, ZERO, progress=False)["gradient", "deletion"]
+    parts = [bx.evaluate(Linear(WEIGHTS), explained[[row]], ZERO, progress=False).measurements[0] for row in (0, 1)]
+    failed = dataclasses.replace(parts[1], values=np.asarray([np.nan]), failures={0: ModelError("torn")})
+    found = joined([*parts, failed])
+    np.testing.assert_array_equal(found.values[:2], whole.values)
+    assert (found.mean, found.low, found.high) == (whole.mean, whole.low, whole.high)
+    assert (found.measured, found.queries.tolist(), list(found.failures)) == (2, [21, 21, 21], [2])
 
 
 def test_two_metrics_of_one_kind_need_names() -> None:

@@ -1,0 +1,190 @@
+"""A run over many saved results: load and measure one at a time, so that one that is damaged costs no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.errors import BlackBoxExplainError, ResultError
+from blackbox_explain.evaluating import Measurement, evaluate, joined
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.metric import Metric
+
+__all__ = ["Group", "ResultRun", "result_paths"]
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The results of one method with one set of settings.
+
+    Attributes
+    ----------
+    name
+        Of the method, and where another group has it too, of what is set otherwise.
+    labels
+        For each row its file, its photo and its target.
+    queries
+        (N,) images that the model was run on to explain each row.
+    measurements
+        By the name of the metric.
+    """
+
+    name: str
+    labels: tuple[tuple[str, str, str], ...]
+    queries: Counts
+    measurements: Mapping[str, Measurement]
+
+
+@dataclass(eq=False)
+class _Part:
+    """What was measured of one file."""
+
+    path: Path
+    method: str
+    settings: Mapping[str, Any]
+    labels: list[tuple[str, str, str]]
+    queries: Counts
+    measurements: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
+
+
+@dataclass
+class ResultRun:
+    """Measures saved results, file by file.
+
+    Attributes
+    ----------
+    metrics
+        By name.
+    box_of
+        A result and its file to the model that is asked.
+    batch_size, seed
+        As in `evaluate`.
+    marked
+        Names of the photos that people marked, with or without suffix; None where no metric compares with them.
+    told
+        Called with each error: the file, and what is wrong with it.
+    errors
+        All of them so far.
+    """
+
+    metrics: Mapping[str, Metric]
+    box_of: Callable[[Explanation, Path], BlackBox]
+    batch_size: int
+    seed: int = 0
+    marked: Sequence[str] | None = None
+    told: Callable[[Path, str], None] = lambda _path, _message: None
+    errors: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    _parts: list[_Part] = field(init=False, default_factory=list["_Part"])
+
+    def run(self, paths: Iterable[Path], advance: Callable[[int], None] = lambda _files: None) -> None:
+        """Measure files; `advance` is called after each."""
+        for path in paths:
+            self._measure(path)
+            advance(1)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What was measured so far, by method and settings, in the order in which they were met."""
+        found: dict[tuple[str, str], list[_Part]] = {}
+        for part in self._parts:
+            key = part.method, json.dumps(part.settings, sort_keys=True, default=str)
+            found.setdefault(key, []).append(part)
+        return tuple(
+            self._group(name, parts) for name, parts in zip(_names(found.values()), found.values(), strict=True)
+        )
+
+    def _measure(self, path: Path) -> None:
+        try:
+            result = Explanation.load(path)
+            if not result.good:
+                raise ResultError("No row of this result has an explanation", got=str(result.outcome[0]))
+            box = self.box_of(result, path)
+        except BlackBoxExplainError as error:
+            self._tell(path, str(error))
+            return
+        photos = [photo.name if photo is not None else "" for photo in result.photos or [None] * len(result)]
+        labels = [(str(path), photo, target) for photo, target in zip(photos, result.target, strict=True)]
+        part = _Part(path, result.method, result.provenance.settings, labels, result.queries.sum(axis=1))
+        if result.photos is not None:
+            self._miss(path, photos)
+        for name, metric in self.metrics.items():
+            try:
+                found = evaluate(
+                    box, result, {name: metric}, seed=self.seed, batch_size=self.batch_size, progress=False
+                )
+            except BlackBoxExplainError as error:
+                self._tell(path, f"{name}: {error}")
+                continue
+            part.measurements[name] = found.measurements[0]
+            for message in dict.fromkeys(map(str, found.measurements[0].failures.values())):
+                self._tell(path, f"{name}: {message}")
+        if part.measurements:
+            self._parts.append(part)
+
+    def _miss(self, path: Path, photos: Sequence[str]) -> None:
+        """Tell of photos that people were asked about and did not mark."""
+        for name in dict.fromkeys(photos) if self.marked is not None else ():
+            if name not in (self.marked or ()) and PurePath(name).stem not in (self.marked or ()):
+                about = f"its photo {name!r}" if name else "the photo, which the result does not name,"
+                self._tell(path, f"{about} is not among those with boxes")
+
+    def _tell(self, path: Path, message: str) -> None:
+        self.errors.append((path, message))
+        self.told(path, message)
+
+    def _group(self, name: str, parts: Sequence[_Part]) -> Group:
+        measured: dict[str, Measurement] = {}
+        for metric in self.metrics:
+            # A file that this metric failed on is left out, as its error says.
+            own = [part.measurements[metric] for part in parts if metric in part.measurements]
+            if own:
+                measured[metric] = joined(own, seed=self.seed)
+        labels = tuple(label for part in parts for label in part.labels)
+        return Group(name, labels, np.concatenate([part.queries for part in parts]), measured)
+
+
+def result_paths(given: Sequence[Path]) -> list[Path]:
+    """Return the results that files and folders name, each once, in the order given.
+
+    A file that does not exist is returned too, so that the others of the run are not lost with it.
+
+    Raises
+    ------
+    ResultError
+        If a folder holds no results.
+    """
+    found: dict[Path, Path] = {}
+    for one in given:
+        inside = sorted(one.rglob("*.npz")) if one.is_dir() else [one]
+        if not inside:
+            raise ResultError("There are no results in this folder", got=str(one), expected="files that explain wrote")
+        for path in inside:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _names(groups: Iterable[Sequence[_Part]]) -> list[str]:
+    """Return a name for each group: the method, and what tells its settings from those of the same method."""
+    firsts = [parts[0] for parts in groups]
+    names: list[str] = []
+    for part in firsts:
+        alike = [one for one in firsts if one.method == part.method]
+        told = [
+            f"{key}={value}"
+            for key, value in part.settings.items()
+            if any(other.settings.get(key) != value for other in alike)
+        ]
+        # The first that differs says it: a preset, which others follow from.
+        names.append(f"{part.method}, {told[0]}" if told else part.method)
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[:place].count(name) + 1})"
+        for place, name in enumerate(names)
+    ]

@@ -1,0 +1,172 @@
+"""``blackbox-explain evaluate``: how good saved explanations are, method against method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.markup import escape
+
+from blackbox_explain.auditing.output_folder import OutputFolder
+from blackbox_explain.auditing.result_run import Group, ResultRun, result_paths
+from blackbox_explain.box.oracle import BATCH
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
+from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.model import ModelOptions, complete_models
+from blackbox_explain.cli.options.model_of_result import options_for, wrapped_for
+from blackbox_explain.cli.options.output import Printed
+from blackbox_explain.cli.shown.evaluate import evaluation_dict, show_evaluation, write_evaluation
+from blackbox_explain.data.objects import read_objects
+from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.by_name import metric_of
+from blackbox_explain.metrics.metric import Metric
+from blackbox_explain.progress import progress_bar
+
+__all__ = ["evaluate_command"]
+
+USUAL = ("deletion", "insertion")
+
+OF_OBJECTS = ("pointing-game", "localization")
+"""Metrics that compare with boxes."""
+
+
+@with_groups
+def evaluate_command(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULT...", help="Files (.npz) that explain wrote, or folders of them."),
+    ],
+    *,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Such as deletion or smallest-region; may be repeated. Default: deletion, insertion, and with --boxes "
+            "pointing-game and localization.",
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="The objects: a CSV file with columns file, x0, y0, x1, y1 and perhaps label, in pixels of the photo; "
+            "or a folder of XML files of PASCAL VOC.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Boxes of this label are what was explained, whatever the model calls it. Default: boxes of the class "
+            "that was explained, and those without a label.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A model, as explain takes it, which the explanations are to hold for. Default: that of each result.",
+            autocompletion=complete_models,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.", min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Images in one call of the model.", min=1)] = BATCH,
+    typed: ModelOptions,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for the values (.csv, .json), and of two methods their quality against cost."
+        ),
+    ] = None,
+    printed: Printed,
+) -> None:
+    """Measure how good explanations are: one line for each method and metric.
+
+    Results of one method with the same settings belong together. Each is asked
+    of its own model, or of --model. What cannot be measured is named, the rest
+    is measured, and the exit status is then 2.
+
+    [bold]Examples[/]
+
+      blackbox-explain evaluate explanations
+
+      blackbox-explain evaluate masks gradients --metric deletion --metric smallest-region --out quality
+
+      blackbox-explain evaluate masks --model other.onnx --metric transfer
+
+      blackbox-explain evaluate masks --boxes boxes.csv --metric pointing-game
+    """
+    with errors_as_messages():
+        folder = None if out is None else OutputFolder(out)
+        marked = None if boxes is None else read_objects(boxes)
+        chosen = _metrics(metric, marked, label)
+        paths = result_paths(results)
+        compares = any(name in OF_OBJECTS for name in chosen)
+        run = ResultRun(
+            chosen,
+            _Boxes(typed, model),
+            batch_size,
+            seed,
+            list(marked) if marked is not None and compares else None,
+            _tell_error,
+        )
+        many = f"evaluating {len(paths)} result{'s' * (len(paths) > 1)}"
+        with progress_bar(len(paths), many, None if printed.progress else False) as advance:
+            run.run(paths, advance)
+        groups = run.groups
+        told = evaluation_dict(groups, run.errors)
+        _warn(groups)
+        if printed.as_json:
+            typer.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+        elif groups and not printed.quiet:
+            show_evaluation(groups)
+        if folder is not None and groups:
+            written = write_evaluation(groups, told, folder.made())
+            if printed.progress:
+                stdout.print(f"{', '.join(written)} in {escape(str(folder.path))}/")
+        if run.errors:
+            raise typer.Exit(2)
+
+
+class _Boxes:
+    """The models of results, each wrapped once."""
+
+    def __init__(self, typed: ModelOptions, model: str | None) -> None:
+        self._typed, self._model = typed, model
+        self._known: dict[str, BlackBox] = {}
+
+    def __call__(self, result: Explanation, path: Path) -> BlackBox:
+        given = options_for(result, path, self._typed, self._model)
+        key = f"{given} {result.images.shape[1:]}"
+        if key not in self._known:
+            self._known[key] = wrapped_for(result, given, self._typed)
+        return self._known[key]
+
+
+def _metrics(names: list[str] | None, marked: Mapping[str, Any] | None, label: str | None) -> dict[str, Metric]:
+    """Return the metrics that are asked for, by name, each once."""
+    if label is not None and marked is None:
+        raise InputError("--label says which boxes are meant, and there are none", got=label, hint="--boxes too")
+    asked = names or [*USUAL, *(OF_OBJECTS if marked is not None else ())]
+    own: dict[str, Any] = {} if marked is None else {"objects": marked, "label": label}
+    return {name: metric_of(name, own if name in OF_OBJECTS else {}) for name in asked}
+
+
+def _tell_error(path: Path, message: str) -> None:
+    show_error(message if str(path) in message else f"{path}: {message}")
+
+
+def _warn(groups: tuple[Group, ...]) -> None:
+    """Say how many explanations had nothing to measure: they are in no mean."""
+    for group in groups:
+        for name, one in group.measurements.items():
+            nothing = int(np.isnan(one.values).sum()) - len(one.failures)
+            if nothing:
+                why = "no object of the class in sight" if name in OF_OBJECTS else "nothing to measure"
+                said = f"{group.name}, {name}: {nothing} of {len(one.values)} explanations are in no mean: {why}"
+                stderr.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)

@@ -1,0 +1,37 @@
+"""What metrics make of saliency maps: values from 0 to 1, smoothed values, and the boxes of what stands out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from blackbox_explain.perturbations.perturbation import blur
+
+__all__ = ["normalised", "smoothed", "tightest_box"]
+
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+def normalised(maps: Floats) -> Floats:
+    """Return maps (n, *spatial) that reach from 0 to 1 each; one that is the same everywhere is 0."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    spread = high - low
+    return (maps - low) / np.where(spread > 0, spread, 1)
+
+
+def smoothed(maps: Floats, sigma: float) -> Floats:
+    """Return maps (n, *spatial) blurred by a Gaussian of `sigma` pixels, normalised at the borders."""
+    return np.asarray(blur(maps[:, None].astype(np.float64), sigma))[:, 0] if sigma > 0 else maps
+
+
+def tightest_box(region: Booleans) -> tuple[slice, ...]:
+    """Return the smallest box that holds a region (*spatial), which is not empty: a slice for each axis."""
+    found: list[slice] = []
+    for axis in range(region.ndim):
+        others = tuple(one for one in range(region.ndim) if one != axis)
+        places = np.flatnonzero(region.any(axis=others))
+        found.append(slice(int(places[0]), int(places[-1]) + 1))
+    return tuple(found)

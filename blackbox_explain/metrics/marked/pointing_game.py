@@ -1,0 +1,84 @@
+"""Whether the most salient place lies on the object."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.data.annotations import Box
+from blackbox_explain.data.objects import Object
+from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.marked.scenes import Objects, check_given, scenes_of
+
+__all__ = ["PointingGame"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class PointingGame:
+    """Measure how often the most salient pixel lies on an object of the class that was explained (section 5.6).
+
+    1 where the centre of that pixel is at most `tolerance` pixels from a box of the class, 0 elsewhere; of equally
+    salient pixels the first counts.  The mean is hits / (hits + misses), the accuracy of Zhang et al., *Top-down neural
+    attention by excitation backprop*, ECCV 2016, which the paper follows.  The model is not asked.
+
+    Attributes
+    ----------
+    objects
+        Of each photo, by the name of its file (see `data.objects.read_objects`), in its pixels; or a sequence for each
+        row of what `evaluate` is given, in pixels of the images.
+    tolerance
+        In pixels of the photo.
+    difficult
+        Whether only photos count where the boxes of the class cover less than a quarter of the photo, and at least one
+        other class is present.
+    label
+        Objects of this label are what was explained; None are those of a class of the target, and those of which no
+        class is told.
+    """
+
+    objects: Objects = field(default_factory=dict[str, tuple[Object, ...]], repr=False)
+    tolerance: float = 15.0
+    difficult: bool = False
+    label: str | int | None = None
+
+    name: ClassVar[str] = "pointing-game"
+    needs: ClassVar[type[Any]] = BlackBox
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    range: ClassVar[tuple[float, float]] = (0, 1)
+
+    def __post_init__(self) -> None:
+        check_given(self, "objects", self.objects)
+        if not 0 <= self.tolerance < math.inf:
+            got, expected = f"tolerance={self.tolerance!r}", "a number of pixels from 0 up, such as 15"
+            raise InputError("This is no tolerance", got=got, expected=expected)
+
+    def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
+        """Return 1 or 0 for each row (n,); NaN where the photo has no object of the class, or is not difficult.
+
+        Raises
+        ------
+        NotMeasurableError, InputError
+            If objects and images do not fit each other.
+        """
+        values = np.full(len(explanation), np.nan)
+        for row, scene in enumerate(scenes_of(self.objects, self.label, oracle, explanation)):
+            if scene is None or (self.difficult and not scene.difficult):
+                continue
+            y, x = np.unravel_index(int(explanation.saliency[row].argmax()), explanation.saliency.shape[1:])
+            place = scene.frame.in_photo(float(x) + 0.5, float(y) + 0.5)
+            values[row] = float(any(_distance(place, box) <= self.tolerance for box in scene.own))
+        return values
+
+
+def _distance(place: tuple[float, float], box: Box) -> float:
+    """Return how far a place is from a box, 0 inside."""
+    x, y = place
+    return math.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))

@@ -1,0 +1,216 @@
+"""What a user of ``blackbox-explain evaluate`` types and sees."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import blackbox_explain as bx
+from blackbox_explain.cli import app
+from blackbox_explain.data.photos import LoadedImages, Photo
+from tests.toys import Linear
+
+MODEL = "tests.cli.test_evaluate:model"
+WEIGHTS = np.random.default_rng(0).normal(size=(3, 12, 12))
+PHOTOS = ("a.jpg", "b.jpg", "c.jpg")
+
+
+def model() -> bx.BlackBox:
+    """Return a model whose score falls whatever its images are replaced by."""
+    box = Linear(WEIGHTS)
+    object.__setattr__(box.spec, "class_names", ("bird", "fish"))
+    return box
+
+
+def other() -> bx.BlackBox:
+    return Linear(-WEIGHTS)
+
+
+def explained(method: str, row: int) -> bx.Explanation:
+    """Explain one image that comes from a photo of 24 by 24 pixels."""
+    noise = 0.3 * np.random.default_rng(row).random((1, 3, 12, 12))
+    photo = Photo(PHOTOS[row], np.zeros((24, 24, 3), np.uint8), (0.0, 0.0, 24.0, 24.0))
+    images = LoadedImages((0.4 + 0.2 * np.sign(WEIGHTS) + noise).astype(np.float32), [photo])
+    return bx.explain(model(), images, 0, method=method, progress=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder of results: three images by one method, two of them by another."""
+    for method, rows in (("gradient", 3), ("gradient-times-input", 2)):
+        (tmp_path / method).mkdir()
+        for row in range(rows):
+            explained(method, row).save(tmp_path / method / PHOTOS[row].replace("jpg", "npz"))
+    return tmp_path
+
+
+def boxes_file(folder: Path, *rows: str) -> Path:
+    path = folder / "boxes.csv"
+    path.write_text("\n".join(("file,x0,y0,x1,y1,label", *rows)), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_one_line_for_each_method_and_metric(folder: Path) -> None:
+    done = run(folder, "--model", MODEL)
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[:2] for line in lines[1:5]] == [
+        ["gradient", "deletion"],
+        ["gradient", "insertion"],
+        ["gradient-times-input", "deletion"],
+        ["gradient-times-input", "insertion"],
+    ]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    costs = [str(round(explained(name, 0).queries.sum())) for name in ("gradient", "gradient-times-input")]
+    assert [line[-2] for line in lines[1:5:2]] == costs
+
+
+def test_the_values_are_those_of_python(folder: Path) -> None:
+    done = run(folder / "gradient", "--model", MODEL, "--metric", "smallest-region", "--json")
+    assert done.exit_code == 0, done.output
+    (told,) = json.loads(done.stdout)["methods"]
+    results = [bx.Explanation.load(path) for path in sorted((folder / "gradient").iterdir())]
+    values = [bx.evaluate(model(), one, "smallest-region", progress=False).measurements[0].values[0] for one in results]
+    found = told["metrics"]["smallest-region"]
+    assert found["values"] == pytest.approx(values)
+    assert found["mean"] == pytest.approx(np.mean(values))
+    assert found["interval"][0] <= found["mean"] <= found["interval"][1]
+    assert [one["photo"] for one in told["rows"]] == list(PHOTOS)
+
+
+def test_files_for_tables_and_a_picture_of_quality_and_cost(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "quality"
+    done = run(folder, "--model", MODEL, "--metric", "deletion", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in out.iterdir()} == {"evaluation.csv", "evaluation.json", "quality.png"}
+    with (out / "evaluation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["method"], row["photo"]) for row in rows[:4]] == [
+        *(("gradient", name) for name in PHOTOS),
+        ("gradient-times-input", "a.jpg"),
+    ]
+    values = json.loads((out / "evaluation.json").read_text())["methods"][0]["metrics"]["deletion"]["values"]
+    assert [float(row["value"]) for row in rows[:3]] == values
+    with Image.open(out / "quality.png") as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 5
+    one = run(folder / "gradient", "--model", MODEL, "--metric", "deletion", "--out", tmp_path / "one")
+    assert one.exit_code == 0
+    assert not (tmp_path / "one" / "quality.png").exists()
+
+
+def test_results_of_other_settings_are_another_line(tmp_path: Path) -> None:
+    one = explained("gradient", 0)
+    for name, value in (("a", 1), ("b", 2), ("c", 2)):
+        told = dataclasses.replace(one.provenance, settings={"steps": value, "all": 3})
+        dataclasses.replace(one, provenance=told).save(tmp_path / f"{name}.npz")
+    done = run(tmp_path, "--model", MODEL, "--metric", "deletion", "--json")
+    methods = json.loads(done.stdout)["methods"]
+    assert [(one["method"], len(one["rows"])) for one in methods] == [
+        ("gradient, steps=1", 1),
+        ("gradient, steps=2", 2),
+    ]
+
+
+def test_what_cannot_be_measured_is_named_and_the_rest_measured(folder: Path) -> None:
+    good = folder / "gradient" / "a.npz"
+    (folder / "gradient" / "damaged.npz").write_bytes(good.read_bytes()[:200])
+    done = run(folder / "gradient", folder / "missing.npz", "--model", MODEL, "--metric", "deletion")
+    assert done.exit_code == 2
+    assert "damaged.npz" in done.output
+    assert "not a saved explanation" in done.output
+    assert "There is no such file" in done.output
+    assert "Traceback" not in done.output
+    assert done.stdout.splitlines()[1].split()[:2] == ["gradient", "deletion"]
+    told = json.loads(run(folder / "gradient", "--model", MODEL, "--metric", "deletion", "--json").stdout)
+    assert [Path(one["result"]).name for one in told["errors"]] == ["damaged.npz"]
+    assert len(told["methods"][0]["rows"]) == 3
+
+
+def test_a_metric_that_fits_one_method_alone(folder: Path) -> None:
+    unsigned = dataclasses.replace(explained("gradient", 0), attribution=None, method="unsigned")
+    unsigned.save(folder / "unsigned.npz")
+    done = run(folder, "--model", MODEL, "--metric", "infidelity", "--json")
+    assert done.exit_code == 2
+    told = json.loads(done.stdout)
+    assert [one["method"] for one in told["methods"]] == ["gradient", "gradient-times-input"]
+    assert "tells no signs" in told["errors"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "deletoin"], "did you mean 'deletion'"),
+        (["--metric", "pointing-game"], "on the command line --boxes"),
+        (["--metric", "part-saliency"], "compares with points"),
+        (["--label", "bird"], "--boxes too"),
+        (["--boxes", "missing.csv"], "cannot be read"),
+    ],
+)
+def test_bad_options_stop_before_the_model_is_asked(arguments: list[str], message: str, folder: Path) -> None:
+    done = run(folder, "--model", "tests.cli.test_evaluate:absent", *arguments)
+    assert done.exit_code == 2
+    assert message in done.output.replace("\n", " ")
+    assert "Traceback" not in done.output
+
+
+def test_results_without_a_model_need_one(folder: Path, tmp_path: Path) -> None:
+    done = run(folder / "gradient" / "a.npz")
+    assert done.exit_code == 2
+    assert "does not name its model" in done.output.replace("\n", " ")
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path / "empty", "--model", MODEL)
+    assert done.exit_code == 2
+    assert "no results in this folder" in done.output.replace("\n", " ")
+
+
+def test_boxes_of_the_class_that_was_explained(folder: Path) -> None:
+    rows = ("a.jpg,0,0,24,24,bird", "b.jpg,0,0,24,24,fish", "photos/c.jpg,,,,,")
+    done = run(folder / "gradient", "--model", MODEL, "--boxes", boxes_file(folder, *rows), "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)["methods"][0]["metrics"]
+    assert list(told) == ["deletion", "insertion", "pointing-game", "localization"]
+    assert told["pointing-game"]["values"] == [1.0, None, None]
+    assert told["localization"]["values"][0] in (0.0, 1.0)
+    assert "pointing-game: 2 of 3 explanations are in no mean: no object of the class in sight" in done.stderr
+    fish = run(
+        *(folder / "gradient", "--model", MODEL, "--boxes", folder / "boxes.csv", "--json"),
+        *("--metric", "pointing-game", "--label", "fish"),
+    )
+    assert json.loads(fish.stdout)["methods"][0]["metrics"]["pointing-game"]["values"] == [None, 1.0, None]
+
+
+def test_photos_that_are_not_among_those_with_boxes_are_errors(folder: Path) -> None:
+    path = boxes_file(folder, "a.jpg,0,0,24,24,bird", "c.jpg,0,0,24,24,0")
+    done = run(folder / "gradient", "--model", MODEL, "--boxes", path, "--metric", "pointing-game", "--json")
+    assert done.exit_code == 2
+    told = json.loads(done.stdout)
+    assert [one["error"] for one in told["errors"]] == ["its photo 'b.jpg' is not among those with boxes"]
+    assert told["methods"][0]["metrics"]["pointing-game"]["values"] == [1.0, None, 1.0]
+
+
+def test_another_model_is_asked_whether_explanations_hold_for_it_too(folder: Path) -> None:
+    done = run(folder / "gradient", "--model", "tests.cli.test_evaluate:other", "--metric", "transfer")
+    assert done.exit_code == 0
+    assert "0 of 3" in done.stdout
+    assert "3 of 3 explanations are in no mean: nothing to measure" in done.stderr
+
+
+def test_a_photo_explained_by_the_command_line_is_evaluated_with_nothing_but_its_result(tmp_path: Path) -> None:
+    from blackbox_explain import samples
+
+    made = CliRunner().invoke(app, ["explain", str(samples.COFFEE), "--out", str(tmp_path), "--quiet"])
+    assert made.exit_code == 0
+    done = run(tmp_path, "--metric", "smallest-region")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[1].split()[:2] == ["mask", "smallest-region"]

@@ -1,0 +1,74 @@
+"""Every metric that is registered keeps the contract, and says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain import metrics
+from blackbox_explain.box.entry_points import entry_points
+from blackbox_explain.data.objects import Object
+from blackbox_explain.data.photos import LoadedImages, Photo
+from blackbox_explain.metrics.by_name import METRICS
+from blackbox_explain.testing import check_metric
+from tests.toys import Linear
+
+PART = (0.0, 0.0, 12.0, 10.0)
+NAMES = ("a.jpg", "b.jpg", "c.jpg")
+OBJECTS = {name: [Object((2, 2, 6 + row, 7))] for row, name in enumerate(NAMES)}
+POINTS = {name: {"eyes": [(3.0 + row, 4.0)]} for row, name in enumerate(NAMES)}
+
+SETTINGS: dict[str, Callable[[], Any]] = {
+    "deletion": metrics.Deletion,
+    "insertion": metrics.Insertion,
+    "smallest-region": metrics.SmallestRegion,
+    "minimal-box": metrics.MinimalBox,
+    "representativeness": metrics.Representativeness,
+    "transfer": metrics.Transfer,
+    "localization": lambda: metrics.Localization(OBJECTS),
+    "pointing-game": lambda: metrics.PointingGame(OBJECTS, tolerance=1),
+    "part-saliency": lambda: metrics.PartSaliency(POINTS),
+    "infidelity": lambda: metrics.Infidelity(draws=5),
+    "max-sensitivity": lambda: metrics.MaxSensitivity(draws=2),
+}
+
+
+def registered() -> set[str]:
+    return {one.name for one in entry_points(METRICS) if one.module.startswith("blackbox_explain.")}
+
+
+@pytest.fixture(scope="module")
+def explained() -> tuple[bx.BlackBox, bx.Explanation]:
+    rng = np.random.default_rng(0)
+    # Images that look like the weights: whatever stands in for their pixels lowers the score.
+    weights = rng.normal(size=(3, 10, 12))
+    box = Linear(weights)
+    photos = [Photo(name, np.zeros((10, 12, 3), np.uint8), PART) for name in NAMES]
+    images = LoadedImages((0.4 + 0.2 * np.sign(weights) + 0.3 * rng.random((3, 3, 10, 12))).astype(np.float32), photos)
+    return box, bx.explain(box, images, 0, method="gradient-times-input", progress=False)
+
+
+def test_every_name_is_checked() -> None:
+    assert registered() == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_contract(name: str, explained: tuple[bx.BlackBox, bx.Explanation]) -> None:
+    metric = SETTINGS[name]()
+    assert metric.name == name
+    assert isinstance(metric, metrics.Metric)
+    box, explanation = explained
+    check_metric(metric, box, explanation, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_class_says_what_it_measures(name: str) -> None:
+    kind = type(SETTINGS[name]())
+    assert kind.__doc__ is not None
+    assert kind.measure.__doc__ is not None
+    low, high = kind.range
+    assert low < high

@@ -6,18 +6,17 @@ import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import onnx
 
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.box.activations import Activation, WatchedRange
-from blackbox_explain.box.adapter_tools.checks import check_batch, check_scores
+from blackbox_explain.box.adapter_tools.checks import check_batch, check_output, check_scores
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
-from blackbox_explain.errors import InputError
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
 from blackbox_explain_adapters._onnx.backward.gradient_graph import GradientGraph
 from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
@@ -209,8 +208,7 @@ class DifferentiableOnnx(OnnxBlackBox):
             to guide.
         """
         chosen = rules_called(rules, settings)
-        if of not in get_args(Of):
-            raise InputError("There is no such output", got=f"of={of!r}", expected=" or ".join(map(repr, get_args(Of))))
+        check_output(of)
         parts = self._parts
         logits = pixels_to_logits(parts.model, parts.head) if of == "logits" else None
         if logits is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, to_numpy
 from blackbox_explain.box.adapter_tools.checks import check_output
-from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Of
 from blackbox_explain.errors import UnsupportedModelError
@@ -55,7 +55,7 @@ class _OfLayer:
         """Return the map of the layer, upsampled linearly."""
         del seed
         asked = oracle.asking(form_of(oracle.box, of=self.of))
-        name = chosen_layer(asked.box, self.layer).name
+        name = chosen_layer(require(asked.box, Layered), self.layer).name
         values, slopes = map(to_numpy, asked.inner(images, weights, [name])[name])
         self._check(asked, images, weights, name, slopes)
         return Attribution(saliency=at_pixels(self.combined(values, slopes), oracle.box.spec.spatial))

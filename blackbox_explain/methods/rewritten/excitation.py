@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Rewritable
 from blackbox_explain.methods.forms import form_of
@@ -63,7 +63,7 @@ class ExcitationBackprop:
         """Return the layer that the map is taken at; None is the image."""
         box, spatial = asked.box, asked.box.spec.spatial
         if self.layer is not None:
-            return chosen_layer(box, self.layer).name
+            return chosen_layer(require(box, Layered), self.layer).name
         if not isinstance(box, Layered):
             return None
         fine = [

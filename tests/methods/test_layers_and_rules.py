@@ -1,0 +1,120 @@
+"""Methods that look into a model or rewrite its backward pass: the contract, by ONNX; what they refuse, in words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from benchmarks.networks import exported
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain.methods import GradCam, GuidedBackprop, Lrp
+from blackbox_explain.testing import check_method
+from tests.adapters.onnx.architectures import NETWORKS
+from tests.methods.test_all_methods import BY_LAYERS, BY_RULES
+
+
+@cache
+def box(name: str) -> Any:
+    import torch
+
+    torch.manual_seed(0)
+    about = NETWORKS[name]
+    model = exported(about.make().eval(), about.shape)
+    return bx.wrap(model, shape=about.shape, activation="softmax", cache=False)
+
+
+def images(name: str) -> Any:
+    return np.random.default_rng(3).random((2, *NETWORKS[name].shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", [one for one in (*BY_LAYERS, *BY_RULES) if one not in ("attention-rollout", "cam")])
+def test_the_contract(name: str) -> None:
+    check_method(name, box("plain"), tolerance=1e-5)
+
+
+def test_attention_is_rolled_out() -> None:
+    check_method("attention-rollout", box("vit"), tolerance=1e-5)
+    found = bx.explain(box("vit"), images("vit"), 0, method="attention-rollout", progress=False)
+    assert found.saliency.min() > 0
+    with pytest.raises(UnsupportedModelError, match="No attention was found"):
+        bx.explain(box("plain"), images("plain"), 0, method="attention-rollout", progress=False)
+
+
+def linear_head() -> Any:
+    """Make a network of which nothing but a mean and a linear layer lies behind its last layer."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(1)
+    layers = (nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
+    return nn.Sequential(*layers).eval()
+
+
+@pytest.mark.parametrize("kind", ["torch", "onnx"])
+def test_cam_is_grad_cam_before_a_mean_and_a_linear_layer(kind: str) -> None:
+    model = linear_head()
+    shape = (3, 12, 12)
+    if kind == "torch":
+        made: Any = bx.wrap(model, shape=shape, activation="softmax")
+    else:
+        made = bx.wrap(exported(model, shape), activation="softmax", cache=False)
+    given = np.random.default_rng(0).random((2, *shape)).astype(np.float32)
+    cam = bx.explain(made, given, 1, method="cam", progress=False)
+    layer = made.layers()[1].name if kind == "torch" else None
+    grad = bx.explain(made, given, 1, method=GradCam(layer=layer), progress=False)
+    weights = model[4].weight[1].detach().numpy()
+    import torch
+
+    values = model[:2](torch.tensor(given)).detach().numpy()
+    expected = np.einsum("k,nkhw->nhw", weights, values)
+    np.testing.assert_allclose(cam.saliency, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(grad.saliency, np.maximum(expected, 0) / 144, rtol=1e-4, atol=1e-7)
+
+
+def test_cam_refuses_what_has_more_behind_the_layer() -> None:
+    with pytest.raises(UnsupportedModelError, match="not defined for this model"):
+        bx.explain(box("plain"), images("plain"), 0, method="cam", progress=False)
+
+
+@pytest.mark.parametrize("name", ["squeeze", "mobile", "convnext", "vit"])
+@pytest.mark.parametrize("method", [*BY_LAYERS, *BY_RULES])
+@pytest.mark.exhaustive
+def test_each_gives_a_map_or_says_why_not(name: str, method: str) -> None:
+    try:
+        found = bx.explain(box(name), images(name), method=method, progress=False)
+    except UnsupportedModelError as error:
+        assert any(word in str(error) for word in ("node", "layer", "attention", "activations"))
+        return
+    assert np.isfinite(found.saliency).all()
+    assert np.ptp(found.saliency) > 0
+
+
+def test_targets_may_be_differences() -> None:
+    for method in ("grad-cam", "guided-backprop", "lrp", "excitation-backprop"):
+        found = bx.explain(box("plain"), images("plain"), bx.Difference(0, 1), method=method, progress=False)
+        assert np.isfinite(found.saliency).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (GradCam, {"of": "odds"}),
+        (GuidedBackprop, {"of": "odds"}),
+        (Lrp, {"rule": "gamma"}),
+        (Lrp, {"epsilon": -1.0}),
+        (Lrp, {"alpha": 1.0, "beta": 1.0}),
+    ],
+)
+def test_settings_out_of_range(kind: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        kind(**settings)
+
+
+def test_an_unknown_layer_names_near_ones() -> None:
+    name = box("plain").layers()[0].name
+    with pytest.raises(InputError, match="layer"):
+        bx.explain(box("plain"), images("plain"), 0, method="grad-cam", layer=f"{name}x", progress=False)

@@ -1,7 +1,8 @@
 """Quality of the masks on real photos: hard deletion and preservation, smallest regions, transfer, objective.
 
-Run with ``python -m benchmarks.quality``, and with ``--model googlenet``; masks already learned by the same code,
-settings and model are taken from the cache, so an interrupted run goes on where it stopped.
+Run with ``python -m benchmarks.quality``, and with ``--model googlenet --limit 12``; masks already learned by the same
+code, settings and model are taken from the cache, so an interrupted run goes on where it stopped.  After a change that
+concerns some presets alone, ``--only fast --only quick`` measures these again and keeps what is stored of the others.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 MODELS = ("efficientnet-lite0", "googlenet")
 """The default classifier, and the paper's network."""
 BATCH = 16
+LEAST_STORED = 12
+"""Photos that a stored result is of, at least."""
+BY_VARIANT = ("presets", "hard_deletion", "hard_preservation", "smallest_region", "smallest_region_kept")
+"""Parts of a stored result that have an entry for each variant."""
 
 console = Console(width=120, highlight=False)
 
@@ -163,8 +168,9 @@ def maps_of(
     size = box.spec.spatial
     maps = {name: np.concatenate([result.saliency for result in batches]) for name, batches in learned.items()}
     start = Settings("fast", start_points=8)
-    gradients = [OwnScore(box, result, start).gradient_map() for result in learned["paper"]]
-    maps["gradient in mask space"] = np.concatenate(gradients)
+    if "paper" in learned:  # whose masks have the grid that this map is on
+        gradients = [OwnScore(box, result, start).gradient_map() for result in learned["paper"]]
+        maps["gradient in mask space"] = np.concatenate(gradients)
     axes = [np.arange(n) - (n - 1) / 2 for n in size]
     centre = -np.hypot(*np.meshgrid(*axes, indexing="ij"))
     maps["centre"] = np.broadcast_to(centre, (len(photos.paths), *size))
@@ -174,7 +180,13 @@ def maps_of(
 
 def main(
     model: Annotated[str, typer.Option(help=f"What is explained: {' or '.join(MODELS)}.")] = MODELS[0],
-    limit: Annotated[int | None, typer.Option(help="Take only the first photos; the result is not stored.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help=f"Take only the first photos; stored by itself from {LEAST_STORED} on.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this variant, and keep what is stored of others, each with its commit; repeatable."),
+    ] = None,
     file_blur: Annotated[bool, typer.Option(help=f"Measure {FILE_BLUR!r} too.")] = False,
     fit: Annotated[
         Fit, typer.Option(help="How photos are brought to 224 × 224; the authors' code stretches them.")
@@ -190,16 +202,15 @@ def main(
     (other,) = boxes.values()
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
+    path = RESULTS / f"{_name_of(model, fit, limit)}.json"
     learned: dict[str, list[MaskExplanation]] = {}
     results: dict[str, Any] = {"model": model, "photos": len(photos.paths), "fit": fit, "presets": {}}
-    for variant in VARIANTS:
-        if variant == FILE_BLUR and not file_blur:
-            continue
+    for variant in only or [name for name in VARIANTS if name != FILE_BLUR or file_blur]:
         learned[variant], seconds = learn(box, photos, variant, cache)
         found = measure(box, other, photos, variant, learned[variant])
-        results["presets"][variant] = {"seconds_per_photo": seconds, **found}
+        results["presets"][variant] = {"commit": machine()["commit"], "seconds_per_photo": seconds, **found}
     show_presets(results["presets"])
-    reference, images = learned["fast"], np.asarray(photos.images)
+    reference, images = next(iter(learned.values())), np.asarray(photos.images)
     maps = maps_of(box, photos, learned)
     results["hard_deletion"], results["hard_preservation"] = (
         {name: hard_deletion(box, images, reference, one, shares, keep=keep) for name, one in maps.items()}
@@ -209,13 +220,29 @@ def main(
         {name: smallest_regions(box, images, reference, one, game) for name, one in maps.items() if name != "random"}
         for game in get_args(Game)
     )
+    if only:
+        results = _with_stored(results, json.loads(path.read_text(encoding="utf-8")))
     show_shares(results["hard_deletion"], "score left, most salient share deleted")
     show_shares(results["hard_preservation"], "score left, all but the most salient share deleted")
     show_regions(results["smallest_region"], "smallest region that takes away so much")
     show_regions(results["smallest_region_kept"], "smallest region that alone keeps so much")
-    if limit is None:
-        name = f"quality-{fit}" if model == MODELS[0] else f"quality-{model}-{fit}"
-        console.print(f"stored in {store(name, results).relative_to(RESULTS.parent.parent)}")
+    if limit is None or limit >= LEAST_STORED:
+        console.print(f"stored in {store(path.stem, results).relative_to(RESULTS.parent.parent)}")
+
+
+def _name_of(model: str, fit: str, limit: int | None) -> str:
+    name = f"quality-{fit}" if model == MODELS[0] else f"quality-{model}-{fit}"
+    return name if limit is None else f"{name}-first-{limit}"
+
+
+def _with_stored(results: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """Return results with those of variants that were not measured again, in the stored order."""
+    merged = dict(results)
+    for part in BY_VARIANT:
+        merged[part] = {name: results[part].get(name, row) for name, row in stored[part].items()}
+    for row in merged["presets"].values():
+        row.setdefault("commit", stored["machine"]["commit"])
+    return merged
 
 
 def show_presets(presets: dict[str, Any]) -> None:

@@ -36,6 +36,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "softness .4": {"softness": 0.4},
     "epsilon .1": {"epsilon": 0.1},
     "epsilon .3": {"epsilon": 0.3},
+    "epsilon 1": {"epsilon": 1.0},
+    "epsilon 1, learning rate .3": {"epsilon": 1.0, "learning_rate": 0.3},
     "beta1 .9": {"beta1": 0.9},
     "beta2 .9": {"beta2": 0.9},
     "shares 2 to 30 %": {"most_share": 0.3},

@@ -11,7 +11,7 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
-from blackbox_explain.methods.upsampling import UpsamplingKind
+from blackbox_explain.methods.mask.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import named
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
 

@@ -1,29 +1,6 @@
-"""How good an explanation is: a file for each family of metrics."""
+"""How good an explanation is: a file for each family of metrics, `marked/` for those that need to know the objects."""
 
-from blackbox_explain.metrics.agreement import agreement
-from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
-from blackbox_explain.metrics.infidelity import Infidelity
-from blackbox_explain.metrics.marked import Localization, Object, PartSaliency, PointingGame, read_objects
-from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
+from blackbox_explain.metrics.by_name import metric_of, metrics_for
 from blackbox_explain.metrics.metric import Metric
-from blackbox_explain.metrics.minimal_box import MinimalBox
-from blackbox_explain.metrics.representativeness import Representativeness, Transfer
-from blackbox_explain.metrics.smallest_region import SmallestRegion
 
-__all__ = [
-    "Deletion",
-    "Infidelity",
-    "Insertion",
-    "Localization",
-    "MaxSensitivity",
-    "Metric",
-    "MinimalBox",
-    "Object",
-    "PartSaliency",
-    "PointingGame",
-    "Representativeness",
-    "SmallestRegion",
-    "Transfer",
-    "agreement",
-    "read_objects",
-]
+__all__ = ["Metric", "metric_of", "metrics_for"]

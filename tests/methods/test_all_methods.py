@@ -11,17 +11,10 @@ import blackbox_explain as bx
 from blackbox_explain.box.entry_points import entry_points
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, NoGradientError
-from blackbox_explain.methods import (
-    ExtremalPerturbation,
-    IntegratedGradients,
-    Lime,
-    Occlusion,
-    Rise,
-    SegmentGraying,
-    Shapley,
-    SmoothGrad,
-)
 from blackbox_explain.methods.by_name import METHODS, kind_of
+from blackbox_explain.methods.extremal import ExtremalPerturbation
+from blackbox_explain.methods.gradients import IntegratedGradients, SmoothGrad
+from blackbox_explain.methods.occlusions import Lime, Occlusion, Rise, SegmentGraying, Shapley
 from blackbox_explain.methods.occlusions.rise import masks_of
 from blackbox_explain.methods.occlusions.segments import segments_of
 from blackbox_explain.testing import check_method

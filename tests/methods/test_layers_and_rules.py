@@ -11,7 +11,8 @@ import pytest
 import blackbox_explain as bx
 from benchmarks.networks import exported
 from blackbox_explain.errors import InputError, UnsupportedModelError
-from blackbox_explain.methods import GradCam, GuidedBackprop, Lrp
+from blackbox_explain.methods.layers import GradCam
+from blackbox_explain.methods.rewritten import GuidedBackprop, Lrp
 from blackbox_explain.testing import check_method
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.methods.test_all_methods import BY_LAYERS, BY_RULES

@@ -14,8 +14,10 @@ from torch import nn
 
 import blackbox_explain as bx
 from benchmarks.networks import exported
-from blackbox_explain.methods import IntegratedGradients, Lime, Lrp, Occlusion
+from blackbox_explain.methods.gradients import IntegratedGradients
+from blackbox_explain.methods.occlusions import Lime, Occlusion
 from blackbox_explain.methods.occlusions.lime import local_weights
+from blackbox_explain.methods.rewritten import Lrp
 
 SIZE, CLASSES = 32, 5
 TARGETS = [3, 0, 3]

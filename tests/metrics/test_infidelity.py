@@ -10,7 +10,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
-from blackbox_explain.metrics import Infidelity
+from blackbox_explain.metrics.infidelity import Infidelity
 from tests.metrics.drawn import value_of, values_of
 from tests.toys import Faulty, Linear
 

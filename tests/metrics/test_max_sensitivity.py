@@ -11,7 +11,7 @@ from blackbox_explain.methods.gradient import Gradient
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
-from blackbox_explain.metrics import MaxSensitivity
+from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from tests.metrics.drawn import value_of, values_of
 from tests.metrics.test_infidelity import BOX, Squared, by_gradient
 from tests.toys import Linear, Scores

@@ -13,8 +13,8 @@ import blackbox_explain as bx
 from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.evaluating import joined
-from blackbox_explain.metrics import Deletion, Insertion
 from blackbox_explain.metrics.by_name import METRICS
+from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.testing import check_metric
 from tests.toys import Faulty, Linear, Scores
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.metrics import MinimalBox
+from blackbox_explain.metrics.minimal_box import MinimalBox
 from tests.metrics.drawn import drawn, value_of
 from tests.toys import Linear
 

@@ -9,7 +9,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
-from blackbox_explain.metrics import Representativeness, Transfer
+from blackbox_explain.metrics.representativeness import Representativeness, Transfer
 from tests.toys import Linear, Scores
 
 WEIGHTS = np.asarray([[[4.0, 3.0], [2.0, 0.0]]])

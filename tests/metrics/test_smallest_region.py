@@ -9,7 +9,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError
-from blackbox_explain.metrics import SmallestRegion
+from blackbox_explain.metrics.smallest_region import SmallestRegion
 from tests.toys import Faulty, Linear
 
 HEAVY = np.zeros((1, 10, 10))

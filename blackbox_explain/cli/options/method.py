@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import typer
@@ -59,12 +60,12 @@ class MethodOptions:
         ),
     ] = None
     setting: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
             help="A setting of the methods that have it, such as masks=2000; 'blackbox-explain methods' lists them.",
         ),
-    ] = field(default_factory=list[str])
+    ] = None
 
     def of(self, box: BlackBox, mask: MaskOptions) -> AskedMethods:
         """Return what to do with a box.
@@ -91,7 +92,7 @@ class MethodOptions:
         typed = {**dataclasses.asdict(mask)}
         common = {name: typed.pop(name) for name in SHARED}
         changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
-        given = settings_of(self.setting)
+        given = settings_of(self.setting or ())
         used: set[str] = set()
         methods: dict[str, dict[str, Any]] = {}
         for name in names:
@@ -116,7 +117,7 @@ class MethodOptions:
         return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
 
 
-def settings_of(given: list[str]) -> dict[str, Any]:
+def settings_of(given: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs; a value that is JSON is read as such, a list as a tuple, others are strings."""
     found: dict[str, Any] = {}
     for text in given:

@@ -9,7 +9,7 @@ import pytest
 
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError, NotMeasurableError
-from blackbox_explain.metrics import Localization
+from blackbox_explain.metrics.marked import Localization
 from tests.metrics.drawn import drawn, value_of
 from tests.toys import Linear
 

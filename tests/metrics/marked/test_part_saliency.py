@@ -9,7 +9,7 @@ import pytest
 
 from blackbox_explain.data.photos import Photo
 from blackbox_explain.errors import InputError
-from blackbox_explain.metrics import PartSaliency
+from blackbox_explain.metrics.marked import PartSaliency
 from tests.metrics.drawn import drawn, value_of
 
 MAP = np.arange(100.0).reshape(1, 10, 10)

@@ -11,7 +11,7 @@ import blackbox_explain as bx
 from blackbox_explain.data.objects import Object
 from blackbox_explain.data.photos import Photo
 from blackbox_explain.errors import InputError, NotMeasurableError
-from blackbox_explain.metrics import PointingGame
+from blackbox_explain.metrics.marked import PointingGame
 from tests.metrics.drawn import drawn, value_of, values_of
 from tests.toys import Linear
 

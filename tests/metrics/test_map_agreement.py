@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation import Outcome
-from blackbox_explain.metrics import agreement
+from blackbox_explain.metrics.map_agreement import agreement
 from tests.metrics.drawn import drawn
 
 RNG = np.random.default_rng(0)

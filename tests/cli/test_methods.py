@@ -1,0 +1,88 @@
+"""Several methods on the command line: one picture, a file for each, and what a model does not allow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from blackbox_explain import Explanation, samples
+from blackbox_explain.cli import app
+
+BRIGHT = ("--model", "tests.auditing.test_photo_run:bright")
+"""A model of three classes without gradients, for photos of 32 × 32 pixels."""
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_methods_are_listed_with_what_the_model_does_not_allow() -> None:
+    done = run("methods", *BRIGHT, "--json")
+    assert done.exit_code == 0, done.output
+    found = {one["method"]: one for one in json.loads(done.output)}
+    assert found["occlusion"]["allowed"]
+    assert found["rise"]["settings"] == {"perturbation": None, "masks": 4000, "cells": 7, "kept": 0.5}
+    assert found["rise"]["queries"] > 4000
+    assert not found["grad-cam"]["allowed"]
+    assert "grad-cam" in found["grad-cam"]["why_not"]
+    shown = run("methods", *BRIGHT).output
+    assert "Cover squares of the image" in " ".join(shown.split())
+    assert "not grad-cam:" in shown
+
+
+def test_two_methods_make_one_picture_and_two_results(tmp_path: Path) -> None:
+    options = ("--method", "occlusion", "--method", "lime", "--setting", "side=8", "--setting", "samples=50")
+    done = run("explain", samples.CAT, *BRIGHT, *options, "--setting", "segments=9", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"cat.png", "cat.json", "cat-occlusion.npz", "cat-lime.npz"}
+    entries = json.loads((tmp_path / "cat.json").read_text())
+    assert [one["method"] for one in entries] == ["occlusion", "lime"]
+    assert all(one["seconds"] >= 0 for one in entries)
+    result = Explanation.load(tmp_path / "cat-occlusion.npz")
+    assert result.provenance.settings["side"] == 8
+    assert entries[0]["share"] == pytest.approx(float(result.share[0]))
+    with Image.open(tmp_path / "cat.png") as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 20
+    assert "occlusion" in done.output
+    assert "lime" in done.output
+
+
+def test_one_other_method_takes_its_settings(tmp_path: Path) -> None:
+    done = run("explain", samples.CAT, *BRIGHT, "--method", "rise", "--setting", "masks=40", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "cat.npz", "cat.json"}
+    result = Explanation.load(tmp_path / "cat.npz")
+    assert result.method == "rise"
+    assert result.provenance.settings["masks"] == 40
+
+
+def test_what_the_model_does_not_allow_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    done = run("explain", samples.CAT, *BRIGHT, "--method", "center", "--method", "grad-cam", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "not grad-cam:" in done.output
+    assert (tmp_path / "cat-center.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--method", "gradcam"), "did you mean 'grad-cam'"),
+        (("--method", "center", "--method", "occlusion", "--setting", "mask=3"), "None of these methods"),
+        (("--method", "rise", "--setting", "mask=3"), "did you mean masks="),
+        (("--method", "rise", "--setting", "masks"), "--setting is not NAME=VALUE"),
+        (("--method", "rise", "--game", "preservation"), "no such setting"),
+        (("--method", "grad-cam"), "the method 'grad-cam'"),
+        (("--method", "rise", "--method", "center", "--top", "2"), "--top explains several classes by one method"),
+    ],
+)
+def test_mistakes_are_told(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    done = run("explain", samples.CAT, *BRIGHT, *options, "--out", tmp_path)
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+    assert not list(tmp_path.iterdir())

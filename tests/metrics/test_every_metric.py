@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain import metrics
 from blackbox_explain.box.entry_points import entry_points
 from blackbox_explain.data.objects import Object
 from blackbox_explain.data.photos import LoadedImages, Photo
+from blackbox_explain.metrics import Metric
 from blackbox_explain.metrics.by_name import METRICS
+from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
+from blackbox_explain.metrics.infidelity import Infidelity
+from blackbox_explain.metrics.marked import Localization, PartSaliency, PointingGame
+from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
+from blackbox_explain.metrics.minimal_box import MinimalBox
+from blackbox_explain.metrics.representativeness import Representativeness, Transfer
+from blackbox_explain.metrics.smallest_region import SmallestRegion
 from blackbox_explain.testing import check_metric
 from tests.toys import Linear
 
@@ -23,17 +30,17 @@ OBJECTS = {name: [Object((2, 2, 6 + row, 7))] for row, name in enumerate(NAMES)}
 POINTS = {name: {"eyes": [(3.0 + row, 4.0)]} for row, name in enumerate(NAMES)}
 
 SETTINGS: dict[str, Callable[[], Any]] = {
-    "deletion": metrics.Deletion,
-    "insertion": metrics.Insertion,
-    "smallest-region": metrics.SmallestRegion,
-    "minimal-box": metrics.MinimalBox,
-    "representativeness": metrics.Representativeness,
-    "transfer": metrics.Transfer,
-    "localization": lambda: metrics.Localization(OBJECTS),
-    "pointing-game": lambda: metrics.PointingGame(OBJECTS, tolerance=1),
-    "part-saliency": lambda: metrics.PartSaliency(POINTS),
-    "infidelity": lambda: metrics.Infidelity(draws=5),
-    "max-sensitivity": lambda: metrics.MaxSensitivity(draws=2),
+    "deletion": Deletion,
+    "insertion": Insertion,
+    "smallest-region": SmallestRegion,
+    "minimal-box": MinimalBox,
+    "representativeness": Representativeness,
+    "transfer": Transfer,
+    "localization": lambda: Localization(OBJECTS),
+    "pointing-game": lambda: PointingGame(OBJECTS, tolerance=1),
+    "part-saliency": lambda: PartSaliency(POINTS),
+    "infidelity": lambda: Infidelity(draws=5),
+    "max-sensitivity": lambda: MaxSensitivity(draws=2),
 }
 
 
@@ -60,7 +67,7 @@ def test_every_name_is_checked() -> None:
 def test_the_contract(name: str, explained: tuple[bx.BlackBox, bx.Explanation]) -> None:
     metric = SETTINGS[name]()
     assert metric.name == name
-    assert isinstance(metric, metrics.Metric)
+    assert isinstance(metric, Metric)
     box, explanation = explained
     check_metric(metric, box, explanation, tolerance=1e-5)
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from blackbox_explain.methods.gradient import Gradient
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
+from blackbox_explain.methods.gradients import Gradient
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from tests.metrics.drawn import value_of, values_of
 from tests.metrics.test_infidelity import BOX, Squared, by_gradient

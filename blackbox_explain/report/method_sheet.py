@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["method_sheet", "save_method_sheet"]
 
-COLUMNS, CELL, ACROSS, DOWN, MARGIN = 6, 2.15, 0.14, 0.12, 0.16
+COLUMNS, CELL, ACROSS, DOWN, MARGIN = 6, 2.4, 0.12, 0.12, 0.16
 """Of a picture at most; the width of a cell, what lies between two of them, and at the edges, in inches."""
 
 TALLEST = 1.25
@@ -26,7 +26,7 @@ TALLEST = 1.25
 HEAD, FOOT, KEY = 0.24, 0.36, 0.5
 """Heights of what stands above and below a cell, and of the key."""
 
-NAME, NUMBER, SMALL = 9.5, 9.0, 9.0
+NAME, NUMBER, SMALL = 9.0, 9.0, 9.0
 """Sizes of letters, in points."""
 
 

@@ -35,6 +35,9 @@ LONGEST, LONGEST_SMALL = 1400, 600
 UNREAD = 0.35
 """Share of their contrast that pixels keep which the model does not read."""
 
+MOST_EDGE = 1 / 3
+"""Share of a region's pixels at its edge, above which it is in specks."""
+
 LEAST_SPECKS = 64
 """Pixels of a region, fewer of which are outlined however they lie."""
 
@@ -155,13 +158,13 @@ def height_over_edge(result: Explanation, row: int) -> Floats:
 
 
 def in_specks(result: Explanation, row: int) -> bool:
-    """Tell whether most pixels of the region lie at its edge, so that an outline would hide what it surrounds."""
+    """Tell whether so many pixels of the region lie at its edge that an outline would hide what it surrounds."""
     region = height_over_edge(result, row) > 0
     if region.ndim < 2 or region.sum() < LEAST_SPECKS:
         return False
     around = np.pad(region, 1, mode="edge")
     inner = region & around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
-    return bool(inner.sum() < region.sum() / 2)
+    return bool(inner.sum() < region.sum() * (1 - MOST_EDGE))
 
 
 def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:

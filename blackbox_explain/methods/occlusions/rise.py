@@ -32,7 +32,8 @@ BESIDES = 2
 class Rise(Deleting):
     """Average random masks, weighted by the scores that they leave.
 
-    S(u) = 1 / (N p) · Σ_k f(x0 under M_k) M_k(u) over N masks.
+    S(u) = 1 / (N p) · Σ_k f(x0 under M_k) M_k(u) over N masks, above the mean score of all masks: a pixel that makes no
+    difference has 0.
 
     Petsiuk, Das & Saenko, *RISE: Randomized Input Sampling for Explanation of Black-box Models* (2018): a mask is a
     grid of cells that are kept with probability p, upsampled linearly and moved by up to a cell.
@@ -80,7 +81,8 @@ class Rise(Deleting):
         for first in range(0, self.masks, AT_ONCE):
             part = slice(first, min(first + AT_ONCE, self.masks))
             saliency += found[:, part] @ made(part).reshape(part.stop - part.start, -1)
-        return self.found(saliency.reshape(-1, *spatial) / (self.masks * self.kept), images)
+        above = saliency / (self.masks * self.kept) - found.mean(axis=1, keepdims=True)
+        return self.found(above.reshape(-1, *spatial), images)
 
 
 def masks_of(settings: Rise, spatial: tuple[int, ...], seed: int) -> Callable[[slice], Floats]:

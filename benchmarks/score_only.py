@@ -6,6 +6,7 @@ Run with ``python -m benchmarks.score_only``.  The same classifier is explained 
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion
-from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
+from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 
 BUDGETS = (500, 1000, 2000, 5000)
@@ -28,6 +29,7 @@ WANTED = {1000: 1.6, 5000: 1.15}
 SUPPRESSION, AT_LEAST, OVERHEAD = 0.95, 0.95, 0.10
 """At 5,000 queries: suppression wanted, and of which share of the photos; of all runs, time beside the model."""
 BATCH = 4
+SHAP_PASSES = 1000
 
 console = Console(width=120, highlight=False)
 
@@ -73,6 +75,29 @@ def measure(box: BlackBox, results: list[MaskExplanation]) -> dict[str, Any]:
 def ranked(box: BlackBox, images: Any, results: list[MaskExplanation]) -> dict[str, float]:
     """Return the mean normalised score left once each share of the pixels is blurred."""
     return hard_deletion(box, images, results, np.concatenate([one.saliency for one in results]), SHARES)
+
+
+def by_shap(box: BlackBox, images: Any, results: list[MaskExplanation], passes: int) -> np.ndarray[Any, Any]:
+    """Return the maps (N, *spatial) of SHAP's partition explainer, whose pixels that are gone are blurred as ours are.
+
+    It is the strongest peer that scores are enough for; needs ``pip install shap``.
+    """
+    import shap
+
+    weights = np.concatenate([one.weights for one in results])
+    gone = np.asarray(Blur().levels(np.asarray(images), box.spec, 0)[0])
+    maps: list[np.ndarray[Any, Any]] = []
+    for image, blurred, own in zip(np.asarray(images), gone, weights, strict=True):
+
+        def scores(pixels: Any, own: Any = own) -> Any:
+            found = box.scores(np.ascontiguousarray(np.moveaxis(pixels, -1, 1), np.float32))
+            return np.asarray(found) @ own
+
+        masker = shap.maskers.Image(np.moveaxis(blurred, 0, -1), (*image.shape[1:], image.shape[0]))
+        explainer = shap.PartitionExplainer(scores, masker)
+        found = explainer(np.moveaxis(image, 0, -1)[None], max_evals=passes, batch_size=50, silent=True)
+        maps.append(found.values[0].sum(axis=-1))
+    return np.stack(maps)
 
 
 def judge(rows: dict[str, Any], exact: dict[str, Any]) -> dict[str, bool]:
@@ -141,6 +166,9 @@ def main(
             f"{row['seconds_per_photo']:.1f}",
             f"{row['overhead']:.1%}",
         )
+    if find_spec("shap") is not None:
+        maps = by_shap(box, chosen.images, results, SHAP_PASSES)
+        rankings[f"SHAP, {SHAP_PASSES}"] = hard_deletion(box, chosen.images, results, maps, SHARES)
     console.print(machine()["processor"])
     console.print(table)
     left = Table("queries", *(f"{share:.0%}" for share in SHARES), title="fast: score left, most salient share deleted")

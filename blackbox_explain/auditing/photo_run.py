@@ -202,7 +202,7 @@ class PhotoRun:
         if images is None:
             return 0
         try:
-            found = self._by_methods(good, images, advance)
+            found, failures = self._by_methods(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
             for path in good:
@@ -220,12 +220,18 @@ class PhotoRun:
         with interrupts_wait():
             for index, path in enumerate(good):
                 rows = slice(index * many, (index + 1) * many)
-                self._tell(self._written(path, {name: one.take(rows) for name, one in found.items()}))
+                self._tell(self._written(path, {name: one.take(rows) for name, one in found.items()}, failures))
         return len(good)
 
-    def _by_methods(self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance) -> dict[str, Timed]:
-        """Explain photos by every method; of several, those are dropped that the model turns out not to allow."""
+    def _by_methods(
+        self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance
+    ) -> tuple[dict[str, Timed], dict[str, str]]:
+        """Explain photos by every method; return what was found, and why methods failed on all of them.
+
+        Of several, those are dropped that the model turns out not to allow.
+        """
         found: dict[str, Timed] = {}
+        failures: dict[str, str] = {}
         for name, options in list(self.methods.items()):
             started = time.monotonic()
             try:
@@ -238,8 +244,14 @@ class PhotoRun:
                 if not self.methods:
                     raise
                 continue
+            except (ModelError, OutOfMemoryError) as error:
+                # One of several that fails leaves the others what they found; of several photos each tells its own.
+                if isinstance(error, UnreachableError) or len(self.methods) == 1 or len(paths) > 1:
+                    raise
+                failures[name] = str(error)
+                continue
             found[name] = Timed(result, (time.monotonic() - started) / len(paths))
-        return found
+        return found, failures
 
     def _explained(
         self,
@@ -270,10 +282,11 @@ class PhotoRun:
         self.found.append(result)
         self.told(result)
 
-    def _written(self, path: Path, results: dict[str, Timed]) -> PhotoResult:
+    def _written(self, path: Path, results: dict[str, Timed], failures: Mapping[str, str]) -> PhotoResult:
         """Write what was found in one photo, by each method."""
         good = {name: one for name, one in results.items() if one.result.good}
-        failures = {name: one.result.outcome[0].message for name, one in results.items() if name not in good}
+        failed = {name: one.result.outcome[0].message for name, one in results.items() if name not in good}
+        failures = {**failures, **failed}
         if not good:
             return PhotoResult(path, error=next(iter(failures.values())))
         several = len(self.methods) > 1 or bool(self.refused)

@@ -167,7 +167,11 @@ def instance_by_name(group: str, word: str, protocol: type[Any], chosen: Any, se
         raise InputError(
             f"The {word} {kind.name!r} has no such setting", got=", ".join(unknown), expected=expected, hint=hint
         )
-    return kind(**settings)
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        got = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        raise InputError(f"A setting of the {word} {kind.name!r} has another type", got=got, hint=str(error)) from error
 
 
 def kind_by_name(group: str, word: str, name: str) -> Any:

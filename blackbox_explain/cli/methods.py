@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 from dataclasses import replace
@@ -16,6 +15,7 @@ from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options.groups import with_groups
+from blackbox_explain.cli.options.method import settings_known
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 
@@ -56,7 +56,7 @@ def methods_command(
                     "allowed": True,
                     "queries": method.budget(info).with_region,
                     "what": (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " "),
-                    "settings": {one.name: _plain(getattr(method, one.name)) for one in dataclasses.fields(kind)},
+                    "settings": {one: _plain(getattr(method, one)) for one in settings_known(kind)},
                 }
             )
         if as_json:
@@ -70,7 +70,7 @@ def methods_command(
         stdout.print("runs: images that the model is run on, with gradient or without, the region's search included")
         for one in found:
             if one["allowed"] and one["settings"] and one["method"] != "mask":
-                told = ", ".join(f"{name}={value}" for name, value in one["settings"].items())
+                told = ", ".join(f"{name}={json.dumps(value)}" for name, value in one["settings"].items())
                 stdout.print(f"{one['method']}: {escape(told)}", soft_wrap=True)
         for one in found:
             if not one["allowed"]:
@@ -78,4 +78,6 @@ def methods_command(
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

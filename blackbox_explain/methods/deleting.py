@@ -12,8 +12,10 @@ import numpy as np
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.parts import part_from
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
+from blackbox_explain.errors import ModelError
 from blackbox_explain.methods.method import Attribution
 from blackbox_explain.perturbations.named import named
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation, shortest_side
@@ -22,6 +24,9 @@ __all__ = ["OF", "BlurAt224", "Deleting", "MaskedScores"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+AT_ONCE = 1024
+"""Masks whose scores are held for all classes."""
 
 OF = 224
 """Pixels along the shortest side of the images that papers state lengths for; in proportion elsewhere."""
@@ -150,11 +155,23 @@ class MaskedScores:
             An image, by its place, and a part of its masks, to these masks (m, *spatial).
         count
             Number of masks of each image.
+
+        Raises
+        ------
+        ModelError
+            If the model fails, or a score is not finite.
         """
         rows = np.repeat(np.arange(len(self.images)), count)
-        asked = partial(self._made, make, count)
-        scores = np.asarray(self.oracle.scores_of(asked, len(rows), rows, prefetch=True))
-        return target_scores(scores, self.weights[rows]).reshape(len(self.images), count)
+        found = np.empty(len(rows), np.result_type(self.images, np.float32))
+        for first in range(0, len(rows), AT_ONCE):
+            # The scores of all classes are let go as soon as those of the targets are known.
+            part = slice(first, min(first + AT_ONCE, len(rows)))
+            asked = partial(part_from, partial(self._made, make, count), first)
+            scores = np.asarray(self.oracle.scores_of(asked, part.stop - first, rows[part], prefetch=True))
+            found[part] = target_scores(scores, self.weights[rows[part]])
+        if not np.isfinite(found).all():
+            raise ModelError("Scores are not finite", got="NaN or infinity for an image with some pixels deleted")
+        return found.reshape(len(self.images), count)
 
     def _made(self, make: Callable[[int, slice], Floats], count: int, part: slice) -> Floats:
         pieces: list[Floats] = []

@@ -11,14 +11,14 @@ from blackbox_explain.errors import UnsupportedModelError
 
 __all__ = ["form_of"]
 
-MOST_FORMS = 4
+MOST_FORMS = 8
 """Kept of a box: each may hold a copy of the model."""
 
 _FORMS: WeakKeyDictionary[Any, dict[Any, Differentiable]] = WeakKeyDictionary()
 
 
 def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: float) -> Differentiable:
-    """Return a box with other scores and another gradient; the same box for the same wish, as long as both are in use.
+    """Return a box with other scores and another gradient; the same box for the same wish, while the model is the same.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: 
             hint="of='scores'",
         )
     known = _FORMS.setdefault(box, {})
-    key = (rules, of, *sorted(settings.items()))
+    # A module that was trained on since is another model.
+    key = (BoxInfo.of(box).fingerprint, rules, of, *sorted(settings.items()))
     found = known.pop(key, None)
     if found is None:
         found = require(box, Rewritable, f"the backward rules {rules!r}").with_backward(rules, of, **settings)

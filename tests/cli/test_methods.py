@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import blackbox_explain as bx
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
 
@@ -86,3 +88,23 @@ def test_mistakes_are_told(options: tuple[str, ...], said: str, tmp_path: Path) 
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
     assert not list(tmp_path.iterdir())
+
+
+def breaks_at_squares() -> Any:
+    """Return a model that fails where a photo has a grey square in its corner, as occlusion has it."""
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        if (images[:, :, :4, :4] == 0.5).all(axis=(1, 2, 3)).any():
+            raise ValueError("no grey corners")
+        level = images.mean(axis=(1, 2, 3))
+        return np.stack([level, 1 - level], axis=1)
+
+    return bx.wrap(scores, shape=(3, 32, 32), activation="none", class_names=("light", "dark"))
+
+
+def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path) -> None:
+    model = ("--model", "tests.cli.test_methods:breaks_at_squares")
+    done = run("explain", samples.CAT, *model, "--method", "occlusion", "--method", "center", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "occlusion failed: The model raised an error" in " ".join(done.output.split())
+    assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "cat.json", "cat-center.npz"}

@@ -172,7 +172,7 @@ def test_rise_is_its_formula() -> None:
     assert masks.max() <= 1
     assert masks.mean() == pytest.approx(0.5, abs=0.05)
     scores = box.scores(found.images * masks[:, None])[:, 0]
-    expected = np.tensordot(scores, masks, 1) / (40 * 0.5) - scores.mean()
+    expected = np.tensordot(scores, masks, 1) / (40 * 0.5) - scores.mean() * masks.mean(axis=0) / 0.5
     np.testing.assert_allclose(found.saliency[0], expected, atol=1e-5)
 
 
@@ -186,6 +186,7 @@ def test_noise_of_smoothgrad_changes_no_linear_score() -> None:
     [
         (Occlusion, {"side": 0}),
         (Occlusion, {"stride": 1.5}),
+        (Occlusion, {"side": 4, "stride": 8}),
         (Rise, {"masks": 0}),
         (Rise, {"kept": 1.0}),
         (Lime, {"segments": 1}),
@@ -211,3 +212,27 @@ def test_an_unknown_method_or_setting_names_near_ones() -> None:
         bx.explain(toy(), image, 0, method="gradcam", progress=False)
     with pytest.raises(InputError, match="did you mean masks="):
         bx.explain(toy(), image, 0, method="rise", mask=5, progress=False)
+
+
+def test_a_score_that_is_none_fails_its_row_alone() -> None:
+    class Torn(Bright):
+        def scores(self, images: Any) -> Any:
+            dark = (images[:, 0] == 0.5).mean(axis=(1, 2)) > 0.01
+            return np.where(dark & (images[:, 0, 0, 0] > 0.9), np.nan, images[:, 0].mean(axis=(1, 2)))[:, None]
+
+    images = np.full((2, 1, *SIZE), 0.2, np.float32)
+    images[1, 0, 0, 0] = 0.95
+    for name in ("lime", "occlusion", "segment-graying"):
+        found = bx.explain(Torn(), images, 0, method=made(name), progress=False)
+        assert [one.failed for one in found.outcome] == [False, True]
+        assert "not finite" in found.outcome[1].message
+
+
+def test_superpixels_of_grey_images_follow_what_is_in_them() -> None:
+    image = np.zeros((1, 1, 40, 40), np.float32)
+    image[:, :, 7:23, 11:31] = 1.0
+    (labels,) = segments_of(image, 16, (0.0, 1.0))
+    inside = np.zeros((40, 40), bool)
+    inside[7:23, 11:31] = True
+    shares = [inside[labels == part].mean() for part in np.unique(labels)]
+    assert all(share < 0.05 or share > 0.95 for share in shares)

@@ -45,6 +45,15 @@ def test_attention_is_rolled_out() -> None:
         bx.explain(box("plain"), images("plain"), 0, method="attention-rollout", progress=False)
 
 
+def test_attention_is_no_map_of_the_image() -> None:
+    from blackbox_explain.methods.layers.choice import chosen_layer
+
+    layers = box("vit").layers()
+    assert any(one.kind == "Softmax" and one.shape[-1] == one.shape[-2] for one in layers)
+    tokens = {one.shape[-1] for one in layers if one.kind == "Softmax"}
+    assert chosen_layer(box("vit")).shape[-1] not in tokens
+
+
 def linear_head() -> Any:
     """Make a network of which nothing but a mean and a linear layer lies behind its last layer."""
     import torch
@@ -107,7 +116,7 @@ def test_targets_may_be_differences() -> None:
         (GradCam, {"of": "odds"}),
         (GuidedBackprop, {"of": "odds"}),
         (Lrp, {"rule": "gamma"}),
-        (Lrp, {"epsilon": -1.0}),
+        (Lrp, {"epsilon": 0.0}),
         (Lrp, {"alpha": 1.0, "beta": 1.0}),
     ],
 )

@@ -96,11 +96,12 @@ class MethodOptions:
         used: set[str] = set()
         methods: dict[str, dict[str, Any]] = {}
         for name in names:
-            own = {one.name for one in dataclasses.fields(kind_of(name)) if one.init}
+            own = settings_known(kind_of(name))
             # What one method alone does not have is its error; of several, it is for those that have it.
-            mine = (
-                {**changed, **given} if len(names) == 1 else {k: v for k, v in {**changed, **given}.items() if k in own}
-            )
+            wanted = {**changed, **given}
+            mine = {one: value for one, value in wanted.items() if one in own or len(names) == 1}
+            # Names of layers may look like numbers.
+            mine |= {one: str(value) for one, value in mine.items() if str(own.get(one)).startswith("str |")}
             used.update(mine)
             if name == "mask":
                 mine = {**typed, **mine}
@@ -115,6 +116,13 @@ class MethodOptions:
         ]
         info = BoxInfo.of(box)
         return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+
+
+def settings_known(kind: type[Any]) -> dict[str, Any]:
+    """Return the settings of a method with their types, as they are written."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    return {one.name: one.type for one in dataclasses.fields(kind) if one.init}
 
 
 def settings_of(given: Sequence[str]) -> dict[str, Any]:

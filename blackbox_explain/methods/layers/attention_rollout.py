@@ -87,10 +87,10 @@ def _grid(tokens: int, spatial: tuple[int, ...]) -> tuple[int, ...] | None:
         patches = tokens - besides
         if patches < 2:
             return None
-        side = (math.prod(spatial) / patches) ** (1 / len(spatial))
-        grid = tuple(round(size / side) for size in spatial)
-        if math.prod(grid) == patches and all(
-            abs(size / n - side) < 1e-6 for size, n in zip(spatial, grid, strict=True)
-        ):
+        side = round((math.prod(spatial) / patches) ** (1 / len(spatial)))
+        if side < 1 or any(size % side for size in spatial):
+            continue
+        grid = tuple(size // side for size in spatial)
+        if math.prod(grid) == patches:
             return grid
     return None

@@ -148,9 +148,10 @@ class Cam(_OfLayer):
         gone = np.asarray(Blur().levels(to_numpy(images), asked.box.spec, 0)[0])
         others = to_numpy(asked.inner(asked.native(gone), weights, [name])[name][1])
         mean = _summed(slopes) / _places(slopes)
-        largest = np.abs(mean).max()
-        apart = max(float(np.abs(slopes - mean).max()), float(np.abs(others - mean).max()))
-        if not apart <= UNLIKE * largest:
+        each = tuple(range(1, mean.ndim))
+        largest = np.abs(mean).max(axis=each)
+        apart = np.maximum(np.abs(slopes - mean).max(axis=each), np.abs(others - mean).max(axis=each))
+        if not (apart <= UNLIKE * largest).all():
             raise UnsupportedModelError(
                 "Class activation mapping is not defined for this model",
                 got=f"gradients by the layer {name!r} that differ from place to place, or from image to image",

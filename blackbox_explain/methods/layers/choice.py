@@ -31,9 +31,19 @@ def spatial_layers(layers: Sequence[Layer], spatial: Sequence[int]) -> list[Laye
     -----
     The shape of such a layer is (C, *sizes), with as many sizes as images have, each from 2 up to that of the image.
     All are reduced by the same factor, give or take one of 1.5: so (7, 7, 768), which has its channels last, is not
-    taken for 7 channels of 7 × 768.
+    taken for 7 channels of 7 × 768.  Attention, which has a row and a column for each token, is no map either, nor is
+    what it is made of.
     """
-    return [one for one in layers if _is_map(one.shape, tuple(spatial))]
+    tokens = {
+        one.shape[-1]
+        for one in layers
+        if one.kind == "Softmax" and len(one.shape) > 1 and one.shape[-1] == one.shape[-2]
+    }
+    return [
+        one
+        for one in layers
+        if _is_map(one.shape, tuple(spatial)) and not (one.shape[-1] == one.shape[-2] and one.shape[-1] in tokens)
+    ]
 
 
 def chosen_layer(box: Layered, name: str | None = None) -> Layer:

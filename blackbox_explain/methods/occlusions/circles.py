@@ -87,7 +87,7 @@ class _Circles(Deleting):
     def _drawn(self, spatial: tuple[int, ...], radius: float) -> Floats:
         """Draw one circle in the middle of a canvas that windows of all images with any centre can be cut from."""
         axes = [np.arange(2 * size - 1) - (size - 1) for size in spatial]
-        distance = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij")))
+        distance = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij", sparse=True)))
         sigma = _scaled(self.edge, spatial)
         blurs = tuple(gaussian_matrix(2 * size - 1, 2 * size - 1, sigma) for size in spatial)
         return along_axes(blurs, (distance <= radius).astype(np.float64)).astype(np.float32)

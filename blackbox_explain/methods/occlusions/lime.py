@@ -25,7 +25,7 @@ class Lime(Deleting):
     """Fit a linear model to the score of images that lack some of their superpixels.
 
     Ribeiro, Singh & Guestrin, *"Why Should I Trust You?"* (2016): every sample keeps each superpixel with probability
-    one half, and counts the more the fewer are missing: exp(−D² / width²), D the cosine distance to the whole image.
+    one half, and counts the more the fewer are missing: exp(−D² / (2 width²)), D the cosine distance to the image.
 
     Attributes
     ----------

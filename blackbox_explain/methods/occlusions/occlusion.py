@@ -39,7 +39,8 @@ class Occlusion(Deleting):
     side
         Of the square, in pixels; None is a seventh of the shortest side of the image.
     stride
-        How far it moves, in pixels; None is a quarter of its side.  The last square along an axis ends at the border.
+        How far it moves, in pixels, at most its side; None is a quarter of that.  The last square along an axis ends
+        at the border.
     perturbation
         What covers; None is grey, the middle of the bounds.
     """
@@ -55,6 +56,10 @@ class Occlusion(Deleting):
             if value is not None and (not isinstance(value, int) or value < 1):
                 expected = "a whole number of pixels of at least 1"
                 raise InputError("This square cannot be moved over images", got=f"{name}={value!r}", expected=expected)
+
+        if self.side is not None and self.stride is not None and self.stride > self.side:
+            got = f"side={self.side}, stride={self.stride}"
+            raise InputError("These squares leave gaps", got=got, expected="a stride of at most the side")
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each place."""

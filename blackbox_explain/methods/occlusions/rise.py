@@ -77,11 +77,14 @@ class Rise(Deleting):
         made = masks_of(self, spatial, seed)
         scores = self.masked_scores(oracle, images, weights, seed)
         found = scores.of_shared(made, self.masks).astype(np.float64)
-        saliency = np.zeros((len(found), math.prod(spatial)))
+        saliency, kept = np.zeros((len(found), math.prod(spatial))), np.zeros(math.prod(spatial))
         for first in range(0, self.masks, AT_ONCE):
             part = slice(first, min(first + AT_ONCE, self.masks))
-            saliency += found[:, part] @ made(part).reshape(part.stop - part.start, -1)
-        above = saliency / (self.masks * self.kept) - found.mean(axis=1, keepdims=True)
+            masks = made(part).reshape(part.stop - part.start, -1).astype(np.float64)
+            saliency += found[:, part] @ masks
+            kept += masks.sum(axis=0)
+        # What the mean score would have given a pixel that was kept as often: no other than all pixels.
+        above = (saliency - found.mean(axis=1, keepdims=True) * kept) / (self.masks * self.kept)
         return self.found(above.reshape(-1, *spatial), images)
 
 

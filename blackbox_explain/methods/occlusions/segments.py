@@ -50,9 +50,6 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
     for image in images:
         pixels = np.moveaxis((image - low) / (high - low), 0, -1).astype(np.float64)
         in_colour = pixels.shape[-1] == 3 and pixels.ndim == 3
-        if not in_colour:
-            # Grey values and other channels are brought to the range of CIELAB's lightness.
-            pixels = pixels * 100
         found.append(_superpixels(pixels, count, in_colour))
     return found
 
@@ -68,7 +65,8 @@ def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:
         labels = slic(
             pixels,
             n_segments=wanted,
-            compactness=COMPACTNESS,
+            # Values that are no colours are brought to the range 0 to 1; those of CIELAB reach to 100.
+            compactness=COMPACTNESS if in_colour else COMPACTNESS / 100,
             convert2lab=in_colour,
             channel_axis=-1,
             start_label=0,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Rewritable
@@ -53,8 +53,8 @@ class Lrp:
         if self.rule not in get_args(LrpRule):
             expected = " or ".join(map(repr, get_args(LrpRule)))
             raise InputError("There is no such rule", got=f"rule={self.rule!r}", expected=expected)
-        if not 0 <= self.epsilon < np.inf:
-            raise InputError("This is no stabiliser", got=f"epsilon={self.epsilon!r}", expected="at least 0")
+        if not 0 < self.epsilon < np.inf:
+            raise InputError("This is no stabiliser", got=f"epsilon={self.epsilon!r}", expected="above 0")
         if not (self.beta >= 0 and abs(self.alpha - self.beta - 1) < 1e-9):
             got = f"alpha={self.alpha!r}, beta={self.beta!r}"
             raise InputError("Relevance would not be conserved", got=got, expected="beta >= 0 and alpha - beta = 1")
@@ -72,6 +72,9 @@ class Lrp:
         else:
             form = form_of(oracle.box, f"lrp-{self.rule}", "logits", epsilon=self.epsilon)
         asked = oracle.asking(form)
-        start = weights * asked.scores(images)
+        logits = asked.scores(images)
+        xp = namespace(logits)
+        # Logits that the target does not name may be infinite.
+        start = xp.where(weights != 0, weights * xp.where(weights != 0, logits, 0), 0)
         relevance = to_numpy(asked.gradient(images, start)[1])
         return Attribution(saliency=relevance.sum(axis=1), attribution=relevance)

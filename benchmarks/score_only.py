@@ -6,6 +6,7 @@ Run with ``python -m benchmarks.score_only``.  The same classifier is explained 
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,7 +83,7 @@ def by_shap(box: BlackBox, images: Any, results: list[MaskExplanation], passes: 
 
     It is the strongest peer that scores are enough for; needs ``pip install shap``.
     """
-    import shap
+    shap: Any = import_module("shap")
 
     weights = np.concatenate([one.weights for one in results])
     gone = np.asarray(Blur().levels(np.asarray(images), box.spec, 0)[0])

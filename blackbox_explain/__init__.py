@@ -3,7 +3,8 @@
 After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful Perturbation*, ICCV 2017.
 """
 
-from blackbox_explain import rules
+from typing import TYPE_CHECKING, Any
+
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Rewritable
 from blackbox_explain.box.targets import Difference, Labels, Top
@@ -18,6 +19,9 @@ from blackbox_explain.methods.by_name import methods_for
 from blackbox_explain.metrics.by_name import metrics_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
 from blackbox_explain.verifying.certification import verify
+
+if TYPE_CHECKING:
+    from blackbox_explain import rules
 
 __version__ = "0.1.0"
 
@@ -48,3 +52,12 @@ __all__ = [
     "verify",
     "wrap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the rules when they are first asked for: they are a third of what there is to import."""
+    if name == "rules":
+        from importlib import import_module
+
+        return import_module("blackbox_explain.rules")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

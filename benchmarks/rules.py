@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, data_folder, machine, store
 from blackbox_explain import BlackBox, Preprocessing, wrap
-from blackbox_explain.box import prefetching
+from blackbox_explain.box import parts
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.data.annotations import labels_of, regions_of
 from blackbox_explain.data.images import load_image
@@ -156,7 +156,7 @@ def ways(name: str) -> dict[str, dict[str, float]]:
     """
     pool = ThreadPoolExecutor(2)
     made: dict[str, Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]] = {
-        "ahead": prefetching.ahead,
+        "ahead": parts.ahead,
         "one after the other": lambda make, parts: ((part, partial(make, part)) for part in parts),
         "two halves at once": lambda make, parts: (
             (part, lambda part=part: np.concatenate(list(pool.map(make, halves_of(part))))) for part in parts

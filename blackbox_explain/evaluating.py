@@ -60,6 +60,18 @@ class Measurement:
     queries: np.ndarray[Any, np.dtype[np.int64]]
     failures: Mapping[int, BlackBoxExplainError]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was measured, for JSON, without what it is called."""
+        return {
+            "settings": self.settings,
+            "better": self.better,
+            "mean": self.mean,
+            "interval": [self.low, self.high],
+            "values": self.values.tolist(),
+            "queries": self.queries.tolist(),
+            "failures": {str(row): str(error) for row, error in self.failures.items()},
+        }
+
     @property
     def measured(self) -> int:
         """How many rows have a value."""
@@ -94,20 +106,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON; numbers that are not finite become None."""
-        found = [
-            {
-                "method": one.method,
-                "metric": one.metric,
-                "settings": one.settings,
-                "better": one.better,
-                "mean": one.mean,
-                "interval": [one.low, one.high],
-                "values": one.values.tolist(),
-                "queries": one.queries.tolist(),
-                "failures": {str(row): str(error) for row, error in one.failures.items()},
-            }
-            for one in self.measurements
-        ]
+        found = [{"method": one.method, "metric": one.metric, **one.to_dict()} for one in self.measurements]
         return finite({"measurements": found})
 
 

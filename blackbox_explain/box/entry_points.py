@@ -30,6 +30,7 @@ __all__ = [
     "kind_by_name",
     "load",
     "named_models",
+    "settings_of",
 ]
 
 ADAPTERS = "blackbox_explain.adapters"
@@ -158,7 +159,7 @@ def instance_by_name(group: str, word: str, protocol: type[Any], chosen: Any, se
             raise InputError(f"A {word} that is given brings its own settings", got=got, hint=hint)
         return chosen
     kind = kind_by_name(group, word, chosen)
-    names = _settings_of(kind)
+    names = list(settings_of(kind))
     unknown = [name for name in settings if name not in names]
     if unknown:
         near = difflib.get_close_matches(unknown[0], names, 3)
@@ -198,5 +199,8 @@ def kind_by_name(group: str, word: str, name: str) -> Any:
     return load(points[name])
 
 
-def _settings_of(kind: Any) -> list[str]:
-    return [one.name for one in dataclasses.fields(kind) if one.init] if dataclasses.is_dataclass(kind) else []
+def settings_of(kind: Any) -> dict[str, Any]:
+    """Return the settings that a class takes by name, with their types as they are written."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    return {one.name: one.type for one in dataclasses.fields(kind) if one.init}

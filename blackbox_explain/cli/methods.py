@@ -11,11 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from blackbox_explain.box.entry_points import DEFAULT_MODEL
+from blackbox_explain.box.entry_points import DEFAULT_MODEL, settings_of
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options.groups import with_groups
-from blackbox_explain.cli.options.method import settings_known
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 
@@ -56,7 +55,7 @@ def methods_command(
                     "allowed": True,
                     "queries": method.budget(info).with_region,
                     "what": (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " "),
-                    "settings": {one: _plain(getattr(method, one)) for one in settings_known(kind)},
+                    "settings": {one: _plain(getattr(method, one)) for one in settings_of(kind)},
                 }
             )
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import ModelError
 from blackbox_explain.methods.method import Attribution
-from blackbox_explain.perturbations.named import named
+from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation, shortest_side
 
 __all__ = ["OF", "BlurAt224", "Deleting", "MaskedScores"]
@@ -54,8 +55,7 @@ class Deleting:
 
     def chosen(self) -> Perturbation:
         """Return what stands in for deleted pixels."""
-        given = self.usual if self.perturbation is None else self.perturbation
-        return named(given) if isinstance(given, str) else given
+        return perturbation_of(self.usual if self.perturbation is None else self.perturbation)
 
     def masked_scores(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> MaskedScores:
         """Return the scores of a batch as functions of masks."""
@@ -70,8 +70,13 @@ class Deleting:
         signed = None if attribution is None else attribution.astype(dtype, copy=False)
         if self.perturbation is None:
             return Attribution(saliency=values, attribution=signed)
-        name = self.perturbation if isinstance(self.perturbation, str) else type(self.perturbation).__name__.lower()
-        return Attribution(saliency=values, attribution=signed, perturbation=self.chosen(), perturbation_name=name)
+        chosen, name = self.chosen(), called(self.perturbation)
+        # Others than those by name are objects, which no record holds.
+        own = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.init}
+        record = {**own, "perturbation": name, "perturbation_settings": record_of(chosen)}
+        return Attribution(
+            saliency=values, attribution=signed, perturbation=chosen, perturbation_name=name, settings=record
+        )
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,11 @@ class Attribution:
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
     complete: Callable[[Regions], Completed] = field(default=lambda _regions: Completed())
 
+    @classmethod
+    def of_slope(cls, slope: Floats) -> Attribution:
+        """Return a gradient (n, *shape) with its largest magnitude among the channels of each pixel as saliency."""
+        return cls(saliency=np.abs(slope).max(axis=1), attribution=slope)
+
 
 @runtime_checkable
 class Method(Protocol):

@@ -1,17 +1,33 @@
-"""The low-resolution mask: its size, and how it is upsampled to the image and back."""
+"""Maps of fewer cells than pixels: the size of a mask, and how maps are brought to the image and back."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, Matrices, along_axes, constant_like, gaussian_matrix, nearest_matrix
+from blackbox_explain.arrays import (
+    Array,
+    Matrices,
+    along_axes,
+    bilinear_matrix,
+    constant_like,
+    gaussian_matrix,
+    nearest_matrix,
+)
 from blackbox_explain.errors import InputError
 
-__all__ = ["KERNEL_CELLS", "REFERENCE_SIZE", "Upsampling", "UpsamplingKind", "make_upsampling", "mask_shape_for"]
+__all__ = [
+    "KERNEL_CELLS",
+    "REFERENCE_SIZE",
+    "Upsampling",
+    "UpsamplingKind",
+    "at_pixels",
+    "make_upsampling",
+    "mask_shape_for",
+]
 
 UpsamplingKind = Literal["gaussian", "nearest_blur"]
 
@@ -98,6 +114,12 @@ def make_upsampling(kind: UpsamplingKind, cells: tuple[int, ...], spatial: tuple
             tuple(constant_like(repeat, like) for repeat in nearest),
         )
     raise InputError("There is no such upsampling", got=repr(kind), expected="'gaussian' or 'nearest_blur'")
+
+
+def at_pixels(maps: np.ndarray[Any, Any], spatial: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Take maps (n, *cells) to the pixels (n, *spatial), linearly between the middles of the cells."""
+    matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, maps.shape[1:], strict=True))
+    return along_axes(matrices, maps.astype(np.float64)).astype(maps.dtype)
 
 
 def smooth(values: Array, sigma: float) -> Array:

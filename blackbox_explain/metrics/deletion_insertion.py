@@ -14,7 +14,7 @@ from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import suppression
-from blackbox_explain.metrics.suppressing import perturbation_of
+from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 
 __all__ = ["Deletion", "Insertion"]

@@ -13,7 +13,8 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.region import SUPPRESS, check_suppress
 from blackbox_explain.metrics.maps import normalised, tightest_box
-from blackbox_explain.metrics.suppressing import Suppressing, perturbation_of
+from blackbox_explain.metrics.suppressing import Suppressing
+from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
 
 __all__ = ["MinimalBox"]

@@ -13,8 +13,8 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised, smoothed
-from blackbox_explain.metrics.suppressing import Suppressing, perturbation_of
-from blackbox_explain.perturbations.named import OF_PAPER
+from blackbox_explain.metrics.suppressing import Suppressing
+from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 from blackbox_explain.perturbations.perturbation import PAPER_SIZE, Perturbation
 
 __all__ = ["Representativeness", "Transfer"]

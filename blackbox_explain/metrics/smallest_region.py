@@ -12,7 +12,8 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress, smallest_region
-from blackbox_explain.metrics.suppressing import Suppressing, perturbation_of
+from blackbox_explain.metrics.suppressing import Suppressing
+from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
 
 __all__ = ["SmallestRegion"]

@@ -10,14 +10,13 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import effect
-from blackbox_explain.perturbations.named import named
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
 
-__all__ = ["Suppressing", "perturbation_of"]
+__all__ = ["Suppressing"]
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -97,22 +96,6 @@ class Suppressing:
     def _made(self, deleted: Booleans, rows: Rows, part: slice) -> Floats:
         images, gone = self.images[rows[part]], self.gone[rows[part]]
         return np.where(deleted[part, None], gone, images).astype(images.dtype, copy=False)
-
-
-def perturbation_of(setting: str | Perturbation) -> Perturbation:
-    """Return the perturbation that a setting names, or is.
-
-    Raises
-    ------
-    InputError
-        If it is neither a name of `named` nor an object with ``levels`` and ``take``.
-    """
-    if isinstance(setting, str):
-        return named(setting)
-    if not (hasattr(setting, "levels") and hasattr(setting, "take")):
-        expected = "a name, or an object with levels() and take()"
-        raise InputError("This is no perturbation", got=f"perturbation={setting!r}"[:80], expected=expected)
-    return setting
 
 
 def _finite(scores: Any) -> Floats:

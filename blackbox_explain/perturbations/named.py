@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import dataclasses
+from typing import Any, Literal, get_args
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
 
-__all__ = ["NAMES", "OF_PAPER", "WORDS", "PerturbationName", "named"]
+__all__ = ["NAMES", "OF_PAPER", "WORDS", "PerturbationName", "called", "named", "perturbation_of", "record_of"]
 
 PerturbationName = Literal["blur", "constant", "noise", "zero", "middle", "low"]
 
@@ -59,3 +60,32 @@ def named(name: str) -> Perturbation:
         expected=" or ".join(map(repr, NAMES)),
         hint="pass an object of blackbox_explain.perturbations, or one of your own",
     )
+
+
+def perturbation_of(setting: str | Perturbation) -> Perturbation:
+    """Return the perturbation that a setting names, or is.
+
+    Raises
+    ------
+    InputError
+        If it is neither a name of `named` nor an object with ``levels`` and ``take``.
+    """
+    if isinstance(setting, str):
+        return named(setting)
+    if not (hasattr(setting, "levels") and hasattr(setting, "take")):
+        expected = "a name, or an object with levels() and take()"
+        raise InputError("This is no perturbation", got=f"perturbation={setting!r}"[:80], expected=expected)
+    return setting
+
+
+def called(setting: str | Perturbation) -> str:
+    """Return what a perturbation is called in a record: its name, or that of its class."""
+    return setting if isinstance(setting, str) else type(setting).__name__.lower()
+
+
+def record_of(perturbation: Perturbation) -> dict[str, Any]:
+    """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
+    if not dataclasses.is_dataclass(perturbation):
+        return {"repr": repr(perturbation)}
+    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
+    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}

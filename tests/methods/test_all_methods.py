@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -236,3 +237,14 @@ def test_superpixels_of_grey_images_follow_what_is_in_them() -> None:
     inside[7:23, 11:31] = True
     shares = [inside[labels == part].mean() for part in np.unique(labels)]
     assert all(share < 0.05 or share > 0.95 for share in shares)
+
+
+def test_a_perturbation_that_is_an_object_is_recorded_by_name_and_settings() -> None:
+    found = explained("occlusion", perturbation=bx.Blur(5.0))
+    assert found.perturbation == "blur"
+    told = found.provenance.settings
+    assert told["perturbation"] == "blur"
+    assert told["perturbation_settings"] == {"sigma": 5.0, "levels_count": 2}
+    json.dumps(found.to_dict())
+    with pytest.raises(InputError, match="This is no perturbation"):
+        Occlusion(perturbation={"sigma": 5.0})  # type: ignore[arg-type]

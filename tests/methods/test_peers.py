@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -84,14 +85,8 @@ def by_captum(name: str, *layer: Any, **options: Any) -> Any:
     model = network()
     made = getattr(captum, name)(model, *(dict(model.named_modules())[one] for one in layer))
     leaf = torch.tensor(images(), requires_grad=True)
-    with pytest.warns() if name in ("GuidedBackprop", "Deconvolution") else _nothing():
+    with pytest.warns() if name in ("GuidedBackprop", "Deconvolution") else nullcontext():
         return made.attribute(leaf, target=torch.tensor(TARGETS), **options).detach().numpy()
-
-
-class _nothing:  # noqa: N801 - a context that does nothing
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.mark.parametrize("kind", ["torch", "onnx"])

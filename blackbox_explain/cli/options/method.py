@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import typer
 
+from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.cli.options.mask import MaskOptions
+from blackbox_explain.cli.options.parsing import named_values
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 
@@ -22,8 +22,6 @@ ALL = "all"
 
 SHARED = ("seed", "suppress")
 """Options that every method takes."""
-
-WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,12 @@ class MethodOptions:
         typed = {**dataclasses.asdict(mask)}
         common = {name: typed.pop(name) for name in SHARED}
         changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
-        given = settings_of(self.setting or ())
+        read = named_values(self.setting or (), "--setting", "masks=2000")
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
         used: set[str] = set()
         methods: dict[str, dict[str, Any]] = {}
         for name in names:
-            own = settings_known(kind_of(name))
+            own = settings_of(kind_of(name))
             # What one method alone does not have is its error; of several, it is for those that have it.
             wanted = {**changed, **given}
             mine = {one: value for one, value in wanted.items() if one in own or len(names) == 1}
@@ -116,25 +115,3 @@ class MethodOptions:
         ]
         info = BoxInfo.of(box)
         return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
-
-
-def settings_known(kind: type[Any]) -> dict[str, Any]:
-    """Return the settings of a method with their types, as they are written."""
-    if not dataclasses.is_dataclass(kind):
-        return {}
-    return {one.name: one.type for one in dataclasses.fields(kind) if one.init}
-
-
-def settings_of(given: Sequence[str]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; a value that is JSON is read as such, a list as a tuple, others are strings."""
-    found: dict[str, Any] = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not sign or not name.isidentifier():
-            raise InputError("--setting is not NAME=VALUE", got=repr(text), expected="such as masks=2000")
-        try:
-            read = json.loads(WORDS.get(value, value))
-        except json.JSONDecodeError:
-            read = value
-        found[name] = tuple(read) if isinstance(read, list) else read
-    return found

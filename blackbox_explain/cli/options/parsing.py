@@ -8,7 +8,7 @@ from typing import Any
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["adapter_options", "reduction", "sizes"]
+__all__ = ["adapter_options", "named_values", "reduction", "sizes"]
 
 
 DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names", "activation")
@@ -16,20 +16,27 @@ DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names",
 WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
-def adapter_options(given: Sequence[str]) -> dict[str, Any]:
+def named_values(given: Sequence[str], option: str, example: str) -> dict[str, Any]:
     """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings."""
     found: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name.isidentifier():
-            raise InputError("--option is not NAME=VALUE", got=repr(text), expected="such as timeout=30")
-        if name in DESCRIBED:
-            raise InputError(f"{name} is not for the adapter", got=f"--option {text}", expected="an option of its own")
+            raise InputError(f"{option} is not NAME=VALUE", got=repr(text), expected=f"such as {example}")
         try:
             # Python's words for what JSON writes small; as strings they would all be true.
             found[name] = json.loads(WORDS.get(value, value))
         except json.JSONDecodeError:
             found[name] = value
+    return found
+
+
+def adapter_options(given: Sequence[str]) -> dict[str, Any]:
+    """Read what is handed on to the adapter."""
+    found = named_values(given, "--option", "timeout=30")
+    if wrong := next((name for name in found if name in DESCRIBED), None):
+        got = next(f"--option {text}" for text in given if text.startswith(f"{wrong}="))
+        raise InputError(f"{wrong} is not for the adapter", got=got, expected="an option of its own")
     return found
 
 

@@ -51,7 +51,7 @@ def evaluation_dict(groups: Sequence[Group], errors: Sequence[tuple[Path, str]])
             "method": group.name,
             "queries": group.queries.tolist(),
             "rows": [dict(zip(("result", "photo", "target"), label, strict=True)) for label in group.labels],
-            "metrics": {name: _told(one) for name, one in group.measurements.items()},
+            "metrics": {name: one.to_dict() for name, one in group.measurements.items()},
         }
         for group in groups
     ]
@@ -88,18 +88,6 @@ def write_evaluation(groups: Sequence[Group], told: dict[str, Any], folder: Path
     except OSError as error:
         raise ResultError("The evaluation cannot be written", got=f"{folder}: {error.strerror}") from error
     return written
-
-
-def _told(one: Measurement) -> dict[str, Any]:
-    return {
-        "settings": one.settings,
-        "better": one.better,
-        "mean": one.mean,
-        "interval": [one.low, one.high],
-        "values": one.values.tolist(),
-        "queries": one.queries.tolist(),
-        "failures": {str(row): str(error) for row, error in one.failures.items()},
-    }
 
 
 def _lines(group: Group, name: str, one: Measurement) -> list[tuple[Any, ...]]:

@@ -45,7 +45,8 @@ class ExtremalPerturbation(Deleting):
     Fong, Patrick & Vedaldi, *Understanding Deep Networks via Extremal Perturbations and Smooth Masks* (2019).  The area
     is held by λ ‖vecsort(m) − r_a‖², r_a the sorted mask of that area that is 0 or 1 everywhere; masks are smooth by
     `SmoothMaximum`.  Gradient ascent with momentum 0.9; λ is 300 and grows by 0.35 % at each step.  In the first fifth
-    of the steps it is let in: a mask that is the same everywhere would else be sorted by chance.
+    of the steps it is let in: a mask that is the same everywhere would else be sorted by chance.  What else is not the
+    authors': masks begin at one half, a perturbation has two levels, and no image is flipped on the way.
 
     Attributes
     ----------

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
@@ -37,4 +35,4 @@ class Gradient:
         """Return the gradient of the targets' scores by the images."""
         del seed
         slope = to_numpy(oracle.gradient(images, weights)[1])
-        return Attribution(saliency=np.abs(slope).max(axis=1), attribution=slope)
+        return Attribution.of_slope(slope)

@@ -67,4 +67,4 @@ class SmoothGrad:
             noisy = host + spread * rng.normal(size=host.shape[1:])[None]
             total += to_numpy(oracle.gradient(oracle.native(noisy.astype(host.dtype)), weights)[1])
         slope = (total / self.samples).astype(host.dtype)
-        return Attribution(saliency=np.abs(slope).max(axis=1), attribution=slope)
+        return Attribution.of_slope(slope)

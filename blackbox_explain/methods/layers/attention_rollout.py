@@ -13,8 +13,8 @@ from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layer, Layered
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain.methods.layers.cam import at_pixels
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.upsampling import at_pixels
 
 __all__ = ["AttentionRollout"]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, to_numpy
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.adapter_tools.checks import check_output
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
@@ -16,6 +16,7 @@ from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.layers.choice import chosen_layer
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import Blur
 
 __all__ = ["Cam", "GradCam", "GradCamPlusPlus", "LayerCam"]
@@ -158,12 +159,6 @@ class Cam(_OfLayer):
                 expected="nothing but a mean over all places and a linear layer between it and the logits",
                 hint="method='grad-cam', which any model with such a layer allows",
             )
-
-
-def at_pixels(maps: Floats, spatial: tuple[int, ...]) -> Floats:
-    """Take maps (n, *cells) to the pixels (n, *spatial), linearly between the middles of the cells."""
-    matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, maps.shape[1:], strict=True))
-    return along_axes(matrices, maps.astype(np.float64)).astype(maps.dtype)
 
 
 def _summed(values: Floats) -> Floats:

@@ -12,7 +12,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.upsampling import UpsamplingKind
-from blackbox_explain.perturbations.named import named
+from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
 
 __all__ = ["PRESETS", "LearnedGame", "PresetName", "Settings", "make_perturbation"]
@@ -254,8 +254,7 @@ class Settings:
         """Return all settings as JSON knows them; a perturbation as its name and its own settings."""
         made = make_perturbation(self)
         plain = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.init}
-        own = self.perturbation if isinstance(self.perturbation, str) else type(made).__name__.lower()
-        return {**plain, "perturbation": own, "perturbation_settings": _settings_of(made)}
+        return {**plain, "perturbation": called(self.perturbation), "perturbation_settings": record_of(made)}
 
     def _check(self) -> None:
         least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}
@@ -297,22 +296,9 @@ def make_perturbation(settings: Settings, name: str | None = None) -> Perturbati
         If there is no such name.
     """
     chosen = settings.perturbation if name is None else name
-    if not isinstance(chosen, str):
-        if not (hasattr(chosen, "levels") and hasattr(chosen, "take")):
-            expected = "a name, or an object with levels() and take()"
-            raise InputError("This is no perturbation", got=f"perturbation={chosen!r}"[:80], expected=expected)
-        return chosen
     if chosen == "blur":
         return Blur(levels_count=settings.blur_levels)
-    return Noise(distribution=settings.noise) if chosen == "noise" else named(chosen)
-
-
-def _settings_of(perturbation: Perturbation) -> dict[str, Any]:
-    """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
-    if not dataclasses.is_dataclass(perturbation):
-        return {"repr": repr(perturbation)}
-    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
-    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}
+    return Noise(distribution=settings.noise) if chosen == "noise" else perturbation_of(chosen)
 
 
 PRESETS: dict[PresetName, Settings] = {name: Settings(name) for name in get_args(PresetName)}

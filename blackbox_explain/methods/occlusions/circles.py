@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes, bilinear_matrix, gaussian_matrix
+from blackbox_explain.arrays import Array, along_axes, gaussian_matrix
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import OF, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import shortest_side
 
 __all__ = ["CircleOcclusion", "VariableOcclusion"]
@@ -100,12 +101,6 @@ def _all(centres: list[Floats]) -> list[tuple[float, ...]]:
     return list(itertools.product(*(one.tolist() for one in centres)))
 
 
-def _at_pixels(values: Floats, spatial: tuple[int, ...]) -> Floats:
-    """Take values (n, *centres) to the pixels between them, linearly."""
-    matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, values.shape[1:], strict=True))
-    return along_axes(matrices, values)
-
-
 @dataclass(frozen=True)
 class CircleOcclusion(_Circles):
     """Blur circles of the image, and see how far the score falls (Table 2, note §).
@@ -137,7 +132,7 @@ class CircleOcclusion(_Circles):
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the fall of the score by centre."""
         fall, _ = self.falls(oracle, images, weights, seed, (self.radius,))
-        return self.found(_at_pixels(fall[:, 0], oracle.box.spec.spatial), images)
+        return self.found(at_pixels(fall[:, 0], oracle.box.spec.spatial), images)
 
 
 @dataclass(frozen=True)
@@ -186,7 +181,7 @@ class VariableOcclusion(_Circles):
         placed = 1 - order / flat.shape[1]
         sizes = np.arange(len(radii), 0, -1).reshape(-1, *(1,) * (fall.ndim - 2))
         value = np.where(among, sizes + placed, placed).max(axis=1)
-        return self.found(_at_pixels(value / (len(radii) + 1), oracle.box.spec.spatial), images)
+        return self.found(at_pixels(value / (len(radii) + 1), oracle.box.spec.spatial), images)
 
 
 def _check_radii(radii: tuple[float, ...]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.adapter_tools.checks import check_output
 from blackbox_explain.box.info import BoxInfo
@@ -45,7 +43,7 @@ class _ByOtherRules:
         """Return the gradient, and its largest magnitude among the channels of each pixel."""
         del seed
         slope = to_numpy(oracle.asking(form_of(oracle.box, self.rules, self.of)).gradient(images, weights)[1])
-        return Attribution(saliency=np.abs(slope).max(axis=1), attribution=slope)
+        return Attribution.of_slope(slope)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised, tightest_box
-from blackbox_explain.metrics.marked.scenes import Objects, check_given, scenes_of
+from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 from blackbox_explain.perturbations.deletion import ranks
 
 __all__ = ["Localization", "Threshold"]
@@ -100,13 +100,13 @@ class Localization:
         NotMeasurableError, InputError
             If objects and images do not fit each other.
         """
-        values = np.full(len(explanation), np.nan)
-        for row, scene in enumerate(scenes_of(self.objects, self.label, oracle, explanation)):
-            if scene is not None:
-                found = self.box(explanation.saliency[row])
-                best = max(_iou(found, box) for box in scene.in_image()) if found else 0.0
-                values[row] = float(best >= self.least_iou)
-        return values
+
+        def hit(row: int, scene: Scene) -> float:
+            found = self.box(explanation.saliency[row])
+            best = max(_iou(found, box) for box in scene.in_image()) if found else 0.0
+            return float(best >= self.least_iou)
+
+        return by_scene(self.objects, self.label, oracle, explanation, hit)
 
     def box(self, saliency: Floats) -> Box | None:
         """Return the tightest box around the salient pixels of a map (H, W); None where there are none."""

@@ -14,7 +14,7 @@ from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.metrics.marked.scenes import Objects, check_given, scenes_of
+from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 
 __all__ = ["PointingGame"]
 
@@ -68,14 +68,15 @@ class PointingGame:
         NotMeasurableError, InputError
             If objects and images do not fit each other.
         """
-        values = np.full(len(explanation), np.nan)
-        for row, scene in enumerate(scenes_of(self.objects, self.label, oracle, explanation)):
-            if scene is None or (self.difficult and not scene.difficult):
-                continue
+
+        def hit(row: int, scene: Scene) -> float:
+            if self.difficult and not scene.difficult:
+                return np.nan
             y, x = np.unravel_index(int(explanation.saliency[row].argmax()), explanation.saliency.shape[1:])
             place = scene.frame.in_photo(float(x) + 0.5, float(y) + 0.5)
-            values[row] = float(any(_distance(place, box) <= self.tolerance for box in scene.own))
-        return values
+            return float(any(_distance(place, box) <= self.tolerance for box in scene.own))
+
+        return by_scene(self.objects, self.label, oracle, explanation, hit)
 
 
 def _distance(place: tuple[float, float], box: Box) -> float:

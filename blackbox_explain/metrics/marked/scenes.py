@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -18,7 +18,7 @@ from blackbox_explain.data.photos import Photo
 from blackbox_explain.errors import InputError, NotMeasurableError, TargetError
 from blackbox_explain.explanation.explanation import Explanation
 
-__all__ = ["Frame", "Objects", "Scene", "check_given", "scenes_of", "whose"]
+__all__ = ["Frame", "Objects", "Scene", "by_scene", "check_given", "scenes_of", "whose"]
 
 Objects = Mapping[str, Sequence[Object]] | Sequence[Sequence[Object]]
 """By the name of the photo's file, in its pixels: for explanations of photos that `load_images` read.  Or a sequence
@@ -146,6 +146,18 @@ def scenes_of(
                 own.append(box)
         scenes.append(Scene(frame, tuple(own), tuple(others)) if own else None)
     return scenes
+
+
+def by_scene(
+    objects: Objects,
+    label: str | int | None,
+    oracle: Oracle,
+    explanation: Explanation,
+    value: Callable[[int, Scene], float],
+) -> Floats:
+    """Measure the rows (n,) by their scenes: NaN where there is none; the rest as `scenes_of`."""
+    scenes = scenes_of(objects, label, oracle, explanation)
+    return np.asarray([np.nan if scene is None else value(row, scene) for row, scene in enumerate(scenes)])
 
 
 def whose(given: Any, what: str, oracle: Oracle, explanation: Explanation) -> list[tuple[Frame, str, Any]]:

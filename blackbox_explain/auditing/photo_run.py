@@ -305,18 +305,19 @@ class PhotoRun:
                 entries += [{"photo": str(path), **told, **row, **shared} for row in whole["rows"]]
             text = json.dumps(entries if several or self.top is not None else entries[0], indent=2)
             summary.write_text(text + "\n", encoding="utf-8")
-            self._drawn(good, several, picture)
+            self._drawn(good, {**self.refused, **failures} if several else None, picture)
         except ResultError as error:
             return PhotoResult(path, error=str(error))
         except OSError as error:
             return PhotoResult(path, error=f"{error.filename}: {error.strerror}")
         return PhotoResult(path, tuple(entries), files=files, failures=failures)
 
-    def _drawn(self, good: dict[str, Timed], several: bool, picture: Path) -> None:
+    def _drawn(self, good: dict[str, Timed], not_drawn: Mapping[str, str] | None, picture: Path) -> None:
+        """Draw what was found; of several methods with those that are not drawn, and why, of one with None."""
         first = next(iter(good.values())).result
-        if several:
+        if not_drawn is not None:
             results = {name: one.result for name, one in good.items()}
-            save_method_sheet(results, picture, {name: one.seconds for name, one in good.items()}, self.refused)
+            save_method_sheet(results, picture, {name: one.seconds for name, one in good.items()}, not_drawn)
         elif self.top is None:
             save_figure(first, 0, picture)
         else:

@@ -50,7 +50,7 @@ def method_sheet(
     seconds
         What each took for it.
     refused
-        Methods that could not be used, and why: they are named below.
+        Methods that found nothing, and why: they are named below.
     cmap, alpha
         As in `Explanation.plot`.
 
@@ -94,7 +94,10 @@ def method_sheet(
     )
     lines = [Line(one, 13.0, bold=True) for one in wrapped(title, room, 13.0, "bold")]
     lines += [Line(one, 10.0) for one in wrapped(told, room, 10.0)]
-    missing = {**{name: one.outcome[row].message for name, one in results.items() if name not in good}}
+    lines += [
+        Line(one, 10.0, warning=True) for doubt in first.provenance.doubts for one in wrapped(doubt, room - 0.3, 10.0)
+    ]
+    missing = {name: one.outcome[row].message for name, one in results.items() if name not in good}
     below = [
         Line(one, SMALL)
         for name, why in {**(refused or {}), **missing}.items()

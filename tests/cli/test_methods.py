@@ -108,3 +108,16 @@ def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path)
     assert done.exit_code == 2
     assert "occlusion failed: The model raised an error" in " ".join(done.output.split())
     assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "cat.json", "cat-center.npz"}
+
+
+def test_what_is_doubtful_is_told_of_several_methods_too(tmp_path: Path) -> None:
+    # The score of the top class stays when the whole photo is hidden.
+    model = ("--model", "tests.cli.test_methods:always_the_same")
+    done = run("explain", samples.CAT, *model, "--method", "occlusion", "--method", "center", "--out", tmp_path)
+    assert "check:" in done.output
+    assert "weak" in done.output
+
+
+def always_the_same() -> Any:
+    """Return a model of a dozen classes that answers whatever it sees with the first."""
+    return bx.wrap(lambda images: np.tile(np.eye(12)[0], (len(images), 1)), shape=(3, 32, 32), activation="none")

@@ -63,3 +63,10 @@ def test_specks_are_told_from_regions(tmp_path: Path) -> None:
     assert in_specks(torn, 0)
     assert "in specks" in said(method_sheet({"occlusion": torn}))
     assert "no outline: the region is in specks" in said(torn.plot())
+
+
+def test_what_is_doubtful_is_said(tmp_path: Path) -> None:
+    results = {name: one.judged(["every photo gets one class."]) for name, one in by_methods(tmp_path).items()}
+    drawing = method_sheet(results)
+    assert "every photo gets one class." in said(drawing)
+    check_texts(drawing)

@@ -32,29 +32,15 @@ def show_found(
     ]
     if "method" in rows[0][1]:
         _show_methods(good, rows)
-        _show_where(good, count, out, seconds)
-        return
-    table, digits = numbers_table(("photo", "class"), ("before", "region", "all", "share"), ("outcome",))
-    for name, row in rows:
-        scores = (_number(row[key], digits) for key in SCORES)
-        share = "–" if row["share"] is None else f"{row['share']:.1%}"
-        table.add_row(End(name), Start(row["target"]), *scores, share, row["outcome"])
-    stdout.print(table)
-    told = rows[0][1]["provenance"]
-    columns = f"scores: before, {region_words(rows[0][1]['game'])}, of the whole image perturbed; share: of the region"
-    stdout.print(columns, style="dim")
-    several = len(rows) > len(good)
-    abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
-    _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
-    for about, (_, row) in zip(abouts, rows, strict=True):
-        if row["outcome"] != "ok" and row["message"] != DOUBTED.message:
-            stdout.print(f"{escape(about)}: {row['outcome']}: {escape(row['message'])}")
+    else:
+        _show_one_method(rows, several=len(rows) > len(good))
     if doubted := sum(row["message"] == DOUBTED.message for _, row in rows):
-        stdout.print(f"{doubted} of {len(rows)} masks: {DOUBTED}")
+        noun = "masks" if all(row["provenance"]["method"] == "mask" for _, row in rows) else "explanations"
+        stdout.print(f"{doubted} of {len(rows)} {noun}: {DOUBTED}")
     for doubt in dict.fromkeys(doubt for _, row in rows for doubt in row["provenance"]["doubts"]):
         stdout.print(f"[yellow]check:[/] {escape(doubt)}")
-    if told["gradients"] == "estimated":
-        _show_queries([row for _, row in rows])
+    if rows[0][1]["provenance"]["gradients"] == "estimated":
+        _show_queries([row for _, row in rows if row["provenance"]["gradients"] == "estimated"])
     tell("assumed", assumptions)
     _show_where(good, count, out, seconds)
 
@@ -63,6 +49,23 @@ def show_refused(refused: Mapping[str, str]) -> None:
     """Name the methods that the model does not allow."""
     for name, why in refused.items():
         stdout.print(f"[yellow]not {escape(name)}:[/] {escape(why)}", soft_wrap=True)
+
+
+def _show_one_method(rows: Sequence[tuple[str, dict[str, Any]]], several: bool) -> None:
+    """Print a table with a line for each explanation, the leading classes, and what is weak; several of a photo."""
+    table, digits = numbers_table(("photo", "class"), ("before", "region", "all", "share"), ("outcome",))
+    for name, row in rows:
+        scores = (_number(row[key], digits) for key in SCORES)
+        share = "–" if row["share"] is None else f"{row['share']:.1%}"
+        table.add_row(End(name), Start(row["target"]), *scores, share, row["outcome"])
+    stdout.print(table)
+    columns = f"scores: before, {region_words(rows[0][1]['game'])}, of the whole image perturbed; share: of the region"
+    stdout.print(columns, style="dim")
+    abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
+    _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
+    for about, (_, row) in zip(abouts, rows, strict=True):
+        if row["outcome"] != "ok" and row["message"] != DOUBTED.message:
+            stdout.print(f"{escape(about)}: {row['outcome']}: {escape(row['message'])}")
 
 
 def _show_methods(good: Sequence[PhotoResult], rows: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -18,9 +18,11 @@ from blackbox_explain.errors import ImageError, InputError, TargetError
 __all__ = [
     "BOX",
     "Box",
+    "ImageNames",
     "box_in",
     "boxes_of",
     "cut_to_photo",
+    "known_labels",
     "labels_of",
     "photo_size",
     "placed",
@@ -71,9 +73,24 @@ def labels_of(
         If the file cannot be read or lacks a column, a label is no class of the model, an image has no label or two
         different ones, or a file's name fits several images.
     """
+    found = known_labels(path, names, class_names, classes)
+    missing = [name for row, name in enumerate(names) if row not in found]
+    if missing:
+        got = f"none for {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+        raise InputError(f"{path} does not give each image its true class", got=got, expected=f"{len(names)} labels")
+    return [found[row] for row in range(len(names))]
+
+
+def known_labels(
+    path: str | Path, names: Sequence[str], class_names: Sequence[str] | None = None, classes: int | None = None
+) -> dict[int, int]:
+    """Read the true classes of those images that a file knows: class indices by the place of the image in `names`.
+
+    Parameters and errors are those of `labels_of`, but for images without a label.
+    """
     known = len(class_names) if class_names is not None else classes
     found: dict[int, int] = {}
-    images = _Images(names)
+    images = ImageNames(names)
     for line in csv_lines(path, ("file", "label")):
         row = images.row(line)
         if row is None:
@@ -88,11 +105,7 @@ def labels_of(
         if found.setdefault(row, label) != label:
             got = f"{names[row]}: classes {found[row]} and {label}"
             raise InputError(f"{line.place}: an image has two true classes", got=got, expected="one for each image")
-    missing = [name for row, name in enumerate(names) if row not in found]
-    if missing:
-        got = f"none for {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-        raise InputError(f"{path} does not give each image its true class", got=got, expected=f"{len(names)} labels")
-    return [found[row] for row in range(len(names))]
+    return found
 
 
 def boxes_of(path: str | Path, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> tuple[tuple[Box, ...], ...]:
@@ -120,7 +133,7 @@ def boxes_of(path: str | Path, names: Sequence[str], sizes: Sequence[tuple[int, 
         file's name fits several images, or no image has a box.
     """
     found: list[list[Box]] = [[] for _ in names]
-    images = _Images(names)
+    images = ImageNames(names)
     for line in csv_lines(path, ("file", *BOX)):
         row = images.row(line)
         if row is not None and any(line.cells[name] for name in BOX):
@@ -258,8 +271,14 @@ def _pixels(low: float, high: float, size: int) -> slice:
     return slice(max(0, math.floor(low + ALMOST)), max(0, min(size, math.ceil(high - ALMOST))))
 
 
-class _Images:
-    """Finds the image that a line is about."""
+class ImageNames:
+    """Finds the image that a line of a CSV file is about, by the end of its path.
+
+    Parameters
+    ----------
+    names
+        (N,) of the images: paths, of which the file may leave out the beginning or give more.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._paths = [_plain(name) for name in names]
@@ -269,7 +288,13 @@ class _Images:
             self._last.setdefault(path.rpartition("/")[2], []).append(row)
 
     def row(self, line: CsvLine) -> int | None:
-        """Return which image it is; None if none of these."""
+        """Return which image a line with a cell ``file`` is about; None if none of these.
+
+        Raises
+        ------
+        InputError
+            If it names no file, or fits several images.
+        """
         file = _plain(line.cells["file"])
         if not file:
             raise InputError(f"{line.place} names no file", expected="a name in the column file")

@@ -17,7 +17,7 @@ from blackbox_explain.errors import ImageError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Fit", "find_photos", "load_image", "load_images"]
+__all__ = ["Fit", "find_photos", "fitted_image", "load_image", "load_images", "photo_suffixes"]
 
 PHOTOS = ("JPEG", "JPEG2000", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 """Formats that are looked for in folders, as Pillow names them; HEIF comes with a package of its own."""
@@ -76,7 +76,7 @@ def load_images(
     kept: list[Photo] = []
     for index, source in enumerate(sources):
         picture = decoded(source, _where(source, index), white)
-        images.append(_read(picture, spec, fit, blur))
+        images.append(fitted_image(picture, spec, fit, blur))
         if side >= max(spec.spatial):
             kept.append(_photo(picture, name_of(source), spec, fit, side))
     return LoadedImages(np.stack(images), kept or None)
@@ -90,17 +90,22 @@ def find_photos(folder: str | Path) -> list[Path]:
     ImageError
         If there is no such folder, or it holds no photos.
     """
-    from PIL import Image
-
     top = Path(folder)
     if not top.is_dir():
         raise ImageError("This is no folder of photos", got=str(folder), expected="a folder")
-    Image.init()
-    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in PHOTOS} | set(HEIF_SUFFIXES)
+    known = photo_suffixes()
     found = sorted(path for path in top.rglob("*") if path.suffix.lower() in known and path.is_file())
     if not found:
         raise ImageError("There are no photos in this folder", got=str(folder), expected="JPEG, PNG and other formats")
     return found
+
+
+def photo_suffixes() -> set[str]:
+    """Return the suffixes of photos, in small letters and with their dots."""
+    from PIL import Image
+
+    Image.init()
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in PHOTOS} | set(HEIF_SUFFIXES)
 
 
 def load_image(
@@ -111,7 +116,7 @@ def load_image(
     sources = [photo] if isinstance(photo, (str, Path)) else list(_each(photo))
     if len(sources) != 1:
         raise InputError("This is not one photo", got=f"{len(sources)} of them", hint="load_images reads many")
-    return _read(decoded(sources[0], _where(sources[0], 0), white), spec, fit, blur)
+    return fitted_image(decoded(sources[0], _where(sources[0], 0), white), spec, fit, blur)
 
 
 def _check(spec: InputSpec, fit: Fit, white: float | None) -> None:
@@ -155,7 +160,10 @@ def _where(source: Any, index: int) -> str:
     return name_of(source) or f"image {index}, {source!r}"[:80]
 
 
-def _read(picture: Image.Image, spec: InputSpec, fit: Fit, blur: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+def fitted_image(
+    picture: Image.Image, spec: InputSpec, fit: Fit, blur: float = 0.0
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return a picture, as `decoded` returns it, as the model reads it: (C, H, W) float32; see `load_images`."""
     from PIL import ImageFilter
 
     photo = picture.convert("L") if spec.shape[0] == 1 else picture

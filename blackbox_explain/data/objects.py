@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from blackbox_explain.data.annotations import BOX, Box, box_in
+from blackbox_explain.data.annotations import BOX, Box, ImageNames, box_in
 from blackbox_explain.data.csv_lines import csv_lines
 from blackbox_explain.errors import InputError
 
-__all__ = ["Object", "read_objects"]
+__all__ = ["Object", "objects_in", "read_objects"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,40 @@ def read_objects(path: str | Path) -> dict[str, tuple[Object, ...]]:
     if not any(found.values()):
         raise InputError("There are no objects", got=str(path), expected="boxes, and the files that they are in")
     return found
+
+
+def objects_in(path: str | Path, names: Sequence[str]) -> dict[int, tuple[Object, ...]]:
+    """Read the objects of some images from a CSV file, as `read_objects` does.
+
+    Parameters
+    ----------
+    path
+        Of the file, whose column ``file`` tells the end of each image's path, or more than all of it.
+    names
+        (N,) paths of the images.
+
+    Returns
+    -------
+    dict
+        By the place of the image in `names`; none for an image that the file does not know.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or lacks a column, a box is none, a name fits several images, or no image has a box.
+    """
+    images = ImageNames(names)
+    found: dict[int, list[Object]] = {}
+    for line in csv_lines(path, ("file", *BOX)):
+        row = images.row(line)
+        if row is not None:
+            own = found.setdefault(row, [])
+            if any(line.cells[side] for side in BOX):
+                own.append(Object(box_in(line), line.cells.get("label", "")))
+    if not any(found.values()):
+        got = f"none of {len(names)}, such as {names[0]}"
+        raise InputError(f"{path} has no box of any of the images", got=got, expected="their names in the column file")
+    return {row: tuple(objects) for row, objects in found.items()}
 
 
 def _from_csv(path: str | Path) -> dict[str, tuple[Object, ...]]:

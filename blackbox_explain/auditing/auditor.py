@@ -1,0 +1,316 @@
+"""`audit`: explain a whole data set, so that nothing finished is ever lost; `read_audit` reads what was found."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from blackbox_explain.auditing.decoded_image import Decoder
+from blackbox_explain.auditing.engines.local import run_here
+from blackbox_explain.auditing.entries import Entry, entries_of
+from blackbox_explain.auditing.first_look import FirstLook, look_at
+from blackbox_explain.auditing.interrupts import interrupts_wait
+from blackbox_explain.auditing.ledger.columns import Row, arrow, schema_of
+from blackbox_explain.auditing.ledger.manifest import Manifest, locked
+from blackbox_explain.auditing.ledger.shards import ShardWriter, finished_images, read_shards, remove_unfinished
+from blackbox_explain.auditing.output_folder import OutputFolder
+from blackbox_explain.auditing.plan import AuditPlan, differences
+from blackbox_explain.auditing.row_maker import RowMaker
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.data.image_sources import SourceImage, source_images
+from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explanation.provenance import versions
+from blackbox_explain.explanation.region import SHARES
+from blackbox_explain.progress import progress_bar
+
+__all__ = ["Audit", "Engine", "audit", "read_audit"]
+
+Engine = Literal["local", "ray"]
+
+SECONDS = 60.0
+"""How long rows may wait to be written: what a machine that goes down costs at most, beside the batch at work."""
+
+MOST_ROWS = 1000
+"""And how many rows may."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What became of an audit.
+
+    Attributes
+    ----------
+    folder
+        Where its results are.
+    images
+        Of the data set.
+    done
+        How many of them were explained in this run; the others had been before.
+    failed
+        How many of these have no explanation.
+    first_look
+        What was found before the first image; None of a run that was resumed.
+    seconds
+        How long this run took.
+    """
+
+    folder: Path
+    images: int
+    done: int
+    failed: int
+    first_look: FirstLook | None
+    seconds: float
+
+    def table(self) -> Any:
+        """Return all rows as a pandas DataFrame; see `read_audit`."""
+        return read_audit(self.folder)
+
+
+def audit(
+    box: BlackBox,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    plan: AuditPlan | None = None,
+    labels: str | Path | None = None,
+    boxes: str | Path | None = None,
+    limit: int | None = None,
+    resume: bool = False,
+    accept_doubts: bool = False,
+    engine: Engine = "local",
+    workers: int | None = None,
+    model: Mapping[str, Any] | None = None,
+    command: str = "",
+    progress: bool | None = None,
+    told: Callable[[Row], None] = lambda _row: None,
+    looked: Callable[[FirstLook], None] = lambda _look: None,
+) -> Audit:
+    """Explain every image of a data set, check each region, and keep what was found in Parquet files.
+
+    Parameters
+    ----------
+    box
+        From `wrap`.
+    images
+        Photos, folders, patterns, lists (.txt), Parquet files and WebDataset shards (.tar); see `source_images`.
+    out
+        Folder for the results; `read_audit` reads them.
+    plan
+        How each image is explained; None learns a mask for the top class of each.
+    labels
+        CSV file of true classes, with the columns ``file`` and ``label``.
+    boxes
+        CSV file of objects, with the columns ``file``, ``x0``, ``y0``, ``x1``, ``y1`` and ``label``.
+    limit
+        Take the first so many images.
+    resume
+        Go on with an audit that was begun in `out`: images that it finished are skipped, as long as their files are
+        the same.
+    accept_doubts
+        Go on where the first look finds that the model may be shown the wrong pixels.
+    engine
+        ``"local"``: this process.
+    workers
+        How many threads decode images; None is one for each core.
+    model, command
+        What the manifest says of the model and of how to do the same again.
+    progress
+        True or False; None shows a bar on a terminal.
+    told
+        Called with each row of an image that has no explanation.
+    looked
+        Called with what was found before the first image.
+
+    Returns
+    -------
+    Audit
+        What became of it; images that failed are in the table with their errors.
+
+    Raises
+    ------
+    ImageError
+        If there are no images.
+    InputError
+        If a setting, a label or a box does not fit, or the first look finds that the model may be shown the wrong
+        pixels.
+    ResultError
+        If the folder cannot be written, holds another audit, or holds one of another model or of other settings.
+    UnreachableError
+        If the model cannot be asked at all; what was finished is kept.
+    """
+    started = time.monotonic()
+    asked = AuditPlan() if plan is None else plan
+    asked.check(box)
+    where = OutputFolder(Path(out))
+    given = [Path(one) for one in ([images] if isinstance(images, (str, Path)) else images)]
+    sources = source_images(given, where.path)[:limit]
+    folder = where.made()
+    with locked(folder):
+        classes = _classes(box, sources, asked)
+        entries = entries_of(sources, box.spec, classes=classes, labels=labels, boxes=boxes)
+        begun = Manifest.read(folder)
+        manifest = Manifest(
+            plan=asked.record(box),
+            model=model,
+            images=[str(one) for one in given],
+            labels=str(labels or ""),
+            boxes=str(boxes or ""),
+            command=command,
+            count=len(entries),
+        )
+        _check_resumed(folder, begun, manifest, resume)
+        remove_unfinished(folder)
+        decoder = Decoder(box.spec, asked.fit, asked.white)
+        first = None
+        if begun is None:
+            first = look_at(box, decoder, entries, asked.seed)
+            looked(first)
+            if first.suspicious and not accept_doubts:
+                raise InputError(
+                    "The model may be shown the wrong pixels",
+                    got="; ".join(first.doubts),
+                    hint="the audit with these options, or with --yes (accept_doubts=True) as it is",
+                )
+            manifest.first_look = first.to_dict()
+        else:
+            manifest.first_look, manifest.runs, manifest.rules = begun.first_look, begun.runs, begun.rules
+        run = len(manifest.runs)
+        manifest.runs.append({"versions": versions(), "ended": "", "images": 0})
+        manifest.write(folder)
+        decoder = replace(decoder, finished=finished_images(folder))
+        writer = ShardWriter(folder, schema_of(asked.grid(box), len(SHARES)), run)
+        work = _Work(manifest, folder, writer, told)
+        batches = run_here(RowMaker(box, asked), decoder, entries, workers)
+        with progress_bar(len(entries), "auditing", progress) as advance, _terminations_as_interrupts():
+            work.all(batches, advance)
+    return Audit(folder, len(entries), work.done, work.failed, first, time.monotonic() - started)
+
+
+def read_audit(
+    folder: str | Path, *, columns: Sequence[str] | None = None, to: Literal["pandas", "arrow"] = "pandas"
+) -> Any:
+    """Read what an audit found, also while it runs.
+
+    Parameters
+    ----------
+    folder
+        The `out` of `audit`.
+    columns
+        Names of the columns that are wanted (see `schema_of`); None takes all.
+    to
+        ``"pandas"``: a DataFrame.  ``"arrow"``: a table of pyarrow.
+
+    Returns
+    -------
+    pandas.DataFrame or pyarrow.Table
+        A row for each image, method and class, in the order of the data set.
+
+    Raises
+    ------
+    ResultError
+        If there is no audit, or it is damaged.
+    InputError
+        If there is no such column.
+    BackendMissingError
+        If pyarrow or pandas is not installed.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise ResultError("There is no such folder", got=str(path), expected="the --out of an audit")
+    known = schema_of((1,), 1).names
+    if columns is not None and (wrong := [name for name in columns if name not in known]):
+        raise InputError("An audit has no such column", got=wrong[0], expected=", ".join(known))
+    table = read_shards(path, columns)
+    if to == "arrow":
+        return table
+    arrow()
+    return table.to_pandas()
+
+
+@dataclass
+class _Work:
+    """Writes what an engine finds, and counts it."""
+
+    manifest: Manifest
+    folder: Path
+    writer: ShardWriter
+    told: Callable[[Row], None]
+    done: int = 0
+    failed: int = 0
+
+    def all(self, batches: Iterator[tuple[int, list[Row]]], advance: Callable[[int], None]) -> None:
+        """Write all batches; whatever ends the run, what is finished is written."""
+        ended, last = "interrupted", time.monotonic()
+        try:
+            for count, rows in batches:
+                self.writer.add(rows)
+                self.done += len({row["position"] for row in rows})
+                self.failed += len({row["position"] for row in rows if row.get("error")})
+                if len(self.writer) >= MOST_ROWS or time.monotonic() - last >= SECONDS:
+                    with interrupts_wait():
+                        self.writer.flush()
+                    last = time.monotonic()
+                for row in rows:
+                    if row.get("error"):
+                        self.told(row)
+                advance(count)
+            ended = "finished"
+        finally:
+            with interrupts_wait():
+                self.writer.flush()
+                self.manifest.runs[-1] |= {"ended": ended, "images": self.done}
+                self.manifest.write(self.folder)
+
+
+def _classes(box: BlackBox, sources: Sequence[SourceImage], plan: AuditPlan) -> int:
+    """Return K: of the names, or else of the answer about the first image that can be read."""
+    if box.spec.class_names is not None:
+        return len(box.spec.class_names)
+    decoder = Decoder(box.spec, plan.fit, plan.white)
+    for place, source in enumerate(sources):
+        pixels = decoder.decode(Entry(place, source)).pixels
+        if pixels is not None:
+            return int(Oracle.of(box).scores(pixels[None]).shape[1])
+    return 1
+
+
+def _check_resumed(folder: Path, begun: Manifest | None, now: Manifest, resume: bool) -> None:
+    if begun is None:
+        return
+    if not resume:
+        raise ResultError(
+            "There is an audit in this folder already",
+            got=str(folder),
+            hint="--resume (resume=True) to go on with it, or another --out",
+        )
+    if changed := differences(begun.plan, now.plan):
+        raise ResultError(
+            "The audit in this folder was begun with another model or other settings",
+            got="; ".join(changed),
+            hint="the same as then, or another --out",
+        )
+
+
+@contextmanager
+def _terminations_as_interrupts() -> Generator[None]:
+    """Treat SIGTERM as Ctrl-C, so that what is finished is written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

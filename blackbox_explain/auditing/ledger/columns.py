@@ -1,0 +1,146 @@
+"""The columns of an audit's table, and what one row holds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blackbox_explain.errors import BackendMissingError, ResultError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["KEY", "Row", "arrow", "map_of", "map_png", "schema_of", "table_of"]
+
+Row = dict[str, Any]
+"""By the names of the columns; what is missing is null."""
+
+KEY = ("position", "method", "rank")
+"""What tells rows apart, and the order in which they are read."""
+
+PREDICTIONS = "top_predictions"
+
+
+def arrow(part: str = "") -> Any:
+    """Return pyarrow, or a module of it.
+
+    Raises
+    ------
+    BackendMissingError
+        If it is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(f"pyarrow.{part}" if part else "pyarrow")
+    except ImportError as error:
+        raise BackendMissingError(
+            "Audits are kept in Parquet files, which pyarrow writes and reads",
+            hint="pip install 'blackbox-explain[audit]'",
+        ) from error
+
+
+def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
+    """Return the columns of an audit whose maps have `grid` cells, and whose curves have so many shares.
+
+    The columns
+    -----------
+    path, sha256, position
+        Of the image: where it is, what it holds, and its place in the data set.
+    width, height, look
+        Pixels of the upright photo, and a hash that photos share which look alike.
+    label, label_name
+        Its true class, where that was given.
+    method, rank, target, target_index
+        By which method, which of several classes of the image (0 for the first), and which class that is; no index
+        where the target is none.
+    top_predictions
+        Names and scores of the leading classes.
+    score, score_region, score_perturbed
+        Of the target in the image, without the region (preservation: with nothing but it), in the perturbed image.
+    outcome, message
+        ok, soft, weak or failed, and what to say about it.
+    suppression, share
+        How much of what perturbing takes away the region takes, or keeps; and the share of the pixels that it is.
+    curve
+        Target scores without the most salient share of the pixels, at the shares that the manifest tells.
+    mask
+        (grid) how much each cell of the image matters, from 0 to 1.
+    ranking, region
+        PNG files of the model's input: the number of shares of the curve that a pixel is not yet deleted at; and
+        white where the region is.
+    transfer_constant, transfer_noise
+        How much of the suppression stays when the region is replaced by the mean colour, or by noise.
+    inside_boxes
+        Share of the region that lies in boxes of the class; null where there are none.
+    at_border
+        Share of the region in the outer sixteenth of the image, on each side.
+    center_x, center_y
+        Of the region, from 0 to 1.
+    queries, gradients
+        Images that the model was run on: for scores alone, and with gradient.
+    error
+        Why there is nothing; null where there is.
+    """
+    pa = arrow()
+    text, number, whole = pa.string(), pa.float32(), pa.int32()
+    leading = pa.list_(pa.struct([("name", text), ("score", number)]))
+    columns = {
+        "path": text, "sha256": text, "position": pa.int64(), "width": whole, "height": whole, "look": pa.uint64(),
+        "label": whole, "label_name": text,
+        "method": text, "rank": pa.int16(), "target": text, "target_index": whole, PREDICTIONS: leading,
+        "score": number, "score_region": number, "score_perturbed": number, "outcome": text, "message": text,
+        "suppression": number, "share": number, "curve": pa.list_(number, shares),
+        "mask": pa.list_(pa.float16(), int(np.prod(grid))), "ranking": pa.binary(), "region": pa.binary(),
+        "transfer_constant": number, "transfer_noise": number, "inside_boxes": number, "at_border": number,
+        "center_x": number, "center_y": number, "queries": whole, "gradients": whole, "error": text,
+    }  # fmt: skip
+    return pa.schema(list(columns.items()))
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema) -> pyarrow.Table:
+    """Return rows as a table; a number that is not finite is null."""
+    pa = arrow()
+    columns: list[Any] = []
+    for field in schema:
+        values = [_plain(row.get(field.name)) for row in rows]
+        columns.append(pa.array(values, type=field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def map_png(values: np.ndarray[Any, Any]) -> bytes:
+    """Return a map (H, W) of booleans or bytes as a PNG file."""
+    from PIL import Image
+
+    picture = Image.fromarray(values.astype(np.uint8) * (255 if values.dtype == bool else 1))
+    file = io.BytesIO()
+    (picture.convert("1") if values.dtype == bool else picture).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def map_of(png: bytes) -> np.ndarray[Any, Any]:
+    """Return the map that `map_png` made a file of: (H, W), booleans or bytes.
+
+    Raises
+    ------
+    ResultError
+        If it is damaged.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(png)) as picture:
+            return np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ResultError("A map of this audit is damaged", got=str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist() if value.dtype != np.float16 else value
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

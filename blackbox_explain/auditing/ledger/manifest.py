@@ -1,0 +1,137 @@
+"""The manifest of an audit: what was asked, of which model, by which versions; and the lock of its folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blackbox_explain.errors import BackendMissingError, ResultError
+
+__all__ = ["MANIFEST", "Manifest", "locked"]
+
+MANIFEST = "audit.json"
+
+FORMAT = 1
+
+LOCK = ".lock"
+
+
+@dataclass
+class Manifest:
+    """What is known of an audit beside its rows.
+
+    Attributes
+    ----------
+    plan
+        All that the rows depend on, as `AuditPlan.record` returns it.
+    model
+        How the command line was told to find the model; None if it was not asked.
+    images, labels, boxes
+        What was typed.
+    command
+        A line that does the same again; "" from Python.
+    count
+        Images of the data set.
+    runs
+        Of each run the versions that it was made with, and how it ended.
+    first_look
+        What was found before the first image, for JSON.
+    rules
+        The rules that were learned on a sample, for JSON; None if none were.
+    """
+
+    plan: Mapping[str, Any]
+    model: Mapping[str, Any] | None = None
+    images: list[str] = field(default_factory=list[str])
+    labels: str = ""
+    boxes: str = ""
+    command: str = ""
+    count: int = 0
+    runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    first_look: dict[str, Any] = field(default_factory=dict[str, Any])
+    rules: dict[str, Any] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write it, whole or not at all.
+
+        Raises
+        ------
+        ResultError
+            If it cannot be written.
+        """
+        path = folder / MANIFEST
+        unfinished = path.with_name(f"{MANIFEST}.unfinished")
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                json.dump({"format": FORMAT, **asdict(self)}, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise ResultError("The manifest cannot be written", got=f"{path}: {error.strerror}") from error
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest | None:
+        """Read that of a folder; None if it has none.
+
+        Raises
+        ------
+        ResultError
+            If it is damaged, or of another version.
+        """
+        path = folder / MANIFEST
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ResultError("The manifest of this audit is damaged", got=f"{path}: {error}") from error
+        known = {
+            "plan": dict, "images": list, "labels": str, "boxes": str, "command": str, "count": int, "runs": list,
+            "first_look": dict,
+        }  # fmt: skip
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise ResultError("This is no manifest of an audit", got=str(path), expected=f"format {FORMAT}")
+        wrong = [name for name, kind in known.items() if not isinstance(found.get(name), kind)]
+        wrong += [name for name in ("model", "rules") if not isinstance(found.get(name), (dict, type(None)))]
+        wrong += ["runs"] if not wrong and not all(isinstance(one, dict) for one in found["runs"]) else []
+        if wrong:
+            raise ResultError("The manifest of this audit is damaged", got=f"{path}: {wrong[0]}")
+        return cls(**{name: found[name] for name in (*known, "model", "rules")})
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Keep other audits out of a folder; a run that was killed leaves it open.
+
+    Raises
+    ------
+    ResultError
+        If another audit writes there.
+    """
+    try:
+        filelock = importlib.import_module("filelock")
+    except ImportError as error:
+        raise BackendMissingError(
+            "An audit locks its folder with filelock", hint="pip install 'blackbox-explain[audit]'"
+        ) from error
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise ResultError(
+            "Another audit writes to this folder", got=str(folder), hint="another folder, or wait until it has ended"
+        ) from error
+    except OSError as error:
+        raise ResultError("The output folder cannot be written", got=f"{folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

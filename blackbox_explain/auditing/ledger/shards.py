@@ -1,0 +1,157 @@
+"""Shards of an audit's table: Parquet files, written under another name and renamed, so that none is half there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blackbox_explain.auditing.ledger.columns import KEY, Row, arrow, table_of
+from blackbox_explain.errors import ResultError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ShardWriter", "finished_images", "read_shards", "remove_unfinished", "shard_paths"]
+
+NAME = re.compile(r"rows-(\d{4})-(\d{9})\.parquet")
+"""Number of the run, the first of which is 0, and of the shard in it."""
+
+UNFINISHED = ".unfinished"
+"""Suffix of a shard that is being written."""
+
+
+@dataclass
+class ShardWriter:
+    """Writes rows to shards of a folder.
+
+    Attributes
+    ----------
+    folder
+        Where.
+    schema
+        The columns.
+    run
+        Number of the run.
+    """
+
+    folder: Path
+    schema: pyarrow.Schema
+    run: int
+    _rows: list[Row] = field(init=False, default_factory=list[Row])
+    _count: int = field(init=False, default=0)
+
+    def __len__(self) -> int:
+        """Return the number of rows that are not written yet."""
+        return len(self._rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Keep rows until the next `flush`."""
+        self._rows.extend(rows)
+
+    def flush(self) -> None:
+        """Write the rows that were added since the last time, as one shard.
+
+        Raises
+        ------
+        ResultError
+            If it cannot be written, as on a full disk; the rows are kept for another attempt.
+        """
+        if not self._rows:
+            return
+        path = self.folder / f"rows-{self.run:04d}-{self._count:09d}.parquet"
+        write_table(table_of(self._rows, self.schema), path)
+        self._count += 1
+        self._rows.clear()
+
+
+def write_table(table: pyarrow.Table, path: Path) -> None:
+    """Write a Parquet file that is there as a whole or not at all, also after the machine went down.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        with unfinished.open("wb") as file:
+            arrow("parquet").write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ResultError(
+            "The results cannot be written",
+            got=f"{path}: {error.strerror or error}",
+            hint="the same command with --resume, once there is room: what was written before is kept",
+        ) from error
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Return the shards of an audit, in the order in which they were written."""
+    return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a run that was killed had begun to write."""
+    for path in folder.glob(f"*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
+def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    """Read the table of an audit, ordered by `KEY`; of images that several runs explained, what the last one found.
+
+    Parameters
+    ----------
+    folder
+        Of the audit.
+    columns
+        Names of those that are wanted; None takes all.
+
+    Raises
+    ------
+    ResultError
+        If there is no shard, or one is damaged.
+    """
+    pa, parquet = arrow(), arrow("parquet")
+    paths = shard_paths(folder)
+    if not paths:
+        raise ResultError("There are no results in this folder", got=str(folder), expected="an audit that has begun")
+    wanted = None if columns is None else list(dict.fromkeys([*columns, "path", *KEY]))
+    tables: list[Any] = []
+    latest: dict[str, int] = {}
+    for path in paths:
+        run = int(NAME.fullmatch(path.name)[1])  # type: ignore[index] - `shard_paths` matched it
+        try:
+            table = parquet.read_table(path, columns=wanted, page_checksum_verification=True)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            hint = "remove it and resume the audit: its images are then explained again"
+            raise ResultError("A shard of this audit is damaged", got=f"{path}: {error}", hint=hint) from error
+        latest.update(dict.fromkeys(table.column("path").to_pylist(), run))
+        tables.append((run, table))
+    kept: list[Any] = []
+    for run, table in tables:
+        is_last = [latest[name] == run for name in table.column("path").to_pylist()]
+        kept.append(table if all(is_last) else table.filter(pa.array(is_last)))
+    joined = pa.concat_tables(kept).sort_by([(name, "ascending") for name in KEY]).combine_chunks()
+    return joined if columns is None else joined.select(list(columns))
+
+
+def finished_images(folder: Path) -> frozenset[tuple[str, str]]:
+    """Return path and digest of each image that needs not be explained again: those that the model failed on do.
+
+    Raises
+    ------
+    ResultError
+        If a shard is damaged.
+    """
+    if not shard_paths(folder):
+        return frozenset()
+    table = read_shards(folder, ["path", "sha256", "method", "error"]).to_pylist()
+    again = {row["path"] for row in table if row["error"] is not None and (row["method"] or not row["sha256"])}
+    return frozenset((row["path"], row["sha256"]) for row in table if row["path"] not in again)

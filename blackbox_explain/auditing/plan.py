@@ -1,0 +1,140 @@
+"""What an audit does with each image: everything that its rows depend on, written down so that it can be resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.input_spec import reading_of
+from blackbox_explain.box.oracle import check_call
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.box.targets import Target
+from blackbox_explain.data.photos import Fit
+from blackbox_explain.data.pixel_ranges import check_white
+from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress
+from blackbox_explain.methods.by_name import method_of
+
+__all__ = ["GRID", "AuditPlan", "differences"]
+
+GRID = 28
+"""Cells on each side of the maps that the table holds, if the images have as many pixels."""
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """How each image of a data set is explained.
+
+    Attributes
+    ----------
+    target
+        As in `explain`; None is the top class of each image.
+    top
+        The number of classes of each image that are explained, the best first; None explains `target`.
+    methods
+        Settings of each method, by its name.
+    suppress, seed
+        As in `explain`.
+    batch_size
+        Images explained together: those at the places 0 to N − 1, N to 2 N − 1, ... of the data set, so that a resumed
+        audit asks the model about the same batches.
+    fit, white
+        As in `load_images`.
+    """
+
+    target: Target | None = None
+    top: int | None = None
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"mask": {}})
+    suppress: float = SUPPRESS
+    seed: int = 0
+    batch_size: int = 16
+    fit: Fit = "crop"
+    white: float | None = None
+
+    def check(self, box: BlackBox) -> None:
+        """Find out before any work whether a box can be audited so.
+
+        Raises
+        ------
+        InputError
+            If the box does not read photos, or a setting is wrong.
+        NoGradientError
+            If the box lacks what a method needs.
+        """
+        spec = box.spec
+        check_call(box, self.batch_size, self.seed)
+        check_suppress(self.suppress)
+        check_white(self.white)
+        if len(spec.shape) != 3 or spec.shape[0] not in (1, 3):
+            got, expected = f"a model of images of shape {spec.shape}", "(1, H, W) or (3, H, W)"
+            raise InputError("Data sets of photos are audited", got=got, expected=expected)
+        if self.top is not None and (self.target is not None or self.top < 1):
+            raise InputError("top stands alone, and is at least 1", got=f"top={self.top}, target={self.target!r}")
+        if not self.methods:
+            raise InputError("An audit needs a method", got="none", expected="such as method='mask'")
+        for name, settings in self.methods.items():
+            require(box, method_of(name, dict(settings)).needs, f"the method {name!r}")
+            if settings.get("preset") == "authors" and settings.get("perturbation", "blur") == "blur":
+                raise InputError(
+                    "The preset 'authors' blurs each photo at its own size, which an audit does not keep",
+                    got="preset='authors'",
+                    hint="preset='paper'",
+                )
+
+    def record(self, box: BlackBox) -> dict[str, Any]:
+        """Return all that the rows depend on, for JSON."""
+        info = BoxInfo.of(box)
+        methods = {name: _settings(method_of(name, dict(settings))) for name, settings in self.methods.items()}
+        told = {
+            "model": info.fingerprint,
+            "classes": None if box.spec.class_names is None else list(box.spec.class_names),
+            "shape": list(box.spec.shape),
+            "preprocessing": reading_of(box.spec),
+            "activation": info.activation,
+            "target": None if self.target is None else repr(self.target),
+            "top": self.top,
+            "methods": methods,
+            "suppress": self.suppress,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "fit": self.fit,
+            "white": self.white,
+            "curve_shares": list(SHARES),
+            "grid": list(self.grid(box)),
+        }
+        return json.loads(json.dumps(told, default=str))
+
+    @staticmethod
+    def grid(box: BlackBox) -> tuple[int, int]:
+        """Return rows and columns of the maps that the table holds."""
+        height, width = box.spec.spatial
+        return min(GRID, height), min(GRID, width)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two records of plans, as words with both values."""
+    found: list[str] = []
+    for name in sorted({*before, *now}):
+        first, second = before.get(name), now.get(name)
+        if first == second:
+            continue
+        if isinstance(first, Mapping) and isinstance(second, Mapping):
+            found += [f"{name}, {one}" for one in differences(first, second)]
+        elif name == "classes":
+            found.append("the names of the classes")
+        else:
+            found.append(f"{name}: {_short(first)} then, {_short(second)} now")
+    return found
+
+
+def _settings(method: Any) -> dict[str, Any]:
+    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) and not isinstance(method, type) else {}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.engines.local import run_here
+from blackbox_explain.auditing.engines.ray_cluster import run_on_ray
 from blackbox_explain.auditing.entries import Entry, entries_of
+from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait
 from blackbox_explain.auditing.ledger.columns import Row, arrow, schema_of
@@ -26,9 +30,11 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.image_sources import SourceImage, source_images
 from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.provenance import versions
 from blackbox_explain.explanation.region import SHARES
 from blackbox_explain.progress import progress_bar
+from blackbox_explain.report.page.content import Finding
 
 __all__ = ["Audit", "Engine", "audit", "read_audit"]
 
@@ -72,6 +78,17 @@ class Audit:
         """Return all rows as a pandas DataFrame; see `read_audit`."""
         return read_audit(self.folder)
 
+    def findings(self) -> list[Finding]:
+        """Return what was found of what audits look for, the worst first."""
+        return findings_of(read_audit(self.folder, to="arrow"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same for JSON, with the findings."""
+        look = None if self.first_look is None else self.first_look.to_dict()
+        told = {"folder": str(self.folder), "images": self.images, "done": self.done, "failed": self.failed}
+        found = [asdict(one) for one in self.findings()]
+        return finite({**told, "seconds": self.seconds, "first_look": look, "findings": found})
+
 
 def audit(
     box: BlackBox,
@@ -86,6 +103,9 @@ def audit(
     accept_doubts: bool = False,
     engine: Engine = "local",
     workers: int | None = None,
+    ray_address: str | None = None,
+    gpus: float = 0.0,
+    load: Callable[[], BlackBox] | None = None,
     model: Mapping[str, Any] | None = None,
     command: str = "",
     progress: bool | None = None,
@@ -116,9 +136,16 @@ def audit(
     accept_doubts
         Go on where the first look finds that the model may be shown the wrong pixels.
     engine
-        ``"local"``: this process.
+        ``"local"``: this process.  ``"ray"``: workers here or on a Ray cluster, each of which holds the model;
+        the rows are the same.
     workers
-        How many threads decode images; None is one for each core.
+        Locally, how many threads decode images; on Ray, how many workers there are.  None is one for each core, or GPU.
+    ray_address
+        Of a Ray cluster that runs already, such as ``"auto"``; None starts one on this machine.
+    gpus
+        Of one worker on Ray.
+    load
+        Returns the model on each worker on Ray; None sends the box, which must then be one that can be pickled.
     model, command
         What the manifest says of the model and of how to do the same again.
     progress
@@ -187,7 +214,11 @@ def audit(
         decoder = replace(decoder, finished=finished_images(folder))
         writer = ShardWriter(folder, schema_of(asked.grid(box), len(SHARES)), run)
         work = _Work(manifest, folder, writer, told)
-        batches = run_here(RowMaker(box, asked), decoder, entries, workers)
+        if engine == "ray":
+            give = _given(box) if load is None else load
+            batches = run_on_ray(give, asked, decoder, entries, workers, ray_address, gpus)
+        else:
+            batches = run_here(RowMaker(box, asked), decoder, entries, workers)
         with progress_bar(len(entries), "auditing", progress) as advance, _terminations_as_interrupts():
             work.all(batches, advance)
     return Audit(folder, len(entries), work.done, work.failed, first, time.monotonic() - started)
@@ -279,6 +310,27 @@ def _classes(box: BlackBox, sources: Sequence[SourceImage], plan: AuditPlan) -> 
         if pixels is not None:
             return int(Oracle.of(box).scores(pixels[None]).shape[1])
     return 1
+
+
+def _given(box: BlackBox) -> Callable[[], BlackBox]:
+    """Return what hands a box to workers.
+
+    Raises
+    ------
+    InputError
+        If it cannot be sent.
+    """
+    try:
+        pickle.dumps(box)
+    except Exception as error:  # whatever pickle makes of what it does not know
+        raise InputError(
+            "This box cannot be sent to workers", got=f"{type(error).__name__}: {error}", hint="load=a function"
+        ) from error
+    return partial(_itself, box)
+
+
+def _itself(box: BlackBox) -> BlackBox:
+    return box
 
 
 def _check_resumed(folder: Path, begun: Manifest | None, now: Manifest, resume: bool) -> None:

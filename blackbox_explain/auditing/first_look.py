@@ -140,7 +140,7 @@ def look_at(box: BlackBox, decoder: Decoder, entries: Sequence[Entry], seed: int
         reading = _reading(name, options, scores, labels)
         better = _better(asked, scores, labels, first, reading)
         readings.append(replace(reading, better=better))
-    best = max((one for one in readings if one.better), key=lambda one: (one.accuracy or 0, one.score), default=None)
+    best = _simplest([one for one in readings if one.better])
     if best is not None:
         doubts = [_doubt(first, best, len(good)), *doubts]
     top, often = np.unique(asked.argmax(axis=1), return_counts=True)
@@ -160,6 +160,12 @@ def _told(scores: Floats, labels: Sequence[int | None]) -> Floats:
     """Return the score of each image that tells how well it is seen: of its true class, or of the best."""
     true = [row if label is None else label for row, label in zip(scores.argmax(axis=1), labels, strict=True)]
     return scores[np.arange(len(scores)), true]
+
+
+def _simplest(better: Sequence[Reading]) -> Reading | None:
+    """Return the first that is about as good as the best: what changes least comes first."""
+    good = [one.score if one.accuracy is None else one.accuracy for one in better]
+    return next((one for one, value in zip(better, good, strict=True) if value >= max(good) - BETTER), None)
 
 
 def _others(box: BlackBox, images: Floats) -> list[tuple[str, str, Floats]]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from blackbox_explain import __version__
+from blackbox_explain.cli.audit import audit_command
 from blackbox_explain.cli.compare import compare_command
 from blackbox_explain.cli.evaluate import evaluate_command
 from blackbox_explain.cli.explain import explain_command
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain_command)
+app.command("audit")(audit_command)
 app.command("methods")(methods_command)
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)

@@ -1,0 +1,105 @@
+"""An audit on many processes or machines, by Ray Data: each worker holds the model, and one that dies is replaced."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from blackbox_explain.auditing.decoded_image import Decoder
+from blackbox_explain.auditing.entries import Entry
+from blackbox_explain.auditing.ledger.columns import Row
+from blackbox_explain.auditing.plan import AuditPlan
+from blackbox_explain.auditing.row_maker import RowMaker
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.errors import BackendMissingError
+
+__all__ = ["Worker", "run_on_ray"]
+
+WORK, DONE = "work", "done"
+"""Columns of what goes to a worker and what comes back: bytes that this package alone writes and reads."""
+
+
+def run_on_ray(
+    load: Callable[[], BlackBox],
+    plan: AuditPlan,
+    decoder: Decoder,
+    entries: Iterable[Entry],
+    workers: int | None = None,
+    address: str | None = None,
+    gpus: float = 0.0,
+) -> Iterator[tuple[int, list[Row]]]:
+    """Yield for each batch the number of its images, and the rows of those that were not finished before.
+
+    Batches are those of the local engine, so that the rows are too; they come in the order in which they are done.
+
+    Parameters
+    ----------
+    load
+        Returns the model, on each worker.
+    plan, decoder
+        What is done with each image.
+    entries
+        Of the images, in the order of the data set.
+    workers
+        How many hold the model; None is one for each core of the cluster, or each GPU where `gpus` is above 0.
+    address
+        Of a cluster that runs already, such as ``"auto"``; None starts one on this machine.
+    gpus
+        Of one worker.
+
+    Raises
+    ------
+    BackendMissingError
+        If Ray is not installed.
+    """
+    try:
+        ray: Any = importlib.import_module("ray")
+        data: Any = importlib.import_module("ray.data")
+    except ImportError as error:
+        raise BackendMissingError("This engine needs Ray", hint="pip install 'blackbox-explain[ray]'") from error
+    started = not ray.is_initialized()
+    if started:
+        # Ray's own log would stand between the rows of the terminal.
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    try:
+        have = ray.cluster_resources()
+        count = workers or max(1, int(have.get("GPU", 0) / gpus if gpus else have.get("CPU", 1)))
+        batches = [
+            {WORK: pickle.dumps(list(group))}
+            for _, group in groupby(entries, key=lambda one: one.position // plan.batch_size)
+        ]
+        made = data.from_items(batches, override_num_blocks=len(batches)).map_batches(
+            Worker,
+            fn_constructor_args=(load, plan, decoder),
+            batch_size=1,
+            compute=data.ActorPoolStrategy(size=min(count, len(batches))),
+            num_cpus=0 if gpus else 1,
+            num_gpus=gpus,
+        )
+        for row in made.iter_rows():
+            yield pickle.loads(row[DONE])  # noqa: S301 - written by a worker of this run
+    finally:
+        if started:
+            ray.shutdown()
+
+
+class Worker:
+    """Holds the model in one process, and makes the rows of one batch after the other."""
+
+    def __init__(self, load: Callable[[], BlackBox], plan: AuditPlan, decoder: Decoder) -> None:
+        self._decoder, self._maker = decoder, RowMaker(load(), plan)
+
+    def __call__(self, given: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Decode and explain batches of entries; return the rows of each."""
+        return {DONE: [pickle.dumps(self._rows(pickle.loads(one))) for one in given[WORK]]}  # noqa: S301 - as above
+
+    def _rows(self, entries: list[Entry]) -> tuple[int, list[Row]]:
+        batch = [self._decoder.decode(one) for one in entries]
+        wanted = [one for one in batch if one.pixels is not None or one.error is not None]
+        return len(batch), self._maker.rows(wanted) if wanted else []

@@ -1,0 +1,78 @@
+"""Regions at one fixed place: a stamp, a watermark or a patch that a model learned in place of the object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import fisher_exact
+
+from blackbox_explain.auditing.findings.audited import Audited
+from blackbox_explain.report.page.content import Finding
+from blackbox_explain.rules.measuring.intervals import clopper_pearson
+
+__all__ = ["fixed_places"]
+
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+LEAST = 5
+"""Images of a class from which on it is looked at."""
+
+MOST, ELSEWHERE = 0.6, 0.25
+"""Of the images of the class at least so many hold the place, and of the others at most so many."""
+
+LEVEL = 1e-3
+"""Chance would show so clear a place anywhere, of any class, in no more than this share of data sets."""
+
+
+def fixed_places(audited: Audited) -> list[Finding]:
+    """Find classes whose regions lie at one place that regions of other classes leave out; one finding for each."""
+    fine, targets = audited.texts("outcome") == "ok", audited.texts("target")
+    cells = audited.cells()
+    names = [name for name in np.unique(targets[fine]).tolist() if (fine & (targets == name)).sum() >= LEAST]
+    found = [one for name in names if (one := _of_class(audited, name, targets, fine, cells, len(names)))]
+    if found:
+        return sorted(found, key=lambda one: (-one.share, one.title))
+    about = f"Each class with {LEAST} images or more was looked at, against all others."
+    title = "No class has its regions at one fixed place"
+    if not names:
+        title = f"Not looked for: no class has {LEAST} images with a region"
+    return [Finding("fixed place", title, about, "none")]
+
+
+def _of_class(
+    audited: Audited, name: str, targets: Any, fine: Booleans, cells: Booleans, classes: int
+) -> Finding | None:
+    own, other = fine & (targets == name), fine & (targets != name)
+    count, rest = int(own.sum()), int(other.sum())
+    here = cells[own].sum(axis=0)
+    there = cells[other].sum(axis=0)
+    usual = there / rest if rest else np.zeros_like(here, dtype=float)
+    gain = np.where((here >= MOST * count) & (usual <= ELSEWHERE), here / count - usual, -1.0)
+    place = np.unravel_index(int(gain.argmax()), gain.shape)
+    if gain[place] < 0 or not rest:
+        return None
+    often, seldom = int(here[place]), int(there[place])
+    chance: Any = fisher_exact([[often, count - often], [seldom, rest - seldom]], alternative="greater")
+    if chance.pvalue * classes * gain.size > LEVEL:
+        return None
+    rows = np.flatnonzero(own & cells[:, place[0], place[1]])
+    return Finding(
+        "fixed place",
+        f"In {often} of {count} images of {name} the region is {_where(place, gain.shape)}; of other classes in "
+        f"{seldom} of {rest}",
+        "The same place in image after image is seldom where the object is: a stamp, a watermark or a patch of one "
+        "class may decide.",
+        "problem",
+        often,
+        count,
+        *clopper_pearson(often, count),
+        positions=audited.positions(rows),
+    )
+
+
+def _where(place: Any, shape: tuple[int, ...]) -> str:
+    """Return in words where a cell of a grid is."""
+    down, across = (int(3 * (one + 0.5) / size) for one, size in zip(place, shape, strict=True))
+    height, width = ("at the top", "in the middle", "at the bottom")[down], ("left", "", "right")[across]
+    return f"{height} {width}".strip()

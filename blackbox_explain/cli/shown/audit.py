@@ -1,0 +1,56 @@
+"""What the command ``audit`` shows: what the model says of the first images, and what was found."""
+
+from __future__ import annotations
+
+import math
+
+from rich.markup import escape
+
+from blackbox_explain.auditing.auditor import Audit
+from blackbox_explain.auditing.first_look import FirstLook
+from blackbox_explain.cli.console import numbers_table, stdout
+from blackbox_explain.report.page.content import Finding
+
+__all__ = ["show_audit", "show_first_look"]
+
+COLOURS = {"problem": "red", "notice": "yellow", "none": "green"}
+
+
+def show_first_look(look: FirstLook) -> None:
+    """Say in a few lines whether the model sees sense in the first images."""
+    asked = look.readings[0]
+    right = "" if asked.accuracy is None else f"{asked.accuracy:.0%} right, "
+    leading = ", ".join(f"{name} ({count})" for name, count in look.leading[:3])
+    stdout.print(
+        f"first look at {look.images} images: {right}mean score {asked.score:.2f}, {asked.classes} classes, "
+        f"most often {escape(leading)}",
+        soft_wrap=True,
+    )
+
+
+def show_audit(done: Audit) -> None:
+    """Print the findings and where everything is."""
+    table, _ = numbers_table(("finding",), ("images", "of", "share", "95 % interval"))
+    found = done.findings()
+    for one in found:
+        if one.severity != "none":
+            table.add_row(f"[{COLOURS[one.severity]}]{escape(one.name)}[/]", *_numbers(one))
+    if table.row_count:
+        stdout.print(table)
+    for one in found:
+        if one.severity != "none":
+            stdout.print(f"[{COLOURS[one.severity]}]{one.severity}:[/] {escape(one.title)}", soft_wrap=True)
+    fine = [one.name for one in found if one.severity == "none" and one.total]
+    if fine:
+        stdout.print(f"[green]not found:[/] {', '.join(fine)}", soft_wrap=True)
+    before = done.images - done.done
+    again = f", {before:,} before" if before else ""
+    failed = f", {done.failed:,} failed" if done.failed else ""
+    stdout.print(
+        f"{done.done:,} images explained in {done.seconds:.0f} s{again}{failed}; results in {escape(str(done.folder))}"
+    )
+
+
+def _numbers(one: Finding) -> tuple[str, str, str, str]:
+    interval = "–" if math.isnan(one.low) else f"{one.low:.1%} to {one.high:.1%}"
+    return f"{one.count:,}", f"{one.total:,}", "–" if math.isnan(one.share) else f"{one.share:.1%}", interval

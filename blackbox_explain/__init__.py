@@ -22,6 +22,8 @@ from blackbox_explain.verifying.certification import verify
 
 if TYPE_CHECKING:
     from blackbox_explain import rules
+    from blackbox_explain.auditing.auditor import audit, read_audit
+    from blackbox_explain.auditing.report_page import write_report
 
 __version__ = "0.1.0"
 
@@ -42,22 +44,35 @@ __all__ = [
     "Reference",
     "Rewritable",
     "Top",
+    "audit",
     "compare",
     "evaluate",
     "explain",
     "load_images",
     "methods_for",
     "metrics_for",
+    "read_audit",
     "rules",
     "verify",
     "wrap",
+    "write_report",
 ]
 
 
+LATER = {
+    "audit": "blackbox_explain.auditing.auditor",
+    "read_audit": "blackbox_explain.auditing.auditor",
+    "rules": "blackbox_explain.rules",
+    "write_report": "blackbox_explain.auditing.report_page",
+}
+"""What is loaded when it is first asked for: half of what there is to import."""
+
+
 def __getattr__(name: str) -> Any:
-    """Load the rules when they are first asked for: they are a third of what there is to import."""
-    if name == "rules":
+    """Load the rules and audits when they are first asked for."""
+    if name in LATER:
         from importlib import import_module
 
-        return import_module("blackbox_explain.rules")
+        module = import_module(LATER[name])
+        return module if name == "rules" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -187,6 +187,7 @@ def audit(
             plan=asked.record(box),
             model=model,
             images=[str(one) for one in given],
+            folder=str(Path.cwd()),
             labels=str(labels or ""),
             boxes=str(boxes or ""),
             command=command,

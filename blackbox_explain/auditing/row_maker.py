@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from blackbox_explain.auditing.decoded_image import DecodedImage
-from blackbox_explain.auditing.ledger.columns import Row, map_png
+from blackbox_explain.auditing.ledger.columns import Row
 from blackbox_explain.auditing.photo_run import top_classes
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.box.class_lookup import class_index
@@ -22,9 +22,9 @@ from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemor
 from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.map_files import levels_of, map_png
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.metrics.representativeness import Transfer
-from blackbox_explain.perturbations.deletion import count_at, ranks
 
 __all__ = ["RowMaker"]
 
@@ -164,7 +164,7 @@ class RowMaker:
             "share": float(result.share[place]),
             "curve": result.curve[place].astype(np.float32),
             "mask": _cells(result.importance(place), self.plan.grid(self.box)),
-            "ranking": map_png(_levels(result.saliency[place], result.curve_shares)),
+            "ranking": map_png(levels_of(result.saliency[place], result.curve_shares)),
             "region": map_png(region),
             "inside_boxes": self._inside(region, image, _index(result.weights[place])),
         }  # fmt: skip
@@ -212,12 +212,6 @@ def _placed(region: np.ndarray[Any, Any]) -> Row:
         "center_x": float((across.mean() + 0.5) / width),
         "center_y": float((down.mean() + 0.5) / height),
     }
-
-
-def _levels(saliency: Floats, shares: Sequence[float]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return for each pixel the number of shares at which it is not yet deleted."""
-    counts = [count_at(share, saliency.size) for share in shares]
-    return np.searchsorted(counts, ranks(saliency), side="right").astype(np.uint8)
 
 
 def _cells(importance: Floats, grid: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float16]]:

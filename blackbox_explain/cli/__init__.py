@@ -17,6 +17,7 @@ from blackbox_explain.cli.evaluate import evaluate_command
 from blackbox_explain.cli.explain import explain_command
 from blackbox_explain.cli.methods import methods_command
 from blackbox_explain.cli.models import models_app
+from blackbox_explain.cli.report import report_command
 from blackbox_explain.cli.rules import rules_command
 from blackbox_explain.cli.verify import verify_command
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("explain")(explain_command)
 app.command("audit")(audit_command)
+app.command("report")(report_command)
 app.command("methods")(methods_command)
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)

@@ -145,12 +145,12 @@ def _listed(path: Path) -> Iterator[SourceImage]:
         yield SourceImage(str(path), str(path), error=f"{path}: {error}")
         return
     for line in filter(None, map(str.strip, lines)):
-        yield SourceImage(line, str(path.parent / line))
+        yield SourceImage(str(path.parent / line), str(path.parent / line))
 
 
 def _members(path: Path) -> Iterator[SourceImage]:
     """Yield the photos of a WebDataset shard: the files that share a name up to its first point belong together."""
-    known = photo_suffixes()
+    known, damaged = photo_suffixes(), ""
     labels: dict[str, str] = {}
     photos: list[tuple[str, tarfile.TarInfo]] = []
     try:
@@ -165,10 +165,12 @@ def _members(path: Path) -> Iterator[SourceImage]:
                 elif rest in LABELS and member.size < 1000 and (file := shard.extractfile(member)) is not None:
                     labels[f"{folder}{sign}{key}"] = file.read().decode("utf-8", "replace").strip()
     except (tarfile.TarError, OSError, EOFError) as error:
-        yield SourceImage(str(path), str(path), error=f"{path}: {error}")
+        damaged = f"{path}: {error}"
     for key, member in photos:
         place = member.offset_data, member.size
         yield SourceImage(f"{path}/{member.name}", str(path), place, label=labels.get(key, ""))
+    if damaged:
+        yield SourceImage(str(path), str(path), error=damaged)
 
 
 def _rows(path: Path) -> Iterator[SourceImage]:

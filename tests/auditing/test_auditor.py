@@ -20,11 +20,11 @@ from typer.testing import CliRunner, Result
 from blackbox_explain.auditing import auditor
 from blackbox_explain.auditing.auditor import Audit, audit, read_audit
 from blackbox_explain.auditing.ledger import shards
-from blackbox_explain.auditing.ledger.columns import map_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.cli import app
 from blackbox_explain.errors import ImageError, InputError, ModelError, ResultError
+from blackbox_explain.explanation.map_files import map_of
 from tests.auditing.stamped import NAMES, StampModel, make_photos
 
 METHODS = {"mask": {"preset": "quick", "perturbation": "constant"}}
@@ -119,7 +119,7 @@ def test_images_that_changed_vanished_or_are_damaged(tmp_path: Path) -> None:
     failed: list[str] = []
     done = run(StampModel(), tmp_path / "list.txt", tmp_path / "out", told=lambda row: failed.append(row["path"]))
     assert (done.images, done.done, done.failed) == (10, 10, 2)
-    assert failed == ["photos/003_stamped.png", "photos/gone.png"]
+    assert failed == [str(tmp_path / "photos" / name) for name in ("003_stamped.png", "gone.png")]
     before = read_audit(tmp_path / "out")
     assert before.outcome.tolist() == ["ok"] * 3 + ["failed"] + ["ok"] * 5 + ["failed"]
     assert "damaged" in before.error[3]

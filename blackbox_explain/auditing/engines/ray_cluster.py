@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -61,8 +62,9 @@ def run_on_ray(
     except ImportError as error:
         raise BackendMissingError("This engine needs Ray", hint="pip install 'blackbox-explain[ray]'") from error
     started = not ray.is_initialized()
+    # Ray's own log would stand between the lines of the terminal.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     if started:
-        # Ray's own log would stand between the rows of the terminal.
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     context = data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.errors import BackendMissingError, ResultError
+from blackbox_explain.errors import BackendMissingError
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["KEY", "Row", "arrow", "map_of", "map_png", "schema_of", "table_of"]
+__all__ = ["KEY", "Row", "arrow", "schema_of", "table_of"]
 
 Row = dict[str, Any]
 """By the names of the columns; what is missing is null."""
@@ -109,33 +108,6 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema) -> pyarr
         values = [_plain(row.get(field.name)) for row in rows]
         columns.append(pa.array(values, type=field.type))
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def map_png(values: np.ndarray[Any, Any]) -> bytes:
-    """Return a map (H, W) of booleans or bytes as a PNG file."""
-    from PIL import Image
-
-    picture = Image.fromarray(values.astype(np.uint8) * (255 if values.dtype == bool else 1))
-    file = io.BytesIO()
-    (picture.convert("1") if values.dtype == bool else picture).save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def map_of(png: bytes) -> np.ndarray[Any, Any]:
-    """Return the map that `map_png` made a file of: (H, W), booleans or bytes.
-
-    Raises
-    ------
-    ResultError
-        If it is damaged.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(png)) as picture:
-            return np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ResultError("A map of this audit is damaged", got=str(error)) from error
 
 
 def _plain(value: Any) -> Any:

@@ -34,6 +34,8 @@ class Manifest:
         How the command line was told to find the model; None if it was not asked.
     images, labels, boxes
         What was typed.
+    folder
+        The working folder, from which relative paths are seen.
     command
         A line that does the same again; "" from Python.
     count
@@ -49,6 +51,7 @@ class Manifest:
     plan: Mapping[str, Any]
     model: Mapping[str, Any] | None = None
     images: list[str] = field(default_factory=list[str])
+    folder: str = ""
     labels: str = ""
     boxes: str = ""
     command: str = ""
@@ -94,8 +97,8 @@ class Manifest:
         except (OSError, ValueError, RecursionError) as error:
             raise ResultError("The manifest of this audit is damaged", got=f"{path}: {error}") from error
         known = {
-            "plan": dict, "images": list, "labels": str, "boxes": str, "command": str, "count": int, "runs": list,
-            "first_look": dict,
+            "plan": dict, "images": list, "folder": str, "labels": str, "boxes": str, "command": str, "count": int,
+            "runs": list, "first_look": dict,
         }  # fmt: skip
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ResultError("This is no manifest of an audit", got=str(path), expected=f"format {FORMAT}")

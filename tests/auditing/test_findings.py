@@ -1,0 +1,82 @@
+"""What audits look for, on tables whose findings are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blackbox_explain.auditing.findings.everything import findings_of
+from blackbox_explain.auditing.ledger.columns import schema_of, table_of
+from blackbox_explain.explanation.map_files import map_png
+from blackbox_explain.report.page.content import Finding
+
+
+def row(position: int, **changed: Any) -> dict[str, Any]:
+    region = np.zeros((32, 32), dtype=bool)
+    region[12:20, 12:20] = True
+    return {
+        "path": f"{position}.png", "sha256": "0", "position": position, "look": 2**60 + (position * 7919 << 20),
+        "method": "mask", "rank": 0, "target": "cat", "target_index": 3, "score": 0.9, "outcome": "ok", "share": 0.06,
+        "region": map_png(region), "transfer_constant": 0.9, "transfer_noise": 0.9, "at_border": 0.0,
+    } | changed  # fmt: skip
+
+
+def found(rows: list[dict[str, Any]], name: str) -> Finding:
+    return next(one for one in findings_of(table_of(rows, schema_of((28, 28), 10))) if one.name == name)
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    rows = [row(k) for k in range(30)]
+    found_all = findings_of(table_of(rows, schema_of((28, 28), 10)))
+    assert {one.severity for one in found_all} == {"none"}
+    assert found(rows, "confident mistake").title == "Not looked for: no labels were given"
+    assert found(rows, "tiny region").high == pytest.approx(1 - 0.025 ** (1 / 30))
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("outside boxes", {"inside_boxes": 0.1}),
+        ("tiny region", {"share": 0.001}),
+        ("at the border", {"at_border": 0.8}),
+        ("artefact suspect", {"transfer_constant": 0.1, "transfer_noise": -0.3}),
+        ("no region", {"outcome": "weak"}),
+        ("confident mistake", {"label": 5}),
+        ("failed", {"error": "no", "outcome": "failed", "region": None}),
+    ],
+)
+def test_what_is_true_of_some_images_is_counted_with_its_interval(name: str, changed: dict[str, Any]) -> None:
+    right = {"inside_boxes": 0.9, "label": 3}
+    rows = [row(k, **(right | (changed if k < 9 else {}))) for k in range(30)]
+    one = found(rows, name)
+    assert (one.count, one.total, one.severity) == (9, 30, "problem")
+    assert one.share == 0.3
+    assert one.low < 0.3 < one.high
+    assert sorted(one.positions) == list(range(9))
+    few = found([row(k, **(right | (changed if k < 1 else {}))) for k in range(60)], name)
+    assert (few.count, few.severity) == (1, "notice")
+
+
+def test_a_place_of_one_class_is_found_and_a_common_one_is_not() -> None:
+    corner = np.zeros((32, 32), dtype=bool)
+    corner[24:31, 1:8] = True
+    stamped = [row(k, target="dog", region=map_png(corner)) for k in range(8)]
+    others = [row(8 + k, region=map_png(np.roll(corner, (5 * k, 9 + 7 * k), axis=(0, 1)))) for k in range(20)]
+    one = found(stamped + others, "fixed place")
+    assert one.title.startswith("In 8 of 8 images of dog the region is at the bottom left; of other classes in ")
+    assert one.severity == "problem"
+    assert one.positions == tuple(range(8))
+    everywhere = [row(k, target=f"class {k % 3}", region=map_png(corner)) for k in range(30)]
+    assert found(everywhere, "fixed place").severity == "none"
+    # Three images are too few to tell.
+    assert found(stamped[:3] + others, "fixed place").severity == "none"
+
+
+def test_near_duplicates_differ_in_few_bits() -> None:
+    rows = [row(0, look=0xF0F0_1234_5678_9ABC), row(1), row(2, look=0xF0F0_1234_5678_9ABC ^ 0b1001 << 30), row(3)]
+    assert found(rows, "near duplicate").positions == (0, 2)
+    assert found(rows, "near duplicate").severity == "notice"
+    far = [row(0, look=0xF0F0_1234_5678_9ABC), row(1, look=0xF0F0_1234_5678_9ABC ^ 0xF0F0)]
+    assert found(far, "near duplicate").count == 0

@@ -12,10 +12,11 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.extremal.smooth_maximum import SmoothMaximum
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number, check_whole
+from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Perturbation, shortest_side
 
 __all__ = ["ExtremalPerturbation"]
@@ -73,15 +74,10 @@ class ExtremalPerturbation(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.area < 1:
-            raise InputError("This is no share of the image", got=f"area={self.area!r}", expected="above 0, below 1")
-        whole = isinstance(self.steps, int) and self.steps >= 1
-        if not whole or not 0 < self.learning_rate < np.inf or not 0 < self.gain < np.inf:
-            raise InputError(
-                "No mask can be learned so",
-                got=f"steps={self.steps!r}, learning_rate={self.learning_rate!r}, gain={self.gain!r}",
-                expected="at least one step, a learning rate and a gain above 0",
-            )
+        check_number(self, "area", above=0, most=1, below=1)
+        check_whole(self, "steps")
+        check_number(self, "learning_rate", above=0, most=1e3)
+        check_number(self, "gain", above=0, most=1e6)
 
     def chosen(self) -> Perturbation:
         """Return what stands in for deleted pixels."""
@@ -105,7 +101,7 @@ class ExtremalPerturbation(Deleting):
         grid = np.full((len(fall), *cells), 0.5)
         speed = np.zeros_like(grid)
         wanted = np.zeros(int(np.prod(spatial)))
-        wanted[wanted.size - round(self.area * wanted.size) :] = 1.0
+        wanted[wanted.size - count_at(self.area, wanted.size) :] = 1.0
         difference = scores.images - scores.gone
         weight = WEIGHT
         for step in range(1, self.steps + 1):

@@ -38,7 +38,7 @@ class SegmentGraying(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_segments(self.segments)
+        check_segments(self)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each segment that is left at each step."""

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.errors import BackendMissingError, InputError
+from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.methods.setting_ranges import check_whole
 
 __all__ = ["check_segments", "kept_where", "segments_of"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+MOST_SEGMENTS = 10_000
+"""Of an image: what is asked of it grows with their square."""
 
 COMPACTNESS = 10.0
 """How far nearness counts beside likeness of colour, as `slic` has it for images in CIELAB."""
@@ -100,7 +104,6 @@ def kept_where(labels: list[Labels], there: list[Booleans]) -> Callable[[int, sl
     return masks
 
 
-def check_segments(count: int) -> None:
-    """Raise `InputError` unless images can be divided into so many parts."""
-    if not isinstance(count, int) or count < 2:
-        raise InputError("Images have at least two parts", got=f"segments={count!r}", expected="such as 50")
+def check_segments(settings: Any) -> None:
+    """Raise `InputError` unless images can be divided into as many parts as the setting ``segments`` says."""
+    check_whole(settings, "segments", least=2, most=MOST_SEGMENTS)

@@ -16,6 +16,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+from blackbox_explain.methods.setting_ranges import check_whole
 
 __all__ = ["Shapley"]
 
@@ -49,8 +50,9 @@ class Shapley(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_segments(self.segments)
-        if not isinstance(self.samples, int) or self.samples < 4 * self.segments:
+        check_segments(self)
+        check_whole(self, "samples")
+        if self.samples < 4 * self.segments:
             raise InputError(
                 "These samples are not enough for one order of the segments, forwards and backwards",
                 got=f"samples={self.samples!r} for segments={self.segments}",

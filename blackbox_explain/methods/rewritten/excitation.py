@@ -12,6 +12,7 @@ from blackbox_explain.box.protocols import Layered, Rewritable
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.layers.choice import chosen_layer, spatial_layers
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_name
 from blackbox_explain.methods.upsampling import at_pixels
 
 __all__ = ["ContrastiveExcitationBackprop", "ExcitationBackprop"]
@@ -41,6 +42,9 @@ class ExcitationBackprop:
     name: ClassVar[str] = "excitation-backprop"
     needs: ClassVar[type[Any]] = Rewritable
     rules: ClassVar[str] = "excitation"
+
+    def __post_init__(self) -> None:
+        check_name(self, "layer")
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the walk."""

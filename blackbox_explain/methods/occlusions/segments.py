@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.methods.setting_ranges import check_whole
 
-__all__ = ["check_segments", "kept_where", "segments_of"]
+__all__ = ["check_packages", "check_segments", "kept_where", "segments_of"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -18,6 +19,9 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 MOST_SEGMENTS = 10_000
 """Of an image: what is asked of it grows with their square."""
+
+PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+"""By the names that they are imported by."""
 
 COMPACTNESS = 10.0
 """How far nearness counts beside likeness of colour, as `slic` has it for images in CIELAB."""
@@ -46,8 +50,7 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
     BackendMissingError
         If scikit-image is not installed, which superpixels need.
     """
-    wide = [size for size in images.shape[2:] if size > 1]
-    if len(wide) < 2:
+    if not _need_superpixels(images.shape[2:]):
         return [_windows(images.shape[2:], count) for _ in images]
     low, high = bounds
     found: list[Labels] = []
@@ -56,6 +59,21 @@ def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list
         in_colour = pixels.shape[-1] == 3 and pixels.ndim == 3
         found.append(_superpixels(pixels, count, in_colour))
     return found
+
+
+def check_packages(method: str, spatial: tuple[int, ...], *others: str) -> None:
+    """Raise `BackendMissingError` unless what superpixels of images of a size need is installed, and others."""
+    needed = ("skimage", *others) if _need_superpixels(spatial) else others
+    for module in needed:
+        if find_spec(module) is None:
+            raise BackendMissingError(
+                f"The method {method!r} needs {PACKAGES[module]}, which is not installed",
+                hint="pip install 'blackbox-explain[segments]'",
+            )
+
+
+def _need_superpixels(spatial: tuple[int, ...]) -> bool:
+    return sum(size > 1 for size in spatial) > 1
 
 
 def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:

@@ -12,10 +12,11 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
-from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
 from blackbox_explain.methods.setting_ranges import check_whole
 
 __all__ = ["Shapley"]
@@ -58,6 +59,11 @@ class Shapley(Deleting):
                 got=f"samples={self.samples!r} for segments={self.segments}",
                 expected=f"at least {4 * self.segments}",
             )
+
+    @classmethod
+    def check_box(cls, box: BlackBox) -> None:
+        """Raise that a package is missing that images of this box need."""
+        check_packages(cls.name, box.spec.spatial)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and the samples."""

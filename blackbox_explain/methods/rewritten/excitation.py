@@ -9,7 +9,7 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Rewritable
-from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.layers.choice import chosen_layer, spatial_layers
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.setting_ranges import check_name
@@ -45,6 +45,11 @@ class ExcitationBackprop:
 
     def __post_init__(self) -> None:
         check_name(self, "layer")
+
+    @classmethod
+    def check_box(cls, box: Rewritable) -> None:
+        """Raise why a box has no such rules."""
+        check_rules(box, cls.rules)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the walk."""

@@ -10,7 +10,7 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Rewritable
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.setting_ranges import check_number
 
@@ -61,6 +61,11 @@ class Lrp:
         if abs(self.alpha - self.beta - 1) >= 1e-9:
             got = f"alpha={self.alpha!r}, beta={self.beta!r}"
             raise InputError("Relevance would not be conserved", got=got, expected="alpha - beta = 1")
+
+    @classmethod
+    def check_box(cls, box: Rewritable) -> None:
+        """Raise why a box has no such rules."""
+        check_rules(box, "lrp-composite")
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score, one for the logits, and one for the relevance."""

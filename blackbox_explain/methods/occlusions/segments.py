@@ -26,6 +26,12 @@ PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 COMPACTNESS = 10.0
 """How far nearness counts beside likeness of colour, as `slic` has it for images in CIELAB."""
 
+LEAST_SHARE = 0.5
+"""Of the parts that were asked for: where there are fewer, nearness is to count more."""
+
+STEP, MOST_COMPACTNESS = 3.0, 1e4
+"""By how much each time, up to where the parts are all but squares."""
+
 
 def segments_of(images: Floats, count: int, bounds: tuple[float, float]) -> list[Labels]:
     """Divide images into at most `count` parts each.
@@ -82,22 +88,26 @@ def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:
     except ModuleNotFoundError as error:
         hint = "pip install 'blackbox-explain[segments]'"
         raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
-    wanted = count
+    wanted, compactness = count, COMPACTNESS
     while True:
         labels = slic(
             pixels,
             n_segments=wanted,
             # Values that are no colours are brought to the range 0 to 1; those of CIELAB reach to 100.
-            compactness=COMPACTNESS if in_colour else COMPACTNESS / 100,
+            compactness=compactness if in_colour else compactness / 100,
             convert2lab=in_colour,
             channel_axis=-1,
             start_label=0,
         )
         numbers, flat = np.unique(labels, return_inverse=True)
-        # Seeds are laid on a grid, which may have a few more places than were asked for.
-        if len(numbers) <= count or wanted == 1:
+        if len(numbers) < LEAST_SHARE * min(count, labels.size) and compactness < MOST_COMPACTNESS:
+            # Of a busy image the parts fall into crumbs, which are then joined, in the end all of them.
+            wanted, compactness = count, compactness * STEP
+        elif len(numbers) <= count or wanted == 1:
             return flat.reshape(labels.shape).astype(np.int64)
-        wanted -= 1
+        else:
+            # Seeds are laid on a grid, which may have a few more places than were asked for.
+            wanted -= 1
 
 
 def _windows(spatial: tuple[int, ...], count: int) -> Labels:

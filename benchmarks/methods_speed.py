@@ -48,7 +48,7 @@ LOOPS: dict[str, dict[str, int]] = {
     "smoothgrad": {"samples": 5},
     "integrated-gradients": {"steps": 5},
     "blur-integrated-gradients": {"steps": 5},
-    "extremal-perturbation": {"steps": 5},
+    "extremal-perturbation": {"steps": 12},
 }
 """Methods of many gradients, with how many."""
 

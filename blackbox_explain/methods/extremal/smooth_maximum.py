@@ -88,7 +88,7 @@ class SmoothMaximum:
                 np.add(scratch, rest, out=scratch)
                 np.multiply(scratch, power, out=scratch)
                 np.multiply(scratch, kernel, out=scratch)
-                self._window(padded, offset)[...] += scratch.sum(axis=tuple(range(len(self._cells))))
+                self._window(padded, offset)[...] += scratch.reshape(-1, *grid.shape).sum(axis=0)
             return self._window(padded, (0,) * len(self._cells)) / cold
 
         return along_axes(matrices, self._finer(coldest / cold)), down

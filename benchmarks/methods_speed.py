@@ -28,6 +28,7 @@ from blackbox_explain.explaining import AT_ONCE
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.occlusions import Occlusion, Rise
+from blackbox_explain.methods.rewritten import Lrp
 
 TARGET = 1.10
 """The most that a method may cost, in bare runs of the model; no more than a peer: 1."""
@@ -101,7 +102,7 @@ def by_gradients(box: Any, name: str, batch: int, repeats: int) -> dict[str, Any
     found |= {"method_ms": ours / turns * 1e3, "bare_ms": model / turns * 1e3, "ratio": ratio}
     console.print(f"  {name}: {ratio:.2f}")
     if name in RULES:
-        settings = {"epsilon": method.epsilon} if name == "lrp" else {}
+        settings = {"epsilon": method.epsilon} if isinstance(method, Lrp) else {}
         found["of_own_rules"] = paired(whole, bare(form_of(box, RULES[name], "logits", **settings)), repeats, CLOCK)[2]
     return found
 

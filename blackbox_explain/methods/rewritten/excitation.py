@@ -34,7 +34,9 @@ class ExcitationBackprop:
     ----------
     layer
         Where the map is taken, summed over the channels and upsampled linearly; None is the last layer of at least a
-        cell for 8 pixels, such as the 28 × 28 cells of the paper, or the image if there is none.
+        cell for 8 pixels, such as the 28 × 28 cells of the paper, or the pooling that first has these cells, as in the
+        paper: behind the last such layer the walk has just left a pooling, which sends it to every other cell.  It is
+        the image if there is no such layer.
     """
 
     layer: str | None = None
@@ -76,11 +78,14 @@ class ExcitationBackprop:
         if not isinstance(box, Layered):
             return None
         fine = [
-            one.name
+            one
             for one in spatial_layers(box.layers(), spatial)
             if all(FINENESS * int(n or 0) >= size for n, size in zip(one.shape[1:], spatial, strict=True))
         ]
-        return fine[-1] if fine else None
+        if not fine:
+            return None
+        first = next(one for one in fine if one.shape[1:] == fine[-1].shape[1:])
+        return first.name if first.kind.endswith("Pool") else fine[-1].name
 
 
 @dataclass(frozen=True)

@@ -76,15 +76,13 @@ class Rise(Deleting):
         made = masks_of(self, spatial, seed)
         scores = self.masked_scores(oracle, images, weights, seed)
         found = scores.of_shared(made, self.masks).astype(np.float64)
-        saliency, kept = np.zeros((len(found), math.prod(spatial))), np.zeros(math.prod(spatial))
+        # What the mean score would have given a pixel that was kept as often: no other than all pixels.
+        above = (found - found.mean(axis=1, keepdims=True)).astype(np.float32)
+        saliency = np.zeros((len(found), math.prod(spatial)))
         for first in range(0, self.masks, AT_ONCE):
             part = slice(first, min(first + AT_ONCE, self.masks))
-            masks = made(part).reshape(part.stop - part.start, -1).astype(np.float64)
-            saliency += found[:, part] @ masks
-            kept += masks.sum(axis=0)
-        # What the mean score would have given a pixel that was kept as often: no other than all pixels.
-        above = (saliency - found.mean(axis=1, keepdims=True) * kept) / (self.masks * self.kept)
-        return self.found(above.reshape(-1, *spatial), images)
+            saliency += above[:, part] @ made(part).reshape(part.stop - part.start, -1)
+        return self.found((saliency / (self.masks * self.kept)).reshape(-1, *spatial), images)
 
 
 def masks_of(settings: Rise, spatial: tuple[int, ...], seed: int) -> Callable[[slice], Floats]:

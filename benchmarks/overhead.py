@@ -36,15 +36,20 @@ Backend = Literal["torch", "onnx"]
 console = Console(width=100, highlight=False)
 
 
-def paired(first: Callable[[], None], second: Callable[[], None], repeats: int) -> tuple[float, float, float]:
+def paired(
+    first: Callable[[], None],
+    second: Callable[[], None],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float, float]:
     """Time two functions in turns; return the medians of both in seconds, and the median of the ratios of the pairs."""
     times = np.empty((repeats, 2))
     for repeat in range(-1, repeats):
         # Alternate who goes first; the first pair warms up and is not kept.
         for place in (0, 1) if repeat % 2 else (1, 0):
-            started = time.perf_counter()
+            started = clock()
             (first, second)[place]()
-            times[max(repeat, 0), place] = time.perf_counter() - started
+            times[max(repeat, 0), place] = clock() - started
     return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 0] / times[:, 1]))
 
 

@@ -202,40 +202,28 @@ class PhotoRun:
         if images is None:
             return 0
         try:
-            found, failures = self._by_methods(good, images, advance)
+            found = self._by_methods(good, images, advance)
         except UnreachableError as error:
             # Not about any photo: it is not asked again for each.
             for path in good:
                 self._tell(PhotoResult(path, error=str(error)))
             return len(good)
-        except (ModelError, OutOfMemoryError) as error:
-            if len(good) == 1:
-                self._tell(PhotoResult(good[0], error=str(error)))
-            else:
-                # Nothing worked; each photo alone tells its own reason.
-                for path in good:
-                    self._batch([path], queries, lambda _images: None)
-            return len(good)
-        many = self.top or 1
         with interrupts_wait():
-            for index, path in enumerate(good):
-                rows = slice(index * many, (index + 1) * many)
-                self._tell(self._written(path, {name: one.take(rows) for name, one in found.items()}, failures))
+            for path, by_method in zip(good, found, strict=True):
+                self._tell(self._written(path, by_method))
         return len(good)
 
     def _by_methods(
         self, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance
-    ) -> tuple[dict[str, Timed], dict[str, str]]:
-        """Explain photos by every method; return what was found, and why methods failed on all of them.
+    ) -> list[dict[str, Timed | str]]:
+        """Explain photos by every method; return for each photo what each method found, or why it found nothing.
 
-        Of several, those are dropped that the model turns out not to allow.
+        Of several methods, those are dropped that the model turns out not to allow.
         """
-        found: dict[str, Timed] = {}
-        failures: dict[str, str] = {}
-        for name, options in list(self.methods.items()):
-            started = time.monotonic()
+        found: list[dict[str, Timed | str]] = [{} for _ in paths]
+        for name in list(self.methods):
             try:
-                result = self._explained(name, options, paths, images, advance)
+                answers = self._by_method(name, paths, images, advance)
             except NOT_ALLOWED as error:
                 if len(self.methods) == 1 and not self.refused:
                     raise
@@ -244,14 +232,28 @@ class PhotoRun:
                 if not self.methods:
                     raise
                 continue
-            except (ModelError, OutOfMemoryError) as error:
-                # One of several that fails leaves the others what they found; of several photos each tells its own.
-                if isinstance(error, UnreachableError) or len(self.methods) == 1 or len(paths) > 1:
-                    raise
-                failures[name] = str(error)
-                continue
-            found[name] = Timed(result, (time.monotonic() - started) / len(paths))
-        return found, failures
+            for own, answer in zip(found, answers, strict=True):
+                own[name] = answer
+        return found
+
+    def _by_method(
+        self, name: str, paths: Sequence[Path], images: np.ndarray[Any, Any], advance: Advance
+    ) -> list[Timed | str]:
+        """Explain photos by one method; return for each photo what it found, or why it found nothing."""
+        started = time.monotonic()
+        try:
+            result = self._explained(name, self.methods[name], paths, images, advance)
+        except UnreachableError:
+            raise
+        except (ModelError, OutOfMemoryError) as error:
+            if len(paths) == 1:
+                return [str(error)]
+            # Nothing worked; each photo alone tells its own reason.
+            alone = [slice(place, place + 1) for place in range(len(paths))]
+            return [self._by_method(name, paths[one], images[one], lambda _images: None)[0] for one in alone]
+        many = self.top or 1
+        whole = Timed(result, (time.monotonic() - started) / len(paths))
+        return [whole.take(slice(place * many, (place + 1) * many)) for place in range(len(paths))]
 
     def _explained(
         self,
@@ -282,11 +284,14 @@ class PhotoRun:
         self.found.append(result)
         self.told(result)
 
-    def _written(self, path: Path, results: dict[str, Timed], failures: Mapping[str, str]) -> PhotoResult:
+    def _written(self, path: Path, answers: Mapping[str, Timed | str]) -> PhotoResult:
         """Write what was found in one photo, by each method."""
-        good = {name: one for name, one in results.items() if one.result.good}
-        failed = {name: one.result.outcome[0].message for name, one in results.items() if name not in good}
-        failures = {**failures, **failed}
+        good = {name: one for name, one in answers.items() if isinstance(one, Timed) and one.result.good}
+        failures = {
+            name: one if isinstance(one, str) else one.result.outcome[0].message
+            for name, one in answers.items()
+            if name not in good
+        }
         if not good:
             return PhotoResult(path, error=next(iter(failures.values())))
         several = len(self.methods) > 1 or bool(self.refused)

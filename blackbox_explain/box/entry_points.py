@@ -111,7 +111,8 @@ def availability(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
     Parameters
     ----------
     group
-        Of entry points; each loads a class with ``needs``.
+        Of entry points; each loads a class with ``needs``, and maybe ``check_box(box)``, a class method that raises
+        what else speaks against a box, without running the model.
     word
         What they are, such as ``"method"``.
     box
@@ -120,7 +121,11 @@ def availability(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for point in sorted(entry_points(group), key=lambda one: one.name):
         try:
-            require(box, load(point).needs, f"the {word} {point.name!r}")
+            kind = load(point)
+            check = getattr(kind, "check_box", None)
+            needed = require(box, kind.needs, f"the {word} {point.name!r}")
+            if check is not None:
+                check(needed)
             found[point.name] = None
         except BlackBoxExplainError as error:
             found[point.name] = str(error)

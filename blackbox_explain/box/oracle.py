@@ -388,7 +388,8 @@ class Oracle:
 def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
     """Raise `InputError` unless these are a black box, a size of batches and a seed."""
     BoxInfo.of(box)
-    if batch_size < 1:
-        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size}")
+    if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
+        expected = "a whole number of at least 1"
+        raise InputError("A batch holds at least one image", got=f"batch_size={batch_size!r}", expected=expected)
     if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
         raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")

@@ -86,7 +86,10 @@ class Layered(Differentiable, Protocol):
 
 @runtime_checkable
 class Rewritable(Differentiable, Protocol):
-    """A black box whose gradient can pass its operators by other rules, as guided backpropagation and LRP do."""
+    """A black box whose gradient can pass its operators by other rules, as guided backpropagation and LRP do.
+
+    An implementation that has few sets of rules may say so by ``backward_rules``, their names.
+    """
 
     def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores", **settings: float) -> Differentiable:
         """Return a box with another gradient, of its scores or of its logits.

@@ -9,7 +9,7 @@ from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Of, Rewritable
 from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["form_of"]
+__all__ = ["check_rules", "form_of"]
 
 MOST_FORMS = 8
 """Kept of a box: each may hold a copy of the model."""
@@ -56,3 +56,16 @@ def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: 
     for old in list(known)[:-MOST_FORMS]:
         del known[old]
     return found
+
+
+def check_rules(box: Rewritable, rules: str) -> None:
+    """Let a box that has few sets of rules, and says so, refuse another one in its own words.
+
+    Raises
+    ------
+    UnsupportedModelError, BackendMissingError
+        As `Rewritable.with_backward`.
+    """
+    known = getattr(box, "backward_rules", None)
+    if known is not None and rules not in known:
+        box.with_backward(rules)

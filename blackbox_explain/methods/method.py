@@ -119,7 +119,11 @@ class Attribution:
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to explain; anything with these four members is one, best as a frozen dataclass of its settings."""
+    """A way to explain; anything with these four members is one, best as a frozen dataclass of its settings.
+
+    A class may add, found by its presence, ``check_box(box)``: a class method that raises why a box is refused that has
+    what the method needs, such as a package that is missing.  `methods_for` asks it; it runs no model.
+    """
 
     name: ClassVar[str]
     """As `explain` takes it."""

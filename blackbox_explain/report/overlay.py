@@ -38,6 +38,9 @@ UNREAD = 0.35
 MOST_EDGE = 1 / 3
 """Share of a region's pixels at its edge, above which it is in specks."""
 
+MOST_OUTLINE = 1 / 16
+"""Share of the image's pixels at the edge of a region, above which it is in specks."""
+
 LEAST_SPECKS = 64
 """Pixels of a region, fewer of which are outlined however they lie."""
 
@@ -164,7 +167,8 @@ def in_specks(result: Explanation, row: int) -> bool:
         return False
     around = np.pad(region, 1, mode="edge")
     inner = region & around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
-    return bool(inner.sum() < region.sum() * (1 - MOST_EDGE))
+    edge = int(region.sum() - inner.sum())
+    return edge > region.sum() * MOST_EDGE or edge > region.size * MOST_OUTLINE
 
 
 def beyond_photo(result: Explanation, row: int, canvas: Canvas) -> float:

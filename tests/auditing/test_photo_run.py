@@ -56,6 +56,23 @@ def slow() -> Any:
     return bx.wrap(scores, spec=inner.spec, activation="none")
 
 
+ASKED: list[int] = []
+"""How many images `touchy` was asked about in each call."""
+
+
+def touchy() -> Any:
+    """Return a model that fails on images with a grey square, which occlusion makes, and works on all others."""
+    inner = bright()
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        ASKED.append(len(images))
+        if (images[:, :, 10:14, 10:14] == 0.5).all(axis=(1, 2, 3)).any():
+            raise ValueError("a square")
+        return inner.scores(images)
+
+    return bx.wrap(scores, spec=inner.spec, activation="none")
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
@@ -322,3 +339,21 @@ def test_frameworks_are_quiet_and_others_are_not(monkeypatch: pytest.MonkeyPatch
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     logging.getLogger("matplotlib").setLevel(level)
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+
+
+def test_a_method_that_fails_on_all_photos_leaves_them_what_others_found(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("explain", folder, "--model", "tests.auditing.test_photo_run:touchy", "--out", out)
+
+    def asked(*methods: str) -> int:
+        ASKED.clear()
+        result = run(*arguments, *(word for name in methods for word in ("--method", name)))
+        assert "a square" in result.output or "occlusion" not in methods
+        return sum(ASKED)
+
+    # Photo by photo, the method that fails is asked again, and no other.
+    alone = asked("occlusion")
+    assert asked("center", "occlusion") <= alone + asked("center")
+    written = sorted(out.glob("*-center.npz"))
+    assert len(written) == 4
+    assert not list(out.glob("*-occlusion.npz"))

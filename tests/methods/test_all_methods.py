@@ -239,6 +239,14 @@ def test_superpixels_of_grey_images_follow_what_is_in_them() -> None:
     assert all(share < 0.05 or share > 0.95 for share in shares)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_busy_images_have_as_many_superpixels_as_plain_ones(channels: int) -> None:
+    # By likeness of colour alone, noise falls into crumbs that are then joined to a single part.
+    noise = np.random.default_rng(0).normal(0.5, 0.5, (2, channels, 48, 48)).clip(0, 1).astype(np.float32)
+    for labels in segments_of(noise, 12, (0.0, 1.0)):
+        assert 6 <= len(np.unique(labels)) <= 12
+
+
 def test_a_perturbation_that_is_an_object_is_recorded_by_name_and_settings() -> None:
     found = explained("occlusion", perturbation=bx.Blur(5.0))
     assert found.perturbation == "blur"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 
 import blackbox_explain as bx
 from benchmarks.networks import exported
+from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain.methods.layers import GradCam
-from blackbox_explain.methods.rewritten import GuidedBackprop, Lrp
+from blackbox_explain.methods.rewritten import ExcitationBackprop, GuidedBackprop, Lrp
 from blackbox_explain.testing import check_method
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.methods.test_all_methods import BY_LAYERS, BY_RULES
@@ -129,3 +131,21 @@ def test_an_unknown_layer_names_near_ones() -> None:
     name = box("plain").layers()[0].name
     with pytest.raises(InputError, match="layer"):
         bx.explain(box("plain"), images("plain"), 0, method="grad-cam", layer=f"{name}x", progress=False)
+
+
+def test_excitation_is_told_at_the_pooling_that_first_has_its_cells() -> None:
+
+    def layer_of(first: str) -> str | None:
+        kinds = [("Relu", (8, 64, 64)), (first, (8, 8, 8)), ("Relu", (16, 8, 8)), ("MaxPool", (16, 4, 4))]
+        layers = tuple(Layer(f"{place}", kind, shape) for place, (kind, shape) in enumerate(kinds))
+        made = SimpleNamespace(
+            spec=SimpleNamespace(spatial=(64, 64)),
+            scores=len,
+            scores_and_gradient=len,
+            inner=len,
+            layers=lambda: layers,
+        )
+        return ExcitationBackprop()._layer(SimpleNamespace(box=made))  # type: ignore[arg-type]
+
+    assert layer_of("MaxPool") == "1"
+    assert layer_of("Conv") == "2"

@@ -70,3 +70,12 @@ def test_what_is_doubtful_is_said(tmp_path: Path) -> None:
     drawing = method_sheet(results)
     assert "every photo gets one class." in said(drawing)
     check_texts(drawing)
+
+
+def test_specks_of_a_large_region_are_told_by_how_much_of_the_image_their_edge_is(tmp_path: Path) -> None:
+    result = by_methods(tmp_path)["occlusion"]
+    rows, columns = np.indices(result.saliency.shape[1:])
+    # Half of the image in squares of twelve pixels: a third of their pixels would hide the others.
+    squares = ((rows // 12 + columns // 12) % 2 == 0)[None]
+    torn = dataclasses.replace(result, saliency=squares.astype(result.saliency.dtype), region=squares)
+    assert in_specks(torn, 0)

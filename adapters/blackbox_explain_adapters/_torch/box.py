@@ -19,7 +19,7 @@ from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
-from blackbox_explain_adapters._torch.exporting import exported_to_onnx, note_on
+from blackbox_explain_adapters._torch.exporting import exported_to_onnx, missing_packages, note_on
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
 from blackbox_explain_adapters._torch.logits import without_own_activation
@@ -189,6 +189,11 @@ class DifferentiableTorch(TorchBlackBox):
         tensor = self._network.tensor
         scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
         return scores, gradient
+
+    @property
+    def backward_rules(self) -> tuple[str, ...] | None:
+        """The exact ones alone where packages are missing that others need; None: as many as an export has."""
+        return ("exact",) if missing_packages() else None
 
     def with_backward(self, rules: str | Mapping[str, Any], of: Of = "scores", **settings: Any) -> Differentiable:
         """Return a box with another gradient, of its scores or of its logits.

@@ -23,7 +23,7 @@ from blackbox_explain_adapters._torch.network import Network
 if TYPE_CHECKING:
     from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
 
-__all__ = ["exported_to_onnx", "note_on"]
+__all__ = ["exported_to_onnx", "missing_packages", "note_on"]
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript", "platformdirs")
 
@@ -34,6 +34,11 @@ HINT = "export it to ONNX yourself, and wrap the .onnx file: bx.wrap('net.onnx')
 
 _EXPORTING = threading.Lock()
 """Tracing replaces functions of PyTorch while it lasts."""
+
+
+def missing_packages() -> list[str]:
+    """Return what an export needs and is not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
 
 
 def exported_to_onnx(network: Network, activation: Activation, scores: Callable[[Array], Array]) -> DifferentiableOnnx:
@@ -55,7 +60,7 @@ def exported_to_onnx(network: Network, activation: Activation, scores: Callable[
     UnsupportedModelError
         If the module cannot be exported, its export has no gradient, or gives other scores.
     """
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
+    if missing := missing_packages():
         raise BackendMissingError(
             "Other rules of the gradient need the module's ONNX export, and packages for that are not installed",
             got=f"no {', '.join(missing)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,10 +13,11 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.extremal.smooth_maximum import SmoothMaximum
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number, check_whole
+from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Perturbation, shortest_side
 
 __all__ = ["ExtremalPerturbation"]
@@ -73,15 +75,10 @@ class ExtremalPerturbation(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.area < 1:
-            raise InputError("This is no share of the image", got=f"area={self.area!r}", expected="above 0, below 1")
-        whole = isinstance(self.steps, int) and self.steps >= 1
-        if not whole or not 0 < self.learning_rate < np.inf or not 0 < self.gain < np.inf:
-            raise InputError(
-                "No mask can be learned so",
-                got=f"steps={self.steps!r}, learning_rate={self.learning_rate!r}, gain={self.gain!r}",
-                expected="at least one step, a learning rate and a gain above 0",
-            )
+        check_number(self, "area", above=0, most=1, below=1)
+        check_whole(self, "steps")
+        check_number(self, "learning_rate", above=0, most=1e3)
+        check_number(self, "gain", above=0, most=1e6)
 
     def chosen(self) -> Perturbation:
         """Return what stands in for deleted pixels."""
@@ -102,28 +99,33 @@ class ExtremalPerturbation(Deleting):
         cell = CELL * shortest_side(spatial) / OF
         cells = tuple(max(1, min(size, round(size / cell))) for size in spatial)
         smooth = SmoothMaximum(cells, spatial, SIGMA / CELL)
-        grid = np.full((len(fall), *cells), 0.5)
+        grid = np.full((len(fall), *cells), 0.5, scores.images.dtype)
         speed = np.zeros_like(grid)
-        wanted = np.zeros(int(np.prod(spatial)))
-        wanted[wanted.size - round(self.area * wanted.size) :] = 1.0
+        wanted = count_at(self.area, math.prod(spatial))
+        scale = scale.reshape(-1, *(1,) * len(spatial)).astype(grid.dtype)
         difference = scores.images - scores.gone
         weight = WEIGHT
         for step in range(1, self.steps + 1):
-            masks = smooth.up(grid)
-            mixed = (scores.gone + masks[:, None] * difference).astype(scores.images.dtype)
+            masks, down = smooth.with_adjoint(grid)
+            mixed = scores.gone + masks[:, None] * difference
             slope = to_numpy(oracle.gradient(mixed, scores.weights)[1])
-            by_mask = (slope * difference).sum(axis=1) * scale.reshape(-1, *(1,) * len(spatial))
-            by_mask = by_mask - min(1.0, step / (LET_IN * self.steps)) * weight * _area_slope(masks, wanted)
-            speed = MOMENTUM * speed + smooth.down(grid, by_mask)
+            by_mask = (slope * difference).sum(axis=1) * scale
+            by_mask -= min(1.0, step / (LET_IN * self.steps)) * weight * _area_slope(masks, wanted)
+            speed = MOMENTUM * speed + down(by_mask)
             grid = np.clip(grid + self.learning_rate * speed, 0, 1)
             weight *= GROWTH
         return self.found(smooth.up(grid), images)
 
 
-def _area_slope(masks: Floats, wanted: Floats) -> Floats:
-    """Return d mean((vecsort(m) − r_a)²) / d m of masks (N, *spatial)."""
+def _area_slope(masks: Floats, wanted: int) -> Floats:
+    """Return d mean((vecsort(m) − r_a)²) / d m of masks (N, *spatial), r_a of so many ones.
+
+    The ones are those of the largest values, of equal ones the last: nothing else of the order counts.
+    """
     flat = masks.reshape(len(masks), -1)
-    order = np.argsort(flat, axis=1, kind="stable")
-    slope = np.empty_like(flat)
-    np.put_along_axis(slope, order, 2 * (np.take_along_axis(flat, order, axis=1) - wanted) / flat.shape[1], axis=1)
-    return slope.reshape(masks.shape)
+    least = np.partition(flat, -wanted, axis=1)[:, -wanted, None]
+    ones = flat > least
+    equal = flat == least
+    later = np.cumsum(equal[:, ::-1], axis=1)[:, ::-1]
+    ones |= equal & (later <= wanted - ones.sum(axis=1, keepdims=True))
+    return (2 / flat.shape[1] * (flat - ones)).astype(flat.dtype).reshape(masks.shape)

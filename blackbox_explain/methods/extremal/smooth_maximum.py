@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,50 +46,52 @@ class SmoothMaximum:
         self._offsets = [
             offset for offset in itertools.product(around, repeat=len(cells)) if np.hypot.reduce(offset) <= self._reach
         ]
-        self._kernels = [
-            np.exp(
-                -0.5
-                * sum(np.square(axis) for axis in np.meshgrid(*(inside - step for step in offset), indexing="ij"))
-                / sigma**2
-            )
+        squares = (
+            sum(np.square(axis) for axis in np.meshgrid(*(inside - step for step in offset), indexing="ij"))
             for offset in self._offsets
-        ]
+        )
+        # The places of a cell come first, so that images and cells are one run of numbers.
+        self._kernels = [np.exp(-0.5 * one / sigma**2)[(..., *(None,) * (1 + len(cells)))] for one in squares]
 
     def up(self, grid: Floats) -> Floats:
-        """Return the masks (N, *spatial) of grids (N, *cells)."""
-        return along_axes(self._matrices, self._finer(self._at_places(grid)[0]))
+        """Return the masks (N, *spatial) of grids (N, *cells), in the same type."""
+        return self.with_adjoint(grid)[0]
 
-    def down(self, grid: Floats, gradient: Floats) -> Floats:
-        """Take a gradient (N, *spatial) by the masks of grids back to one (N, *cells) by these.
+    def with_adjoint(self, grid: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
+        """Return the masks (N, *spatial) of grids (N, *cells), and what takes a gradient by masks to one by grids.
 
-        d smax / d a = e^(a/T) / Σ e^(a/T) · (1 + (a − smax) / T).
+        d smax / d a = e^(a/T) / Σ e^(a/T) · (1 + (a − smax) / T).  The powers are those of the masks: they are most of
+        what either takes.
         """
-        by_places = self._by_cells(along_axes(self._matrices, gradient, transpose=True))
-        maximum, total = self._at_places(grid)
-        padded = self._padded(np.zeros_like(grid))
+        cold = 1 / self._temperature
+        kernels = [(cold * kernel).astype(grid.dtype) for kernel in self._kernels]
         around = self._padded(grid)
-        for offset, kernel in zip(self._offsets, self._kernels, strict=True):
-            a = kernel * self._window(around, offset)[(..., *self._new)]
-            weight = np.exp(a / self._temperature) / total * (1 + (a - maximum) / self._temperature)
-            part = (by_places * weight * kernel).sum(axis=tuple(range(-len(self._cells), 0)))
-            self._window(padded, offset)[...] += part
-        return self._window(padded, (0,) * len(self._cells))
+        shape = (*(FINER,) * len(self._cells), *grid.shape)
+        powers = np.empty((len(kernels), *shape), grid.dtype)
+        top, total, scratch = np.zeros(shape, grid.dtype), np.zeros(shape, grid.dtype), np.empty(shape, grid.dtype)
+        for power, offset, kernel in zip(powers, self._offsets, kernels, strict=True):
+            np.multiply(kernel, self._window(around, offset), out=scratch)
+            np.exp(scratch, out=power)
+            np.add(total, power, out=total)
+            np.add(top, np.multiply(scratch, power, out=scratch), out=top)
+        coldest = top / total  # smax / T
+        matrices = tuple(one.astype(grid.dtype) for one in self._matrices)
 
-    @property
-    def _new(self) -> tuple[None, ...]:
-        return (None,) * len(self._cells)
+        def down(gradient: Floats) -> Floats:
+            by_places = self._by_cells(along_axes(matrices, gradient.astype(grid.dtype, copy=False), transpose=True))
+            share = by_places / total
+            rest = share * (1 - coldest)
+            padded = self._padded(np.zeros_like(grid))
+            for power, offset, kernel in zip(powers, self._offsets, kernels, strict=True):
+                np.multiply(kernel, self._window(around, offset), out=scratch)
+                np.multiply(scratch, share, out=scratch)
+                np.add(scratch, rest, out=scratch)
+                np.multiply(scratch, power, out=scratch)
+                np.multiply(scratch, kernel, out=scratch)
+                self._window(padded, offset)[...] += scratch.reshape(-1, *grid.shape).sum(axis=0)
+            return self._window(padded, (0,) * len(self._cells)) / cold
 
-    def _at_places(self, grid: Floats) -> tuple[Floats, Floats]:
-        """Return smax and Σ e^(a/T), (N, *cells, *(FINER,) * d)."""
-        around = self._padded(grid)
-        shape = (*grid.shape, *(FINER,) * len(self._cells))
-        top, total = np.zeros(shape), np.zeros(shape)
-        for offset, kernel in zip(self._offsets, self._kernels, strict=True):
-            a = kernel * self._window(around, offset)[(..., *self._new)]
-            power = np.exp(a / self._temperature)
-            top += a * power
-            total += power
-        return top / total, total
+        return along_axes(matrices, self._finer(coldest / cold)), down
 
     def _padded(self, grid: Floats) -> Floats:
         """Surround grids by cells that keep nothing."""
@@ -100,11 +103,13 @@ class SmoothMaximum:
         return padded[(slice(None), *(slice(self._reach + step, self._reach + step + n) for step, n in places))]
 
     def _finer(self, by_cells: Floats) -> Floats:
+        """Lay out what is told by places in cells (*(FINER,) * d, N, *cells) as a finer grid."""
         d = len(self._cells)
-        order = [0, *(axis for k in range(d) for axis in (1 + k, 1 + d + k))]
-        return by_cells.transpose(order).reshape(len(by_cells), *(FINER * n for n in self._cells))
+        order = [d, *(axis for k in range(d) for axis in (d + 1 + k, k))]
+        return by_cells.transpose(order).reshape(by_cells.shape[d], *(FINER * n for n in self._cells))
 
     def _by_cells(self, finer: Floats) -> Floats:
         d = len(self._cells)
         split = finer.reshape(len(finer), *(size for n in self._cells for size in (n, FINER)))
-        return split.transpose([0, *(1 + 2 * k for k in range(d)), *(2 + 2 * k for k in range(d))])
+        order = [*(2 + 2 * k for k in range(d)), 0, *(1 + 2 * k for k in range(d))]
+        return np.ascontiguousarray(split.transpose(order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -12,12 +13,15 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods.deleting import BlurAt224, Deleting
+from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_whole
 from blackbox_explain.methods.upsampling import KERNEL_CELLS, mask_shape_for
-from blackbox_explain.perturbations.perturbation import Perturbation
+from blackbox_explain.perturbations.perturbation import Perturbation, blur, shortest_side
 
 __all__ = ["BlurIntegratedGradients", "IntegratedGradients"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 Space = Literal["input", "mask"]
 
@@ -55,8 +59,7 @@ class IntegratedGradients(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise InputError("A path has at least one step", got=f"steps={self.steps!r}", expected="such as 50")
+        check_whole(self, "steps")
         if self.space not in get_args(Space):
             expected = " or ".join(map(repr, get_args(Space)))
             raise InputError("There is no such space", got=f"space={self.space!r}", expected=expected)
@@ -68,21 +71,28 @@ class IntegratedGradients(Deleting):
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the integral."""
-        spec, host = oracle.box.spec, to_numpy(images)
-        levels = np.asarray(self.chosen().take(oracle.rows).levels(host, spec, seed))
-        parts = len(levels) - 1
+        host = to_numpy(images)
+        parts, level = self.path(oracle, host, seed)
+        at, lower, upper = 0, level(0), level(1)
         total = np.zeros(host.shape, np.float64)
         for step in range(self.steps):
             position = parts * (step + 0.5) / self.steps
             below = min(int(position), parts - 1)
-            change = levels[below + 1] - levels[below]
-            point = (levels[below] + (position - below) * change).astype(host.dtype)
+            if below > at:
+                at, lower, upper = below, upper if below == at + 1 else level(below), level(below + 1)
+            change = upper - lower
+            point = (lower + (position - below) * change).astype(host.dtype)
             total += to_numpy(oracle.gradient(oracle.native(point), weights)[1]) * change
         found = total * parts / self.steps
         saliency = found.sum(axis=1)
         if self.space == "mask":
             saliency = _on_a_grid(saliency)
         return self.found(saliency, images, found)
+
+    def path(self, oracle: Oracle, images: Floats, seed: int) -> tuple[int, Callable[[int], Floats]]:
+        """Return of how many straight parts the path is made, and its corners (n, *shape) by number, 0 the first."""
+        levels = np.asarray(self.chosen().take(oracle.rows).levels(images, oracle.box.spec, seed))
+        return len(levels) - 1, levels.__getitem__
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,16 @@ class BlurIntegratedGradients(IntegratedGradients):
     name: ClassVar[str] = "blur-integrated-gradients"
 
     def chosen(self) -> Perturbation:
-        """Return the path."""
+        """Return the path as levels."""
         return super().chosen() if self.perturbation is not None else BlurAt224(WIDEST, self.steps + 1)
+
+    def path(self, oracle: Oracle, images: Floats, seed: int) -> tuple[int, Callable[[int], Floats]]:
+        """Return the path; each blurred image is made when the path comes by: there is one for every step."""
+        if self.perturbation is not None:
+            return super().path(oracle, images, seed)
+        widest = WIDEST * shortest_side(oracle.box.spec.spatial) / OF
+        sigmas = np.linspace(widest, 0.0, self.steps + 1)
+        return self.steps, lambda place: blur(images, float(sigmas[place])) if place < self.steps else images
 
 
 def _on_a_grid(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -11,8 +11,8 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
-from blackbox_explain.errors import InputError
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number, check_whole
 
 __all__ = ["SmoothGrad"]
 
@@ -44,12 +44,8 @@ class SmoothGrad:
     needs: ClassVar[type[Any]] = Differentiable
 
     def __post_init__(self) -> None:
-        if not isinstance(self.samples, int) or self.samples < 1 or not 0 <= self.noise < np.inf:
-            raise InputError(
-                "No such noise can be added",
-                got=f"samples={self.samples!r}, noise={self.noise!r}",
-                expected="at least one sample, and noise of at least 0",
-            )
+        check_whole(self, "samples")
+        check_number(self, "noise", least=0, most=10)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score, and a gradient for each sample."""

@@ -16,6 +16,7 @@ from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.layers.choice import chosen_layer
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_name
 from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import Blur
 
@@ -45,6 +46,7 @@ class _OfLayer:
     needs: ClassVar[type[Any]] = Layered
 
     def __post_init__(self) -> None:
+        check_name(self, "layer")
         check_output(self.of)
 
     def budget(self, info: BoxInfo) -> Budget:

@@ -13,6 +13,11 @@ __all__ = ["chosen_layer", "spatial_layers"]
 APART = 1.5
 """By which factor the axes of a map may be reduced differently: odd sizes are rounded at each layer."""
 
+ON_LAST_AXIS = ("MatMul", "Gemm", "LayerNormalization", "Linear", "LayerNorm")
+"""Kinds of layers that mix the values along the last axis: channels, which maps have first."""
+
+Shape = tuple[int | None, ...]
+
 FEW = 3
 """Layers that a message lists."""
 
@@ -32,8 +37,10 @@ def spatial_layers(layers: Sequence[Layer], spatial: Sequence[int]) -> list[Laye
     The shape of such a layer is (C, *sizes), with as many sizes as images have, each from 2 up to that of the image.
     All are reduced by the same factor, give or take one of 1.5: so (7, 7, 768), which has its channels last, is not
     taken for 7 channels of 7 × 768.  Attention, which has a row and a column for each token, is no map either, nor is
-    what it is made of.
+    what it is made of.  Of signals, which have one such size, (16, 24) may be 16 places of 24 channels: it is,
+    if a layer of that shape was transposed from a map, or works on channels that are last, and no convolution has it.
     """
+    last = _channels_last(layers) if len(spatial) == 1 else frozenset[Shape]()
     tokens = {
         one.shape[-1]
         for one in layers
@@ -42,7 +49,9 @@ def spatial_layers(layers: Sequence[Layer], spatial: Sequence[int]) -> list[Laye
     return [
         one
         for one in layers
-        if _is_map(one.shape, tuple(spatial)) and not (one.shape[-1] == one.shape[-2] and one.shape[-1] in tokens)
+        if _is_map(one.shape, tuple(spatial))
+        and one.shape not in last
+        and not (one.shape[-1] == one.shape[-2] and one.shape[-1] in tokens)
     ]
 
 
@@ -88,6 +97,17 @@ def chosen_layer(box: Layered, name: str | None = None) -> Layer:
             "This layer has no spatial axes", got=f"{name!r} of shape {named[name].shape}", expected=_last(maps)
         )
     return named[name]
+
+
+def _channels_last(layers: Sequence[Layer]) -> frozenset[Shape]:
+    """Return the shapes of the layers of a model of signals that have their channels last."""
+    found: set[Shape] = set()
+    seen: set[Shape] = set()
+    for one in layers:
+        if one.kind in ON_LAST_AXIS or (one.kind == "Transpose" and one.shape[::-1] in seen - found):
+            found.add(one.shape)
+        seen.add(one.shape)
+    return frozenset(found - {one.shape for one in layers if one.kind.startswith("Conv")})
 
 
 def _is_map(shape: tuple[int | None, ...], image: tuple[int, ...]) -> bool:

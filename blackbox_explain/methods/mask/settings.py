@@ -11,6 +11,7 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
+from blackbox_explain.methods.setting_ranges import MOST_RUNS, is_number
 from blackbox_explain.methods.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
@@ -260,10 +261,10 @@ class Settings:
         least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}
         for name, smallest in least.items():
             value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < smallest:
-                raise _out_of_range(name, value, f"a whole number of at least {smallest}")
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not smallest <= value <= MOST_RUNS:
+                raise _out_of_range(name, value, f"a whole number from {smallest} to {MOST_RUNS:,}")
             object.__setattr__(self, name, int(value))
-        ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (0, np.inf)}
+        ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (1e-12, 1e6)}
         ranges |= {
             "least_share": (1e-6, 1),
             "most_share": (self.least_share, 1),
@@ -271,13 +272,25 @@ class Settings:
             "epsilon": (1e-12, np.inf),
         }
         for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) < high:
+            if not is_number(getattr(self, name)) or not low <= getattr(self, name) < high:
                 raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")
-        if self.mask_shape is not None and not isinstance(self.mask_shape, (tuple, list)):
+        for name in ("area_weight", "tv_weight", "tv_beta", "tolerance"):
+            value = getattr(self, name)
+            if value is not None and (not is_number(value) or not 0 <= value < np.inf):
+                raise _out_of_range(name, value, "a number of at least 0")
+        for name in ("average", "relative"):
+            if getattr(self, name) not in (True, False, None):
+                raise _out_of_range(name, getattr(self, name), "True or False")
+        if self.mask_shape is not None and not _is_shape(self.mask_shape):
             raise _out_of_range("mask_shape", self.mask_shape, "a size for each spatial axis, such as (28, 28)")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _out_of_range(name, getattr(self, name), " or ".join(map(repr, choices)))
+
+
+def _is_shape(value: Any) -> bool:
+    sizes = value if isinstance(value, tuple | list) else ()
+    return bool(sizes) and all(is_number(size) and size == int(size) and 1 <= size <= MOST_RUNS for size in sizes)
 
 
 def make_perturbation(settings: Settings, name: str | None = None) -> Perturbation:

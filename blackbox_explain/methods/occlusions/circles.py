@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,12 +15,20 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import OF, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number, is_number
 from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import shortest_side
 
 __all__ = ["CircleOcclusion", "VariableOcclusion"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+EDGES = 5.0
+"""Standard deviations of the edge beyond a circle, where nothing of it is left: a millionth."""
+
+LONGEST = 10_000.0
+"""Of the lengths of a circle, in pixels of 224: more than any image has beside its shortest side."""
 
 
 def _scaled(value: float, spatial: tuple[int, ...]) -> float:
@@ -52,13 +61,8 @@ class _Circles(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Not a number fails every comparison.
-        if not (0 <= self.edge < np.inf and 0 < self.spacing < np.inf):
-            raise InputError(
-                "These circles cannot be drawn",
-                got=f"edge={self.edge}, spacing={self.spacing}",
-                expected="an edge of at least 0 pixels, and a spacing above 0",
-            )
+        check_number(self, "edge", least=0, most=LONGEST)
+        check_number(self, "spacing", above=0, most=LONGEST)
 
     def falls(
         self, oracle: Oracle, images: Array, weights: Array, seed: int, radii: tuple[float, ...]
@@ -66,35 +70,42 @@ class _Circles(Deleting):
         """Return how far the score falls under each circle (n, len(radii), *centres), and the centres by axis."""
         spatial = oracle.box.spec.spatial
         centres = _centres(spatial, self.spacing)
-        corners = [tuple(round(size - 1 - at) for size, at in zip(spatial, one, strict=True)) for one in _all(centres)]
+        places = [tuple(round(at) for at in one) for one in _all(centres)]
         drawn = [self._drawn(spatial, _scaled(radius, spatial)) for radius in radii]
 
         def kept(part: slice) -> Floats:
-            masks = np.empty((part.stop - part.start, *spatial), np.float32)
-            for mask, place in zip(masks, range(part.start, part.stop), strict=True):
-                which, at = divmod(place, len(corners))
-                mask[...] = (
-                    1
-                    - drawn[which][
-                        tuple(slice(low, low + size) for low, size in zip(corners[at], spatial, strict=True))
-                    ]
-                )
+            masks = np.ones((part.stop - part.start, *spatial), np.float32)
+            for mask, number in zip(masks, range(part.start, part.stop), strict=True):
+                which, at = divmod(number, len(places))
+                _stamp(mask, drawn[which], places[at])
             return masks
 
         scores = self.masked_scores(oracle, images, weights, seed)
-        fall = scores.original[:, None] - scores.of_shared(kept, len(drawn) * len(corners))
+        fall = scores.original[:, None] - scores.of_shared(kept, len(drawn) * len(places))
         return fall.reshape(len(fall), len(drawn), *map(len, centres)).astype(np.float64), centres
 
     def _drawn(self, spatial: tuple[int, ...], radius: float) -> Floats:
-        """Draw one circle in the middle of a canvas that windows of all images with any centre can be cut from."""
-        axes = [np.arange(2 * size - 1) - (size - 1) for size in spatial]
-        distance = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij", sparse=True)))
+        """Draw one circle in the middle of a canvas no larger than it, nor than an image with any centre needs."""
         sigma = _scaled(self.edge, spatial)
-        blurs = tuple(gaussian_matrix(2 * size - 1, 2 * size - 1, sigma) for size in spatial)
+        halves = [min(size - 1, math.ceil(radius + EDGES * sigma)) for size in spatial]
+        axes = [np.arange(-half, half + 1) for half in halves]
+        distance = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*axes, indexing="ij", sparse=True)))
+        blurs = tuple(gaussian_matrix(len(axis), len(axis), sigma) for axis in axes)
         return along_axes(blurs, (distance <= radius).astype(np.float64)).astype(np.float32)
 
     def _count(self, info: BoxInfo) -> int:
         return int(np.prod([len(one) for one in _centres(info.spec.spatial, self.spacing)]))
+
+
+def _stamp(mask: Floats, drawn: Floats, place: tuple[int, ...]) -> None:
+    """Take what is drawn, with its middle at a place, away from a mask of ones."""
+    inside: list[slice] = []
+    shown: list[slice] = []
+    for at, size, whole in zip(place, mask.shape, drawn.shape, strict=True):
+        first = at - whole // 2
+        inside.append(slice(max(first, 0), min(first + whole, size)))
+        shown.append(slice(max(-first, 0), min(size - first, whole)))
+    mask[tuple(inside)] -= drawn[tuple(shown)]
 
 
 def _all(centres: list[Floats]) -> list[tuple[float, ...]]:
@@ -123,7 +134,7 @@ class CircleOcclusion(_Circles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_radii((self.radius,))
+        check_number(self, "radius", above=0, most=LONGEST)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each circle."""
@@ -162,9 +173,11 @@ class VariableOcclusion(_Circles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_radii(self.radii)
-        if not 0 < self.best <= 1:
-            raise InputError("This is no share of the circles", got=f"best={self.best}", expected="above 0, at most 1")
+        if not isinstance(self.radii, list | tuple) or not self.radii or not all(map(_is_radius, self.radii)):
+            expected = f"some numbers above 0 and at most {LONGEST:g}, such as (10.0, 35.0)"
+            raise InputError("These are no radii of circles", got=f"radii={self.radii!r}"[:80], expected=expected)
+        object.__setattr__(self, "radii", tuple(map(float, self.radii)))
+        check_number(self, "best", above=0, most=1)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each circle."""
@@ -184,6 +197,5 @@ class VariableOcclusion(_Circles):
         return self.found(at_pixels(value / (len(radii) + 1), oracle.box.spec.spatial), images)
 
 
-def _check_radii(radii: tuple[float, ...]) -> None:
-    if not radii or not all(0 < one < np.inf for one in radii):
-        raise InputError("These are no circles", got=f"radii {radii}", expected="at least one radius above 0 pixels")
+def _is_radius(value: Any) -> bool:
+    return is_number(value) and 0 < float(value) <= LONGEST

@@ -10,10 +10,12 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.errors import BackendMissingError, InputError
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
-from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
+from blackbox_explain.methods.setting_ranges import check_number, check_whole
 
 __all__ = ["Lime", "local_weights"]
 
@@ -50,13 +52,15 @@ class Lime(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_segments(self.segments)
-        if not (isinstance(self.samples, int) and self.samples > 1 and 0 < self.width < np.inf and self.ridge >= 0):
-            raise InputError(
-                "No line can be fitted so",
-                got=f"samples={self.samples!r}, width={self.width!r}, ridge={self.ridge!r}",
-                expected="at least 2 samples, a width above 0, and a ridge of at least 0",
-            )
+        check_segments(self)
+        check_whole(self, "samples", least=2)
+        check_number(self, "width", least=0.01, most=100)
+        check_number(self, "ridge", least=0, most=1e12)
+
+    @classmethod
+    def check_box(cls, box: BlackBox) -> None:
+        """Raise that a package is missing that images of this box need."""
+        check_packages(cls.name, box.spec.spatial, "sklearn")
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for each sample, the first of which is the image itself."""

@@ -15,6 +15,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_whole
 from blackbox_explain.perturbations.perturbation import shortest_side
 
 __all__ = ["Occlusion"]
@@ -52,14 +53,11 @@ class Occlusion(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in (("side", self.side), ("stride", self.stride)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                expected = "a whole number of pixels of at least 1"
-                raise InputError("This square cannot be moved over images", got=f"{name}={value!r}", expected=expected)
-
-        if self.side is not None and self.stride is not None and self.stride > self.side:
-            got = f"side={self.side}, stride={self.stride}"
-            raise InputError("These squares leave gaps", got=got, expected="a stride of at most the side")
+        for name in ("side", "stride"):
+            if getattr(self, name) is not None:
+                check_whole(self, name)
+        if self.side is not None and self.stride is not None:
+            _check_stride(self.stride, self.side)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each place."""
@@ -89,15 +87,33 @@ class Occlusion(Deleting):
         return self.found(along_axes(covering, grid) / along_axes(covering, np.ones_like(grid[:1])), images)
 
     def places(self, spatial: tuple[int, ...]) -> list[list[int]]:
-        """Return where squares begin along each axis of images of a size."""
+        """Return where squares begin along each axis of images of a size.
+
+        Raises
+        ------
+        InputError
+            If one square covers such an image, so that all pixels would get one value, or squares leave gaps.
+        """
         side = self._side(spatial)
         stride = self.stride if self.stride is not None else max(1, side // STEPS_OF_SQUARE)
+        _check_stride(stride, side)
         found: list[list[int]] = []
         for size in spatial:
             last = max(size - side, 0)
-            starts = list(range(0, last + 1, min(stride, side)))
+            starts = list(range(0, last + 1, stride))
             found.append(starts if starts[-1] == last else [*starts, last])
         return found
 
     def _side(self, spatial: tuple[int, ...]) -> int:
-        return self.side if self.side is not None else max(1, round(shortest_side(spatial) / SHARE_OF_SIDE))
+        if self.side is None:
+            return max(1, round(shortest_side(spatial) / SHARE_OF_SIDE))
+        if self.side >= max(spatial):
+            got = f"side={self.side} of {spatial} pixels"
+            raise InputError("This square covers the whole image", got=got, expected="a smaller side")
+        return self.side
+
+
+def _check_stride(stride: int, side: int) -> None:
+    if stride > side:
+        got = f"stride={stride} of squares of {side} pixels"
+        raise InputError("These squares leave gaps", got=got, expected="a stride of at most the side")

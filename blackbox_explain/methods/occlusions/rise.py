@@ -12,9 +12,9 @@ import numpy as np
 from blackbox_explain.arrays import Array, along_axes
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number, check_whole
 
 __all__ = ["Rise", "masks_of"]
 
@@ -23,6 +23,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 AT_ONCE = 64
 """Masks that are added up at a time."""
 
+
+MOST_CELLS = 1000
+"""Along an axis: all masks are drawn at once."""
 
 BESIDES = 2
 """Cells beyond those over the image, so that a grid that was moved by up to a cell still covers it."""
@@ -43,7 +46,7 @@ class Rise(Deleting):
     masks
         N; the paper takes 4,000 for VGG-16 and 8,000 for ResNet-50.
     cells
-        Along each axis of the grid; 7 in the paper.
+        Along each axis of the grid, at most one for each pixel; 7 in the paper.
     kept
         p; one half in the paper.
     perturbation
@@ -58,13 +61,9 @@ class Rise(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = all(isinstance(one, int) and one >= 1 for one in (self.masks, self.cells))
-        if not whole or not 0 < self.kept < 1:
-            raise InputError(
-                "No such masks can be drawn",
-                got=f"masks={self.masks!r}, cells={self.cells!r}, kept={self.kept!r}",
-                expected="at least one mask and one cell, and a share above 0 and below 1",
-            )
+        check_whole(self, "masks")
+        check_whole(self, "cells", most=MOST_CELLS)
+        check_number(self, "kept", above=0, most=1, below=1)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each mask."""
@@ -77,15 +76,13 @@ class Rise(Deleting):
         made = masks_of(self, spatial, seed)
         scores = self.masked_scores(oracle, images, weights, seed)
         found = scores.of_shared(made, self.masks).astype(np.float64)
-        saliency, kept = np.zeros((len(found), math.prod(spatial))), np.zeros(math.prod(spatial))
+        # What the mean score would have given a pixel that was kept as often: no other than all pixels.
+        above = (found - found.mean(axis=1, keepdims=True)).astype(np.float32)
+        saliency = np.zeros((len(found), math.prod(spatial)))
         for first in range(0, self.masks, AT_ONCE):
             part = slice(first, min(first + AT_ONCE, self.masks))
-            masks = made(part).reshape(part.stop - part.start, -1).astype(np.float64)
-            saliency += found[:, part] @ masks
-            kept += masks.sum(axis=0)
-        # What the mean score would have given a pixel that was kept as often: no other than all pixels.
-        above = (saliency - found.mean(axis=1, keepdims=True) * kept) / (self.masks * self.kept)
-        return self.found(above.reshape(-1, *spatial), images)
+            saliency += above[:, part] @ made(part).reshape(part.stop - part.start, -1)
+        return self.found((saliency / (self.masks * self.kept)).reshape(-1, *spatial), images)
 
 
 def masks_of(settings: Rise, spatial: tuple[int, ...], seed: int) -> Callable[[slice], Floats]:

@@ -10,9 +10,10 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
-from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
 
 __all__ = ["SegmentGraying"]
 
@@ -38,7 +39,12 @@ class SegmentGraying(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_segments(self.segments)
+        check_segments(self)
+
+    @classmethod
+    def check_box(cls, box: BlackBox) -> None:
+        """Raise that a package is missing that images of this box need."""
+        check_packages(cls.name, box.spec.spatial)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each segment that is left at each step."""

@@ -12,10 +12,12 @@ import numpy as np
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
-from blackbox_explain.methods.occlusions.segments import check_segments, kept_where, segments_of
+from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
+from blackbox_explain.methods.setting_ranges import check_whole
 
 __all__ = ["Shapley"]
 
@@ -49,13 +51,19 @@ class Shapley(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_segments(self.segments)
-        if not isinstance(self.samples, int) or self.samples < 4 * self.segments:
+        check_segments(self)
+        check_whole(self, "samples")
+        if self.samples < 4 * self.segments:
             raise InputError(
                 "These samples are not enough for one order of the segments, forwards and backwards",
                 got=f"samples={self.samples!r} for segments={self.segments}",
                 expected=f"at least {4 * self.segments}",
             )
+
+    @classmethod
+    def check_box(cls, box: BlackBox) -> None:
+        """Raise that a package is missing that images of this box need."""
+        check_packages(cls.name, box.spec.spatial)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and the samples."""

@@ -9,9 +9,10 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Rewritable
-from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.layers.choice import chosen_layer, spatial_layers
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_name
 from blackbox_explain.methods.upsampling import at_pixels
 
 __all__ = ["ContrastiveExcitationBackprop", "ExcitationBackprop"]
@@ -33,7 +34,9 @@ class ExcitationBackprop:
     ----------
     layer
         Where the map is taken, summed over the channels and upsampled linearly; None is the last layer of at least a
-        cell for 8 pixels, such as the 28 × 28 cells of the paper, or the image if there is none.
+        cell for 8 pixels, such as the 28 × 28 cells of the paper, or the pooling that first has these cells, as in the
+        paper: behind the last such layer the walk has just left a pooling, which sends it to every other cell.  It is
+        the image if there is no such layer.
     """
 
     layer: str | None = None
@@ -41,6 +44,14 @@ class ExcitationBackprop:
     name: ClassVar[str] = "excitation-backprop"
     needs: ClassVar[type[Any]] = Rewritable
     rules: ClassVar[str] = "excitation"
+
+    def __post_init__(self) -> None:
+        check_name(self, "layer")
+
+    @classmethod
+    def check_box(cls, box: Rewritable) -> None:
+        """Raise why a box has no such rules."""
+        check_rules(box, cls.rules)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the walk."""
@@ -67,11 +78,14 @@ class ExcitationBackprop:
         if not isinstance(box, Layered):
             return None
         fine = [
-            one.name
+            one
             for one in spatial_layers(box.layers(), spatial)
             if all(FINENESS * int(n or 0) >= size for n, size in zip(one.shape[1:], spatial, strict=True))
         ]
-        return fine[-1] if fine else None
+        if not fine:
+            return None
+        first = next(one for one in fine if one.shape[1:] == fine[-1].shape[1:])
+        return first.name if first.kind.endswith("Pool") else fine[-1].name
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from blackbox_explain.box.adapter_tools.checks import check_output
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Of, Rewritable
-from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.method import Attribution, Budget
 
 __all__ = ["DeconvNet", "GuidedBackprop"]
@@ -33,6 +33,11 @@ class _ByOtherRules:
 
     def __post_init__(self) -> None:
         check_output(self.of)
+
+    @classmethod
+    def check_box(cls, box: Rewritable) -> None:
+        """Raise why a box has no such rules."""
+        check_rules(box, cls.rules)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for the gradient."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-
 from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Rewritable
 from blackbox_explain.errors import InputError
-from blackbox_explain.methods.forms import form_of
+from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.methods.setting_ranges import check_number
 
 __all__ = ["Lrp"]
+
+LEAST_EPSILON = 1e-30
+"""Of the numbers that models compute with, which have 8 bits for the exponent, smaller ones may be none."""
 
 LrpRule = Literal["epsilon", "alpha-beta", "composite"]
 
@@ -53,11 +55,17 @@ class Lrp:
         if self.rule not in get_args(LrpRule):
             expected = " or ".join(map(repr, get_args(LrpRule)))
             raise InputError("There is no such rule", got=f"rule={self.rule!r}", expected=expected)
-        if not 0 < self.epsilon < np.inf:
-            raise InputError("This is no stabiliser", got=f"epsilon={self.epsilon!r}", expected="above 0")
-        if not (self.beta >= 0 and abs(self.alpha - self.beta - 1) < 1e-9):
+        check_number(self, "epsilon", least=LEAST_EPSILON, most=1e6)
+        check_number(self, "alpha", least=1, most=100)
+        check_number(self, "beta", least=0, most=99)
+        if abs(self.alpha - self.beta - 1) >= 1e-9:
             got = f"alpha={self.alpha!r}, beta={self.beta!r}"
-            raise InputError("Relevance would not be conserved", got=got, expected="beta >= 0 and alpha - beta = 1")
+            raise InputError("Relevance would not be conserved", got=got, expected="alpha - beta = 1")
+
+    @classmethod
+    def check_box(cls, box: Rewritable) -> None:
+        """Raise why a box has no such rules."""
+        check_rules(box, "lrp-composite")
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score, one for the logits, and one for the relevance."""

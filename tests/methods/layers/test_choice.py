@@ -73,3 +73,15 @@ def test_a_layer_without_spatial_axes() -> None:
 def test_a_model_without_any(name: str | None) -> None:
     with pytest.raises(UnsupportedModelError, match=r"No layer .* Got 1 layers, the last of shape \(10,\)"):
         chosen_layer(box((32, 32), head=(10,)), name)
+
+
+def test_layers_of_signals_that_have_channels_last_are_no_maps() -> None:
+    kinds = [("Conv", (24, 32)), ("Transpose", (32, 24)), ("Add", (32, 24)), ("MatMul", (32, 48)), ("Erf", (32, 48))]
+    layers = [Layer(f"{place} {kind}", kind, shape) for place, (kind, shape) in enumerate(kinds)]
+    back = Layer("back", "Transpose", (24, 32))
+    assert [one.name for one in spatial_layers([*layers, back], (64,))] == ["0 Conv", "back"]
+    # What a convolution gives is a map, whatever else has its shape.
+    square = [Layer("mixed", "MatMul", (32, 32)), Layer("conv", "Conv1d", (32, 32))]
+    assert spatial_layers(square, (64,)) == square
+    # Images tell by their sizes alone.
+    assert spatial_layers([Layer("mixed", "MatMul", (8, 7, 7))], (224, 224))

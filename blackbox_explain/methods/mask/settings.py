@@ -68,7 +68,7 @@ _FAST: dict[str, Any] = _PAPER | {
     "beta1": 0.8,
     "beta2": 0.99,
     "softness": 0.25,
-    "epsilon": 1.0,
+    "epsilon": 0.7,
     "start": "gradient",
     "start_points": 4,
     "average": True,

@@ -15,6 +15,7 @@ from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation import Explanation, MaskExplanation
+from blackbox_explain.interrogating import interrogate
 from blackbox_explain.methods.by_name import methods_for
 from blackbox_explain.metrics.by_name import metrics_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
@@ -48,6 +49,7 @@ __all__ = [
     "compare",
     "evaluate",
     "explain",
+    "interrogate",
     "load_images",
     "methods_for",
     "metrics_for",

@@ -1,5 +1,8 @@
 """Stand-in until the page is written."""
+
 from pathlib import Path
 from typing import Any
+
+
 def write_page(page: Any, path: Path) -> Path:
     raise NotImplementedError

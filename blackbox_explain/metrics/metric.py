@@ -22,7 +22,7 @@ class Metric(Protocol):
     """As `evaluate` takes it."""
 
     needs: ClassVar[type[Any]]
-    """What a box has to be: `BlackBox`, `Differentiable`, `Layered` or `Rewritable`."""
+    """What a box has to be: `BlackBox`, `Differentiable`, `Layered`, `Rewritable` or `Randomizable`."""
 
     better: ClassVar[Literal["higher", "lower"]]
     """Which values are those of good explanations."""

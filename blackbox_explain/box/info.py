@@ -130,8 +130,9 @@ def require(box: BlackBox, needed: type[Needed], purpose: str = "") -> Needed:
     """
     if isinstance(box, needed):
         return box
-    if needed is Randomizable:
-        what = f"{purpose} needs Randomizable, a box with {MEMBERS[needed]}" if purpose else ""
+    wanted: type[Any] = needed
+    what = f"{purpose} needs {wanted.__name__}, a box with {MEMBERS[wanted]}" if purpose else ""
+    if wanted is Randomizable:
         raise UnsupportedModelError(
             "The parameters of this black box cannot be drawn anew" + (f"; {what}" if what else ""),
             got=f"a {type(box).__name__} without {MEMBERS[needed]}",
@@ -139,7 +140,6 @@ def require(box: BlackBox, needed: type[Needed], purpose: str = "") -> Needed:
         )
     if reason := BoxInfo.of(box).no_gradient:
         raise NoGradientError(str(reason).removesuffix(".")) from reason
-    what = f"{purpose} needs {needed.__name__}, a box with {MEMBERS[needed]}" if purpose else ""
     if not isinstance(box, Differentiable):
         raise NoGradientError(
             "This black box gives scores but no gradients" + (f"; {what}" if what else ""),

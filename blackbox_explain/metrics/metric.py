@@ -43,7 +43,8 @@ class Metric(Protocol):
         Returns
         -------
         ndarray
-            (n,), NaN where there is nothing to measure.
+            (n,), NaN where there is nothing to measure.  Or (n, S) where what is measured is the end of a curve: the
+            last column is the value, and the curve is kept beside it.
 
         Raises
         ------

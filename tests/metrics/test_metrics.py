@@ -116,7 +116,8 @@ def test_metrics_by_name() -> None:
     box = Linear(WEIGHTS)
     found = bx.metrics_for(box)
     assert {"deletion", "insertion", "smallest-region", "pointing-game"} <= set(found)
-    assert set(found.values()) == {None}
+    assert {name for name, why in found.items() if why} == {"randomization"}
+    assert "needs Randomizable, a box with parameter_layers and randomized" in str(found["randomization"])
     with pytest.raises(InputError, match=r"no such metric.*did you mean 'deletion'"):
         bx.evaluate(box, by_gradient(), ["deletoin"], progress=False)
     with pytest.raises(InputError, match="This is no metric"):

@@ -300,7 +300,7 @@ class LayeredKeras(DifferentiableTensorFlow):
         check_layers(layers, known)
         for layer in layers:
             for place, variable in enumerate(known[layer]):
-                variable.assign(drawn_like(np.asarray(variable), seed, f"{layer}/{place}"))
+                variable.assign(drawn_like(variable.numpy(), seed, f"{layer}/{place}"))
         notes = (*self.assumptions, note_on(layers, seed))
         # The guess that the scores need no activation was made of the learned parameters.
         return LayeredKeras(
@@ -312,7 +312,8 @@ class LayeredKeras(DifferentiableTensorFlow):
         make, arguments = self.__reduce__()
         with tf.device(self._parts.place):
             made = make(*arguments)
-        made._parts.owner.trainable = True
+        for layer in made._watch.layers.values():
+            layer.trainable = True  # what is frozen was learned all the same
         return made
 
     def _remade(self, parts: Parts, gradient: Any) -> DifferentiableTensorFlow:

@@ -20,7 +20,7 @@ from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["Evaluation", "Measurement", "evaluate", "joined"]
+__all__ = ["Evaluation", "Measurement", "check_together", "evaluate", "joined"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -149,7 +149,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If there is no such metric, two have one name, or the explanations are not of this box's images.
+        If there is no such metric, two have one name, or the explanations are not of this box's images, or of different
+        models, or to another `suppress`.
     NoGradientError
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
@@ -166,6 +167,7 @@ def evaluate(
         if one.images.shape[1:] != box.spec.shape:
             got = f"images of shape {one.images.shape[1:]} in {name!r}"
             raise InputError("The explanations are of other images", got=got, expected=f"{box.spec.shape}")
+    check_together({name: (one.provenance.model_fingerprint, one.suppress) for name, one in several.items()})
     rows = len(chosen) * sum(len(one.good) for one in several.values())
     with progress_bar(rows, "evaluating", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
@@ -178,6 +180,26 @@ def evaluate(
     if len(failures) == len(found) and not any(one.measured for one in found):
         raise failures[0]
     return Evaluation(tuple(found))
+
+
+def check_together(explained: Mapping[str, tuple[str, float]]) -> None:
+    """Raise `InputError` unless explanations belong in one table: of one model, with regions that do as much.
+
+    Parameters
+    ----------
+    explained
+        By a name for each, the fingerprint of its model, "" where that is not known, and its `suppress`.
+    """
+    models = {name: model for name, (model, _) in explained.items() if model}
+    suppressed = {name: f"suppress={share:g}" for name, (_, share) in explained.items()}
+    for told, what in ((models, "of different models"), (suppressed, "of regions that suppress different shares")):
+        first = next(iter(told), "")
+        if other := next((name for name, value in told.items() if value != told[first]), ""):
+            raise InputError(
+                f"Explanations {what} are not measured in one table",
+                got=f"{first}: {told[first]}; {other}: {told[other]}",
+                hint="evaluate those that belong together by themselves",
+            )
 
 
 def _named(metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:

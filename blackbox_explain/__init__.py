@@ -6,7 +6,7 @@ After Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful
 from typing import TYPE_CHECKING, Any
 
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
-from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Rewritable
+from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Randomizable, Rewritable
 from blackbox_explain.box.targets import Difference, Labels, Top
 from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.comparing.models import compare
@@ -42,6 +42,7 @@ __all__ = [
     "MaskExplanation",
     "Noise",
     "Preprocessing",
+    "Randomizable",
     "Reference",
     "Rewritable",
     "Top",

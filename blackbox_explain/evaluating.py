@@ -20,7 +20,7 @@ from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["Evaluation", "Measurement", "evaluate", "joined"]
+__all__ = ["Evaluation", "Measurement", "check_together", "evaluate", "joined"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -47,6 +47,8 @@ class Measurement:
         (N,) images that the model was run on.
     failures
         Why a row could not be measured, by row.
+    curve
+        (N, S) where the metric follows a curve, of which `values` are the end; None of others.
     """
 
     method: str
@@ -59,6 +61,7 @@ class Measurement:
     high: float
     queries: np.ndarray[Any, np.dtype[np.int64]]
     failures: Mapping[int, BlackBoxExplainError]
+    curve: Floats | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was measured, for JSON, without what it is called."""
@@ -68,6 +71,7 @@ class Measurement:
             "mean": self.mean,
             "interval": [self.low, self.high],
             "values": self.values.tolist(),
+            **({} if self.curve is None else {"curve": self.curve.tolist()}),
             "queries": self.queries.tolist(),
             "failures": {str(row): str(error) for row, error in self.failures.items()},
         }
@@ -145,7 +149,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If there is no such metric, two have one name, or the explanations are not of this box's images.
+        If there is no such metric, two have one name, or the explanations are not of this box's images, or of different
+        models, or to another `suppress`.
     NoGradientError
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
@@ -162,6 +167,7 @@ def evaluate(
         if one.images.shape[1:] != box.spec.shape:
             got = f"images of shape {one.images.shape[1:]} in {name!r}"
             raise InputError("The explanations are of other images", got=got, expected=f"{box.spec.shape}")
+    check_together({name: (one.provenance.model_fingerprint, one.suppress) for name, one in several.items()})
     rows = len(chosen) * sum(len(one.good) for one in several.values())
     with progress_bar(rows, "evaluating", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
@@ -174,6 +180,26 @@ def evaluate(
     if len(failures) == len(found) and not any(one.measured for one in found):
         raise failures[0]
     return Evaluation(tuple(found))
+
+
+def check_together(explained: Mapping[str, tuple[str, float]]) -> None:
+    """Raise `InputError` unless explanations belong in one table: of one model, with regions that do as much.
+
+    Parameters
+    ----------
+    explained
+        By a name for each, the fingerprint of its model, "" where that is not known, and its `suppress`.
+    """
+    models = {name: model for name, (model, _) in explained.items() if model}
+    suppressed = {name: f"suppress={share:g}" for name, (_, share) in explained.items()}
+    for told, what in ((models, "of different models"), (suppressed, "of regions that suppress different shares")):
+        first = next(iter(told), "")
+        if other := next((name for name, value in told.items() if value != told[first]), ""):
+            raise InputError(
+                f"Explanations {what} are not measured in one table",
+                got=f"{first}: {told[first]}; {other}: {told[other]}",
+                hint="evaluate those that belong together by themselves",
+            )
 
 
 def _named(metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:
@@ -202,15 +228,19 @@ def _measured(
     oracle = Oracle.of(box, len(explanation), batch_size=batch_size)
     explained = explanation[good]
 
-    def batch(part: slice) -> list[float | BlackBoxExplainError]:
+    def batch(part: slice) -> list[Floats | BlackBoxExplainError]:
         view = replace(oracle, rows=np.asarray(good)[part])
-        values = np.asarray(metric.measure(view, explained[part]), np.float64)
-        if values.shape != (part.stop - part.start,):
-            expected = f"({part.stop - part.start},): a number for each image"
-            raise InputError(f"The metric {names[1]!r} is broken", got=f"shape {values.shape}", expected=expected)
-        return [ModelError("The metric is not finite", got=f"{one}") if np.isinf(one) else float(one) for one in values]
+        found = np.asarray(metric.measure(view, explained[part]), np.float64)
+        count = part.stop - part.start
+        if found.shape[:1] != (count,) or found.ndim > 2 or not found.size:
+            expected = f"({count},): a number for each image; or ({count}, steps), a curve for each"
+            raise InputError(f"The metric {names[1]!r} is broken", got=f"shape {found.shape}", expected=expected)
+        return [
+            ModelError("The metric is not finite", got=f"{row}") if np.isinf(row).any() else row
+            for row in map(np.asarray, found)
+        ]
 
-    answers: list[float | BlackBoxExplainError]
+    answers: list[Floats | BlackBoxExplainError]
     try:
         answers = split_until_done(len(good), batch_size, batch, on_end=lambda part: advance(part.stop - part.start))
     except NotMeasurableError as error:
@@ -219,11 +249,14 @@ def _measured(
     failures = {
         row: answer for row, answer in zip(good, answers, strict=True) if isinstance(answer, BlackBoxExplainError)
     }
-    values = np.full(len(explanation), np.nan)
-    for row, answer in zip(good, answers, strict=True):
-        values[row] = np.nan if isinstance(answer, BlackBoxExplainError) else answer
-    queries = oracle.counts.sum(axis=1)
-    return _measurement(names, repr(metric), metric.better, values, queries, failures, seed)
+    measured = {
+        row: answer for row, answer in zip(good, answers, strict=True) if not isinstance(answer, BlackBoxExplainError)
+    }
+    steps = max((answer.shape for answer in measured.values()), default=())
+    found = np.full((len(explanation), *steps), np.nan)
+    for row, answer in measured.items():
+        found[row] = answer
+    return _measurement(names, repr(metric), metric.better, found, oracle.counts.sum(axis=1), failures, seed)
 
 
 def joined(parts: Sequence[Measurement], *, seed: int = 0) -> Measurement:
@@ -241,24 +274,32 @@ def joined(parts: Sequence[Measurement], *, seed: int = 0) -> Measurement:
     failures = {
         start + row: error for start, one in zip(starts, parts, strict=False) for row, error in one.failures.items()
     }
-    values, queries = (np.concatenate([getattr(one, name) for one in parts]) for name in ("values", "queries"))
-    return _measurement((first.method, first.metric), first.settings, first.better, values, queries, failures, seed)
+    steps = max((one.curve.shape[1:] for one in parts if one.curve is not None), default=())
+    # Where all rows of a part failed, nothing tells that there are curves.
+    found = [
+        (one.values if not steps else np.full((len(one.values), *steps), np.nan)) if one.curve is None else one.curve
+        for one in parts
+    ]
+    queries = np.concatenate([one.queries for one in parts])
+    names = first.method, first.metric
+    return _measurement(names, first.settings, first.better, np.concatenate(found), queries, failures, seed)
 
 
 def _measurement(
     names: tuple[str, str],
     settings: str,
     better: Literal["higher", "lower"],
-    values: Floats,
+    found: Floats,
     queries: np.ndarray[Any, np.dtype[np.int64]],
     failures: Mapping[int, BlackBoxExplainError],
     seed: int,
 ) -> Measurement:
-    """Take the mean over the rows that have a value, and its interval."""
+    """Take the mean over the rows that have a value, and its interval; `found` are the values (N,) or curves (N, S)."""
+    values, curve = (found, None) if found.ndim == 1 else (found[:, -1], found)
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else np.nan
     low, high = interval_of_mean(known, seed)
-    return Measurement(*names, settings, better, values, mean, low, high, queries, failures)
+    return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve)
 
 
 def _line(one: Measurement) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from blackbox_explain.box.adapter_tools.random_parameters import drawn_like
 from blackbox_explain.box.input_spec import InputSpec
 
 Array = np.ndarray[Any, Any]
@@ -26,6 +27,21 @@ class Linear:
     def scores_and_gradient(self, images: Array, weights: Array) -> tuple[Array, Array]:
         factor = (weights[:, 0] - weights[:, 1]).reshape(-1, *[1] * self.weights.ndim)
         return self.scores(images), factor * self.weights
+
+
+class Factors(Linear):
+    """f(x) = <v * w, x>, of two layers: "last" holds v, all ones, which no draw changes; "first" holds w."""
+
+    def __init__(self, weights: Array, last: Array | None = None) -> None:
+        self.first, self.last = weights, np.ones_like(weights) if last is None else last
+        super().__init__(self.first * self.last)
+
+    def parameter_layers(self) -> tuple[str, ...]:
+        return ("last", "first")
+
+    def randomized(self, layers: Sequence[str], seed: int) -> Factors:
+        drawn = {name: drawn_like(getattr(self, name), seed, name) for name in layers}
+        return Factors(drawn.get("first", self.first), drawn.get("last", self.last))
 
 
 class Regions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, ResultError
-from blackbox_explain.evaluating import Measurement, evaluate, joined
+from blackbox_explain.evaluating import Measurement, check_together, evaluate, joined
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.metric import Metric
 
@@ -68,7 +69,8 @@ class ResultRun:
     batch_size, seed
         As in `evaluate`.
     marked
-        Names of the photos that people marked, with or without suffix; None where no metric compares with them.
+        By what people marked that a metric compares with, such as ``"boxes"``, the names of the photos in which they
+        did, with or without suffix.
     told
         Called with each error: the file, and what is wrong with it.
     errors
@@ -79,14 +81,22 @@ class ResultRun:
     box_of: Callable[[Explanation, Path], BlackBox]
     batch_size: int
     seed: int = 0
-    marked: Sequence[str] | None = None
+    marked: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     told: Callable[[Path, str], None] = lambda _path, _message: None
     errors: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
     _parts: list[_Part] = field(init=False, default_factory=list["_Part"])
 
     def run(self, paths: Iterable[Path], advance: Callable[[int], None] = lambda _files: None) -> None:
-        """Measure files; `advance` is called after each."""
-        for path in paths:
+        """Measure files; `advance` is called after each.
+
+        Raises
+        ------
+        InputError
+            If they are of different models, or to another `suppress`; nothing is measured then.
+        """
+        given = list(paths)
+        _check_together(given)
+        for path in given:
             self._measure(path)
             advance(1)
 
@@ -131,10 +141,11 @@ class ResultRun:
 
     def _miss(self, path: Path, photos: Sequence[str]) -> None:
         """Tell of photos that people were asked about and did not mark."""
-        for name in dict.fromkeys(photos) if self.marked is not None else ():
-            if name not in (self.marked or ()) and PurePath(name).stem not in (self.marked or ()):
-                about = f"its photo {name!r}" if name else "the photo, which the result does not name,"
-                self._tell(path, f"{about} is not among those with boxes")
+        for what, known in self.marked.items():
+            for name in dict.fromkeys(photos):
+                if name not in known and PurePath(name).stem not in known:
+                    about = f"its photo {name!r}" if name else "the photo, which the result does not name,"
+                    self._tell(path, f"{about} is not among those with {what}")
 
     def _tell(self, path: Path, message: str) -> None:
         self.errors.append((path, message))
@@ -169,6 +180,17 @@ def result_paths(given: Sequence[Path]) -> list[Path]:
         for path in inside:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def _check_together(paths: Sequence[Path]) -> None:
+    """Raise `InputError` unless all results are of one model and one `suppress`; those that cannot be read pass."""
+    told: dict[str, tuple[str, float]] = {}
+    for path in paths:
+        # All are read before the first is measured: that takes long, and would be in vain.
+        with contextlib.suppress(BlackBoxExplainError):
+            result = Explanation.load(path)
+            told[str(path)] = result.provenance.model_fingerprint, result.suppress
+    check_together(told)
 
 
 def _names(groups: Iterable[Sequence[_Part]]) -> list[str]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Rewritable
-from blackbox_explain.errors import BlackBoxExplainError, InputError, NoGradientError
+from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Randomizable, Rewritable
+from blackbox_explain.errors import BlackBoxExplainError, InputError, NoGradientError, UnsupportedModelError
 
 __all__ = ["BoxInfo", "require"]
 
@@ -22,8 +22,11 @@ MEMBERS: dict[type[Any], str] = {
     Differentiable: "scores_and_gradient",
     Layered: "layers and inner",
     Rewritable: "with_backward",
+    Randomizable: "parameter_layers and randomized",
 }
 """What a box has to have for each capability."""
+
+ITSELF = "wrap the ONNX file, the torch module or the Keras model itself"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,7 @@ def require(box: BlackBox, needed: type[Needed], purpose: str = "") -> Needed:
     box
         Any black box.
     needed
-        `BlackBox`, `Differentiable`, `Layered` or `Rewritable`.
+        `BlackBox`, `Differentiable`, `Layered`, `Rewritable` or `Randomizable`.
     purpose
         What needs it, such as ``"the gradient"``; it begins the message.
 
@@ -122,12 +125,21 @@ def require(box: BlackBox, needed: type[Needed], purpose: str = "") -> Needed:
     ------
     NoGradientError
         If it does not have it.
+    UnsupportedModelError
+        If that is `Randomizable`, which takes no gradient.
     """
     if isinstance(box, needed):
         return box
+    wanted: type[Any] = needed
+    what = f"{purpose} needs {wanted.__name__}, a box with {MEMBERS[wanted]}" if purpose else ""
+    if wanted is Randomizable:
+        raise UnsupportedModelError(
+            "The parameters of this black box cannot be drawn anew" + (f"; {what}" if what else ""),
+            got=f"a {type(box).__name__} without {MEMBERS[needed]}",
+            hint=ITSELF,
+        )
     if reason := BoxInfo.of(box).no_gradient:
         raise NoGradientError(str(reason).removesuffix(".")) from reason
-    what = f"{purpose} needs {needed.__name__}, a box with {MEMBERS[needed]}" if purpose else ""
     if not isinstance(box, Differentiable):
         raise NoGradientError(
             "This black box gives scores but no gradients" + (f"; {what}" if what else ""),
@@ -138,5 +150,5 @@ def require(box: BlackBox, needed: type[Needed], purpose: str = "") -> Needed:
     raise NoGradientError(
         "This black box does not let anyone look inside" + (f"; {what}" if what else ""),
         got=f"a {type(box).__name__} without {MEMBERS[needed]}",
-        hint="wrap the ONNX file, the torch module or the Keras model itself",
+        hint=ITSELF,
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.input_spec import InputSpec
 
-__all__ = ["BlackBox", "Differentiable", "Layer", "Layered", "Of", "Rewritable"]
+__all__ = ["BlackBox", "Differentiable", "Layer", "Layered", "Of", "Randomizable", "Rewritable"]
 
 Of = Literal["scores", "logits"]
 
@@ -110,5 +110,43 @@ class Rewritable(Differentiable, Protocol):
             If there is no such set, or it has no such setting.
         UnsupportedModelError
             If an operator of the model cannot be passed by these rules.
+        """
+        ...
+
+
+@runtime_checkable
+class Randomizable(BlackBox, Protocol):
+    """A black box whose model can be had with random parameters, which sanity checks of explanations compare with."""
+
+    def parameter_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers that have parameters, from the output towards the input.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the model's parameters cannot be told, or cannot be replaced.
+        """
+        ...
+
+    def randomized(self, layers: Sequence[str], seed: int) -> BlackBox:
+        """Return a box of the same kind whose model has random parameters in some layers; this one stays as it is.
+
+        Each parameter is drawn from the normal distribution that has its mean and standard deviation.  What is drawn
+        for a layer depends on the seed and its name alone, so that the boxes of a cascade share what they have in
+        common.  Statistics that a normalisation collected are no parameters and stay.
+
+        Parameters
+        ----------
+        layers
+            Some of `parameter_layers`.
+        seed
+            At least 0.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        UnsupportedModelError
+            As `parameter_layers`, or if the model cannot be copied.
         """
         ...

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.auditing.result_run import Group, ResultRun, result_paths
+from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.oracle import BATCH
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout
@@ -20,11 +21,13 @@ from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import ModelOptions, complete_models
 from blackbox_explain.cli.options.model_of_result import options_for, wrapped_for
 from blackbox_explain.cli.options.output import Printed
+from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.cli.shown.evaluate import evaluation_dict, show_evaluation, write_evaluation
 from blackbox_explain.data.objects import read_objects
+from blackbox_explain.data.points import read_points
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.metrics.by_name import metric_of
+from blackbox_explain.metrics.by_name import kind_of, metric_of
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import progress_bar
 
@@ -34,6 +37,9 @@ USUAL = ("deletion", "insertion")
 
 OF_OBJECTS = ("pointing-game", "localization")
 """Metrics that compare with boxes."""
+
+OF_POINTS = "part-saliency"
+"""The metric that compares with points; without a part it is measured of each, by a name of its own."""
 
 
 @with_groups
@@ -47,8 +53,14 @@ def evaluate_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Such as deletion or smallest-region; may be repeated. Default: deletion, insertion, and with --boxes "
-            "pointing-game and localization.",
+            help="Such as deletion or smallest-region; may be repeated. Default: deletion, insertion, with --boxes "
+            "pointing-game and localization, and with --points part-saliency.",
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="A setting of the metrics that have it, such as steps=50; may be repeated."
         ),
     ] = None,
     boxes: Annotated[
@@ -57,6 +69,14 @@ def evaluate_command(
             metavar="PATH",
             help="The objects: a CSV file with columns file, x0, y0, x1, y1 and perhaps label, in pixels of the photo; "
             "or a folder of XML files of PASCAL VOC.",
+        ),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Points on parts such as eyes: a CSV file with columns file, part, x and y, in pixels of the photo. "
+            "part-saliency measures each part, or that of --setting part=NAME.",
         ),
     ] = None,
     label: Annotated[
@@ -88,8 +108,9 @@ def evaluate_command(
     """Measure how good explanations are: one line for each method and metric.
 
     Results of one method with the same settings belong together. Each is asked
-    of its own model, or of --model. What cannot be measured is named, the rest
-    is measured, and the exit status is then 2.
+    of its own model, or of --model; results of several models, or to another
+    --suppress, are not measured in one table. What cannot be measured is named,
+    the rest is measured, and the exit status is then 2.
 
     [bold]Examples[/]
 
@@ -99,20 +120,27 @@ def evaluate_command(
 
       blackbox-explain evaluate masks --model other.onnx --metric transfer
 
+      blackbox-explain evaluate masks --metric deletion --setting steps=50
+
       blackbox-explain evaluate masks --boxes boxes.csv --metric pointing-game
     """
     with errors_as_messages():
         folder = None if out is None else OutputFolder(out)
-        marked = None if boxes is None else read_objects(boxes)
-        chosen = _metrics(metric, marked, label)
+        objects = None if boxes is None else read_objects(boxes)
+        places = None if points is None else read_points(points)
+        chosen = _metrics(metric, settings(setting or (), "steps=50"), objects, label, places)
         paths = result_paths(results)
-        compares = any(name in OF_OBJECTS for name in chosen)
+        marked = {
+            what: given
+            for what, given, own in (("boxes", objects, OF_OBJECTS), ("points", places, (OF_POINTS,)))
+            if given is not None and any(one.name in own for one in chosen.values())
+        }
         run = ResultRun(
             chosen,
             _Boxes(typed, model),
             batch_size,
             seed,
-            list(marked) if marked is not None and compares else None,
+            marked,
             _tell_error,
         )
         many = f"evaluating {len(paths)} result{'s' * (len(paths) > 1)}"
@@ -148,13 +176,32 @@ class _Boxes:
         return self._known[key]
 
 
-def _metrics(names: list[str] | None, marked: Mapping[str, Any] | None, label: str | None) -> dict[str, Metric]:
+def _metrics(
+    names: list[str] | None,
+    typed: Mapping[str, Any],
+    objects: Mapping[str, Any] | None,
+    label: str | None,
+    points: Mapping[str, Mapping[str, Any]] | None,
+) -> dict[str, Metric]:
     """Return the metrics that are asked for, by name, each once."""
-    if label is not None and marked is None:
+    if label is not None and objects is None:
         raise InputError("--label says which boxes are meant, and there are none", got=label, hint="--boxes too")
-    asked = names or [*USUAL, *(OF_OBJECTS if marked is not None else ())]
-    own: dict[str, Any] = {} if marked is None else {"objects": marked, "label": label}
-    return {name: metric_of(name, own if name in OF_OBJECTS else {}) for name in asked}
+    usual = [*USUAL, *(OF_OBJECTS if objects is not None else ()), *((OF_POINTS,) if points is not None else ())]
+    asked = dict.fromkeys(names or usual)
+    dealt = dealt_out(typed, {name: settings_of(kind_of(name)) for name in asked}, "metrics")
+    given: dict[str, dict[str, Any]] = dict.fromkeys(
+        OF_OBJECTS, {} if objects is None else {"objects": objects, "label": label}
+    )
+    given |= {} if points is None else {OF_POINTS: {"points": points}}
+    found: dict[str, Metric] = {}
+    for name in asked:
+        mine = {**dealt[name], **given.get(name, {})}
+        if name == OF_POINTS and points is not None and "part" not in mine:
+            parts = dict.fromkeys(part for own in points.values() for part in own)
+            found |= {f"{name}, {part}": metric_of(name, {**mine, "part": part}) for part in parts}
+        else:
+            found[name] = metric_of(name, mine)
+    return found
 
 
 def _tell_error(path: Path, message: str) -> None:
@@ -167,6 +214,10 @@ def _warn(groups: tuple[Group, ...]) -> None:
         for name, one in group.measurements.items():
             nothing = int(np.isnan(one.values).sum()) - len(one.failures)
             if nothing:
-                why = "no object of the class in sight" if name in OF_OBJECTS else "nothing to measure"
+                why = "nothing to measure"
+                if name in OF_OBJECTS:
+                    why = "no object of the class in sight"
+                elif name.startswith(OF_POINTS):
+                    why = "no point of the part in sight"
                 said = f"{group.name}, {name}: {nothing} of {len(one.values)} explanations are in no mean: {why}"
                 stderr.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["CsvLine", "csv_lines"]
+__all__ = ["CsvLine", "csv_lines", "photo_lines"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,31 @@ def csv_lines(path: str | Path, columns: Sequence[str]) -> Iterator[CsvLine]:
         raise InputError("The CSV file cannot be read", got=f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError("This is not a CSV file", got=f"{path}: {error}", expected="text in UTF-8") from error
+
+
+def photo_lines(path: str | Path, columns: Sequence[str]) -> Iterator[tuple[str, CsvLine]]:
+    """Yield the rows of a CSV file about photos, each with the name of its photo's file, without folders.
+
+    Parameters
+    ----------
+    path, columns
+        As in `csv_lines`; the column ``file`` is asked for besides.
+
+    Raises
+    ------
+    InputError
+        As `csv_lines`, and if a row names no file, or two photos have one name.
+    """
+    files: dict[str, str] = {}
+    for line in csv_lines(path, ("file", *columns)):
+        file = line.cells["file"].replace("\\", "/").removeprefix("./")
+        name = file.rpartition("/")[2]
+        if not name:
+            raise InputError(f"{line.place} names no file", expected="a name in the column file")
+        if files.setdefault(name, file) != file:
+            raise InputError(
+                f"{line.place}: two photos have one name",
+                got=f"{files[name]} and {file}",
+                expected="names that tell them apart: results keep no folders",
+            )
+        yield name, line

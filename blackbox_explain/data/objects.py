@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from blackbox_explain.data.annotations import BOX, Box, ImageNames, box_in
-from blackbox_explain.data.csv_lines import csv_lines
+from blackbox_explain.data.csv_lines import csv_lines, photo_lines
 from blackbox_explain.errors import InputError
 
 __all__ = ["Object", "objects_in", "read_objects"]
@@ -93,18 +93,7 @@ def objects_in(path: str | Path, names: Sequence[str]) -> dict[int, tuple[Object
 
 def _from_csv(path: str | Path) -> dict[str, tuple[Object, ...]]:
     found: dict[str, list[Object]] = {}
-    files: dict[str, str] = {}
-    for line in csv_lines(path, ("file", *BOX)):
-        file = line.cells["file"].replace("\\", "/").removeprefix("./")
-        name = file.rpartition("/")[2]
-        if not name:
-            raise InputError(f"{line.place} names no file", expected="a name in the column file")
-        if files.setdefault(name, file) != file:
-            raise InputError(
-                f"{line.place}: two photos have one name",
-                got=f"{files[name]} and {file}",
-                expected="names that tell them apart: results keep no folders",
-            )
+    for name, line in photo_lines(path, BOX):
         own = found.setdefault(name, [])
         if any(line.cells[side] for side in BOX):
             own.append(Object(box_in(line), line.cells.get("label", "")))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_explain.box.entry_points import availability, instance_by_name
+from blackbox_explain.box.entry_points import availability, instance_by_name, kind_by_name
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.metrics.metric import Metric
 
-__all__ = ["METRICS", "metric_of", "metrics_for"]
+__all__ = ["METRICS", "kind_of", "metric_of", "metrics_for"]
 
 METRICS = "blackbox_explain.metrics"
 """Entry points named by a metric; each loads a class of `Metric`."""
@@ -32,6 +32,17 @@ def metrics_for(box: BlackBox) -> dict[str, str | None]:
         Every name to None where the box allows the metric, or to the reason why not.
     """
     return availability(METRICS, "metric", box)
+
+
+def kind_of(name: str) -> type[Any]:
+    """Return the class of a metric, by its name.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric.
+    """
+    return kind_by_name(METRICS, "metric", name)
 
 
 def metric_of(metric: str | Metric, settings: dict[str, Any] | None = None) -> Metric:

@@ -12,6 +12,7 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.maps import rank_correlation
 from blackbox_explain.metrics.mean_interval import interval_of_mean
 
 __all__ = ["Agreement", "Pair", "agreement"]
@@ -135,19 +136,10 @@ def _pair(first: tuple[str, Explanation], second: tuple[str, Explanation], seed:
         raise InputError("Explanations of other images or targets do not agree or disagree", got=got, expected=expected)
     correlation, iou = np.full((2, len(one)), np.nan)
     for row in rows:
-        correlation[row] = _spearman(one.saliency[row], other.saliency[row])
+        correlation[row] = rank_correlation(one.saliency[row], other.saliency[row])
         iou[row] = _iou(one.region[row], other.region[row])
     intervals = (interval_of_mean(values[np.isfinite(values)], seed) for values in (correlation, iou))
     return Pair(name, other_name, correlation, iou, *intervals)
-
-
-def _spearman(first: Floats, second: Floats) -> float:
-    """Return the correlation of the ranks of two maps, equal values sharing their mean rank; NaN of a constant one."""
-    from scipy.stats import rankdata
-
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 def _iou(first: Booleans, second: Booleans) -> float:

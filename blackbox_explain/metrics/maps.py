@@ -1,4 +1,4 @@
-"""What metrics make of saliency maps: values from 0 to 1, smoothed values, and the boxes of what stands out."""
+"""What metrics make of saliency maps: values from 0 to 1, smoothed values, ranks, and the boxes of what stands out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_explain.perturbations.perturbation import blur
 
-__all__ = ["normalised", "smoothed", "tightest_box"]
+__all__ = ["normalised", "rank_correlation", "smoothed", "tightest_box"]
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -25,6 +25,21 @@ def normalised(maps: Floats) -> Floats:
 def smoothed(maps: Floats, sigma: float) -> Floats:
     """Return maps (n, *spatial) blurred by a Gaussian of `sigma` pixels, normalised at the borders."""
     return np.asarray(blur(maps[:, None].astype(np.float64), sigma))[:, 0] if sigma > 0 else maps
+
+
+def rank_correlation(first: Floats, second: Floats) -> float:
+    """Return Spearman's correlation of two maps: that of the ranks of their pixels, equal ones sharing their mean rank.
+
+    Returns
+    -------
+    float
+        1 where all pixels are ranked alike; NaN where a map is the same everywhere.
+    """
+    from scipy.stats import rankdata
+
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 def tightest_box(region: Booleans) -> tuple[slice, ...]:

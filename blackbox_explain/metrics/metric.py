@@ -22,7 +22,7 @@ class Metric(Protocol):
     """As `evaluate` takes it."""
 
     needs: ClassVar[type[Any]]
-    """What a box has to be: `BlackBox`, `Differentiable`, `Layered` or `Rewritable`."""
+    """What a box has to be: `BlackBox`, `Differentiable`, `Layered`, `Rewritable` or `Randomizable`."""
 
     better: ClassVar[Literal["higher", "lower"]]
     """Which values are those of good explanations."""
@@ -43,7 +43,8 @@ class Metric(Protocol):
         Returns
         -------
         ndarray
-            (n,), NaN where there is nothing to measure.
+            (n,), NaN where there is nothing to measure.  Or (n, S) where what is measured is the end of a curve: the
+            last column is the value, and the curve is kept beside it.
 
         Raises
         ------

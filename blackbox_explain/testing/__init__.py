@@ -34,6 +34,7 @@ from blackbox_explain.testing.gradient import (
 from blackbox_explain.testing.logits import check_logits
 from blackbox_explain.testing.methods import check_method
 from blackbox_explain.testing.metrics import check_metric
+from blackbox_explain.testing.randomized import check_randomized
 from blackbox_explain.testing.use import (
     check_errors,
     check_explain,
@@ -72,6 +73,7 @@ SCORE_CHECKS: tuple[Check, ...] = (
     check_pickling,
     check_threads,
     check_explain,
+    check_randomized,
 )
 """Every promise of a black box without a gradient, for ``pytest.mark.parametrize``."""
 

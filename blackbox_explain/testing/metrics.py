@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.evaluating import evaluate
+from blackbox_explain.evaluating import Measurement, evaluate
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.testing.case import require, require_frozen
 
 __all__ = ["check_metric"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 def check_metric(
@@ -52,16 +56,22 @@ def check_metric(
     failed = [str(one) for one in together.failures.values()]
     require(not failed, f"evaluate() {failed}")
     low, high = chosen.range
-    known = together.values[~np.isnan(together.values)]
-    require(len(known) > 0, "no row has a value")
+    require(together.measured > 0, "no row has a value")
+    found = _curves(together)
+    known = found[~np.isnan(found)]
     inside = bool(((known >= low) & (known <= high)).all())
     require(inside, f"values from {known.min():g} to {known.max():g} are not in the range from {low:g} to {high:g}")
     turned = evaluate(box, explanation[::-1], [chosen], seed=seed, batch_size=1, progress=False).measurements[0]
     for row in range(len(explanation)):
-        first, other = together.values[row], turned.values[-1 - row]
-        same = bool(np.isclose(first, other, rtol=0, atol=tolerance, equal_nan=True))
-        require(same, f"row {row} depends on its company or its place: {first:g} and {other:g}")
+        first, other = found[row], _curves(turned)[-1 - row]
+        same = first.shape == other.shape and np.allclose(first, other, rtol=0, atol=tolerance, equal_nan=True)
+        require(same, f"row {row} depends on its company or its place: {first} and {other}")
     require(
         bool((turned.queries[::-1] == together.queries).all()),
         "how often a row is asked depends on its company or its place",
     )
+
+
+def _curves(measured: Measurement) -> Floats:
+    """Return the curves (N, S), of one step where there is but a value."""
+    return measured.values[:, None] if measured.curve is None else measured.curve

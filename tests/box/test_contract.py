@@ -25,6 +25,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.testing import CHECKS, SCORE_CHECKS, Case, check_black_box
 from tests.box.broken_boxes import BROKEN, Good, NamesTooMany, ScoresOnly, SecondRowWrong, WithLogits, case_of
+from tests.box.randomizable_boxes import BROKEN_RANDOM, Drawn
 from tests.kinds import kept
 
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
@@ -159,7 +160,7 @@ def failed(case: Case) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("check", "make"), [(check, make) for check, makes in BROKEN.items() for make in makes], ids=str
+    ("check", "make"), [(check, make) for check, makes in (BROKEN | BROKEN_RANDOM).items() for make in makes], ids=str
 )
 def test_a_broken_box_fails_the_check_it_breaks_and_no_other(check: str, make: Any) -> None:
     assert failed(case_of(make)) == [check]
@@ -177,16 +178,17 @@ def test_what_one_fault_breaks_at_once() -> None:
 
 
 def test_every_check_is_broken_by_some_box() -> None:
-    assert {*BROKEN, "check_gradient_promised"} == {check.__name__ for check in CHECKS}
+    assert {*BROKEN, *BROKEN_RANDOM, "check_gradient_promised"} == {check.__name__ for check in CHECKS}
 
 
 def test_all_failures_are_reported_together() -> None:
     check_black_box(case_of(Good))
+    check_black_box(case_of(Drawn))
 
     class Broken(Good):
         scores: Any = None
 
-    with pytest.raises(AssertionError, match=r"(?s)1\d of 21 .*check_scores: TypeError.*check_threads: TypeError"):
+    with pytest.raises(AssertionError, match=r"(?s)1\d of 22 .*check_scores: TypeError.*check_threads: TypeError"):
         check_black_box(case_of(Broken))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from typer.testing import CliRunner, Result
 import blackbox_explain as bx
 from blackbox_explain.cli import app
 from blackbox_explain.data.photos import LoadedImages, Photo
+from blackbox_explain.metrics.deletion_insertion import Deletion
 from tests.toys import Linear
 
 MODEL = "tests.cli.test_evaluate:model"
@@ -154,6 +157,11 @@ def test_a_metric_that_fits_one_method_alone(folder: Path) -> None:
         (["--metric", "pointing-game"], "on the command line --boxes"),
         (["--metric", "part-saliency"], "compares with points"),
         (["--label", "bird"], "--boxes too"),
+        (["--setting", "stepps=5"], "None of these metrics has such a setting. Got stepps"),
+        (["--metric", "deletion", "--setting", "stepps=5"], "did you mean steps="),
+        (["--metric", "deletion", "--setting", "steps=0"], "at least one step"),
+        (["--setting", "steps"], "--setting is not NAME=VALUE"),
+        (["--points", "missing.csv"], "cannot be read"),
         (["--boxes", "missing.csv"], "cannot be read"),
     ],
 )
@@ -197,6 +205,63 @@ def test_photos_that_are_not_among_those_with_boxes_are_errors(folder: Path) -> 
     told = json.loads(done.stdout)
     assert [one["error"] for one in told["errors"]] == ["its photo 'b.jpg' is not among those with boxes"]
     assert told["methods"][0]["metrics"]["pointing-game"]["values"] == [1.0, None, 1.0]
+
+
+def test_settings_are_those_of_the_metrics_that_have_them(folder: Path) -> None:
+    asked = ("--metric", "deletion", "--metric", "infidelity", "--setting", "steps=5", "--setting", "draws=3")
+    done = run(folder / "gradient", "--model", MODEL, *asked, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["methods"][0]["metrics"]
+    assert "steps=5" in found["deletion"]["settings"]
+    assert "draws=3" in found["infidelity"]["settings"]
+    results = [bx.Explanation.load(path) for path in sorted((folder / "gradient").iterdir())]
+    by_hand = [bx.evaluate(model(), one, [Deletion(steps=5)], progress=False).measurements[0].mean for one in results]
+    assert found["deletion"]["values"] == pytest.approx(by_hand)
+
+
+def test_points_are_measured_part_by_part(folder: Path) -> None:
+    path = folder / "points.csv"
+    rows = ("a.jpg,eyes,5,5", "a.jpg,feet,20,20", "b.jpg,eyes,3,3", "photos/c.jpg,,,")
+    path.write_text("\n".join(("file,part,x,y", *rows)), encoding="utf-8")
+    given = (folder / "gradient", "--model", MODEL, "--points", path, "--json")
+    done = run(*given)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["methods"][0]["metrics"]
+    assert list(found) == ["deletion", "insertion", "part-saliency, eyes", "part-saliency, feet"]
+    assert [value is None for value in found["part-saliency, eyes"]["values"]] == [False, False, True]
+    assert [value is None for value in found["part-saliency, feet"]["values"]] == [False, True, True]
+    assert "part-saliency, feet: 2 of 3 explanations are in no mean: no point of the part in sight" in done.stderr
+    feet = run(*given, "--metric", "part-saliency", "--setting", "part=feet", "--setting", "window=1")
+    assert feet.exit_code == 0, feet.output
+    assert "window=1" in json.loads(feet.stdout)["methods"][0]["metrics"]["part-saliency"]["settings"]
+    path.write_text("file,part,x,y\na.jpg,eyes,5,5\n", encoding="utf-8")
+    done = run(*given, "--metric", "part-saliency")
+    assert done.exit_code == 2
+    errors = [one["error"] for one in json.loads(done.stdout)["errors"]]
+    assert errors == [f"its photo '{name}.jpg' is not among those with points" for name in "bc"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_fingerprint": "sha256:other"}, "of different models are not measured in one table"),
+        ({"suppress": 0.8}, "suppress=0.95.*suppress=0.8"),
+    ],
+)
+def test_results_that_do_not_belong_together_stop_the_run(
+    change: dict[str, Any], message: str, folder: Path, tmp_path: Path
+) -> None:
+    told = {"model_fingerprint": "sha256:one"}
+    for row, change_of_row in ((0, {}), (1, change)):
+        one = explained("gradient", row)
+        changed = told | change_of_row
+        suppress = changed.pop("suppress", one.suppress)
+        provenance = dataclasses.replace(one.provenance, **changed)
+        dataclasses.replace(one, provenance=provenance, suppress=suppress).save(folder / "gradient" / PHOTOS[row][:1])
+    done = run(folder / "gradient", "--model", "tests.cli.test_evaluate:absent")
+    assert done.exit_code == 2
+    assert re.search(message, done.output.replace("\n", " "))
+    assert "Traceback" not in done.output
 
 
 def test_another_model_is_asked_whether_explanations_hold_for_it_too(folder: Path) -> None:

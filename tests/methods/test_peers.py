@@ -71,13 +71,13 @@ def explained(kind: str, method: Any, **settings: Any) -> bx.Explanation:
     return bx.explain(box(kind), images(), TARGETS, method=method, progress=False, **settings)
 
 
-def alike(first: Any, second: Any, least: float = 0.999) -> None:
-    """Compare maps image by image by their correlation."""
+def alike(first: Any, second: Any) -> None:
+    """Compare maps image by image: their correlation is at least 0.999."""
     for one, other in zip(np.asarray(first), np.asarray(second), strict=True):
         if not one.any():  # a class for which no channel speaks
             assert not other.any()
             continue
-        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] >= least
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] >= 0.999
 
 
 def by_captum(name: str, *layer: Any, **options: Any) -> Any:
@@ -150,7 +150,8 @@ def test_class_activation_maps_are_those_of_the_peer(
     layer = dict(model.named_modules())[LAST]
     with getattr(peers, peer)(model=model, target_layers=[layer]) as cam:
         given = cam(torch.tensor(images()), [targets.ClassifierOutputTarget(one) for one in TARGETS])
-    alike(explained(kind, method, layer=layer_of(kind)).saliency, given, 0.98)
+    # It scales each map to reach from 0 to 1, which a correlation does not see.
+    alike(explained(kind, method, layer=layer_of(kind)).saliency, given)
 
 
 def test_weights_are_those_of_lime() -> None:

@@ -19,10 +19,11 @@ from blackbox_explain.metrics.infidelity import Infidelity
 from blackbox_explain.metrics.marked import Localization, PartSaliency, PointingGame
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.metrics.minimal_box import MinimalBox
+from blackbox_explain.metrics.randomization import Randomization
 from blackbox_explain.metrics.representativeness import Representativeness, Transfer
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 from blackbox_explain.testing import check_metric
-from tests.toys import Linear
+from tests.toys import Factors
 
 PART = (0.0, 0.0, 12.0, 10.0)
 NAMES = ("a.jpg", "b.jpg", "c.jpg")
@@ -41,6 +42,7 @@ SETTINGS: dict[str, Callable[[], Any]] = {
     "part-saliency": lambda: PartSaliency(POINTS),
     "infidelity": lambda: Infidelity(draws=5),
     "max-sensitivity": lambda: MaxSensitivity(draws=2),
+    "randomization": lambda: Randomization((0.5, 1.0)),
 }
 
 
@@ -53,7 +55,7 @@ def explained() -> tuple[bx.BlackBox, bx.Explanation]:
     rng = np.random.default_rng(0)
     # Images that look like the weights: whatever stands in for their pixels lowers the score.
     weights = rng.normal(size=(3, 10, 12))
-    box = Linear(weights)
+    box = Factors(weights)
     photos = [Photo(name, np.zeros((10, 12, 3), np.uint8), PART) for name in NAMES]
     images = LoadedImages((0.4 + 0.2 * np.sign(weights) + 0.3 * rng.random((3, 3, 10, 12))).astype(np.float32), photos)
     return box, bx.explain(box, images, 0, method="gradient-times-input", progress=False)

@@ -116,7 +116,8 @@ def test_metrics_by_name() -> None:
     box = Linear(WEIGHTS)
     found = bx.metrics_for(box)
     assert {"deletion", "insertion", "smallest-region", "pointing-game"} <= set(found)
-    assert set(found.values()) == {None}
+    assert {name for name, why in found.items() if why} == {"randomization"}
+    assert "needs Randomizable, a box with parameter_layers and randomized" in str(found["randomization"])
     with pytest.raises(InputError, match=r"no such metric.*did you mean 'deletion'"):
         bx.evaluate(box, by_gradient(), ["deletoin"], progress=False)
     with pytest.raises(InputError, match="This is no metric"):
@@ -137,6 +138,21 @@ def test_a_metric_that_needs_more_than_the_box_has(monkeypatch: pytest.MonkeyPat
     explained = by_gradient()
     with pytest.raises(NoGradientError, match="'needy'"):
         bx.evaluate(box, explained, ["needy"], progress=False)
+
+
+def test_explanations_that_do_not_belong_together_are_refused() -> None:
+    box, one = Linear(WEIGHTS), by_gradient()
+
+    def of_model(fingerprint: str) -> bx.Explanation:
+        return dataclasses.replace(one, provenance=dataclasses.replace(one.provenance, model_fingerprint=fingerprint))
+
+    with pytest.raises(InputError, match=r"of different models are not.*Got b: sha256:1; c: sha256:2"):
+        bx.evaluate(box, {"a": one, "b": of_model("sha256:1"), "c": of_model("sha256:2")}, progress=False)
+    other = dataclasses.replace(one, suppress=0.8)
+    with pytest.raises(InputError, match=r"Got a: suppress=0.95; b: suppress=0.8"):
+        bx.evaluate(box, {"a": one, "b": other}, progress=False)
+    # Nothing tells of which model the first is.
+    assert len(bx.evaluate(box, {"a": one, "b": of_model("sha256:1")}, progress=False).measurements) == 4
 
 
 class Needy(Deletion):

@@ -15,6 +15,7 @@ from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.box.activations import Activation, WatchedRange
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_output, check_scores
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
+from blackbox_explain.box.adapter_tools.random_parameters import note_on
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
@@ -23,6 +24,7 @@ from blackbox_explain_adapters._onnx.backward.named_rules import rules_called
 from blackbox_explain_adapters._onnx.backward.operators import Rule
 from blackbox_explain_adapters._onnx.graph.weights import Weights, serialized, together
 from blackbox_explain_adapters._onnx.layers import layers_of
+from blackbox_explain_adapters._onnx.parameters import Parameters
 from blackbox_explain_adapters._onnx.pipeline import IMAGES, pixels_to_logits
 from blackbox_explain_adapters._onnx.session import LazySession, Provider, Session
 
@@ -110,6 +112,45 @@ class OnnxBlackBox:
     def fingerprint(self) -> str:
         """Return a digest of the model file's content."""
         return f"sha256:{self._parts.digest}"
+
+    def parameter_layers(self) -> tuple[str, ...]:
+        """Return the names of the operators' outputs that are made by parameters, from the output towards the input.
+
+        The model is run, to see what is constant.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the model is quantised, has no parameters, or may hold some where they are out of reach.
+        """
+        return tuple(self._parameters().layers)
+
+    def randomized(self, layers: Sequence[str], seed: int) -> OnnxBlackBox:
+        """Return a box whose model has random parameters in some of its `parameter_layers`; this one stays as it is.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        UnsupportedModelError
+            As `parameter_layers`.
+        """
+        return OnnxBlackBox(self._drawn(layers, seed), None, self.no_gradient)
+
+    def _parameters(self) -> Parameters:
+        return Parameters.of(self._parts.model, self._parts.weights)
+
+    def _drawn(self, layers: Sequence[str], seed: int) -> Parts:
+        model, weights = self._parameters().drawn(layers, seed)
+        # The guess that the scores need no activation was made of the learned parameters.
+        return dataclasses.replace(
+            self._parts,
+            model=model,
+            weights=weights,
+            digest=weights.digest(model),
+            watched=None,
+            assumptions=(*self.assumptions, note_on(layers, seed)),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         error = self.no_gradient
@@ -220,6 +261,20 @@ class DifferentiableOnnx(OnnxBlackBox):
         if chosen.rules:
             made.assumptions = (*parts.assumptions, f"the gradient passes by other rules: {chosen.label}")
         return made
+
+    def randomized(self, layers: Sequence[str], seed: int) -> DifferentiableOnnx:
+        """Return a box whose model has random parameters in some of its `parameter_layers`; this one stays as it is.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        UnsupportedModelError
+            As `parameter_layers`.
+        """
+        parts = self._drawn(layers, seed)
+        build = dataclasses.replace(self._build, model=parts.model, weights=parts.weights)
+        return DifferentiableOnnx(parts, None, build(), build)
 
     def inner(self, images: Array, weights: Array, names: Sequence[str]) -> dict[str, tuple[Array, Array]]:
         """Return for inner tensors of the graph their values and the gradients of Σ(weights · scores) by them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 
 from blackbox_explain.box.protocols import Layer
-from blackbox_explain_adapters._onnx.graph.activity import STEERING
-from blackbox_explain_adapters._onnx.graph.node import FLOATS, read_by
+from blackbox_explain_adapters._onnx.graph.activity import between
+from blackbox_explain_adapters._onnx.graph.node import FLOATS
 from blackbox_explain_adapters._onnx.graph.observation import fold, observe
 from blackbox_explain_adapters._onnx.graph.plain_form import flat, inputs_of
 from blackbox_explain_adapters._onnx.graph.weights import Weights
@@ -34,19 +34,12 @@ def layers_of(model: onnx.ModelProto, weights: Weights) -> tuple[Layer, ...]:
     plain = flat(model)
     observed = observe(plain, weights)
     nodes, _ = fold(plain, observed, weights)
-    reached = {inputs_of(plain.graph)[0].name}
-    for node in nodes:
-        if reached.intersection(read_by(node)) and node.op_type not in STEERING:
-            reached.update(node.output)
-    leading = {plain.graph.output[0].name}
-    for node in reversed(nodes):
-        if leading.intersection(node.output):
-            leading.update(read_by(node))
+    way = between(nodes, inputs_of(plain.graph)[0].name, plain.graph.output[0].name)
     found: list[Layer] = []
     for node in nodes:
         for name in node.output:
             tensor = observed.tensors.get(name)
-            if name.startswith(OWN) or name not in reached & leading or tensor is None:
+            if name.startswith(OWN) or name not in way or tensor is None:
                 continue
             if tensor.batched and tensor.dtype in FLOATS and len(tensor.shape) > 1:
                 found.append(Layer(name, node.op_type, tensor.shape[1:]))

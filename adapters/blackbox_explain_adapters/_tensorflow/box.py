@@ -14,12 +14,11 @@ import tensorflow as tf
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation, WatchedRange
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_output, check_scores
-from blackbox_explain.box.adapter_tools.description import Described, plain_images
+from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
-from blackbox_explain.box.adapter_tools.outputs import Wanted
-from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.adapter_tools.random_parameters import check_layers, drawn_like, note_on
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.box.protocols import BlackBox, Layer, Of
+from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
@@ -31,132 +30,44 @@ from blackbox_explain_adapters._tensorflow.arrays import answer_like, as_tensor
 from blackbox_explain_adapters._tensorflow.fingerprint import digest
 from blackbox_explain_adapters._tensorflow.graph.logits import traced_to_logits
 from blackbox_explain_adapters._tensorflow.graph.operations import Operations, operations_of
-from blackbox_explain_adapters._tensorflow.graph.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.graph.traced import Traced, gradient_function, scores_function
 from blackbox_explain_adapters._tensorflow.layers import LayerWatch
-from blackbox_explain_adapters._tensorflow.probing import tried
-from blackbox_explain_adapters._tensorflow.signature import source_of
-from blackbox_explain_adapters._tensorflow.source import Source, short
+from blackbox_explain_adapters._tensorflow.source import short
 from blackbox_explain_adapters._tensorflow.state import State
 
-__all__ = ["DifferentiableTensorFlow", "LayeredKeras", "TensorFlowBlackBox", "box_of", "wrap_tensorflow"]
+__all__ = ["DifferentiableTensorFlow", "LayeredKeras", "Parts", "TensorFlowBlackBox"]
 
 
 MOST_FUNCTIONS = 4
 """Sets of layers that were asked for of late, for each of which a function is kept."""
 
-FLAT = ("Sign", "Round", "Rint", "Floor", "Ceil")
-"""Operations whose slope is 0, which says nothing of what they do."""
-
-
-def wrap_tensorflow(
-    model: Any,
-    described: Described,
-    *,
-    signature: str | None = None,
-    output: str | int | None = None,
-    reduce: Any = None,
-    device: str | None = None,
-) -> BlackBox:
-    """Wrap a classifier of TensorFlow.
-
-    Parameters
-    ----------
-    model
-        ``tf.Module`` with ``__call__``, ``tf.function``, concrete function, or what ``tf.saved_model.load`` returns.
-    described
-        What the caller said of its input; a traced function or SavedModel tells its shape.
-    signature
-        Of a SavedModel, by name; None takes the one for serving.
-    output
-        Name, or place from 0 on, of the output that holds the class scores; None to find it.
-    reduce
-        How the scores of many places or steps are joined: ``("mean", axes)`` or ``("max", axes)``, the batch being
-        axis 0.
-    device
-        ``"cpu"``, ``"gpu:0"``; None leaves it to TensorFlow.
-
-    Returns
-    -------
-    BlackBox
-        Differentiable if a gradient reaches the images; else score-only, and asking it for a gradient raises the
-        reason.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If nothing there reads one array of images and answers with class scores.
-    InputError
-        If shape or device do not fit.
-    """
-    if hasattr(model, "get_input_details"):
-        # An interpreter of TensorFlow Lite, whose module is TensorFlow's.
-        from blackbox_explain_adapters._tflite.wrapping import wrap_tflite
-
-        return wrap_tflite(model, described, output=output, reduce=reduce)
-    return box_of(source_of(model, signature), described, device, output=output, reduce=reduce)
-
-
-def box_of(
-    source: Source,
-    described: Described,
-    device: str | None = None,
-    stored: Callable[[], tuple[Any, ...]] | None = None,
-    *,
-    output: str | int | None = None,
-    reduce: Any = None,
-) -> BlackBox:
-    """Trace a model, look at its answers to a few plain images, and return its black box.
-
-    Parameters
-    ----------
-    source
-        The model.
-    described, device, output, reduce
-        As in `wrap_tensorflow`.
-    stored
-        Returns what ``__reduce__`` does, for models that can be pickled.
-    """
-    place = _device(device)
-    classes = len(described.class_names) if described.class_names else None
-    wanted = Wanted(output, Reduction.of(reduce), classes)
-    with tf.device(place):
-        trial = tried(source, described, wanted)
-        traced = trial.traced
-        parts = _Parts(
-            source.owner,
-            traced,
-            traced.reading.spec,
-            trial.activation,
-            (*traced.reading.assumptions, *traced.notes, *trial.notes),
-            scores_function(traced, trial.activation),
-            trial.state,
-            trial.watched,
-            place,
-            stored,
-        )
-        try:
-            gradient, notes = gradient_function(traced, trial.operations, trial.activation, trial.classes)
-            parts = dataclasses.replace(parts, assumptions=(*parts.assumptions, *notes))
-            box = DifferentiableTensorFlow(parts, gradient)
-            # Some operations have a gradient on paper, and none on this device, or none that is a number.
-            images = plain_images(box.spec)
-            _, slopes = box.scores_and_gradient(images, np.ones((len(images), trial.classes), np.float32))
-            if not np.isfinite(slopes).all():
-                raise ModelError("The gradient is not finite", got="NaN or infinity for a plain image")
-            if not slopes.any() and (flat := trial.operations.kinds(FLAT)):
-                raise ModelError("The gradient is 0 for every plain image", got=f"{', '.join(flat)} on the way")
-        except (LookupError, ModelError, UnsupportedModelError, TypeError, ValueError) as error:
-            return TensorFlowBlackBox(parts, why_no_gradient(traced.model, error))
-    if source.layers is None or traced.code is None or not traced.finite_slopes_are_its_own(trial.operations):
-        return box
-    return LayeredKeras(
-        parts, gradient, LayerWatch(traced, traced.code, source.layers(), trial.activation, trial.classes)
-    )
-
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
+    """What the boxes of one model share.
+
+    Attributes
+    ----------
+    owner
+        The model, as it was given.
+    traced
+        Its graph.
+    spec, activation, assumptions
+        As boxes have them.
+    scores
+        Concrete function from images to scores.
+    state
+        What the model changes when it is asked.
+    watched
+        Holds the outputs against the guess that they need no activation; None where it is no guess.
+    place
+        Device, or None.
+    stored
+        Returns what ``__reduce__`` does, for models that can be pickled.
+    of
+        What its scores are.
+    """
+
     owner: Any
     traced: Traced
     spec: InputSpec
@@ -178,7 +89,7 @@ class TensorFlowBlackBox:
     All that runs was traced when the box was made, for a free batch size or for the one that the model has.
     """
 
-    def __init__(self, parts: _Parts, refusal: BlackBoxExplainError | None = None) -> None:
+    def __init__(self, parts: Parts, refusal: BlackBoxExplainError | None = None) -> None:
         self.spec = parts.spec
         self.activation: Activation = parts.activation
         self.assumptions = parts.assumptions
@@ -239,7 +150,7 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
 
     backward_rules = ("exact",)
 
-    def __init__(self, parts: _Parts, gradient: Any) -> None:
+    def __init__(self, parts: Parts, gradient: Any) -> None:
         super().__init__(parts)
         self._gradient = gradient
 
@@ -301,17 +212,18 @@ class DifferentiableTensorFlow(TensorFlowBlackBox):
             )
         return self._remade(parts, gradient)
 
-    def _remade(self, parts: _Parts, gradient: Any) -> DifferentiableTensorFlow:
+    def _remade(self, parts: Parts, gradient: Any) -> DifferentiableTensorFlow:
         return DifferentiableTensorFlow(parts, gradient)
 
 
 class LayeredKeras(DifferentiableTensorFlow):
     """A Keras model whose layers can be asked for."""
 
-    def __init__(self, parts: _Parts, gradient: Any, watch: LayerWatch) -> None:
+    def __init__(self, parts: Parts, gradient: Any, watch: LayerWatch) -> None:
         super().__init__(parts, gradient)
         self._watch = watch
         self._inner = lru_cache(maxsize=MOST_FUNCTIONS)(watch.function)
+        self._parametrised: tuple[str, ...] | None = None
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers that give floats with a row for each image, in the order in which they are done.
@@ -361,7 +273,52 @@ class LayeredKeras(DifferentiableTensorFlow):
                 raise UnsupportedModelError("This layer has not a row for each image", got=got)
         return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
 
-    def _remade(self, parts: _Parts, gradient: Any) -> DifferentiableTensorFlow:
+    def parameter_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers whose parameters the scores are computed with, from output to input.
+
+        A copy of the model tells them: what a layer has learned is told from statistics by what it would train.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the model has none, or cannot be copied.
+        """
+        if self._parametrised is None:
+            self._parametrised = tuple(self._copied()._watch.parameters())
+        return self._parametrised
+
+    def randomized(self, layers: Sequence[str], seed: int) -> LayeredKeras:
+        """Return a box around a copy of the model, with random parameters in some of its `parameter_layers`.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        UnsupportedModelError
+            As `parameter_layers`.
+        """
+        made = self._copied()
+        known = made._watch.parameters()
+        check_layers(layers, known)
+        for layer in layers:
+            for place, variable in enumerate(known[layer]):
+                variable.assign(drawn_like(variable.numpy(), seed, f"{layer}/{place}"))
+        notes = (*self.assumptions, note_on(layers, seed))
+        # The guess that the scores need no activation was made of the learned parameters.
+        return LayeredKeras(
+            dataclasses.replace(made._parts, assumptions=notes, watched=None), made._gradient, made._watch
+        )
+
+    def _copied(self) -> LayeredKeras:
+        """Return a box around a copy of the model all of whose parameters may be trained."""
+        make, arguments = self.__reduce__()
+        with tf.device(self._parts.place):
+            made = make(*arguments)
+        for layer in made._watch.layers.values():
+            layer.trainable = True  # what is frozen was learned all the same
+        return made
+
+    def _remade(self, parts: Parts, gradient: Any) -> DifferentiableTensorFlow:
         if (code := parts.traced.code) is None:
             return super()._remade(parts, gradient)
         watch = dataclasses.replace(self._watch, traced=parts.traced, code=code, activation=parts.activation)
@@ -371,17 +328,6 @@ class LayeredKeras(DifferentiableTensorFlow):
 def _logits_of(make: Callable[..., Any], arguments: tuple[Any, ...]) -> DifferentiableTensorFlow:
     """Make a box again from its pickle."""
     return make(*arguments).with_backward("exact", of="logits")
-
-
-def _device(device: str | None) -> str | None:
-    """Return a device by the name that TensorFlow has for it."""
-    if device is None:
-        return None
-    known = [one.name.removeprefix("/device:").lower() for one in tf.config.list_logical_devices()]
-    kind, _, index = str(device).lower().replace("cuda", "gpu").removeprefix("/").removeprefix("device:").partition(":")
-    if (wanted := f"{kind}:{index or 0}") not in known:
-        raise InputError("TensorFlow has no such device", got=f"device={device!r}", expected=" or ".join(known))
-    return f"/device:{wanted.upper()}"
 
 
 def _refuse_pickling(owner: Any) -> NoReturn:

@@ -13,11 +13,12 @@ from tensorflow.python.framework import ops
 
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.inspection import Inspection, Verdict, judged, size_of
-from blackbox_explain_adapters._tensorflow.box import TensorFlowBlackBox, wrap_tensorflow
+from blackbox_explain_adapters._tensorflow.box import TensorFlowBlackBox
 from blackbox_explain_adapters._tensorflow.files import load_keras, load_saved_model
 from blackbox_explain_adapters._tensorflow.graph.final_activation import ending_of
 from blackbox_explain_adapters._tensorflow.graph.operations import Operations
 from blackbox_explain_adapters._tensorflow.keras import wrap_keras
+from blackbox_explain_adapters._tensorflow.wrapping import wrap_tensorflow
 
 __all__ = ["inspect_keras", "inspect_saved_model"]
 

@@ -65,10 +65,10 @@ def wrap_keras(
 
 
 def _on_tensorflow(model: Any, described: Described, device: str | None, options: dict[str, Any]) -> BlackBox:
-    from blackbox_explain_adapters._tensorflow.box import box_of
     from blackbox_explain_adapters._tensorflow.layers import named_layers
     from blackbox_explain_adapters._tensorflow.signature import at_rest
     from blackbox_explain_adapters._tensorflow.source import Source
+    from blackbox_explain_adapters._tensorflow.wrapping import box_of
 
     sizes, batch = _sizes(model)
     call = at_rest(_call_of(model))

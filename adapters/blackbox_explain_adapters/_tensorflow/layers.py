@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.layout import Layout
+from blackbox_explain.box.adapter_tools.random_parameters import no_parameters
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._tensorflow.graph.traced import ACTIVATE, Traced
 
@@ -62,6 +63,38 @@ class LayerWatch:
 
         made = tf.function(shapes, input_signature=[self.traced.images()], autograph=False).get_concrete_function()
         return tuple(names), made
+
+    def parameters(self) -> dict[str, tuple[Any, ...]]:
+        """Return the variables that layers would train, by the name of the layer, from the output towards the input.
+
+        What belongs to a layer inside of another is that layer's alone.  A layer that is not seen to run, such as the
+        cell of a recurrent one, comes where the layer around it does.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If there are none.
+        """
+        names, _ = self.shapes()
+        place = {name: k for k, name in enumerate(names)}
+        found: dict[str, tuple[Any, ...]] = {}
+        for name, layer in self.layers.items():
+            inner = {
+                id(one)
+                for other, within in self.layers.items()
+                if other.startswith(f"{name}/")
+                for one in within.trainable_variables
+            }
+            own = tuple(one for one in layer.trainable_variables if id(one) not in inner and one.dtype.startswith("f"))
+            around = name
+            while around and around not in place:
+                around = around.rpartition("/")[0]
+            if own and around:
+                place.setdefault(name, place[around])
+                found[name] = own
+        if not found:
+            raise no_parameters("a model without layers that have something to train")
+        return {name: found[name] for name in sorted(found, key=lambda one: place[one], reverse=True)}
 
     def function(self, names: Sequence[str]) -> Function:
         """Return the concrete function from images and weights to scores, then values and slopes of each layer.

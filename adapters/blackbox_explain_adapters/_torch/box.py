@@ -16,6 +16,7 @@ from blackbox_explain.box.adapter_tools.checks import check_output, check_weight
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
 from blackbox_explain.box.adapter_tools.first_layers import joined
 from blackbox_explain.box.adapter_tools.outputs import Wanted
+from blackbox_explain.box.adapter_tools.random_parameters import note_on as random_note
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
@@ -24,6 +25,7 @@ from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mende
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
 from blackbox_explain_adapters._torch.logits import without_own_activation
 from blackbox_explain_adapters._torch.network import Network
+from blackbox_explain_adapters._torch.parameters import parameter_layers, with_random_parameters
 from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
 from blackbox_explain_adapters._torch.state import CHANGES
 
@@ -319,6 +321,35 @@ class LayeredTorch(DifferentiableTorch):
         tensor = self._network.tensor
         found = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
         return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(names)}
+
+    def parameter_layers(self) -> tuple[str, ...]:
+        """Return the names of the submodules whose parameters the scores are computed with, from output to input.
+
+        The module is run, to see which those are.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it was not seen to compute with any.
+        """
+        return tuple(parameter_layers(self._network))
+
+    def randomized(self, layers: Sequence[str], seed: int) -> LayeredTorch:
+        """Return a box around a copy of the module, with random parameters in some of its `parameter_layers`.
+
+        Raises
+        ------
+        InputError
+            If there is no such layer.
+        UnsupportedModelError
+            As `parameter_layers`, and if the module cannot be copied.
+        """
+        # The guess that the scores need no activation was made of the learned parameters.
+        look = dataclasses.replace(self._look, watched=None, mend=self._mend)
+        network = with_random_parameters(self._network, layers, seed)
+        made = LayeredTorch(network, look, (*self.assumptions, random_note(layers, seed)))
+        made.activation, made._of = self.activation, self._of
+        return made
 
     @staticmethod
     def _slopes(

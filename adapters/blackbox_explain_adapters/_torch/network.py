@@ -21,7 +21,7 @@ from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.errors import InputError, OutOfMemoryError
+from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._torch.final_activation import is_ranked, leads_to
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
 from blackbox_explain_adapters._torch.last_activation import LastActivation, LeftOut
@@ -118,6 +118,25 @@ class Network:
         """Return the same network with the last activation of its module left out whenever it runs."""
         made = Network.__new__(Network)  # `copy.copy` would go by way of the pickle
         vars(made).update(vars(self), _left_out=last)
+        return made
+
+    def copied(self) -> Network:
+        """Return the same network around a copy of its module.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the module cannot be copied.
+        """
+        try:
+            module = copy.deepcopy(self.module)
+        except Exception as error:
+            got = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise UnsupportedModelError(
+                "The module cannot be copied", got=got, expected="copy.deepcopy() of it"
+            ) from error
+        made = Network.__new__(Network)
+        vars(made).update(vars(self), module=module, state=State())
         return made
 
     @contextmanager

@@ -12,7 +12,7 @@ from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.cli.options.mask import MaskOptions
-from blackbox_explain.cli.options.parsing import named_values
+from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 
@@ -90,25 +90,9 @@ class MethodOptions:
         typed = {**dataclasses.asdict(mask)}
         common = {name: typed.pop(name) for name in SHARED}
         changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
-        read = named_values(self.setting or (), "--setting", "masks=2000")
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
-        used: set[str] = set()
-        methods: dict[str, dict[str, Any]] = {}
-        for name in names:
-            own = settings_of(kind_of(name))
-            # What one method alone does not have is its error; of several, it is for those that have it.
-            wanted = {**changed, **given}
-            mine = {one: value for one, value in wanted.items() if one in own or len(names) == 1}
-            # Names of layers may look like numbers.
-            mine |= {one: str(value) for one, value in mine.items() if str(own.get(one)).startswith("str |")}
-            used.update(mine)
-            if name == "mask":
-                mine = {**typed, **mine}
-            methods[name] = {**common, **mine}
-        if unused := [name for name in {**changed, **given} if name not in used]:
-            raise InputError(
-                "None of these methods has such a setting", got=", ".join(unused), expected=", ".join(names)
-            )
+        given = settings(self.setting or (), "masks=2000")
+        dealt = dealt_out({**changed, **given}, {name: settings_of(kind_of(name)) for name in names}, "methods")
+        methods = {name: {**common, **(typed if name == "mask" else {}), **mine} for name, mine in dealt.items()}
         made = [
             method_of(name, {key: value for key, value in options.items() if key not in SHARED})
             for name, options in methods.items()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["adapter_options", "named_values", "reduction", "sizes"]
+__all__ = ["adapter_options", "dealt_out", "named_values", "reduction", "settings", "sizes"]
 
 
 DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names", "activation")
@@ -28,6 +28,46 @@ def named_values(given: Sequence[str], option: str, example: str) -> dict[str, A
             found[name] = json.loads(WORDS.get(value, value))
         except json.JSONDecodeError:
             found[name] = value
+    return found
+
+
+def settings(given: Sequence[str], example: str) -> dict[str, Any]:
+    """Read what is typed as --setting; lists become tuples, which settings are that do not change."""
+    read = named_values(given, "--setting", example)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+
+
+def dealt_out(given: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], what: str) -> dict[str, dict[str, Any]]:
+    """Give settings to those that have them.
+
+    Parameters
+    ----------
+    given
+        Values by the names of settings.
+    own
+        By the name of each method or metric, the settings that it has, with their types as they are written.
+    what
+        They are, such as ``"methods"``.
+
+    Returns
+    -------
+    dict
+        By the same names the settings of each.  One that is alone gets all, so that what it does not have is its error.
+
+    Raises
+    ------
+    InputError
+        If there are several, and none of them has a setting.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, known in own.items():
+        mine = {one: value for one, value in given.items() if one in known or len(own) == 1}
+        # Names of layers may look like numbers.
+        found[name] = {
+            one: str(value) if str(known.get(one)).startswith("str |") else value for one, value in mine.items()
+        }
+    if unused := [name for name in given if not any(name in mine for mine in found.values())]:
+        raise InputError(f"None of these {what} has such a setting", got=", ".join(unused), expected=", ".join(own))
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.data.points import Point
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised
@@ -19,9 +20,6 @@ from blackbox_explain.metrics.marked.scenes import check_given, whose
 __all__ = ["PartSaliency", "Parts"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-
-Point = tuple[float, float]
-"""x and y from the corner of the photo, in its pixels: the centre of the first pixel is at 0.5."""
 
 Parts = Mapping[str, Sequence[Point]]
 """Points of one photo by the part that they are of: ``{"eyes": [(310, 120), (352, 118)], "feet": [(200, 400)]}``."""
@@ -40,8 +38,8 @@ class PartSaliency:
     Attributes
     ----------
     points
-        Of each photo, by the name of its file, in its pixels; or for each row of what `evaluate` is given, in pixels of
-        the images.
+        Of each photo, by the name of its file (see `data.points.read_points`), in its pixels; or for each row of what
+        `evaluate` is given, in pixels of the images.
     part
         Which of them.
     window

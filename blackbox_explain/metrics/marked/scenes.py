@@ -195,7 +195,9 @@ def check_given(metric: Any, what: str, given: Any) -> None:
         expected = f"{what} by the name of the photo's file, or a sequence for each row"
         raise InputError(f"These are no {what}", got=f"{what}={given!r}"[:80], expected=expected)
     if not given:
-        hint = f"{type(metric).__name__}({what}=...)" + ("; on the command line --boxes" if what == "objects" else "")
+        hint = (
+            f"{type(metric).__name__}({what}=...)" + f"; on the command line --{'boxes' if what == 'objects' else what}"
+        )
         raise InputError(f"The metric {metric.name!r} compares with {what} that people marked", got="none", hint=hint)
 
 

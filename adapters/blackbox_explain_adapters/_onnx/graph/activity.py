@@ -9,7 +9,7 @@ import onnx
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, read_by, refusal
 
-__all__ = ["CONTROL", "STEERING", "active_tensors", "no_path"]
+__all__ = ["CONTROL", "STEERING", "active_tensors", "between", "multiplies_whole_numbers", "no_path"]
 
 COMPARING = ("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "Sign")
 
@@ -59,7 +59,7 @@ def active_tensors(
     """
     active = {source}
     used = {name for node in nodes for name in read_by(node)}
-    whole = any(map(_multiplies_whole_numbers, nodes))
+    whole = any(map(multiplies_whole_numbers, nodes))
     for proto in nodes:
         node = Node(proto)
         if not active.intersection(read_by(proto)) or _steers(node):
@@ -96,7 +96,20 @@ def _steers(node: Node) -> bool:
     return not node.domain and (node.op in STEERING or whether)
 
 
-def _multiplies_whole_numbers(node: onnx.NodeProto) -> bool:
+def between(nodes: Sequence[onnx.NodeProto], source: str, output: str) -> set[str]:
+    """Return the names of the tensors on the way from one to the other, both among them; nodes are in order."""
+    reached, leading = {source}, {output}
+    for node in nodes:
+        if reached.intersection(read_by(node)) and node.op_type not in STEERING:
+            reached.update(node.output)
+    for node in reversed(nodes):
+        if leading.intersection(node.output):
+            leading.update(read_by(node))
+    return reached & leading
+
+
+def multiplies_whole_numbers(node: onnx.NodeProto) -> bool:
+    """Say whether a node computes with quantised weights."""
     kind = node.op_type
     return (
         "Integer" in kind or kind.startswith("QLinear") or (bool(node.domain) and kind.startswith(("QGemm", "Dynamic")))

@@ -1,0 +1,81 @@
+"""Random parameters in Keras models: in a copy, in the order in which layers are done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import blackbox_explain as bx
+from blackbox_explain.box.adapter_tools.random_parameters import drawn_like
+from blackbox_explain.errors import InputError, UnsupportedModelError
+from tests.adapters.tensorflow.models import CLASSES, functional, keras, saved, seeded, sequential, subclassed, tf
+from tests.adapters.tensorflow.test_layers import IMAGES, WEIGHTS, blocks
+
+
+def kinds(model: Any, layers: Any) -> list[str]:
+    """Return the kinds of layers, whose names count on through a run."""
+    return [type(model.get_layer(name)).__name__ for name in layers]
+
+
+def test_scores_and_gradient_are_those_of_a_model_with_what_is_drawn() -> None:
+    model = functional()
+    model.layers[1].trainable = False  # frozen, and learned all the same
+    box: Any = bx.wrap(model, activation="softmax")
+    assert isinstance(box, bx.Randomizable)
+    layers = box.parameter_layers()
+    assert kinds(model, layers) == ["Dense", "DepthwiseConv2D", "BatchNormalization", "Conv2D"]
+    before = [one.numpy() for one in model.weights]
+    score, fingerprint = box.scores(IMAGES), box.fingerprint()
+    made = box.randomized(layers, 2)
+    with pytest.raises(InputError, match="No layer with parameters"):
+        box.randomized([layers[0], "dropout"], 2)
+    assert all(np.array_equal(one.numpy(), kept) for one, kept in zip(model.weights, before, strict=True))
+    np.testing.assert_array_equal(box.scores(IMAGES), score)
+    assert box.fingerprint() == fingerprint != made.fingerprint()
+    assert not model.layers[1].trainable
+    for name in layers:
+        layer = model.get_layer(name)
+        layer.trainable = True
+        for place, variable in enumerate(layer.trainable_variables):
+            variable.assign(drawn_like(variable.numpy(), 2, f"{name}/{place}"))
+    expected: Any = bx.wrap(model, activation="softmax")
+    for one, other in zip(
+        made.scores_and_gradient(IMAGES, WEIGHTS), expected.scores_and_gradient(IMAGES, WEIGHTS), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    dense = made.inner(IMAGES, WEIGHTS, [layers[1]])[layers[1]][1]
+    np.testing.assert_allclose(dense, expected.inner(IMAGES, WEIGHTS, [layers[1]])[layers[1]][1], atol=1e-6)
+
+
+def test_logits_of_a_random_model() -> None:
+    box: Any = bx.wrap(sequential(), activation="softmax")
+    made = box.randomized(box.parameter_layers()[:1], 0)
+    logits = made.with_backward("exact", of="logits").scores(IMAGES)
+    np.testing.assert_allclose(tf.nn.softmax(logits).numpy(), made.scores(IMAGES), atol=1e-6)
+
+
+def test_layers_inside_of_layers() -> None:
+    box: Any = bx.wrap(blocks(), shape=(3, 12, 10), activation="softmax")
+    assert box.parameter_layers() == ("head", "block/conv")
+    assert not np.allclose(box.randomized(["block/conv"], 0).scores(IMAGES), box.scores(IMAGES), atol=1e-5)
+
+
+def test_the_cell_of_a_recurrent_layer() -> None:
+    image = keras.Input((12, 10, 3))
+    steps = keras.layers.Reshape((12, 30))(image)
+    model = seeded(keras.Model(image, keras.layers.Dense(CLASSES, name="d")(keras.layers.LSTM(5, name="r")(steps))))
+    box: Any = bx.wrap(model, activation="softmax")
+    layers = box.parameter_layers()
+    assert layers[0] == "d"
+    assert len(layers) == 2
+    assert layers[1].startswith("r/")
+    assert not np.allclose(box.randomized(layers[1:], 0).scores(IMAGES), box.scores(IMAGES), atol=1e-5)
+
+
+def test_what_is_refused(tmp_path: Any) -> None:
+    box: Any = bx.wrap(subclassed(), shape=(3, 12, 10), activation="softmax")
+    with pytest.raises(UnsupportedModelError, match="register_keras_serializable"):
+        box.parameter_layers()
+    assert not isinstance(bx.wrap(saved(tmp_path)), bx.Randomizable)

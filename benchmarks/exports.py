@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import networks
 from benchmarks.common import confident_photos, data_folder, machine, store
-from benchmarks.efficientnet_lite0 import network, pytorch_box
-from benchmarks.efficientnet_lite0_keras import keras_box
+from benchmarks.models import networks
+from benchmarks.models.efficientnet_lite0 import network, pytorch_box
+from benchmarks.models.efficientnet_lite0_keras import keras_box
 from blackbox_explain import BlackBox, InputSpec, Preprocessing, wrap
 from blackbox_explain.comparing.models import Comparison, Tolerances, compare
 from blackbox_explain.methods.mask.settings import PRESETS

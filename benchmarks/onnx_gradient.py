@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import data_folder, machine, store
-from benchmarks.efficientnet_lite0 import network as efficientnet
-from benchmarks.networks import MobileNetV3, ResNet18, exported, googlenet
+from benchmarks.models.efficientnet_lite0 import network as efficientnet
+from benchmarks.models.networks import MobileNetV3, ResNet18, exported, googlenet
 from blackbox_explain import Differentiable, InputSpec, wrap
 
 console = Console(width=140, highlight=False)

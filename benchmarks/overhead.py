@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import machine, store
-from benchmarks.efficientnet_lite0 import pytorch_box
+from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import Blur, wrap
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas

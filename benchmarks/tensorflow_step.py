@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import machine, store
-from benchmarks.efficientnet_lite0_keras import keras_network
+from benchmarks.models.efficientnet_lite0_keras import keras_network
 from benchmarks.overhead import paired
 from blackbox_explain import Blur, InputSpec, wrap
 from blackbox_explain.box.oracle import Oracle

@@ -22,9 +22,9 @@ from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemor
 from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.map_files import levels_of, map_png
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.metrics.representativeness import Transfer
+from blackbox_explain.report.map_files import levels_of, map_png
 
 __all__ = ["RowMaker"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.ledger.columns import schema_of, table_of
-from blackbox_explain.explanation.map_files import map_png
+from blackbox_explain.report.map_files import map_png
 from blackbox_explain.report.page.content import Finding
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.networks import exported
+from benchmarks.models.networks import exported
 from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import InputError, UnsupportedModelError
 from blackbox_explain.methods.layers import GradCam

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from blackbox_explain.errors import NoGradientError
-from blackbox_explain_adapters._torch.final_activation import nodes_behind, operation_of
+from blackbox_explain_adapters._torch.activation.by_graph import nodes_behind, operation_of
 
 __all__ = ["MENDED", "gradient_by", "mended_gradient_by", "no_gradient"]
 

@@ -8,7 +8,7 @@ import torch
 
 from blackbox_explain.box.activations import Ending, no_logits
 from blackbox_explain.box.adapter_tools.description import plain_images
-from blackbox_explain_adapters._torch.last_activation import ActivationsSeen, LastActivation
+from blackbox_explain_adapters._torch.activation.by_watching import ActivationsSeen, LastActivation
 from blackbox_explain_adapters._torch.network import Network
 
 __all__ = ["without_own_activation"]

@@ -22,9 +22,9 @@ from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_ou
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedModelError
-from blackbox_explain_adapters._torch.final_activation import is_ranked, leads_to
+from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, leads_to
+from blackbox_explain_adapters._torch.activation.by_watching import LastActivation, LeftOut
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
-from blackbox_explain_adapters._torch.last_activation import LastActivation, LeftOut
 from blackbox_explain_adapters._torch.linear_rows import LinearInBlocks
 from blackbox_explain_adapters._torch.state import State
 

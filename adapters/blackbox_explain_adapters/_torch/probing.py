@@ -12,7 +12,7 @@ from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.probing import TOLERANCE, Manner, manner_of_asking
 from blackbox_explain.errors import NoGradientError, OutOfMemoryError
-from blackbox_explain_adapters._torch.final_activation import ending_of
+from blackbox_explain_adapters._torch.activation.by_graph import ending_of
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, no_gradient
 from blackbox_explain_adapters._torch.network import Network
 

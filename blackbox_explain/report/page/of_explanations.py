@@ -11,7 +11,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.map_files import levels_of, map_png
+from blackbox_explain.report.map_files import levels_of, map_png
 from blackbox_explain.report.page.content import Card, Page
 
 __all__ = ["page_of"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from benchmarks.networks import Inception, Residual
+from benchmarks.models.networks import Inception, Residual
 
 __all__ = ["NETWORKS", "Network"]
 

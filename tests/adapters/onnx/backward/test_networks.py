@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import blackbox_explain as bx
-from benchmarks import networks
+from benchmarks.models import networks
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.kinds import kept
 

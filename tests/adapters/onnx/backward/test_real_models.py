@@ -14,8 +14,8 @@ import pytest
 
 import blackbox_explain as bx
 from benchmarks.common import confident_photos, data_folder
-from benchmarks.efficientnet_lite0 import build, pytorch_box, top1
-from benchmarks.networks import exported, googlenet
+from benchmarks.models.efficientnet_lite0 import build, pytorch_box, top1
+from benchmarks.models.networks import exported, googlenet
 from blackbox_explain import samples
 from tests.adapters.onnx.backward.test_networks import error
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import blackbox_explain as bx
 from benchmarks.common import data_folder
-from benchmarks.networks import exported
+from benchmarks.models.networks import exported
 from blackbox_explain.errors import UnsupportedModelError
 from tests.adapters.onnx.architectures import NETWORKS
 from tests.adapters.onnx.backward.test_networks import made

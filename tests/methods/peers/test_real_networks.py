@@ -13,7 +13,7 @@ from torch import nn
 
 import blackbox_explain as bx
 from benchmarks.common import data_folder
-from benchmarks.networks import exported
+from benchmarks.models.networks import exported
 from blackbox_explain.errors import UnsupportedModelError
 from tests.adapters.onnx.architectures import ConvNextBlock, LayerNorm2d
 from tests.methods.test_all_methods import BY_GRADIENT, BY_LAYERS, BY_RULES, BY_SCORES

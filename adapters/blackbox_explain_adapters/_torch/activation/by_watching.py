@@ -10,7 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from blackbox_explain.errors import ModelError
-from blackbox_explain_adapters._torch.final_activation import origin_of
+from blackbox_explain_adapters._torch.activation.by_graph import origin_of
 
 __all__ = ["ActivationsSeen", "LastActivation", "LeftOut"]
 

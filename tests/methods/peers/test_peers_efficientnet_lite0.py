@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 import blackbox_explain as bx
-from benchmarks.efficientnet_lite0 import network
-from benchmarks.networks import exported
+from benchmarks.models.efficientnet_lite0 import network
+from benchmarks.models.networks import exported
 from blackbox_explain.methods.gradients import IntegratedGradients
 from blackbox_explain.methods.occlusions import Occlusion
 from blackbox_explain.methods.rewritten import Lrp
 from blackbox_explain.samples import CAT, COFFEE
-from tests.methods.test_peers import alike
+from tests.methods.peers.test_peers import alike
 
 pytestmark = pytest.mark.exhaustive
 

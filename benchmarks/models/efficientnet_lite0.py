@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 in PyTorch, and the ONNX file of it that ships with the package.
 
-``python -m benchmarks.efficientnet_lite0`` builds the file again from the published weights and checks it: scores
+``python -m benchmarks.models.efficientnet_lite0`` builds the file again from the published weights and checks it: scores
 against PyTorch, and top-1 on the shared photos, if there.
 """
 
@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.common import data_folder
-from benchmarks.networks import exported
+from benchmarks.models.networks import exported
 from blackbox_explain import BlackBox, InputSpec, load_images, wrap
 from blackbox_explain.samples import MODEL
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import blackbox_explain as bx
-from benchmarks.networks import exported
+from benchmarks.models.networks import exported
 from blackbox_explain.methods.gradients import IntegratedGradients
 from blackbox_explain.methods.occlusions import Lime, Occlusion
 from blackbox_explain.methods.occlusions.lime import local_weights

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.efficientnet_lite0 import network
+from benchmarks.models.efficientnet_lite0 import network
 from blackbox_explain import BlackBox, InputSpec, wrap
 
 __all__ = ["keras_box", "keras_network"]

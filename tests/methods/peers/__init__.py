@@ -1,0 +1,1 @@
+"""Methods beside those of other packages, and on real networks."""

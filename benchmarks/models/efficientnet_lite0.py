@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 in PyTorch, and the ONNX file of it that ships with the package.
 
-``python -m benchmarks.models.efficientnet_lite0`` builds the file again from the published weights and checks it: scores
+``python -m benchmarks.models.efficientnet_lite0`` builds the file from the published weights and checks it: scores
 against PyTorch, and top-1 on the shared photos, if there.
 """
 

@@ -159,10 +159,10 @@ def _card(row: dict[str, Any], photos: _Photos, plan: Mapping[str, Any], finding
     size, fit = (row["width"] or 0, row["height"] or 0), plan["fit"]
     box = _box(size, (plan["shape"][2], plan["shape"][1]), fit) if min(size) > 0 else (0.0, 0.0, 1.0, 1.0)
     certificate = [
-        (f"of the suppression stays when the region is replaced by {word}", row[name])
+        (f"Effect kept with {word} in place of the region", row[name])
         for name, word in (("transfer_constant", "the mean colour"), ("transfer_noise", "noise"))
     ]
-    certificate.append(("of the region lies in boxes of the class", row["inside_boxes"]))
+    certificate.append(("Share of the region in boxes of the class", row["inside_boxes"]))
     return Card(
         position=row["position"],
         path=row["path"],

@@ -26,7 +26,7 @@ __all__ = ["LOOKED_AT", "FirstLook", "Reading", "look_at"]
 LOOKED_AT = 32
 """Images that a model is asked about before an audit."""
 
-LEVEL = 1e-3
+LEVEL = 0.005
 """Another reading is suspected where chance would favour it so much in no more than this share of cases."""
 
 BETTER = 0.05

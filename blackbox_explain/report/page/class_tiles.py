@@ -1,4 +1,4 @@
-"""What the page shows of a class: where the regions of its images lie on average, how large they are, how sure it is."""
+"""What the page shows of a class: where its regions lie on average, how large they are, how sure the model is."""
 
 from __future__ import annotations
 

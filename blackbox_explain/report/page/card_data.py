@@ -78,7 +78,7 @@ def _facts(card: Card) -> dict[str, Any]:
     return {
         "position": card.position,
         "path": card.path,
-        "box": list(card.box),
+        "box": [_short(one) for one in card.box],
         "method": card.method,
         "target": card.target,
         "label": card.label,

@@ -59,8 +59,8 @@ def write_page(page: Page, path: Path) -> Path:
         script=script,
         policy=_policy(style, script),
         facts=_json(data.facts),
-        photos=map(packed, data.photos),
-        maps=map(packed, data.maps),
+        photos=((len(one), packed(one)) for one in data.photos),
+        maps=((len(one), packed(one)) for one in data.maps),
     )
     partial = path.with_name(f".{path.name}.partial")
     try:

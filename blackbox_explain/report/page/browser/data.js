@@ -3,25 +3,28 @@
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const cards = page.cards;
 
-// Stand-ins of packing.py, from "À" on, and what they stand for.
-const FIRST_STAND_IN = 0xc0;
-const STOOD_FOR = [0x00, 0x0d, 0x2f, 0x21];
+// Characters of two bytes are pairs: one of these, and another.
+const FIRST_PAIR = 0x80;
+const CHANGED = [0x00, 0x0d, 0x3c];
 
 function unpacked(id) {
-  const text = document.getElementById(id).textContent;
-  const bytes = new Uint8Array(Math.floor((text.length * 7) / 8));
+  const { textContent: text, dataset } = document.getElementById(id);
+  const bytes = new Uint8Array(Number(dataset.bytes));
   let held = 0;
   let bits = 0;
   let place = 0;
+  const add = (seven) => {
+    held = ((held << 7) | seven) & 0x7fff;
+    bits += 7;
+    if (bits < 8) return;
+    bits -= 8;
+    bytes[place] = held >> bits;
+    place += 1;
+  };
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
-    held = ((held << 7) | (code < 128 ? code : STOOD_FOR[code - FIRST_STAND_IN])) & 0x7fff;
-    bits += 7;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes[place] = held >> bits;
-      place += 1;
-    }
+    if (code >= FIRST_PAIR) add(CHANGED[(code - FIRST_PAIR) >> 7]);
+    add(code & 0x7f);
   }
   return bytes;
 }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -27,8 +30,11 @@ from blackbox_explain.cli.options.target import target_from
 from blackbox_explain.cli.shown.explain import show_found, show_refused
 from blackbox_explain.data.photo_paths import photo_paths
 from blackbox_explain.errors import InputError
+from blackbox_explain.explanation import Explanation
 from blackbox_explain.progress import progress_bar
 from blackbox_explain.report.contact_sheet import save_sheet
+from blackbox_explain.report.page.of_explanations import page_of
+from blackbox_explain.report.page.writing import write_page
 
 __all__ = ["explain_command"]
 
@@ -72,6 +78,9 @@ def explain_command(
     sheet: Annotated[
         bool, typer.Option("--sheet", help="Draw one picture of all photos of the run besides: sheet.png.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write one page of all photos of the run besides: report.html.")
+    ] = False,
     printed: Printed,
 ) -> None:
     """Find the smallest region of each photo that the class score depends on.
@@ -90,7 +99,7 @@ def explain_command(
 
       blackbox-explain explain cat.jpg --top 5
 
-      blackbox-explain explain photos --sheet
+      blackbox-explain explain photos --sheet --report
 
       blackbox-explain explain cat.jpg --method grad-cam --method occlusion --setting side=48
 
@@ -140,6 +149,8 @@ def explain_command(
         found = photos.found
         if sheet_path is not None and photos.kept:
             save_sheet(photos.kept, sheet_path)
+        if report and any(one.rows for one in found):
+            _write_page(found, model, folder.path / "report.html")
         if printed.as_json:
             typer.echo(json.dumps([row for one in found for row in one.to_list()], indent=2))
         elif not printed.quiet and any(not one.error for one in found):
@@ -152,6 +163,12 @@ def explain_command(
         named = set(by.method or ()) - {"all"}
         if any(one.error or one.failures for one in found) or named.intersection(photos.refused):
             raise typer.Exit(2)
+
+
+def _write_page(found: Sequence[PhotoResult], model: str, path: Path) -> None:
+    """Write the report of what a run found, read again from its files."""
+    results = [Explanation.load(file) for one in found for file in one.files if file.suffix == ".npz"]
+    write_page(page_of(results, model=model, command=shlex.join(["blackbox-explain", *sys.argv[1:]])), path)
 
 
 def _tell_error(result: PhotoResult) -> None:

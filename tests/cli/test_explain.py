@@ -211,3 +211,14 @@ def test_progress_shows_what_is_done_and_what_is_left(capsys: pytest.CaptureFixt
     with progress_bar(3, "silent", show=False) as advance:
         advance(3)
     assert capsys.readouterr().err == ""
+
+
+def test_a_report_shows_all_photos_by_all_methods_on_one_page(tmp_path: Path) -> None:
+    model = ("--model", "tests.auditing.test_photo_run:bright")
+    methods = ("--method", "occlusion", "--method", "center", "--setting", "side=8")
+    done = run("explain", samples.CAT, samples.COFFEE, *model, *methods, "--report", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for word in ("cat.jpg", "coffee.jpg", "occlusion", "center"):
+        assert word in page
+    assert "http://" not in page.replace("http://www.w3.org", "")

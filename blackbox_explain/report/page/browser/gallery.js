@@ -8,6 +8,8 @@ const findingOrder = new Map(
   page.findings.map((finding) => [finding.name, new Map(finding.positions.map((place, index) => [place, index]))]),
 );
 
+const severalMethods = new Set(cards.map((card) => card.method).filter((method) => method !== "")).size > 1;
+
 let chosen = cards;
 let shown = 0;
 
@@ -16,7 +18,7 @@ function hasFinding(card, name) {
 }
 
 function isWanted(card) {
-  const text = `${card.path}\n${card.target}\n${card.label}`.toLowerCase();
+  const text = `${card.path}\n${card.target}\n${card.label}\n${card.method}`.toLowerCase();
   return (
     wanted.text.toLowerCase().split(/\s+/).every((word) => text.includes(word)) &&
     (wanted.target === "" || card.target === wanted.target) &&
@@ -68,12 +70,15 @@ function cardButton(card, index) {
   const numbers = element("span", "numbers");
   if (card.score !== null) numbers.append(element("span", "", `score ${scoreText(card.score, 2)}`));
   if (card.share !== null) numbers.append(element("span", "", `region ${percentText(card.share)}`));
-  button.append(small(card), element("strong", "", card.target || "no answer"), numbers);
+  button.append(small(card), element("strong", "", card.target || "no answer"));
+  if (severalMethods && card.method !== "") button.append(element("span", "method", `by ${card.method}`));
+  button.append(numbers);
   if (card.outcome !== "ok") numbers.append(element("span", `chip ${card.outcome}`, card.outcome));
   if (mistaken(card)) button.append(element("span", "mistake", `labelled ${card.label}`));
   button.append(element("span", "name", fileName(card)));
   button.title = card.path;
   const said = [card.target, fileName(card), `score ${scoreText(card.score, 3)}`, `region ${percentText(card.share)}`];
+  if (severalMethods && card.method !== "") said.push(`by ${card.method}`);
   if (card.label) said.push(`labelled ${card.label}`);
   button.setAttribute("aria-label", `${said.join(", ")}, ${card.outcome}. Look at it.`);
   return button;

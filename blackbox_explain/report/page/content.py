@@ -78,7 +78,8 @@ class Card:
     share
         Of the image that the region is; NaN where there is none.
     curve
-        (S,) target scores at the shares of the page; None where there is none.
+        (S,) target scores without these shares of the page (preservation: with nothing but them); None where there is
+        none.
     ranking
         PNG file (H, W) of the model's input: the number of the shares at which a pixel is not yet deleted; None where
         there is none.
@@ -136,12 +137,13 @@ class Page:
     game
         ``"deletion"`` or ``"preservation"``.
     perturbation
-        Name of what stands in for deleted pixels.
+        Name of what stands in for deleted pixels; see `blackbox_explain.perturbations.named`.
     classes
         For each class that has several images: its name, the number of its images, and the mean (h, w) of how much
         each cell matters, from 0 to 1.
     rules
-        Rows of the rules' table: what is varied, up to where, the error and its interval, in words.
+        Rows of the rules' table, in words: what is varied, up to where the rule holds, in what share of images it is
+        wrong, and the 95 % interval of that.
     command
         A line that does the same again; "" where there is none.
     versions
@@ -158,6 +160,6 @@ class Page:
     game: Literal["deletion", "preservation"] = "deletion"
     perturbation: str = "blur"
     classes: Sequence[tuple[str, int, Floats]] = ()
-    rules: Sequence[Sequence[str]] = ()
+    rules: Sequence[tuple[str, str, str, str]] = ()
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -15,7 +15,7 @@ CHANGED = "\0\r<"
 """Characters that HTML replaces, or that may end a script element."""
 
 FIRST_PAIR = 0x80
-"""The first character that is two bytes of UTF-8; `browser/data.js` knows it too."""
+"""The first character that is two bytes of UTF-8; `browser/scripts/data.js` knows it too."""
 
 
 def packed(content: bytes) -> str:

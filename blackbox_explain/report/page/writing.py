@@ -50,7 +50,7 @@ def write_page(page: Page, path: Path) -> Path:
     """
     environment = _environment()
     data = card_data(page)
-    style, script = _joined(STYLES, "css"), _script()
+    style, script = _joined("styles", STYLES, ".css"), _script()
     stream = environment.get_template("page.html").stream(
         page=page,
         tiles=class_tiles(page),
@@ -96,12 +96,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _joined(names: tuple[str, ...], kind: str) -> str:
-    return "\n".join((BROWSER / f"{name}.{kind}").read_text(encoding="utf-8") for name in names)
+def _joined(folder: str, names: tuple[str, ...], kind: str) -> str:
+    return "\n".join((BROWSER / folder / f"{name}{kind}").read_text(encoding="utf-8") for name in names)
 
 
 def _script() -> str:
-    return f'(() => {{\n"use strict";\n{_joined(SCRIPTS, "js")}}})();\n'
+    return f'(() => {{\n"use strict";\n{_joined("scripts", SCRIPTS, ".js")}}})();\n'
 
 
 def _policy(style: str, script: str) -> str:

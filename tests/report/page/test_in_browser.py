@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
@@ -12,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from blackbox_explain.perturbations.perturbation import blur, sigma_for
 from blackbox_explain.report.page.content import Page
 from blackbox_explain.report.page.packing import packed
 from blackbox_explain.report.page.writing import write_page
-from tests.report.page.pages import CARD, HOSTILE, hostile_page, large_page, small_page
-
-BOX = (6, 0, 42, 36)
-"""What the toy model reads of its photos, in their pixels."""
+from tests.report.page.pages import CARD, HOSTILE, hostile_page, large_page, png, small_page
 
 
 @dataclass
@@ -144,13 +144,6 @@ def test_the_deletion_slider_deletes_where_the_ranking_says(shown: Show) -> None
 
 def test_the_blur_is_the_gaussian_of_the_core(shown: Show) -> None:
     # A photo of the model's size, one half black: in the browser as in blackbox_explain.perturbations.
-    import io
-
-    from PIL import Image
-
-    from blackbox_explain.perturbations.perturbation import blur, sigma_for
-    from tests.report.page.pages import png
-
     pixels = np.zeros((24, 24, 3), np.uint8)
     pixels[:, 12:] = 255
     file = io.BytesIO()
@@ -302,7 +295,16 @@ def test_an_image_that_failed(shown: Show) -> None:
     assert opened.texts("#message") == ["failed: The image is damaged."]
     assert opened.tab.locator("#no-photo").is_visible()
     assert not opened.tab.locator("#curve").is_visible()
-    assert opened.tab.locator("#amount").is_disabled()
+    assert not opened.tab.locator("#amount").is_visible()
+
+
+def test_a_photo_that_no_browser_can_draw(shown: Show) -> None:
+    # Its head says how large it is; nothing follows.
+    head = (CARD.photo or b"")[:200] + bytes(100)
+    opened = shown(replace(small_page(), cards=[replace(CARD, photo=head)]))
+    opened.look_at(0)
+    assert opened.tab.locator("#no-photo").is_visible()
+    assert opened.texts("#sentence")[0].startswith("With the outlined 16.7")
 
 
 def test_text_with_html_stays_text(shown: Show) -> None:

@@ -27,11 +27,12 @@ async function show(card) {
   byId("message").textContent = card.message === "" ? card.outcome : `${card.outcome}: ${card.message}`;
   byId("message").className = `message ${card.outcome}`;
   byId("sentence").textContent = sentence(card);
-  byId("no-photo").hidden = card.photo !== null;
   byId("amount").max = String(stops.length - 1);
   byId("amount").value = "0";
   byId("amount").disabled = stops.length < 2;
   byId("opacity").disabled = !card.outlined;
+  byId("to-slide").hidden = stops.length < 2;
+  byId("stage").parentElement.hidden = card.photo === null && card.map === null;
   const curved = stops.length > 1;
   byId("curve").parentElement.hidden = !curved;
   if (curved) curve.show(card, stops, (number) => move(number));
@@ -42,6 +43,7 @@ async function show(card) {
   byId("canvas").setAttribute("aria-label", `Photo ${fileName(card)}`);
   detail.dataset.ready = "";
   if (await stage.show(card)) {
+    byId("no-photo").hidden = stage.photo !== null;
     redraw();
     detail.dataset.ready = "yes";
   }

@@ -22,22 +22,22 @@ function showHistogram(svg, what, some, all, ends, worded) {
     const [x, y] = [(index * WIDE) / BINS + 0.5, TALL - height];
     return drawing("rect", { class: className, x, y, width: WIDE / BINS - 1, height });
   };
-  const label = (x, anchor, text) => drawing("text", { x, y: TALL + 13, "text-anchor": anchor }, text);
-  svg.setAttribute("viewBox", `0 0 ${WIDE} ${TALL + 16}`);
+  svg.setAttribute("viewBox", `0 0 ${WIDE} ${TALL + 1}`);
   svg.setAttribute("aria-label", `${what} of ${some.length} images, from ${worded(ends[0])} to ${worded(ends[1])}`);
   svg.replaceChildren(
     ...totals.map(bar("all")),
     ...counted(some, ends).map(bar("some")),
     drawing("line", { x1: 0, y1: TALL, x2: WIDE, y2: TALL }),
-    label(0, "start", worded(ends[0])),
-    label(WIDE, "end", worded(ends[1])),
   );
+  const [low, high] = svg.parentElement.querySelectorAll(".ends span");
+  low.textContent = worded(ends[0]);
+  high.textContent = worded(ends[1]);
 }
 
 const SCORE_ENDS = scoreEnds(cards.map((card) => card.score));
 
 function showHistograms(some) {
   const of = (name) => [some.map((card) => card[name]), cards.map((card) => card[name])];
-  showHistogram(byId("share-histogram"), "Sizes of the regions", ...of("share"), [0, 0.5], (end) => `${100 * end} %`);
+  showHistogram(byId("share-histogram"), "Sizes of the regions", ...of("share"), [0, 0.5], (end) => `${100 * end}\u00a0%`);
   showHistogram(byId("score-histogram"), "Scores", ...of("score"), SCORE_ENDS, (end) => `${Number(end.toPrecision(3))}`);
 }

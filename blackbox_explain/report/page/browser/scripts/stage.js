@@ -16,7 +16,7 @@ class Stage {
     this.card = card;
     this.map = null;
     const [photo, map] = await Promise.all([
-      card.photo === null ? null : photoOf(card),
+      card.photo === null ? null : photoOf(card).catch(() => null),
       card.map === null ? null : mapOf(card),
     ]);
     if (this.card !== card) return false;

@@ -203,7 +203,7 @@ def test_what_explain_refuses(default_box: bx.BlackBox) -> None:
         (InputError, "tv_kind", {"tv_kind": "nonsense"}),
         (InputError, "learning_rate", {"learning_rate": float("nan")}),
         (InputError, "steps=3.5", {"steps": 3.5}),
-        (InputError, "λ1=-1", {"area_weight": -1, "preset": "paper"}),
+        (InputError, "area_weight=-1", {"area_weight": -1, "preset": "paper"}),
         (InputError, "'fast' has no area_weight", {"area_weight": 1}),
         (InputError, "'paper' has no softness", {"softness": 0.3, "preset": "paper"}),
         (InputError, "game='both'", {"game": "both", "preset": "authors"}),

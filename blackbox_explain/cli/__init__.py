@@ -15,6 +15,7 @@ from blackbox_explain.cli.audit import audit_command
 from blackbox_explain.cli.compare import compare_command
 from blackbox_explain.cli.evaluate import evaluate_command
 from blackbox_explain.cli.explain import explain_command
+from blackbox_explain.cli.interrogate import interrogate_command
 from blackbox_explain.cli.methods import methods_command
 from blackbox_explain.cli.models import models_app
 from blackbox_explain.cli.report import report_command
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command("explain")(explain_command)
 app.command("audit")(audit_command)
+app.command("interrogate")(interrogate_command)
 app.command("report")(report_command)
 app.command("methods")(methods_command)
 app.command("evaluate")(evaluate_command)

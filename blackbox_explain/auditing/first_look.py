@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.entries import Entry
@@ -209,6 +208,8 @@ def _better(asked: Floats, other: Floats, labels: Sequence[int | None], first: R
         ahead = ahead and second.accuracy > first.accuracy + BETTER
     if not ahead or not np.any(gain):
         return False
+    from scipy.stats import wilcoxon  # slow to load, and of what commands do only audits need it
+
     chance: Any = wilcoxon(gain, alternative="greater")
     return bool(chance.pvalue < LEVEL)
 

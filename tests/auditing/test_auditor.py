@@ -257,7 +257,9 @@ def test_a_process_that_is_stopped_leaves_nothing_half_written(
 ) -> None:
     labels = photos.parent / "labels.csv"
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        # A shell that started this in the background made it ignore interrupts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from blackbox_explain.auditing import auditor\n"
         "from tests.auditing.stamped import StampModel\n"
         "from tests.auditing.test_auditor import PLAN\n"

@@ -72,7 +72,7 @@ def test_its_own_tests_pass_there(python: Path, tmp_path: Path) -> None:
         copy = shutil.copytree if (EXAMPLE / name).is_dir() else shutil.copy
         copy(EXAMPLE / name, tmp_path / name)
     said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
-    assert "26 passed" in said
+    assert "27 passed" in said
 
 
 def test_the_page_on_adapters_is_true() -> None:

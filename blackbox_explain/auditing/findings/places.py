@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from blackbox_explain.auditing.findings.audited import Audited
 from blackbox_explain.report.page.content import Finding
@@ -53,6 +52,8 @@ def _of_class(
     if gain[place] < 0 or not rest:
         return None
     often, seldom = int(here[place]), int(there[place])
+    from scipy.stats import fisher_exact  # slow to load, and of what commands do only audits need it
+
     chance: Any = fisher_exact([[often, count - often], [seldom, rest - seldom]], alternative="greater")
     if chance.pvalue * classes * gain.size > LEVEL:
         return None

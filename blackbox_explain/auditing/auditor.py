@@ -178,10 +178,10 @@ def audit(
     where = OutputFolder(Path(out))
     given = [Path(one) for one in ([images] if isinstance(images, (str, Path)) else images)]
     sources = source_images(given, where.path)[:limit]
+    classes = _classes(box, sources, asked)
+    entries = entries_of(sources, box.spec, classes=classes, labels=labels, boxes=boxes)
     folder = where.made()
     with locked(folder):
-        classes = _classes(box, sources, asked)
-        entries = entries_of(sources, box.spec, classes=classes, labels=labels, boxes=boxes)
         begun = Manifest.read(folder)
         manifest = Manifest(
             plan=asked.record(box),

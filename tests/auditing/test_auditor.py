@@ -205,6 +205,7 @@ def test_wrong_input_is_named(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\nother.png,green\n")
     with pytest.raises(InputError, match="has no label of any of the images"):
         run(StampModel(), photos, tmp_path / "two", labels=tmp_path / "labels.csv")
+    assert not (tmp_path / "two").exists()
     shard = next((tmp_path / "one").glob("*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-40])
     with pytest.raises(ResultError, match="A shard of this audit is damaged"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import signal
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.engines.local import run_here
@@ -22,7 +23,13 @@ from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait
 from blackbox_explain.auditing.ledger.columns import Row, arrow, schema_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
-from blackbox_explain.auditing.ledger.shards import ShardWriter, finished_images, read_shards, remove_unfinished
+from blackbox_explain.auditing.ledger.shards import (
+    ShardWriter,
+    finished_images,
+    read_shards,
+    remove_unfinished,
+    shard_paths,
+)
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.auditing.plan import AuditPlan, differences
 from blackbox_explain.auditing.row_maker import RowMaker
@@ -79,8 +86,10 @@ class Audit:
         return read_audit(self.folder)
 
     def findings(self) -> list[Finding]:
-        """Return what was found of what audits look for, the worst first."""
-        return findings_of(read_audit(self.folder, to="arrow"))
+        """Return what was found by the first method of what audits look for, the worst first."""
+        manifest = Manifest.read(self.folder)
+        method = next(iter(manifest.plan["methods"]), "") if manifest is not None else ""
+        return findings_of(read_audit(self.folder, to="arrow"), method)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same for JSON, with the findings."""
@@ -175,6 +184,12 @@ def audit(
     started = time.monotonic()
     asked = AuditPlan() if plan is None else plan
     asked.check(box)
+    if engine not in get_args(Engine) or (limit is not None and limit < 1) or (workers is not None and workers < 1):
+        got, expected = (
+            f"engine={engine!r}, limit={limit}, workers={workers}",
+            "'local' or 'ray', and numbers from 1 up",
+        )
+        raise InputError("This cannot be audited so", got=got, expected=expected)
     where = OutputFolder(Path(out))
     given = [Path(one) for one in ([images] if isinstance(images, (str, Path)) else images)]
     sources = source_images(given, where.path)[:limit]
@@ -184,7 +199,7 @@ def audit(
     with locked(folder):
         begun = Manifest.read(folder)
         manifest = Manifest(
-            plan=asked.record(box),
+            plan=asked.record(box) | {"labels": _digest(labels), "boxes": _digest(boxes)},
             model=model,
             images=[str(one) for one in given],
             folder=str(Path.cwd()),
@@ -313,6 +328,11 @@ def _classes(box: BlackBox, sources: Sequence[SourceImage], plan: AuditPlan) -> 
     return 1
 
 
+def _digest(path: str | Path | None) -> str | None:
+    """Return what tells one file of labels or boxes from another; None of none."""
+    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _given(box: BlackBox) -> Callable[[], BlackBox]:
     """Return what hands a box to workers.
 
@@ -336,6 +356,12 @@ def _itself(box: BlackBox) -> BlackBox:
 
 def _check_resumed(folder: Path, begun: Manifest | None, now: Manifest, resume: bool) -> None:
     if begun is None:
+        if shard_paths(folder):
+            raise ResultError(
+                "There are results in this folder, and no manifest that says of what",
+                got=str(folder),
+                hint="another --out, or remove them",
+            )
         return
     if not resume:
         raise ResultError(

@@ -168,25 +168,33 @@ def _simplest(better: Sequence[Reading]) -> Reading | None:
 
 
 def _others(box: BlackBox, images: Floats) -> list[tuple[str, str, Floats]]:
-    """Return other ways to show images, each with its name and the options that make it so."""
-    low, high = box.spec.bounds
-    unit = (images - low) / (high - low)
-    colour = images.shape[1] == 3
+    """Return other ways to show images, each with its name and the options that make it so.
+
+    The box goes on to apply its own preprocessing, which is undone here, so that the network sees what the options say.
+    """
+    given, (low, high) = box.spec.preprocessing, box.spec.bounds
+    mean, std = (_per_channel(one, images) for one in (given.mean, given.std))
+    unit, seen = (images - low) / (high - low), (images - mean) / std
+    reverse = "--bgr" if given.channels == "RGB" else "without --bgr"
     found = [
+        ("pixels from 0 to 1", "without --mean, --std and --range", unit),
         ("pixels from 0 to 255", "--std 1 --range 255", unit * 255),
         ("pixels from -1 to 1", "--mean 0.5 --std 0.5", unit * 2 - 1),
-        ("pixels a 255th as large", "--range 1", unit / 255),
     ]
-    if colour:
-        mean, std = (np.asarray(one, dtype=images.dtype).reshape(1, 3, 1, 1) for one in (MEAN, STD))
-        found.append(("mean and std of ImageNet", _imagenet(), (unit - mean) / std))
-        reverse = "--bgr" if box.spec.preprocessing.channels == "RGB" else "without --bgr"
+    if images.shape[1] == 3:
+        usual = (unit - _per_channel(MEAN, images)) / _per_channel(STD, images)
+        found.append(("mean and std of ImageNet", _imagenet(), usual))
         found += [
             (f"{name}, channels in the other order", f"{options} {reverse}", other[:, ::-1])
             for name, options, other in found
         ]
-        found.insert(0, ("channels in the other order", reverse, images[:, ::-1]))
-    return [(name, options, np.ascontiguousarray(other)) for name, options, other in found]
+        found.insert(0, ("channels in the other order", reverse, seen[:, ::-1]))
+    shown = [(name, options, (other * std + mean).astype(images.dtype)) for name, options, other in found]
+    return [one for one in shown if not np.allclose(one[2], images)]
+
+
+def _per_channel(value: float | tuple[float, ...], images: Floats) -> Floats:
+    return np.reshape(np.asarray(value, dtype=images.dtype), (1, -1, 1, 1))
 
 
 def _imagenet() -> str:

@@ -67,7 +67,8 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     if manifest is None:
         raise ResultError("There is no manifest in this folder", got=str(place), expected="the --out of an audit")
     plan = manifest.plan
-    findings = findings_of(table)
+    method = next(iter(plan["methods"]), "")
+    findings = findings_of(table, method)
     rows: list[dict[str, Any]] = table.to_pylist()
     chosen = _chosen(rows, findings, most)
     photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)))
@@ -84,7 +85,7 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
         left_out=len(rows) - len(chosen),
         game="preservation" if game == "preservation" else "deletion",
         perturbation=next((one for one in (_perturbation(row) for row in plan["methods"].values()) if one), "blur"),
-        classes=_classes(rows, plan["grid"]),
+        classes=_classes([row for row in rows if row["method"] == method], plan["grid"]),
         command=manifest.command,
         versions=dict(manifest.runs[-1]["versions"]) if manifest.runs else {},
     )

@@ -108,12 +108,13 @@ class RowMaker:
 
     def _certified(self, result: Explanation) -> list[tuple[str, Floats]]:
         """Return how well the regions do what they were not found with; NaN where that cannot be told."""
+        others = {name: one for name, one in CERTIFIED_BY.items() if one.perturbation != result.perturbation}
         try:
-            found = evaluate(self.box, result, CERTIFIED_BY, batch_size=self.plan.batch_size, progress=False)
+            found = evaluate(self.box, result, others, batch_size=self.plan.batch_size, progress=False)
         except UnreachableError:
             raise
         except BlackBoxExplainError:
-            return [(name, np.full(len(result), np.nan)) for name in CERTIFIED_BY]
+            return [(name, np.full(len(result), np.nan)) for name in others]
         return [(one.metric, one.values) for one in found.measurements]
 
     def _about(self, image: DecodedImage, method: str, rank: int) -> Row:

@@ -44,10 +44,10 @@ class Audited:
     table: pyarrow.Table
 
     @classmethod
-    def of(cls, table: pyarrow.Table) -> Audited:
-        """Take from a table what the first method says of the first class of each image."""
-        methods = [one for one in table.column("method").to_pylist() if one]
-        first = methods[0] if methods else ""
+    def of(cls, table: pyarrow.Table, method: str = "") -> Audited:
+        """Take from a table what a method says of the first class of each image; "" is the only one, or the mask."""
+        methods = sorted({one for one in table.column("method").to_pylist() if one}, key=lambda name: name != "mask")
+        first = method or (methods[0] if methods else "")
         keep = [
             (method in ("", first)) and rank == 0
             for method, rank in zip(table.column("method").to_pylist(), table.column("rank").to_pylist(), strict=True)
@@ -124,7 +124,7 @@ def counted(
     severity: Literal["problem", "notice", "none"] = "notice" if count else "none"
     if count and serious and low > OFTEN:
         severity = "problem"
-    told = title.format(count=count, total=total)
+    told = title.replace("{count}", str(count)).replace("{total}", str(total))
     return Finding(name, told, about, severity, count, total, low, high, audited.positions(rows))
 
 

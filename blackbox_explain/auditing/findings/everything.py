@@ -18,15 +18,17 @@ __all__ = ["findings_of"]
 ORDER = ("problem", "notice", "none")
 
 
-def findings_of(table: pyarrow.Table) -> list[Finding]:
+def findings_of(table: pyarrow.Table, method: str = "") -> list[Finding]:
     """Return what an audit found and what it did not find, the worst first.
 
     Parameters
     ----------
     table
         From `read_audit`, of pyarrow, with all columns.
+    method
+        Of several, whose regions are looked at; "" is the mask, or the first by name.
     """
-    audited = Audited.of(table)
+    audited = Audited.of(table, method)
     found = [*fixed_places(audited)]
     found += [look(audited) for look in (outside_boxes, confident_mistakes, artefacts, at_border, tiny, unexplained)]
     found += [near_duplicates(audited), failures(audited)]

@@ -80,8 +80,8 @@ def artefacts(audited: Audited) -> Finding:
         best < TRANSFERS,
         fine,
         "In {count} of {total} images the region works under one perturbation alone",
-        "Neither the mean colour nor noise in place of the region takes half as much of the score: it may be an "
-        "artefact of the blur, and says little of the photo.",
+        "Nothing else in place of the region, mean colour or noise, takes half as much of the score: it may be an "
+        "artefact of what it was found with, and says little of the photo.",
         best,
     )
 

@@ -72,7 +72,8 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
         PNG files of the model's input: the number of shares of the curve that a pixel is not yet deleted at; and
         white where the region is.
     transfer_constant, transfer_noise
-        How much of the suppression stays when the region is replaced by the mean colour, or by noise.
+        How much of the suppression stays when the region is replaced by the mean colour, or by noise; null for what
+        the region was found with.
     inside_boxes
         Share of the region that lies in boxes of the class; null where there are none.
     at_border
@@ -115,4 +116,7 @@ def _plain(value: Any) -> Any:
         value = value.tolist() if value.dtype != np.float16 else value
     if isinstance(value, float) and not np.isfinite(value):
         return None
+    if isinstance(value, str):
+        # The name of a file may hold bytes that are no text.
+        return value.encode("utf-8", "backslashreplace").decode()
     return value

@@ -68,6 +68,13 @@ def test_figures_are_those_measured() -> None:
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for name, row in (*quality["smallest_region"].items(), *quality["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
+    googlenet = json.loads(
+        (ROOT / "benchmarks/results/quality-googlenet-stretch-first-12.json").read_text(encoding="utf-8")
+    )
+    for name, row in (*googlenet["hard_deletion"].items(), *googlenet["hard_preservation"].items()):
+        assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
+    for name, row in googlenet["smallest_region"].items():
+        assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
     overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
     assert len(overhead) == 2
     for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):

@@ -93,7 +93,7 @@ def killed() -> dict[str, Any]:
                     moments.append(moment)
         subprocess.run([sys.executable, "-c", AUDIT, str(folder / "photos"), str(folder / "out")], check=True)
         same = read_audit(folder / "out", to="arrow").equals(read_audit(folder / "whole", to="arrow"))
-        left = [path.name for path in (folder / "out").iterdir() if path.name.endswith(".unfinished")]
+        left = [path.name for path in (folder / "out").iterdir() if path.name.endswith(".partial")]
         shards = len(list((folder / "out").glob("*.parquet")))
     return {
         "images": IMAGES,
@@ -121,7 +121,7 @@ def full_disk() -> dict[str, Any]:
             command = [sys.executable, "-c", AUDIT, str(folder / "photos"), str(disk / "out")]
             first = subprocess.run(command, capture_output=True, text=True, check=False)
             kept = len(read_audit(disk / "out", columns=["path"]))
-            left = [path.name for path in (disk / "out").iterdir() if path.name.endswith(".unfinished")]
+            left = [path.name for path in (disk / "out").iterdir() if path.name.endswith(".partial")]
             subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
             subprocess.run(command, check=True)
             rows = len(read_audit(disk / "out", columns=["path"]))

@@ -223,7 +223,7 @@ def audit(
                 )
             manifest.first_look = first.to_dict()
         else:
-            manifest.first_look, manifest.runs, manifest.rules = begun.first_look, begun.runs, begun.rules
+            manifest.first_look, manifest.runs = begun.first_look, begun.runs
         run = len(manifest.runs)
         manifest.runs.append({"versions": versions(), "ended": "", "images": 0})
         manifest.write(folder)

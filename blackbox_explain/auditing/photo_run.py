@@ -14,6 +14,7 @@ import numpy as np
 
 from blackbox_explain.auditing.interrupts import interrupts_wait
 from blackbox_explain.auditing.output_folder import OutputFolder
+from blackbox_explain.auditing.plan import top_classes
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
@@ -26,7 +27,6 @@ from blackbox_explain.errors import (
     NoGradientError,
     OutOfMemoryError,
     ResultError,
-    TargetError,
     UnreachableError,
     UnsupportedModelError,
 )
@@ -329,20 +329,6 @@ class PhotoRun:
             save_sheet(first, picture)
         if self.keep and sum(map(len, self.kept)) < MOST_CELLS:
             self.kept.append(first)
-
-
-def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the classes (N, `count`) of the highest scores of images, the best first.
-
-    Raises
-    ------
-    TargetError
-        If there are not as many.
-    """
-    scores = Oracle.of(box).scores(images)
-    if count > scores.shape[1]:
-        raise TargetError("There are not as many classes", got=f"--top {count}", expected=f"1 to {scores.shape[1]}")
-    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
 def perturbation_for(

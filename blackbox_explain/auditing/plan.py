@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import reading_of
-from blackbox_explain.box.oracle import check_call
+from blackbox_explain.box.oracle import Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Target
 from blackbox_explain.data.photos import Fit
 from blackbox_explain.data.pixel_ranges import check_white
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, TargetError
 from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress
 from blackbox_explain.methods.by_name import method_of
 
-__all__ = ["GRID", "AuditPlan", "differences"]
+__all__ = ["GRID", "AuditPlan", "differences", "top_classes"]
 
 GRID = 28
 """Cells on each side of the maps that the table holds, if the images have as many pixels."""
@@ -113,6 +115,20 @@ class AuditPlan:
         """Return rows and columns of the maps that the table holds."""
         height, width = box.spec.spatial
         return min(GRID, height), min(GRID, width)
+
+
+def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the classes (N, `count`) of the highest scores of images, the best first.
+
+    Raises
+    ------
+    TargetError
+        If there are not as many.
+    """
+    scores = Oracle.of(box).scores(images)
+    if count > scores.shape[1]:
+        raise TargetError("There are not as many classes", got=f"--top {count}", expected=f"1 to {scores.shape[1]}")
+    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from blackbox_explain.auditing.decoded_image import DecodedImage
 from blackbox_explain.auditing.ledger.columns import Row
-from blackbox_explain.auditing.photo_run import top_classes
-from blackbox_explain.auditing.plan import AuditPlan
+from blackbox_explain.auditing.plan import AuditPlan, top_classes
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.box.protocols import BlackBox

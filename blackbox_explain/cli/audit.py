@@ -24,7 +24,7 @@ from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.options.model_record import ModelRecord
 from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import PhotoOptions
-from blackbox_explain.cli.options.target import target_from
+from blackbox_explain.cli.options.target import TargetOptions
 from blackbox_explain.cli.shown.audit import show_audit, show_first_look
 from blackbox_explain.errors import InputError
 
@@ -51,19 +51,7 @@ def audit_command(
         Path | None,
         typer.Option(metavar="CSV", help="The objects: columns file, x0, y0, x1, y1 and label, in pixels of the file."),
     ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Class name or index; repeat it for the sum of several. Default: the top class of each photo.",
-        ),
-    ] = None,
-    versus: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="Explain how far --target leads this class.")
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(help="Explain each of the K top classes of an image by itself.", metavar="K", min=1)
-    ] = None,
+    which: TargetOptions,
     by: MethodOptions,
     mask: MaskOptions,
     reading: PhotoOptions,
@@ -108,8 +96,8 @@ def audit_command(
             for name, options in asked.methods.items()
         }
         plan = AuditPlan(
-            target=target_from(target or [], versus, top, None),
-            top=top,
+            target=which.explained,
+            top=which.top,
             methods=methods,
             suppress=mask.suppress,
             seed=mask.seed,

@@ -26,7 +26,7 @@ from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.options.model_record import ModelRecord
 from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
-from blackbox_explain.cli.options.target import target_from
+from blackbox_explain.cli.options.target import TargetOptions
 from blackbox_explain.cli.shown.explain import show_found, show_refused
 from blackbox_explain.data.photo_paths import photo_paths
 from blackbox_explain.errors import InputError
@@ -44,22 +44,7 @@ def explain_command(
     images: Images,
     *,
     model: Model = DEFAULT_MODEL,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Class name or index; repeat it for the sum of several. Default: the top class of each photo.",
-        ),
-    ] = None,
-    versus: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="Explain how far --target leads this class.")
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(help="Explain each of the K top classes of a photo by itself.", metavar="K", min=1)
-    ] = None,
-    sum_top: Annotated[
-        int | None, typer.Option(help="Explain the sum of the K highest scores.", metavar="K", min=1)
-    ] = None,
+    which: TargetOptions,
     by: MethodOptions,
     mask: MaskOptions,
     batch_size: Annotated[
@@ -115,7 +100,7 @@ def explain_command(
     """
     with errors_as_messages():
         folder = OutputFolder(out)
-        explained = target_from(target or [], versus, top, sum_top)
+        explained, top = which.explained, which.top
         paths = photo_paths(images, out)
         given = replace(said, model=model)
         box = given.wrapped()

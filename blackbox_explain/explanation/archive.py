@@ -15,6 +15,7 @@ import numpy as np
 from blackbox_explain.data.photos import Photo, Photos
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.format_1 import from_format_1
+from blackbox_explain.whole_files import written_whole
 
 __all__ = ["UNREADABLE", "archive_path", "finite", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
 
@@ -47,15 +48,9 @@ def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]
     ResultError
         If the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     text = json.dumps({"format": FORMAT, **meta}, default=_plain)
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise ResultError("The result cannot be written", got=f"{path}: {error.strerror}") from error
+    with written_whole(path, "The result cannot be written") as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, meta=text, **arrays)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError
+from blackbox_explain.report.page.writing import STYLE_FOLDER
 from blackbox_explain.serving.session import Session
 
 __all__ = ["application", "serve"]
@@ -18,7 +19,12 @@ BROWSER = Path(__file__).parent / "browser"
 
 HOST = "127.0.0.1"
 
-FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+FILES = {
+    # Colours and letters are those of the report.
+    "base.css": (STYLE_FOLDER / "base.css", "text/css"),
+    "page.css": (BROWSER / "page.css", "text/css"),
+    "page.js": (BROWSER / "page.js", "text/javascript"),
+}
 
 MOST_BYTES = 8 * 2**20
 """Of one drawing."""
@@ -50,7 +56,8 @@ def application(session: Session, token: str) -> Any:
         name = request.path_params["name"]
         if name not in FILES:
             return starlette["Response"](status_code=404)
-        return starlette["FileResponse"](BROWSER / name, media_type=FILES[name])
+        path, kind = FILES[name]
+        return starlette["FileResponse"](path, media_type=kind)
 
     async def photo(_request: Any) -> Any:
         return starlette["Response"](session.photo(), media_type="image/jpeg")

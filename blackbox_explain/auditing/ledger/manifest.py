@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_explain.errors import BackendMissingError, ResultError
+from blackbox_explain.whole_files import written_whole
 
 __all__ = ["MANIFEST", "Manifest", "locked"]
 
@@ -44,8 +44,6 @@ class Manifest:
         Of each run the versions that it was made with, and how it ended.
     first_look
         What was found before the first image, for JSON.
-    rules
-        The rules that were learned on a sample, for JSON; None if none were.
     """
 
     plan: Mapping[str, Any]
@@ -58,7 +56,6 @@ class Manifest:
     count: int = 0
     runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     first_look: dict[str, Any] = field(default_factory=dict[str, Any])
-    rules: dict[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
         """Write it, whole or not at all.
@@ -68,17 +65,9 @@ class Manifest:
         ResultError
             If it cannot be written.
         """
-        path = folder / MANIFEST
-        unfinished = path.with_name(f"{MANIFEST}.unfinished")
-        try:
-            with unfinished.open("w", encoding="utf-8") as file:
-                json.dump({"format": FORMAT, **asdict(self)}, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise ResultError("The manifest cannot be written", got=f"{path}: {error.strerror}") from error
+        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=2)
+        with written_whole(folder / MANIFEST, "The manifest cannot be written") as partial:
+            partial.write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -103,11 +92,11 @@ class Manifest:
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ResultError("This is no manifest of an audit", got=str(path), expected=f"format {FORMAT}")
         wrong = [name for name, kind in known.items() if not isinstance(found.get(name), kind)]
-        wrong += [name for name in ("model", "rules") if not isinstance(found.get(name), (dict, type(None)))]
+        wrong += [name for name in ("model",) if not isinstance(found.get(name), (dict, type(None)))]
         wrong += ["runs"] if not wrong and not all(isinstance(one, dict) for one in found["runs"]) else []
         if wrong:
             raise ResultError("The manifest of this audit is damaged", got=f"{path}: {wrong[0]}")
-        return cls(**{name: found[name] for name in (*known, "model", "rules")})
+        return cls(**{name: found[name] for name in (*known, "model")})
 
 
 @contextmanager

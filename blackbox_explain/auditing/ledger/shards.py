@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackbox_explain.auditing.ledger.columns import KEY, Row, arrow, table_of
 from blackbox_explain.errors import ResultError
+from blackbox_explain.whole_files import partial_name, written_whole
 
 if TYPE_CHECKING:
     import pyarrow
@@ -19,9 +19,6 @@ __all__ = ["ShardWriter", "finished_images", "read_shards", "remove_unfinished",
 
 NAME = re.compile(r"rows-(\d{4})-(\d{9})\.parquet")
 """Number of the run, the first of which is 0, and of the shard in it."""
-
-UNFINISHED = ".unfinished"
-"""Suffix of a shard that is being written."""
 
 
 @dataclass
@@ -76,20 +73,9 @@ def write_table(table: pyarrow.Table, path: Path) -> None:
     ResultError
         If it cannot be written.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        with unfinished.open("wb") as file:
-            arrow("parquet").write_table(table, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ResultError(
-            "The results cannot be written",
-            got=f"{path}: {error.strerror or error}",
-            hint="the same command with --resume, once there is room: what was written before is kept",
-        ) from error
+    hint = "the same command with --resume, once there is room: what was written before is kept"
+    with written_whole(path, "The results cannot be written", hint) as partial, partial.open("wb") as file:
+        arrow("parquet").write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def shard_paths(folder: Path) -> list[Path]:
@@ -99,7 +85,7 @@ def shard_paths(folder: Path) -> list[Path]:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a run that was killed had begun to write."""
-    for path in folder.glob(f"*{UNFINISHED}"):
+    for path in folder.glob(partial_name("rows-*.parquet")):
         path.unlink(missing_ok=True)
 
 

@@ -18,6 +18,7 @@ from blackbox_explain.rules.measuring.rule_family import check_enough, images_ne
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.studies.classification import ClassReport
 from blackbox_explain.rules.studies.examination import Examination
+from blackbox_explain.whole_files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,13 +112,9 @@ def write_report(report: dict[str, Any], out: Path) -> None:
     ResultError
         If it cannot be written.
     """
-    path, partial = out / "rules.json", out / ".rules.json.partial"
     text = json.dumps(finite(report), indent=2, ensure_ascii=False, allow_nan=False)
-    try:
+    with written_whole(out / "rules.json", "The report cannot be written") as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ResultError("The report cannot be written", got=f"{path}: {error.strerror}") from error
 
 
 def write_pictures(found: Examination, questions: Questions, out: Path) -> int:

@@ -8,18 +8,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blackbox_explain.errors import BackendMissingError, ResultError
+from blackbox_explain.errors import BackendMissingError
 from blackbox_explain.report.page.card_data import card_data
 from blackbox_explain.report.page.class_tiles import class_tiles
 from blackbox_explain.report.page.content import Page
 from blackbox_explain.report.page.packing import packed
+from blackbox_explain.whole_files import written_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["write_page"]
+__all__ = ["STYLE_FOLDER", "write_page"]
 
 BROWSER = Path(__file__).parent / "browser"
+
+STYLE_FOLDER = BROWSER / "styles"
 
 STYLES = ("base", "findings", "gallery", "detail", "classes", "print")
 SCRIPTS = ("data", "words", "region", "gallery", "histograms", "stage", "curve", "detail", "start")
@@ -62,14 +65,9 @@ def write_page(page: Page, path: Path) -> Path:
         photos=((len(one), packed(one)) for one in data.photos),
         maps=((len(one), packed(one)) for one in data.maps),
     )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with written_whole(path, "The report cannot be written") as partial:
         # A file's name may hold what no encoding has a word for; it becomes a question mark.
         stream.dump(str(partial), encoding="utf-8", errors="replace")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise ResultError("The report cannot be written", got=f"{path}: {error.strerror}") from error
     return path
 
 

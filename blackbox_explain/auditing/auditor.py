@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,8 +17,8 @@ from blackbox_explain.auditing.engines.ray_cluster import run_on_ray
 from blackbox_explain.auditing.entries import Entry, entries_of
 from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.first_look import FirstLook, look_at
-from blackbox_explain.auditing.interrupts import interrupts_wait
-from blackbox_explain.auditing.ledger.columns import Row, arrow, schema_of
+from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
+from blackbox_explain.auditing.ledger.columns import Row, arrow, as_text, schema_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.ledger.shards import (
     ShardWriter,
@@ -209,6 +206,8 @@ def audit(
             count=len(entries),
         )
         _check_resumed(folder, begun, manifest, resume)
+        done = finished_images(folder)
+        _check_listed(folder, {name for name, _, _ in done}, {as_text(one.name) for one in sources})
         remove_unfinished(folder)
         decoder = Decoder(box.spec, asked.fit, asked.white)
         first = None
@@ -227,7 +226,7 @@ def audit(
         run = len(manifest.runs)
         manifest.runs.append({"versions": versions(), "ended": "", "images": 0})
         manifest.write(folder)
-        decoder = replace(decoder, finished=finished_images(folder))
+        decoder = replace(decoder, finished=done)
         writer = ShardWriter(folder, schema_of(asked.grid(box), len(SHARES)), run)
         work = _Work(manifest, folder, writer, told)
         if engine == "ray":
@@ -235,7 +234,7 @@ def audit(
             batches = run_on_ray(give, asked, decoder, entries, workers, ray_address, gpus)
         else:
             batches = run_here(RowMaker(box, asked), decoder, entries, workers)
-        with progress_bar(len(entries), "auditing", progress) as advance, _terminations_as_interrupts():
+        with progress_bar(len(entries), "auditing", progress) as advance, terminations_as_interrupts():
             work.all(batches, advance)
     return Audit(folder, len(entries), work.done, work.failed, first, time.monotonic() - started)
 
@@ -354,6 +353,17 @@ def _itself(box: BlackBox) -> BlackBox:
     return box
 
 
+def _check_listed(folder: Path, before: set[str], now: set[str]) -> None:
+    """Refuse a data set without images that are in the table: nobody could say what the table is of."""
+    if gone := sorted(before - now):
+        raise ResultError(
+            "The audit in this folder is of images that are not among those given",
+            got=f"{len(gone)} of them, such as {gone[0]}",
+            expected=f"all {len(before)}, by the same paths, and others besides if you like",
+            hint=f"the same images as then, or another --out than {folder}",
+        )
+
+
 def _check_resumed(folder: Path, begun: Manifest | None, now: Manifest, resume: bool) -> None:
     if begun is None:
         if shard_paths(folder):
@@ -375,21 +385,3 @@ def _check_resumed(folder: Path, begun: Manifest | None, now: Manifest, resume: 
             got="; ".join(changed),
             hint="the same as then, or another --out",
         )
-
-
-@contextmanager
-def _terminations_as_interrupts() -> Generator[None]:
-    """Treat SIGTERM as Ctrl-C, so that what is finished is written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def stop(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blackbox_explain.auditing.entries import Entry
+from blackbox_explain.auditing.ledger.columns import as_text
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.decoding import decoded
 from blackbox_explain.data.images import fitted_image
@@ -66,13 +67,14 @@ class Decoder:
     fit, white
         As in `load_images`.
     finished
-        Names of images and the digests of their files, of those that need no decoding.
+        Name, digest of the file and place in the data set of each image that needs no decoding; one that is now at
+        another place is explained again, because its row says where it is.
     """
 
     spec: InputSpec
     fit: Fit = "crop"
     white: float | None = None
-    finished: frozenset[tuple[str, str]] = frozenset()
+    finished: frozenset[tuple[str, str, int]] = frozenset()
 
     def decode(self, entry: Entry) -> DecodedImage:
         """Read one image; what is wrong with it is in what is returned."""
@@ -80,7 +82,7 @@ class Decoder:
         try:
             content = source.content()
             digest = hashlib.sha256(content).hexdigest()
-            if (source.name, digest) in self.finished:
+            if (as_text(source.name), digest, entry.position) in self.finished:
                 return DecodedImage(entry, digest)
             picture = decoded(content, source.name, self.white)
             pixels = fitted_image(picture, self.spec, self.fit)

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits until what is being written is written."""
+"""Ctrl-C and SIGTERM, which wait until what is being written is written."""
 
 from __future__ import annotations
 
@@ -8,28 +8,49 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["interrupts_wait"]
+__all__ = ["interrupts_wait", "terminations_as_interrupts"]
 
 
 @contextmanager
 def interrupts_wait() -> Generator[None]:
-    """Let Ctrl-C wait for the end of the block; pressed a second time, it does not wait."""
-    before = signal.getsignal(signal.SIGINT)
+    """Let Ctrl-C, and SIGTERM where it is an interrupt, wait for the end of the block; a second Ctrl-C does not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # What ignores interrupts, such as nohup, goes on to do so; and only the main thread may decide this.
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
+    ours = {number: handler for number, handler in before.items() if callable(handler)}
+    if not ours or threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
 
     def later(number: int, frame: Any) -> None:
-        if came:
-            before(number, frame)
+        if number == signal.SIGINT and number in came:
+            ours[signal.SIGINT](number, frame)
         came.append(number)
 
-    signal.signal(signal.SIGINT, later)
+    for number in ours:
+        signal.signal(number, later)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def terminations_as_interrupts() -> Generator[None]:
+    """Treat SIGTERM as Ctrl-C during the block, so that what is finished is written."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

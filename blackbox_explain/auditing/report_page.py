@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from blackbox_explain.auditing.ledger.manifest import Manifest
 from blackbox_explain.data.decoding import decoded
 from blackbox_explain.data.image_sources import SHARDS, SourceImage, source_images
 from blackbox_explain.data.photos import Fit, part_read
-from blackbox_explain.errors import BlackBoxExplainError, ResultError
+from blackbox_explain.errors import ResultError
 from blackbox_explain.report.page.content import Card, Finding, Page
 from blackbox_explain.report.page.writing import write_page
 
@@ -71,7 +72,7 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     findings = findings_of(table, method)
     rows: list[dict[str, Any]] = table.to_pylist()
     chosen = _chosen(rows, findings, most)
-    photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)))
+    photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)), plan["white"])
     named = _named(findings)
     cards = [_card(row, photos, plan, named.get(row["position"], ())) for row in chosen]
     game = next(iter(plan["methods"].values()), {}).get("game", "deletion")
@@ -94,15 +95,18 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
 class _Photos:
     """Photos as small JPEG files, read again from where they were."""
 
-    def __init__(self, start: Path, most: int) -> None:
-        self._start, self._most = start, most
+    def __init__(self, start: Path, most: int, white: float | None) -> None:
+        self._start, self._most, self._white = start, most, white
         self._shards: dict[str, dict[str, SourceImage]] = {}
 
-    def jpeg(self, name: str) -> bytes | None:
-        """Return a photo as a JPEG file of limited size; None where it is not there any more."""
+    def jpeg(self, name: str, digest: str) -> bytes | None:
+        """Return a photo as a JPEG file of limited size; None where it is not there any more, or is another."""
         try:
-            picture = decoded(self._source(name).content(), name)
-        except BlackBoxExplainError:
+            content = self._source(name).content()
+            if hashlib.sha256(content).hexdigest() != digest:
+                return None
+            picture = decoded(content, name, self._white)
+        except Exception:  # a photo that cannot be decoded any more, in whatever way, is one that is not shown
             return None
         side = min(LONGEST, max(picture.size))
         while True:
@@ -126,7 +130,7 @@ class _Photos:
         return known or SourceImage(name, name, error=f"{name}: it is not in the shard")
 
     def _found(self, path: Path) -> Path:
-        return path if path.exists() or not (self._start / path).exists() else self._start / path
+        return self._start / path if (self._start / path).exists() else path
 
 
 def _chosen(rows: Sequence[dict[str, Any]], findings: Sequence[Finding], most: int) -> list[dict[str, Any]]:
@@ -167,7 +171,7 @@ def _card(row: dict[str, Any], photos: _Photos, plan: Mapping[str, Any], finding
     return Card(
         position=row["position"],
         path=row["path"],
-        photo=photos.jpeg(row["path"]),
+        photo=photos.jpeg(row["path"], row["sha256"]),
         box=box,
         method=row["method"] or "",
         target=row["target"] or "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ UNREAD = dict.fromkeys(
     "read this TIFF with tifffile, which knows more of its kinds, and give load_images the array",
 ) | {b"\x93NUMPY": "give load_images the array: load_images(numpy.load(path), ...)"}
 """What to do about files that Pillow does not know, by their first bytes."""
+
+OPENING = threading.Lock()
 
 LOST = 63
 """Pillow keeps the upper 8 of 16 bits of a colour; where 14 bits were used, no more than this is left of white."""
@@ -82,13 +85,11 @@ def decoded(source: Any, where: str, white: float | None = None) -> Image.Image:
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
         _register_heif(where)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if isinstance(held, Image.Image):
-                return _upright(held, where, white)
-            with Image.open(held) as file:
-                _warn_of_pages(file, where)
-                return _upright(file, where, white)
+        if isinstance(held, Image.Image):
+            return _upright(held, where, white)
+        with _opened(held) as file:
+            _warn_of_pages(file, where)
+            return _upright(file, where, white)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
             "The image is too large to be safe",
@@ -134,6 +135,16 @@ def _held(source: Any, where: str) -> tuple[Any, bytes]:
     if not content:
         raise ImageError("The file is empty", got=where, expected="an image")
     return io.BytesIO(content), content[:12]
+
+
+def _opened(held: Any) -> Image.Image:
+    """Open a file, whose pixels are not decoded yet; one that is too large is an error."""
+    from PIL import Image
+
+    # Filters of warnings are the whole process's: threads that decode take turns here.
+    with OPENING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(held)
 
 
 def _register_heif(where: str) -> None:

@@ -22,7 +22,10 @@ SHARDS = (".parquet", ".tar")
 LISTS = (".txt", ".lst")
 """Suffixes of files that name many images, one on each line."""
 
-LABELS = ("cls", "label", "txt")
+AUDITED = "audit.json"
+"""A file of folders that an audit wrote."""
+
+LABELS = ("cls", "label")
 """What a file beside an image of a WebDataset shard, or a column beside one of a Parquet file, tells its class by."""
 
 
@@ -113,6 +116,8 @@ def source_images(given: Sequence[Path], out: Path | None = None) -> list[Source
 def _files(given: Sequence[Path], out: Path | None) -> Iterator[Path]:
     for one in given:
         shards = sorted(path for suffix in SHARDS for path in one.rglob(f"*{suffix}")) if one.is_dir() else []
+        # What an audit wrote is no image.
+        shards = [path for path in shards if not (path.parent / AUDITED).exists()]
         if out is not None:
             shards = [path for path in shards if out.resolve() not in path.resolve().parents]
         yield from shards
@@ -154,7 +159,7 @@ def _members(path: Path) -> Iterator[SourceImage]:
     labels: dict[str, str] = {}
     photos: list[tuple[str, tarfile.TarInfo]] = []
     try:
-        with tarfile.open(path) as shard:
+        with tarfile.open(path, "r:") as shard:
             for member in shard:
                 if not member.isfile():
                     continue

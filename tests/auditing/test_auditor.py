@@ -120,6 +120,37 @@ def test_another_model_or_other_settings_are_refused_by_name(photos: Path, whole
         run(StampModel(), photos, whole, plan=other, resume=True, labels=labels)
 
 
+def test_images_that_are_added_moved_or_taken_away(tmp_path: Path) -> None:
+    paths = make_photos(tmp_path / "photos", 8)
+    run(StampModel(), tmp_path / "photos", tmp_path / "out")
+    # One before all others: every image is at another place, and the table is that of a new audit.
+    (tmp_path / "photos" / "0.png").write_bytes(paths[1].read_bytes())
+    assert run(StampModel(), tmp_path / "photos", tmp_path / "out", resume=True).done == 9
+    run(StampModel(), tmp_path / "photos", tmp_path / "whole")
+    assert read_audit(tmp_path / "out", to="arrow").equals(read_audit(tmp_path / "whole", to="arrow"))
+    # One after all others: it alone is explained.
+    (tmp_path / "photos" / "z.png").write_bytes(paths[2].read_bytes())
+    assert run(StampModel(), tmp_path / "photos", tmp_path / "out", resume=True).done == 1
+    paths[4].unlink()
+    with pytest.raises(ResultError, match=r"not among those given.*1 of them, such as .*004_green\.png"):
+        run(StampModel(), tmp_path / "photos", tmp_path / "out", resume=True)
+
+
+def test_a_model_without_a_fingerprint_is_known_by_its_answers(photos: Path, tmp_path: Path) -> None:
+    def function(turned: int) -> Any:
+        return bx.wrap(
+            lambda images: np.roll(StampModel().scores(images), turned, axis=1),
+            spec=StampModel().spec,
+            activation="none",
+        )
+
+    plan = AuditPlan(methods={"center": {}}, batch_size=4)
+    run(function(0), photos, tmp_path / "out", plan=plan, limit=8)
+    assert run(function(0), photos, tmp_path / "out", plan=plan, resume=True).done == 16
+    with pytest.raises(ResultError, match="model: 'class 3"):
+        run(function(1), photos, tmp_path / "out", plan=plan, resume=True)
+
+
 def test_images_that_changed_vanished_or_are_damaged(tmp_path: Path) -> None:
     paths = make_photos(tmp_path / "photos", 9)
     paths[3].write_bytes(paths[3].read_bytes()[:150])

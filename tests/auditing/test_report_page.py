@@ -75,6 +75,13 @@ def test_photos_are_found_in_shards_and_from_another_folder(tmp_path: Path, monk
     assert all(card.photo is None for card in page_of_audit(tmp_path / "out").cards)
 
 
+def test_a_photo_that_was_replaced_since_is_not_shown(tmp_path: Path) -> None:
+    paths = make_photos(tmp_path / "photos", 3)
+    folder = audited(tmp_path / "photos", tmp_path / "out")
+    paths[1].write_bytes(paths[2].read_bytes())
+    assert [card.photo is None for card in page_of_audit(folder).cards] == [False, True, False]
+
+
 def test_the_command_writes_the_page_and_says_where(tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", 6)
     folder = audited(tmp_path / "photos", tmp_path / "out")

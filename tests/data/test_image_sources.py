@@ -94,3 +94,15 @@ def test_a_damaged_shard_is_an_error_of_its_own(shard: Path, tmp_path: Path) -> 
             broken.content()
     with pytest.raises(ImageError, match="There is no such file or folder"):
         source_images([tmp_path / "nothing"])
+
+
+def test_what_an_audit_wrote_is_no_image_and_a_compressed_shard_is_told(shard: Path, tmp_path: Path) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").write_text("{}")
+    pq.write_table(pa.table({"ranking": [png(1)]}), tmp_path / "audit" / "rows-0000-000000000.parquet")
+    assert len(source_images([tmp_path])) == 4
+    with tarfile.open(tmp_path / "packed.tar", "w:gz") as file:
+        add(file, "0.png", png(0))
+    (packed,) = source_images([tmp_path / "packed.tar"])
+    with pytest.raises(ImageError, match="packed"):
+        packed.content()

@@ -65,7 +65,7 @@ def run_on_ray(
     # Ray's own log would stand between the lines of the terminal.
     logging.getLogger("ray").setLevel(logging.ERROR)
     if started:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

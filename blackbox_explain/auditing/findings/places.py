@@ -59,7 +59,7 @@ def _of_class(
         return None
     rows = np.flatnonzero(own & cells[:, place[0], place[1]])
     return Finding(
-        "fixed place",
+        f"fixed place of {name}",
         f"In {often} of {count} images of {name} the region is {_where(place, gain.shape)}; of other classes in "
         f"{seldom} of {rest}",
         "The same place in image after image is seldom where the object is: a stamp, a watermark or a patch of one "

@@ -12,7 +12,7 @@ from blackbox_explain.errors import BackendMissingError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["KEY", "Row", "arrow", "schema_of", "table_of"]
+__all__ = ["KEY", "Row", "arrow", "as_text", "schema_of", "table_of"]
 
 Row = dict[str, Any]
 """By the names of the columns; what is missing is null."""
@@ -111,12 +111,14 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema) -> pyarr
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def as_text(name: str) -> str:
+    """Return a name as the table holds it: bytes of a file's name that are no text are written out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist() if value.dtype != np.float16 else value
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    if isinstance(value, str):
-        # The name of a file may hold bytes that are no text.
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
+    return as_text(value) if isinstance(value, str) else value

@@ -128,8 +128,8 @@ def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.T
     return joined if columns is None else joined.select(list(columns))
 
 
-def finished_images(folder: Path) -> frozenset[tuple[str, str]]:
-    """Return path and digest of each image that needs not be explained again: those that the model failed on do.
+def finished_images(folder: Path) -> frozenset[tuple[str, str, int]]:
+    """Return path, digest and place of each image that needs not be explained again: those that a model failed on do.
 
     Raises
     ------
@@ -138,6 +138,6 @@ def finished_images(folder: Path) -> frozenset[tuple[str, str]]:
     """
     if not shard_paths(folder):
         return frozenset()
-    table = read_shards(folder, ["path", "sha256", "method", "error"]).to_pylist()
+    table = read_shards(folder, ["path", "sha256", "position", "method", "error"]).to_pylist()
     again = {row["path"] for row in table if row["error"] is not None and (row["method"] or not row["sha256"])}
-    return frozenset((row["path"], row["sha256"]) for row in table if row["path"] not in again)
+    return frozenset((row["path"], row["sha256"], row["position"]) for row in table if row["path"] not in again)

@@ -47,7 +47,7 @@ class Stage {
     const context = this.canvas.getContext("2d");
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.photo) context.drawImage(this.photo, 0, 0, this.canvas.width, this.canvas.height);
-    if (this.replaced && stop) {
+    if (this.replaced && this.map && stop) {
       const { left, top, width, height } = readPart(this.card, this.canvas);
       context.drawImage(this.cut(stop), left, top, width, height);
     }

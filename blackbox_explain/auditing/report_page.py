@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from blackbox_explain.data.photos import Fit, part_read
 from blackbox_explain.errors import ResultError
 from blackbox_explain.report.page.content import Card, Finding, Page
 from blackbox_explain.report.page.writing import write_page
+from blackbox_explain.report.picture_files import jpeg
 
 __all__ = ["page_of_audit", "write_report"]
 
@@ -112,10 +112,9 @@ class _Photos:
         while True:
             small = picture.copy()
             small.thumbnail((side, side))
-            file = io.BytesIO()
-            small.save(file, "JPEG", quality=QUALITY)
-            if len(file.getvalue()) <= self._most or side <= SHORTEST:
-                return file.getvalue()
+            file = jpeg(small, QUALITY)
+            if len(file) <= self._most or side <= SHORTEST:
+                return file
             side = max(SHORTEST, round(0.8 * side))
 
     def _source(self, name: str) -> SourceImage:

@@ -23,7 +23,7 @@ from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.metrics.representativeness import Transfer
-from blackbox_explain.report.map_files import levels_of, map_png
+from blackbox_explain.report.picture_files import levels_of, map_png
 
 __all__ = ["RowMaker"]
 

@@ -19,7 +19,7 @@ from blackbox_explain.methods.by_name import method_of, methods_for
 from blackbox_explain.metrics.marked.scenes import Frame
 from blackbox_explain.perturbations.deletion import deleted
 from blackbox_explain.perturbations.named import NAMES, named
-from blackbox_explain.report.map_files import map_png
+from blackbox_explain.report.picture_files import jpeg, map_png, picture_of
 
 __all__ = ["MOST_RUNS", "Session"]
 
@@ -76,7 +76,7 @@ class Session:
         """Return the photo as a JPEG file."""
         from PIL import Image
 
-        return _jpeg(Image.fromarray(self._photo.pixels))
+        return jpeg(Image.fromarray(self._photo.pixels), QUALITY)
 
     def ask(self, drawn: bytes, perturbation: str) -> dict[str, Any]:
         """Return what the model says with what is drawn deleted, and with all else deleted.
@@ -110,7 +110,10 @@ class Session:
             )
         told = found.to_dict()
         row = told.pop("regions")[0]
-        pictures = {name: _address(self._shown(one)) for name, one in zip(("without", "alone"), both, strict=True)}
+        pictures = {
+            name: _address(jpeg(picture_of(one, spec.bounds), QUALITY))
+            for name, one in zip(("without", "alone"), both, strict=True)
+        }
         return told | {"row": row, "pictures": pictures}
 
     def layer(self, method: str) -> dict[str, Any]:
@@ -153,19 +156,6 @@ class Session:
         part = (left * across, top * down, right * across, bottom * down)
         fitted = grey.transform(self._frame.pixels, Image.Transform.EXTENT, part, Image.Resampling.BILINEAR)
         return np.asarray(fitted) >= 128
-
-    def _shown(self, image: np.ndarray[Any, Any]) -> bytes:
-        from PIL import Image
-
-        low, high = self._box.spec.bounds
-        pixels = np.clip((np.moveaxis(image, 0, -1) - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
-        return _jpeg(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
-
-
-def _jpeg(picture: Any) -> bytes:
-    file = io.BytesIO()
-    picture.convert("RGB").save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
 
 
 def _address(content: bytes, kind: str = "jpeg") -> str:

@@ -27,7 +27,7 @@ from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.cli import app
 from blackbox_explain.errors import ImageError, InputError, ModelError, ResultError
-from blackbox_explain.report.map_files import map_of
+from blackbox_explain.report.picture_files import map_of
 from tests.auditing.stamped import NAMES, StampModel, make_photos
 
 METHODS = {"mask": {"preset": "quick", "perturbation": "constant"}}

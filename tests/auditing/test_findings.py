@@ -9,8 +9,8 @@ import pytest
 
 from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.ledger.columns import schema_of, table_of
-from blackbox_explain.report.map_files import map_png
 from blackbox_explain.report.page.content import Finding
+from blackbox_explain.report.picture_files import map_png
 
 
 def row(position: int, **changed: Any) -> dict[str, Any]:

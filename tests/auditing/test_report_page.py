@@ -16,7 +16,7 @@ import blackbox_explain as bx
 from blackbox_explain.auditing.report_page import page_of_audit, write_report
 from blackbox_explain.cli import app
 from blackbox_explain.errors import ResultError
-from blackbox_explain.report.map_files import map_of
+from blackbox_explain.report.picture_files import map_of
 from tests.auditing.stamped import StampModel, make_photos
 from tests.auditing.test_auditor import PLAN
 

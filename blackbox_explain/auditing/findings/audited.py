@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from blackbox_explain.report.map_files import map_of
 from blackbox_explain.report.page.content import Finding
+from blackbox_explain.report.picture_files import map_of
 from blackbox_explain.rules.measuring.intervals import clopper_pearson
 
 if TYPE_CHECKING:

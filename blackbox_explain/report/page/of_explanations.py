@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.report.map_files import levels_of, map_png
 from blackbox_explain.report.page.content import Card, Page
+from blackbox_explain.report.picture_files import jpeg, levels_of, map_png, picture_of
 
 __all__ = ["page_of"]
 
@@ -99,16 +98,9 @@ def _photo(result: Explanation, row: int) -> tuple[bytes, tuple[float, float, fl
     from PIL import Image
 
     photo = result.photos[row] if result.photos is not None else None
-    if photo is not None:
-        pixels: Any = photo.pixels
-        height, width = pixels.shape[:2]
-        left, top, right, bottom = photo.box
-        box = (left / width, top / height, right / width, bottom / height)
-    else:
-        image, (low, high) = result.images[row], result.provenance.reading.get("bounds", (0.0, 1.0))
-        pixels = np.clip((np.moveaxis(image, 0, -1) - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
-        pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
-        box = (0.0, 0.0, 1.0, 1.0)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY)
-    return file.getvalue(), box
+    if photo is None:
+        picture = picture_of(result.images[row], tuple(result.provenance.reading.get("bounds", (0.0, 1.0))))
+        return jpeg(picture, QUALITY), (0.0, 0.0, 1.0, 1.0)
+    height, width = photo.pixels.shape[:2]
+    left, top, right, bottom = photo.box
+    return jpeg(Image.fromarray(photo.pixels), QUALITY), (left / width, top / height, right / width, bottom / height)

@@ -1,17 +1,20 @@
-"""Maps as small PNG files: the region, and from which share of the pixels on each one is deleted."""
+"""Maps as small PNG files (the region, and from which share of the pixels on each is deleted), and photos as JPEG."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_explain.errors import ResultError
 from blackbox_explain.perturbations.deletion import count_at, ranks
 
-__all__ = ["levels_of", "map_of", "map_png"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["jpeg", "levels_of", "map_of", "map_png", "picture_of"]
 
 
 def levels_of(saliency: np.ndarray[Any, Any], shares: Sequence[float]) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -45,3 +48,19 @@ def map_of(png: bytes) -> np.ndarray[Any, Any]:
             return np.asarray(picture)
     except (OSError, SyntaxError, ValueError) as error:
         raise ResultError("This map is damaged", got=str(error)) from error
+
+
+def picture_of(image: np.ndarray[Any, Any], bounds: tuple[float, float]) -> Image.Image:
+    """Return an image (C, H, W) in pixel space, grey or in colour, as a picture in colour."""
+    from PIL import Image
+
+    low, high = bounds
+    pixels = np.clip((np.moveaxis(image, 0, -1) - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Return a picture as a JPEG file."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return file.getvalue()

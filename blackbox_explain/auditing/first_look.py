@@ -224,9 +224,7 @@ def _better(asked: Floats, other: Floats, labels: Sequence[int | None], first: R
 
 def _doubt(first: Reading, best: Reading, count: int) -> str:
     if first.accuracy is not None and best.accuracy is not None:
-        said = f"{best.accuracy:.0%} of {count} images are classified right with {best.name}, {first.accuracy:.0%} so"
+        said = f"{best.accuracy:.0%} of {count} images are classified right with {best.name}, {first.accuracy:.0%} as asked for"
     else:
-        said = (
-            f"the model is surer of {count} images with {best.name}: {best.score:.2g} on average, {first.score:.2g} so"
-        )
+        said = f"the model is surer of {count} images with {best.name}: {best.score:.2g} on average, {first.score:.2g} as asked for"
     return f"{said}; try: {best.options.strip()}"

@@ -224,7 +224,8 @@ def _better(asked: Floats, other: Floats, labels: Sequence[int | None], first: R
 
 def _doubt(first: Reading, best: Reading, count: int) -> str:
     if first.accuracy is not None and best.accuracy is not None:
-        said = f"{best.accuracy:.0%} of {count} images are classified right with {best.name}, {first.accuracy:.0%} as asked for"
+        good, now = f"{best.accuracy:.0%} of {count} images are classified right", f"{first.accuracy:.0%}"
     else:
-        said = f"the model is surer of {count} images with {best.name}: {best.score:.2g} on average, {first.score:.2g} as asked for"
+        good, now = f"the mean score of {count} images is {best.score:.2g}", f"{first.score:.2g}"
+    said = f"{good} with {best.name}, {now} as asked for"
     return f"{said}; try: {best.options.strip()}"

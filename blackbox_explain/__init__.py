@@ -9,22 +9,22 @@ from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Randomizable, Rewritable
 from blackbox_explain.box.targets import Difference, Labels, Top
 from blackbox_explain.box.wrapping import wrap
-from blackbox_explain.comparing.models import compare
 from blackbox_explain.data.images import load_images
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.evaluating import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation import Explanation, MaskExplanation
-from blackbox_explain.interrogating import interrogate
 from blackbox_explain.methods.by_name import methods_for
 from blackbox_explain.metrics.by_name import metrics_for
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Reference
-from blackbox_explain.verifying.certification import verify
 
 if TYPE_CHECKING:
     from blackbox_explain import rules
     from blackbox_explain.auditing.auditor import audit, read_audit
     from blackbox_explain.auditing.report_page import write_report
+    from blackbox_explain.comparing.models import compare
+    from blackbox_explain.evaluating import evaluate
+    from blackbox_explain.interrogating import interrogate
+    from blackbox_explain.verifying.certification import verify
 
 __version__ = "0.1.0"
 
@@ -64,18 +64,27 @@ __all__ = [
 
 LATER = {
     "audit": "blackbox_explain.auditing.auditor",
+    "compare": "blackbox_explain.comparing.models",
+    "evaluate": "blackbox_explain.evaluating",
+    "interrogate": "blackbox_explain.interrogating",
     "read_audit": "blackbox_explain.auditing.auditor",
     "rules": "blackbox_explain.rules",
+    "verify": "blackbox_explain.verifying.certification",
     "write_report": "blackbox_explain.auditing.report_page",
 }
-"""What is loaded when it is first asked for: half of what there is to import."""
+"""What is loaded when it is first asked for: most of what there is to import, and nothing that explaining needs."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load the rules and audits when they are first asked for."""
+    """Load what explaining does not need when it is first asked for."""
     if name in LATER:
         from importlib import import_module
 
         module = import_module(LATER[name])
         return module if name == "rules" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name everything, loaded or not, for those who press the tabulator."""
+    return [*globals(), *LATER]

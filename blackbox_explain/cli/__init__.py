@@ -11,16 +11,7 @@ from typing import Annotated
 import typer
 
 from blackbox_explain import __version__
-from blackbox_explain.cli.audit import audit_command
-from blackbox_explain.cli.compare import compare_command
-from blackbox_explain.cli.evaluate import evaluate_command
-from blackbox_explain.cli.explain import explain_command
-from blackbox_explain.cli.interrogate import interrogate_command
-from blackbox_explain.cli.methods import methods_command
-from blackbox_explain.cli.models import models_app
-from blackbox_explain.cli.report import report_command
-from blackbox_explain.cli.rules import rules_command
-from blackbox_explain.cli.verify import verify_command
+from blackbox_explain.cli.commands import Commands, settings_of_help
 
 __all__ = ["app", "main", "quiet_frameworks"]
 
@@ -28,21 +19,11 @@ FRAMEWORKS = r"(torch|tensorflow|tf_keras|keras|jax|onnx|onnxruntime|matplotlib|
 
 app = typer.Typer(
     name="blackbox-explain",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **settings_of_help(),
 )
-app.command("explain")(explain_command)
-app.command("audit")(audit_command)
-app.command("interrogate")(interrogate_command)
-app.command("report")(report_command)
-app.command("methods")(methods_command)
-app.command("evaluate")(evaluate_command)
-app.command("compare")(compare_command)
-app.command("rules")(rules_command)
-app.command("verify")(verify_command)
-app.add_typer(models_app, name="models")
 
 
 def _show_version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ from blackbox_explain.box.entry_points import (
     named_models,
 )
 from blackbox_explain.box.wrapping import inspect_model, wrap
+from blackbox_explain.cli.commands import settings_of_help
 from blackbox_explain.cli.console import errors_as_messages, stdout
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import AdapterOptions, complete_models
@@ -28,7 +29,7 @@ from blackbox_explain.cli.shown.models import show_inspection, show_layers
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+models_app = typer.Typer(add_completion=False, **settings_of_help())
 
 
 @models_app.callback(invoke_without_command=True)

@@ -24,6 +24,9 @@ DOTS = 160
 SCREEN = 80
 """Per inch, of pictures in notebooks."""
 
+QUICK = 3
+"""How hard PNG files are compressed: twice as fast as by default, for files a twelfth larger."""
+
 INK, WARNING = "#222222", "#a33b00"
 
 SPARE = 1.04
@@ -42,6 +45,8 @@ class Picture(Figure):
     def savefig(self, fname: Any, **options: Any) -> None:
         """Write to a file or a stream, as `matplotlib.figure.Figure.savefig` does, with 160 dots per inch."""
         chosen: dict[str, Any] = {"dpi": DOTS, **options}
+        if (chosen.get("format") or str(fname).rpartition(".")[2]).lower() == "png":
+            chosen.setdefault("pil_kwargs", {"compress_level": QUICK})
         with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}), _quiet():
             super().savefig(fname, **chosen)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, source_hash, store
-from benchmarks.masked import hard_deletion
-from blackbox_explain import BlackBox, MaskExplanation, explain, wrap
+from benchmarks.masked import hard_deletion, left_of_region
+from benchmarks.ranking_variants import Variant, learned_by
+from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain, wrap
 from blackbox_explain.explanation.map_similarity import correlation
-from blackbox_explain.methods.mask.settings import Settings
+from blackbox_explain.methods.mask.settings import PRESETS
+from blackbox_explain.perturbations.perturbation import Perturbation
 
 DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
+TRANSFER: dict[str, Perturbation] = {"constant": Constant(), "noise": Noise()}
+"""What the region is deleted by that it was not found with."""
+
 NOISE = 1e-6
 """Added to the photos for a second run, in [0, 1]: what rounding alone changes."""
 BATCH = 16
@@ -31,54 +37,73 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fast": {},
     "learning rate .1": {"learning_rate": 0.1},
     "learning rate .3": {"learning_rate": 0.3},
+    "learning rate falls to a tenth": {"variant": Variant(falls_to=0.1)},
+    "learning rate .3, falls to a tenth": {"learning_rate": 0.3, "variant": Variant(falls_to=0.1)},
     "softness .1": {"softness": 0.1},
     "softness .15": {"softness": 0.15},
     "softness .4": {"softness": 0.4},
-    "epsilon .1": {"epsilon": 0.1},
     "epsilon .3": {"epsilon": 0.3},
     "epsilon .5": {"epsilon": 0.5},
-    "epsilon .7": {"epsilon": 0.7},
+    "epsilon .6": {"epsilon": 0.6},
+    "epsilon 1": {"epsilon": 1.0},
     "beta1 .9": {"beta1": 0.9},
     "beta2 .9": {"beta2": 0.9},
     "shares 2 to 30 %": {"most_share": 0.3},
     "shares 5 to 50 %": {"least_share": 0.05},
+    "two shares a step": {"variant": Variant(two_shares=True)},
     "start: 1 point": {"start_points": 1, "steps": 41},
     "start: 2 points": {"start_points": 2, "steps": 40},
     "start: 8 points": {"start_points": 8, "steps": 34},
     "start: centre": {"start": "centre", "steps": 42},
     "grid 14": {"mask_shape": (14, 14)},
     "grid 56": {"mask_shape": (56, 56)},
+    "coarse to fine": {"variant": Variant(coarse=2.0)},
+    "total variation .1": {"variant": Variant(tv_weight=0.1)},
+    "total variation .5": {"variant": Variant(tv_weight=0.5)},
+    "last step": {"variant": Variant(result="last")},
+    "mean of the second half": {"variant": Variant(result="mean of the second half")},
     "no jitter": {"jitter": 0},
     "jitter 8": {"jitter": 8},
+    "noise mixed in": {"variant": Variant(mixed_with="noise")},
+    "constant mixed in": {"variant": Variant(mixed_with="constant")},
     "20 gradients": {"steps": 16},
     "60 gradients": {"steps": 56},
     "quick": {"preset": "quick"},
     "thorough": {"preset": "thorough"},
+    "thorough, learning rate .2": {"preset": "thorough", "learning_rate": 0.2},
+    "thorough, learning rate .2, falls to a tenth": {
+        "preset": "thorough",
+        "learning_rate": 0.2,
+        "variant": Variant(falls_to=0.1),
+    },
+    "thorough, epsilon .3": {"preset": "thorough", "epsilon": 0.3},
     "preservation": {"game": "preservation"},
     "preservation, softness .25": {"game": "preservation", "softness": 0.25},
-    "preservation, softness .1": {"game": "preservation", "softness": 0.1},
-    "preservation, epsilon 1": {"game": "preservation", "epsilon": 1.0},
+    "preservation, epsilon .7": {"game": "preservation", "epsilon": 0.7},
     "preservation, epsilon .1": {"game": "preservation", "epsilon": 0.1},
-    "preservation, learning rate .1": {"game": "preservation", "learning_rate": 0.1},
     "both": {"game": "both"},
-    "both, epsilon 1": {"game": "both", "epsilon": 1.0},
-    "both, softness .15": {"game": "both", "softness": 0.15},
+    "both, in one step": {"game": "both", "variant": Variant(together=True)},
+    "both, epsilon .7": {"game": "both", "epsilon": 0.7},
     "both, 60 gradients": {"game": "both", "steps": 56},
 }
 HELD_OUT = ("fast", "quick", "thorough", "preservation", "both")
 """Variants that are measured on the other half too."""
 
-console = Console(width=150, highlight=False)
+console = Console(width=190, highlight=False)
 
 
-def learn(box: BlackBox, images: Any, settings: dict[str, Any]) -> list[MaskExplanation]:
+def learn(box: BlackBox, images: Any, described: dict[str, Any]) -> list[MaskExplanation]:
     """Learn the rankings of images (N, *shape), a batch at a time."""
-    parts = range(0, len(images), BATCH)
-    return [explain(box, images[first : first + BATCH], method="mask", progress=False, **settings) for first in parts]
+    settings = {name: value for name, value in described.items() if name != "variant"}
+    with learned_by(described["variant"]) if "variant" in described else nullcontext():
+        return [
+            explain(box, images[first : first + BATCH], method="mask", progress=False, **settings)
+            for first in range(0, len(images), BATCH)
+        ]
 
 
 def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Return the score left when shares are deleted and kept, the gradients, and how alike two runs are."""
+    """Return the score left when shares are deleted and kept, the gradients, the region, and how alike two runs are."""
     images = np.asarray(photos.images)[rows][:limit]
     found = learn(box, images, settings)
     maps = np.concatenate([one.saliency for one in found])
@@ -94,6 +119,11 @@ def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[s
         "gradients": float(np.concatenate([one.queries for one in found])[:, 1].mean()),
         "left": hard_deletion(box, images, found, maps, DELETED),
         "kept": hard_deletion(box, images, found, maps, KEPT, keep=True),
+        "region": float(np.concatenate([one.share for one in found]).mean()),
+        "transfer": {
+            name: float(np.concatenate([left_of_region(box, one, other) for one in found]).mean())
+            for name, other in TRANSFER.items()
+        },
         "agreement": float(np.mean(pairs)),
     }
 
@@ -101,10 +131,15 @@ def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[s
 def table_of(results: dict[str, dict[str, Any]], title: str) -> Table:
     """Return one line for each variant."""
     shares = [*(f"left {one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
-    table = Table("variant", "gradients", *shares, "two runs", title=title)
+    table = Table(
+        "variant", "gradients", *shares, "region", *(f"by {one}" for one in TRANSFER), "two runs", title=title
+    )
     for name, row in results.items():
-        numbers = [*row["left"].values(), *row["kept"].values()]
-        table.add_row(name, f"{row['gradients']:.0f}", *(f"{one:.2f}" for one in numbers), f"{row['agreement']:.3f}")
+        numbers = [f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values())]
+        transfer = [f"{one:.2f}" for one in row["transfer"].values()]
+        table.add_row(
+            name, f"{row['gradients']:.0f}", *numbers, f"{row['region']:.1%}", *transfer, f"{row['agreement']:.3f}"
+        )
     return table
 
 
@@ -122,7 +157,7 @@ def main(
         ("held_out", slice(1, None, 2), HELD_OUT),
     ):
         for name in names:
-            key = json.dumps([source_hash(), half, limit, repr(Settings(**VARIANTS[name]))])
+            key = json.dumps([source_hash(), half, limit, repr(VARIANTS[name]), repr(PRESETS)])
             kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
             if not kept.exists():
                 kept.write_text(json.dumps(measure(box, photos, rows, VARIANTS[name], limit)), encoding="utf-8")

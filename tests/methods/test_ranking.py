@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import blackbox_explain as bx
+from benchmarks.ranking_variants import Variant, learned_by
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.ranking import LevelSet, share_at
 from tests.toys import Linear, Regions, Scores, box_region
@@ -117,3 +118,18 @@ def test_where_half_of_the_image_does_not_do_the_best_is_told() -> None:
     assert "the best, 50.0% of it, takes away 50%" in result.outcome[0].message
     assert result.queries[0, 0] <= 150
     assert REGION_QUERIES < 20
+
+
+@pytest.mark.parametrize("game", ["deletion", "preservation", "both"])
+def test_the_loop_that_variants_are_measured_by_is_the_library_s_own(game: Any) -> None:
+    box = Regions([box_region((32, 32), (10, 12), (20, 18))])
+    plain: Any = bx.explain(box, box.image(), 0, game=game, progress=False)
+    with learned_by(Variant()):
+        same: Any = bx.explain(box, box.image(), 0, game=game, progress=False)
+    np.testing.assert_allclose(same.saliency, plain.saliency, atol=2e-3)
+    others = [Variant(falls_to=0.1), Variant(result="last"), Variant(tv_weight=0.5), Variant(two_shares=True)]
+    for variant in [*others, Variant(together=True), Variant(coarse=2.0), Variant(mixed_with="noise")]:
+        with learned_by(variant):
+            other: Any = bx.explain(box, box.image(), 0, game=game, progress=False)
+        assert np.abs(other.saliency - plain.saliency).max() > 0.01, variant
+        assert other.queries[0, 1] <= plain.queries[0, 1]

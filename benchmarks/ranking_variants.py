@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -60,7 +60,7 @@ class Variant:
 
 
 @contextmanager
-def learned_by(variant: Variant) -> Iterator[None]:
+def learned_by(variant: Variant) -> Generator[None]:
     """Let `blackbox_explain.explain` learn its rankings by a variant."""
 
     def learn(

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, confident_photos, machine, store
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
 from benchmarks.masked import OwnScore, hard_deletion
 from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
@@ -31,6 +30,8 @@ SUPPRESSION, AT_LEAST, OVERHEAD = 0.95, 0.95, 0.10
 """At 5,000 queries: suppression wanted, and of which share of the photos; of all runs, time beside the model."""
 BATCH = 4
 SHAP_PASSES = 1000
+STORED = 20
+"""Photos, of results that are stored."""
 
 console = Console(width=120, highlight=False)
 
@@ -132,16 +133,11 @@ def draw(rows: dict[str, Any], exact: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def main(
-    photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = 20,
-    plot: Annotated[Path, typer.Option(help="Where the curve is drawn.")] = Path("docs/score-only.png"),
-) -> None:
-    """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
-    box = wrap("efficientnet-lite0")
-    chosen = confident_photos(box, "stretch", limit=photos)
+def of_masks(box: BlackBox, chosen: LabelledPhotos, plot: Path) -> None:
+    """Compare the masks of the preset ``authors``."""
+    photos = len(chosen.paths)
     results, seconds = learn(box, chosen.images, "authors")
     exact = {**measure(box, results), "seconds_per_photo": seconds / photos}
-    rankings = {"exact": ranked(box, chosen.images, learn(box, chosen.images, "fast")[0])}
     rows: dict[str, Any] = {}
     for queries in BUDGETS:
         hidden = ScoresOnly(box)
@@ -153,7 +149,6 @@ def main(
             "seconds_per_photo": seconds / photos,
             "overhead": seconds / hidden.seconds - 1,
         }
-        rankings[str(queries)] = ranked(box, chosen.images, learn(hidden, chosen.images, "fast", queries=queries)[0])
         console.print(f"  {queries} queries: {rows[str(queries)]['objective']:.4f}, exact {exact['objective']:.4f}")
     table = Table("queries", "objective", "of exact", "suppression ≥ .95", "area", "s / photo", "beside the model")
     table.add_row("exact", f"{exact['objective']:.4f}", "1.00", _share(exact), f"{exact['area']:.1%}", "", "")
@@ -167,24 +162,73 @@ def main(
             f"{row['seconds_per_photo']:.1f}",
             f"{row['overhead']:.1%}",
         )
-    if find_spec("shap") is not None:
-        maps = by_shap(box, chosen.images, results, SHAP_PASSES)
-        rankings[f"SHAP, {SHAP_PASSES}"] = hard_deletion(box, chosen.images, results, maps, SHARES)
-    console.print(machine()["processor"])
     console.print(table)
-    left = Table("queries", *(f"{share:.0%}" for share in SHARES), title="fast: score left, most salient share deleted")
-    for queries, row in rankings.items():
-        left.add_row(queries, *(f"{value:.2f}" for value in row.values()))
-    console.print(left)
     verdicts = judge(rows, exact)
+    show_verdicts(verdicts)
+    if photos == STORED:
+        draw(rows, exact, plot)
+        names = [path.name for path in chosen.paths]
+        store_as("score-only", {"photos": names, "exact": exact, "by_queries": rows, "verdicts": verdicts})
+
+
+def of_rankings(box: BlackBox, chosen: LabelledPhotos) -> None:
+    """Compare the rankings of the preset ``fast``, and those of the strongest peer that scores are enough for."""
+    exact = learn(box, chosen.images, "fast")[0]
+    left = {"exact": ranked(box, chosen.images, exact)}
+    queries = {"exact": most_asked(exact)}
+    for most in BUDGETS:
+        results = learn(ScoresOnly(box), chosen.images, "fast", queries=most)[0]
+        left[str(most)], queries[str(most)] = ranked(box, chosen.images, results), most_asked(results)
+        console.print(f"  {most} queries: {left[str(most)]}")
+    maps = by_shap(box, chosen.images, exact, SHAP_PASSES)
+    left["SHAP"] = hard_deletion(box, chosen.images, exact, maps, SHARES)
+    queries["SHAP"] = SHAP_PASSES
+    table = Table("queries", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share blurred")
+    for name, row in left.items():
+        table.add_row(name, *(f"{value:.2f}" for value in row.values()))
+    console.print(table)
+    verdicts = {
+        f"{most} queries better than SHAP's {SHAP_PASSES} passes at every share": all(
+            left[str(most)][share] < value for share, value in left["SHAP"].items()
+        )
+        for most in BUDGETS
+        if most >= SHAP_PASSES
+    }
+    show_verdicts(verdicts)
+    if len(chosen.paths) == STORED:
+        names = [path.name for path in chosen.paths]
+        store_as("score-only-rankings", {"photos": names, "left": left, "queries": queries, "verdicts": verdicts})
+
+
+def most_asked(results: list[MaskExplanation]) -> int:
+    """Return the most that any image was asked for, scores and gradients."""
+    return int(max(one.queries.sum(axis=1).max() for one in results))
+
+
+def show_verdicts(verdicts: dict[str, bool]) -> None:
+    """Print which of the wanted figures were reached."""
     for what, reached in verdicts.items():
         console.print(f"{'met   ' if reached else 'MISSED'}  {what}")
-    if photos == 20:
-        names = [path.name for path in chosen.paths]
-        found = {"exact": exact, "by_queries": rows, "rankings": rankings, "verdicts": verdicts}
-        stored = store("score-only", {"photos": names, **found})
-        draw(rows, exact, plot)
-        console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}, drawn in {plot}")
+
+
+def store_as(name: str, results: dict[str, Any]) -> None:
+    """Store results, and say where."""
+    console.print(f"stored in {store(name, results).relative_to(RESULTS.parent.parent)}")
+
+
+def main(
+    what: Annotated[Literal["masks", "rankings", "all"], typer.Option(help="What is learned.")] = "all",
+    photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = STORED,
+    plot: Annotated[Path, typer.Option(help="Where the curve of masks is drawn.")] = Path("docs/score-only.png"),
+) -> None:
+    """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
+    box = wrap("efficientnet-lite0")
+    chosen = confident_photos(box, "stretch", limit=photos)
+    console.print(machine()["processor"])
+    if what != "masks":
+        of_rankings(box, chosen)
+    if what != "rankings":
+        of_masks(box, chosen, plot)
 
 
 def _share(row: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from blackbox_explain.auditing.entries import Entry, entries_of
 from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
-from blackbox_explain.auditing.ledger.columns import Row, arrow, as_text, schema_of
+from blackbox_explain.auditing.ledger.columns import Row, as_text, schema_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.ledger.shards import (
     ShardWriter,
@@ -33,7 +33,7 @@ from blackbox_explain.auditing.row_maker import RowMaker
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.image_sources import SourceImage, source_images
-from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.errors import BackendMissingError, InputError, ResultError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.provenance import versions
 from blackbox_explain.explanation.region import SHARES
@@ -231,7 +231,7 @@ def audit(
         work = _Work(manifest, folder, writer, told)
         if engine == "ray":
             give = _given(box) if load is None else load
-            batches = run_on_ray(give, asked, decoder, entries, workers, ray_address, gpus)
+            batches = run_on_ray(give, asked, manifest.plan, decoder, entries, workers, ray_address, gpus)
         else:
             batches = run_here(RowMaker(box, asked), decoder, entries, workers)
         with progress_bar(len(entries), "auditing", progress) as advance, terminations_as_interrupts():
@@ -276,8 +276,11 @@ def read_audit(
     table = read_shards(path, columns)
     if to == "arrow":
         return table
-    arrow()
-    return table.to_pandas()
+    try:
+        return table.to_pandas()
+    except ImportError as error:
+        hint = 'pip install pandas, or to="arrow"'
+        raise BackendMissingError("A DataFrame needs pandas", hint=hint) from error
 
 
 @dataclass

@@ -91,6 +91,8 @@ def audit_command(
         asked = by.of(box, mask)
         if asked.refused and not asked.methods:
             raise InputError("This model allows none of these methods", got="; ".join(asked.refused.values()))
+        if not printed.quiet and not printed.as_json:
+            show_refused(asked.refused)
         methods = {
             name: {key: value for key, value in options.items() if key not in ("seed", "suppress")}
             for name, options in asked.methods.items()

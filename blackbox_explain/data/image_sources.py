@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from blackbox_explain.data.images import photo_suffixes
@@ -27,6 +28,10 @@ AUDITED = "audit.json"
 
 LABELS = ("cls", "label")
 """What a file beside an image of a WebDataset shard, or a column beside one of a Parquet file, tells its class by."""
+
+
+READING = Lock()
+"""Of the row groups in memory: threads that miss one would each read it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class SourceImage:
             raise ImageError("This image cannot be read", got=self.error)
         try:
             if self.column:
-                found = _column(self.file, *(self.place or (0, 0))[:1], self.column)[(self.place or (0, 0))[1]]
+                found = _cell(self.file, self.column, *(self.place or (0, 0)))
                 content = found.get("bytes") if isinstance(found, dict) else found
                 if not isinstance(content, bytes):
                     raise ImageError("This row holds no image", got=f"{self.name}: {type(content).__name__}")
@@ -216,7 +221,17 @@ def _parquet(path: str) -> Any:
         ) from error
 
 
-@lru_cache(maxsize=4)
-def _column(path: str, group: int, column: str) -> list[Any]:
-    """Read the images of one row group: rows are asked for one after the other."""
-    return _parquet(path).read_row_group(group, columns=[column]).column(0).to_pylist()
+def _cell(path: str, column: str, group: int, row: int) -> Any:
+    """Return what is in one row of one row group: rows are asked for one after the other, by several threads."""
+    found = Path(path).stat()
+    with READING:
+        return _column(path, column, group, (found.st_mtime_ns, found.st_size))[row].as_py()
+
+
+@lru_cache(maxsize=2)
+def _column(path: str, column: str, group: int, _version: tuple[int, int]) -> Any:
+    """Read the images of one row group, as they are encoded; those of a file that was replaced are read again."""
+    try:
+        return _parquet(path).read_row_group(group, columns=[column]).column(0)
+    except ValueError as error:
+        raise ImageError("This shard is damaged", got=f"{path}: {error}") from error

@@ -59,7 +59,7 @@ def test_what_is_true_of_some_images_is_counted_with_its_interval(name: str, cha
     assert (few.count, few.severity) == (1, "notice")
 
 
-def test_a_place_of_one_class_is_found_and_a_common_one_is_not() -> None:
+def test_a_place_of_one_class_is_found_and_so_is_one_of_all() -> None:
     corner = np.zeros((32, 32), dtype=bool)
     corner[24:31, 1:8] = True
     stamped = [row(k, target="dog", region=map_png(corner)) for k in range(8)]
@@ -69,7 +69,11 @@ def test_a_place_of_one_class_is_found_and_a_common_one_is_not() -> None:
     assert one.severity == "problem"
     assert one.positions == tuple(range(8))
     everywhere = [row(k, target=f"class {k % 3}", region=map_png(corner)) for k in range(30)]
-    assert found(everywhere, "fixed place").severity == "none"
+    one = found(everywhere, "fixed place")
+    assert (one.name, one.count, one.severity) == ("fixed place of all classes", 30, "problem")
+    assert one.title == "In 30 of 30 images, whatever their class, the region is at the bottom left"
+    # The middle is where objects are.
+    assert found([row(k, target=f"class {k % 3}") for k in range(30)], "fixed place").severity == "none"
     # Three images are too few to tell.
     assert found(stamped[:3] + others, "fixed place").severity == "none"
 
@@ -78,5 +82,23 @@ def test_near_duplicates_differ_in_few_bits() -> None:
     rows = [row(0, look=0xF0F0_1234_5678_9ABC), row(1), row(2, look=0xF0F0_1234_5678_9ABC ^ 0b1001 << 30), row(3)]
     assert found(rows, "near duplicate").positions == (0, 2)
     assert found(rows, "near duplicate").severity == "notice"
+    # A scan of many, of which each looks like the one before alone, is one group.
+    chain = [row(k, look=0xF0F0_1234_5678_9ABC ^ (2**k - 1)) for k in range(20)]
+    assert found(chain, "near duplicate").count == 20
     far = [row(0, look=0xF0F0_1234_5678_9ABC), row(1, look=0xF0F0_1234_5678_9ABC ^ 0xF0F0)]
     assert found(far, "near duplicate").count == 0
+
+
+def test_near_duplicates_of_many_images_are_those_that_comparing_all_pairs_finds() -> None:
+    rng = np.random.default_rng(0)
+    # A plain sky: most bits are the same in all of them.
+    looks = rng.integers(0, 2**18, 600).astype(np.uint64) << np.uint64(20) | np.uint64(2**62)
+    different = np.unpackbits((looks[:, None] ^ looks).view(np.uint8).reshape(600, 600, 8), axis=2).sum(axis=2)
+    np.fill_diagonal(different, 64)
+    one = found([row(k, look=int(look)) for k, look in enumerate(looks)], "near duplicate")
+    assert sorted(one.positions) == np.flatnonzero((different <= 3).any(axis=1)).tolist()
+    assert 0 < one.count < 600
+
+
+def test_a_place_is_not_looked_for_among_few_images_of_one_class() -> None:
+    assert found([row(k) for k in range(8)], "fixed place").title.startswith("Not looked for: less than 20 images")

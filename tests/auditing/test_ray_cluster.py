@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from blackbox_explain.auditing.auditor import audit, read_audit
+from blackbox_explain.errors import InputError, ModelError
 from tests.auditing.stamped import StampModel, make_photos
 from tests.auditing.test_auditor import PLAN
 
@@ -51,6 +52,24 @@ def cluster() -> Generator[None]:
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         yield
         ray.shutdown()
+
+
+class Other(StampModel):
+    """Says something else, as after an update on one machine."""
+
+    def scores(self, images: Any) -> Any:
+        return super().scores(images)[:, ::-1]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_with_another_model_and_gpus_that_are_not_there_are_told(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos")
+    options: dict[str, Any] = {"plan": PLAN, "progress": False, "engine": "ray", "workers": 1}
+    with pytest.raises(ModelError, match=r"A worker loaded another model than the audit is of.*model: "):
+        audit(StampModel(), tmp_path / "photos", tmp_path / "one", load=Other, **options)
+    with pytest.raises(InputError, match=r"There are too few GPUs: 1 for each worker, and 0 in the cluster"):
+        audit(StampModel(), tmp_path / "photos", tmp_path / "two", gpus=1, **options)
 
 
 @pytest.mark.filterwarnings("ignore")

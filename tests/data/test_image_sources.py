@@ -106,3 +106,15 @@ def test_what_an_audit_wrote_is_no_image_and_a_compressed_shard_is_told(shard: P
     (packed,) = source_images([tmp_path / "packed.tar"])
     with pytest.raises(ImageError, match="packed"):
         packed.content()
+
+
+def test_a_parquet_file_that_is_replaced_is_read_again_and_one_that_breaks_fails_alone(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"image": [png(7)]}), path)
+    (one,) = source_images([path])
+    assert value_of(one) == 7
+    pq.write_table(pa.table({"image": [png(200)], "other": ["longer"]}), path)
+    assert value_of(one) == 200
+    path.write_bytes(b"PAR1 broken")
+    with pytest.raises(ImageError, match="This shard is damaged"):
+        one.content()

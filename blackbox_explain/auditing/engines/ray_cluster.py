@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.entries import Entry
 from blackbox_explain.auditing.ledger.columns import Row
-from blackbox_explain.auditing.plan import AuditPlan
+from blackbox_explain.auditing.plan import AuditPlan, differences
 from blackbox_explain.auditing.row_maker import RowMaker
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError
 
 __all__ = ["Worker", "run_on_ray"]
 
@@ -26,6 +28,7 @@ WORK, DONE = "work", "done"
 def run_on_ray(
     load: Callable[[], BlackBox],
     plan: AuditPlan,
+    record: Mapping[str, Any],
     decoder: Decoder,
     entries: Iterable[Entry],
     workers: int | None = None,
@@ -42,6 +45,8 @@ def run_on_ray(
         Returns the model, on each worker.
     plan, decoder
         What is done with each image.
+    record
+        `AuditPlan.record` of the model that the audit is of, which workers compare with theirs.
     entries
         Of the images, in the order of the data set.
     workers
@@ -55,6 +60,10 @@ def run_on_ray(
     ------
     BackendMissingError
         If Ray is not installed.
+    InputError
+        If the cluster has no GPU for a worker.
+    ModelError
+        If a worker loaded another model.
     """
     try:
         ray: Any = importlib.import_module("ray")
@@ -71,21 +80,27 @@ def run_on_ray(
     context.print_on_execution_start = False
     try:
         have = ray.cluster_resources()
+        if have.get("GPU", 0) < gpus:
+            got = f"{gpus:g} for each worker, and {have.get('GPU', 0):g} in the cluster"
+            raise InputError("There are too few GPUs", got=got, hint="without --gpus, workers take cores")
         count = workers or max(1, int(have.get("GPU", 0) / gpus if gpus else have.get("CPU", 1)))
         batches = [
             {WORK: pickle.dumps(list(group))}
-            for _, group in groupby(entries, key=lambda one: one.position // plan.batch_size)
+            for _, group in groupby(map(_found_anywhere, entries), key=lambda one: one.position // plan.batch_size)
         ]
         made = data.from_items(batches, override_num_blocks=len(batches)).map_batches(
             Worker,
-            fn_constructor_args=(load, plan, decoder),
+            fn_constructor_args=(load, plan, record, decoder),
             batch_size=1,
             compute=data.ActorPoolStrategy(size=min(count, len(batches))),
             num_cpus=0 if gpus else 1,
             num_gpus=gpus,
         )
         for row in made.iter_rows():
-            yield pickle.loads(row[DONE])  # noqa: S301 - written by a worker of this run
+            found = pickle.loads(row[DONE])  # noqa: S301 - written by a worker of this run
+            if isinstance(found, str):
+                raise ModelError("A worker loaded another model than the audit is of", got=found)
+            yield found
     finally:
         if started:
             ray.shutdown()
@@ -94,14 +109,25 @@ def run_on_ray(
 class Worker:
     """Holds the model in one process, and makes the rows of one batch after the other."""
 
-    def __init__(self, load: Callable[[], BlackBox], plan: AuditPlan, decoder: Decoder) -> None:
-        self._decoder, self._maker = decoder, RowMaker(load(), plan)
+    def __init__(
+        self, load: Callable[[], BlackBox], plan: AuditPlan, record: Mapping[str, Any], decoder: Decoder
+    ) -> None:
+        box = load()
+        self._decoder, self._maker = decoder, RowMaker(box, plan)
+        own = plan.record(box)
+        self._wrong = "; ".join(differences({name: record.get(name) for name in own}, own))
 
     def __call__(self, given: dict[str, Any]) -> dict[str, list[bytes]]:
-        """Decode and explain batches of entries; return the rows of each."""
-        return {DONE: [pickle.dumps(self._rows(pickle.loads(one))) for one in given[WORK]]}  # noqa: S301 - as above
+        """Decode and explain batches of entries; return the rows of each, or what is wrong with the model."""
+        # An error raised here would reach the driver as one of Ray's.
+        return {DONE: [pickle.dumps(self._wrong or self._rows(pickle.loads(one))) for one in given[WORK]]}  # noqa: S301 - as above
 
     def _rows(self, entries: list[Entry]) -> tuple[int, list[Row]]:
         batch = [self._decoder.decode(one) for one in entries]
         wanted = [one for one in batch if one.pixels is not None or one.error is not None]
         return len(batch), self._maker.rows(wanted) if wanted else []
+
+
+def _found_anywhere(entry: Entry) -> Entry:
+    """Return an entry whose file is found from other working folders too."""
+    return replace(entry, source=replace(entry.source, file=str(Path(entry.source.file).absolute())))

@@ -20,6 +20,13 @@ LEAST = 5
 MOST, ELSEWHERE = 0.6, 0.25
 """Of the images of the class at least so many hold the place, and of the others at most so many."""
 
+EVERYWHERE = 20
+"""Images from which on a place that all classes share is looked for."""
+
+MIDDLE = 0.6
+"""Of an image's height and width: objects stand there, so that a place there tells nothing unless other classes lack
+it."""
+
 LEVEL = 1e-3
 """Chance would show so clear a place anywhere, of any class, in no more than this share of data sets."""
 
@@ -30,13 +37,41 @@ def fixed_places(audited: Audited) -> list[Finding]:
     cells = audited.cells()
     names = [name for name in np.unique(targets[fine]).tolist() if (fine & (targets == name)).sum() >= LEAST]
     found = [one for name in names if (one := _of_class(audited, name, targets, fine, cells, len(names)))]
+    found += [one] if (one := _of_all(audited, fine, cells)) else []
     if found:
         return sorted(found, key=lambda one: (-one.share, one.title))
-    about = f"Each class with {LEAST} images or more was looked at, against all others."
+    about = (
+        f"Each class with {LEAST} images or more was looked at against all others, and all images for a place outside "
+    )
+    about += "of the middle."
     title = "No class has its regions at one fixed place"
-    if not names:
+    if fine.sum() < EVERYWHERE and len(np.unique(targets[fine])) < 2:
+        title = f"Not looked for: less than {EVERYWHERE} images have a region, and all of these are of one class"
+    elif not names:
         title = f"Not looked for: no class has {LEAST} images with a region"
     return [Finding("fixed place", title, about, "none")]
+
+
+def _of_all(audited: Audited, fine: Booleans, cells: Booleans) -> Finding | None:
+    """Find a place outside of the middle that most regions hold, whatever the class."""
+    count = int(fine.sum())
+    here = cells[fine].sum(axis=0)
+    down, across = (np.abs((np.arange(size) + 0.5) / size - 0.5) * 2 for size in here.shape)
+    outer = np.maximum(down[:, None], across[None, :]) > MIDDLE
+    place = np.unravel_index(int(np.where(outer, here, -1).argmax()), here.shape)
+    often = int(here[place])
+    if count < EVERYWHERE or often < MOST * count:
+        return None
+    return Finding(
+        "fixed place of all classes",
+        f"In {often} of {count} images, whatever their class, the region is {_where(place, here.shape)}",
+        "Objects are seldom always there: a stamp, a watermark, a border or the way the images were made may decide.",
+        "problem",
+        often,
+        count,
+        *clopper_pearson(often, count),
+        positions=audited.positions(np.flatnonzero(fine & cells[:, place[0], place[1]])),
+    )
 
 
 def _of_class(

@@ -146,10 +146,11 @@ def table_of(results: dict[str, dict[str, Any]], title: str) -> Table:
 def main(
     limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = 16,
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
+    threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
 ) -> None:
     """Measure every variant on one half of the photos, and the presets on the other."""
     cache.mkdir(parents=True, exist_ok=True)
-    box = wrap("efficientnet-lite0")
+    box = wrap("efficientnet-lite0", threads=threads)
     photos = confident_photos(box, "stretch")
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
     for half, rows, names in (

@@ -219,10 +219,11 @@ def store_as(name: str, results: dict[str, Any]) -> None:
 def main(
     what: Annotated[Literal["masks", "rankings", "all"], typer.Option(help="What is learned.")] = "all",
     photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = STORED,
+    threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
     plot: Annotated[Path, typer.Option(help="Where the curve of masks is drawn.")] = Path("docs/score-only.png"),
 ) -> None:
     """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
-    box = wrap("efficientnet-lite0")
+    box = wrap("efficientnet-lite0", threads=threads)
     chosen = confident_photos(box, "stretch", limit=photos)
     console.print(machine()["processor"])
     if what != "masks":

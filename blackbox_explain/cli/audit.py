@@ -26,6 +26,7 @@ from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.photos import PhotoOptions
 from blackbox_explain.cli.options.target import TargetOptions
 from blackbox_explain.cli.shown.audit import show_audit, show_first_look
+from blackbox_explain.cli.shown.explain import show_refused
 from blackbox_explain.errors import InputError
 
 __all__ = ["audit_command"]

@@ -88,6 +88,11 @@ class Audit:
         method = next(iter(manifest.plan["methods"]), "") if manifest is not None else ""
         return findings_of(read_audit(self.folder, to="arrow"), method)
 
+    def unexplained(self) -> int:
+        """Return how many images of the table have no explanation, of all runs."""
+        table = read_audit(self.folder, columns=["position", "error"], to="arrow")
+        return len({row["position"] for row in table.to_pylist() if row["error"] is not None})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the same for JSON, with the findings."""
         look = None if self.first_look is None else self.first_look.to_dict()
@@ -182,11 +187,8 @@ def audit(
     asked = AuditPlan() if plan is None else plan
     asked.check(box)
     if engine not in get_args(Engine) or (limit is not None and limit < 1) or (workers is not None and workers < 1):
-        got, expected = (
-            f"engine={engine!r}, limit={limit}, workers={workers}",
-            "'local' or 'ray', and numbers from 1 up",
-        )
-        raise InputError("This cannot be audited so", got=got, expected=expected)
+        got = f"engine={engine!r}, limit={limit}, workers={workers}"
+        raise InputError("This cannot be audited so", got=got, expected="'local' or 'ray', and numbers from 1 up")
     where = OutputFolder(Path(out))
     given = [Path(one) for one in ([images] if isinstance(images, (str, Path)) else images)]
     sources = source_images(given, where.path)[:limit]

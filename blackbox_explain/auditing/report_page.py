@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,9 @@ LONGEST, SHORTEST, QUALITY = 1600, 240, 80
 BYTES = 20 * 2**20
 """What all photos of a page may take, which is a third more once they are text; of many large ones each is made
 smaller."""
+
+MAPS = ("mask", "curve", "ranking", "region")
+"""Columns of what takes room."""
 
 MOST_CLASSES = 60
 """Classes whose mean maps are shown: those with most images."""
@@ -70,8 +72,9 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     plan = manifest.plan
     method = next(iter(plan["methods"]), "")
     findings = findings_of(table, method)
-    rows: list[dict[str, Any]] = table.to_pylist()
-    chosen = _chosen(rows, findings, most)
+    # Maps are taken out of the table for the cards alone: in Python a map takes twenty times the memory.
+    rows: list[dict[str, Any]] = table.drop_columns(list(MAPS)).to_pylist()
+    chosen = table.take(_chosen(rows, findings, most)).to_pylist()
     photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)), plan["white"])
     named = _named(findings)
     cards = [_card(row, photos, plan, named.get(row["position"], ())) for row in chosen]
@@ -83,10 +86,10 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
         curve_shares=[float(one) for one in plan["curve_shares"]],
         warnings=[str(one) for one in manifest.first_look.get("doubts", ())],
         findings=findings,
-        left_out=len(rows) - len(chosen),
+        left_out=len({row["position"] for row in rows}) - len({row["position"] for row in chosen}),
         game="preservation" if game == "preservation" else "deletion",
         perturbation=next((one for one in (_perturbation(row) for row in plan["methods"].values()) if one), "blur"),
-        classes=_classes([row for row in rows if row["method"] == method], plan["grid"]),
+        classes=_classes(rows, table.column("mask").combine_chunks(), method, plan["grid"]),
         command=manifest.command,
         versions=dict(manifest.runs[-1]["versions"]) if manifest.runs else {},
     )
@@ -132,10 +135,10 @@ class _Photos:
         return self._start / path if (self._start / path).exists() else path
 
 
-def _chosen(rows: Sequence[dict[str, Any]], findings: Sequence[Finding], most: int) -> list[dict[str, Any]]:
+def _chosen(rows: Sequence[dict[str, Any]], findings: Sequence[Finding], most: int) -> list[int]:
     """Return the rows that have cards, in the order of the data set: the clearest of each finding before others."""
     if len(rows) <= most:
-        return list(rows)
+        return list(range(len(rows)))
     wanted: dict[int, None] = {}
     queues = [list(one.positions) for one in findings if one.severity != "none"]
     for turn in range(max(map(len, queues), default=0)):
@@ -146,8 +149,16 @@ def _chosen(rows: Sequence[dict[str, Any]], findings: Sequence[Finding], most: i
     # The rest at equal distances over the data set.
     for place in np.linspace(0, len(others) - 1, most).round().astype(int).tolist():
         wanted.setdefault(others[place])
-    kept = set(list(wanted)[:most])
-    return [row for row in rows if row["position"] in kept][:most]
+    of_image: dict[int, list[int]] = {}
+    for place, position in enumerate(others):
+        of_image.setdefault(position, []).append(place)
+    # Of an image all methods and classes or none, so that they can be compared; one image at least.
+    kept: list[int] = []
+    for position in wanted:
+        if kept and len(kept) + len(of_image[position]) > most:
+            break
+        kept += of_image[position]
+    return sorted(kept)
 
 
 def _named(findings: Sequence[Finding]) -> dict[int, tuple[str, ...]]:
@@ -226,10 +237,19 @@ def _summary(rows: Sequence[dict[str, Any]], manifest: Manifest) -> dict[str, st
     return told
 
 
-def _classes(rows: Sequence[dict[str, Any]], grid: Sequence[int]) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
+def _classes(
+    rows: Sequence[dict[str, Any]], masks: Any, method: str, grid: Sequence[int]
+) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
     """Return the classes that most images were explained for, each with the mean of its maps."""
-    good = [row for row in rows if row["mask"] is not None and row["rank"] == 0]
-    counts = Counter(row["target"] for row in good)
-    names = [name for name, count in counts.most_common(MOST_CLASSES) if count > 1]
-    maps = {name: np.mean([row["mask"] for row in good if row["target"] == name], axis=0) for name in names}
-    return [(name, counts[name], one.reshape(*grid)) for name, one in maps.items()]
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row["error"] is None and row["rank"] == 0 and row["method"] == method:
+            places.setdefault(row["target"], []).append(place)
+    names = sorted(places, key=lambda name: -len(places[name]))[:MOST_CLASSES]
+    maps = {name: _mean(masks.take(places[name]), grid) for name in names if len(places[name]) > 1}
+    return [(name, len(places[name]), one) for name, one in maps.items()]
+
+
+def _mean(masks: Any, grid: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Return the mean (H, W) of maps, which are an array of lists of Arrow."""
+    return masks.flatten().to_numpy(zero_copy_only=False).reshape(-1, *grid).mean(axis=0, dtype=np.float64)

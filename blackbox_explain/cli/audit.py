@@ -134,7 +134,7 @@ def audit_command(
             stderr.print(f"interrupted; what is finished is in {out}, and --resume goes on")
             raise typer.Exit(130) from None
         _show(done, printed)
-        if done.failed:
+        if done.unexplained():
             raise typer.Exit(2)
 
 

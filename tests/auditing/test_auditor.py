@@ -287,6 +287,17 @@ def test_the_command_finds_the_stamp_and_says_where(photos: Path, tmp_path: Path
     assert "--resume" in again.output
 
 
+def test_an_image_that_failed_before_is_told_by_the_exit_status_of_every_run(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    make_photos(photos, 6)
+    (photos / "broken.png").write_bytes(b"no photo")
+    assert cli(photos, *MODEL, "--out", tmp_path / "out").exit_code == 2
+    again = cli(photos, *MODEL, "--out", tmp_path / "out", "--resume")
+    assert again.exit_code == 2
+    assert "0 images explained" in again.output
+    assert "1 of 7 images could not be explained" in again.output
+
+
 def test_a_wrong_model_is_stopped_and_yes_goes_on(photos: Path, tmp_path: Path) -> None:
     options = ("--labels", photos.parent / "labels.csv", "--preset", "quick")
     done = cli(photos, "--model", "tests.auditing.stamped:swapped", *options, "--out", tmp_path / "out")

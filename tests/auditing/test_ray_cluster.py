@@ -63,7 +63,7 @@ def test_a_worker_with_another_model_and_gpus_that_are_not_there_are_told(tmp_pa
     told = "A worker loaded another model than the audit is of. Got model: 'stamps 54.000"
     with pytest.raises(ModelError, match=told):
         audit(StampModel(), tmp_path / "photos", tmp_path / "one", load=partial(StampModel, 17.0), **options)
-    with pytest.raises(InputError, match=r"There are too few GPUs: 1 for each worker, and 0 in the cluster"):
+    with pytest.raises(InputError, match=r"There are too few GPUs. Got 1 for each worker, and 0 in the cluster"):
         audit(StampModel(), tmp_path / "photos", tmp_path / "two", gpus=1, **options)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import blackbox_explain as bx
+from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.auditing.report_page import page_of_audit, write_report
 from blackbox_explain.cli import app
 from blackbox_explain.errors import ResultError
@@ -58,6 +59,19 @@ def test_of_many_images_those_that_something_was_found_of_come_first(tmp_path: P
     assert failed.findings == ("failed",)
     assert next(one for one in page.findings if one.name == "failed").positions == (7,)
     assert [card.position for card in page.cards] == sorted(card.position for card in page.cards)
+
+
+def test_of_several_methods_images_are_counted_and_shown_by_all_of_them(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", 6)
+    plan = AuditPlan(methods={"center": {}, "occlusion": {"side": 8, "stride": 8}})
+    bx.audit(StampModel(), tmp_path / "photos", tmp_path / "out", plan=plan, progress=False)
+    page = page_of_audit(tmp_path / "out", most=5)
+    assert [(card.position, card.method) for card in page.cards] == [
+        (position, method) for position in sorted({card.position for card in page.cards}) for method in plan.methods
+    ]
+    assert len(page.cards) == 4
+    assert page.left_out == 4
+    assert [(name, count) for name, count, _ in page.classes] == [("stamped", 2), ("green", 2), ("blue", 2)]
 
 
 def test_photos_are_found_in_shards_and_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

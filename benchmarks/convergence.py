@@ -143,9 +143,35 @@ def table_of(results: dict[str, dict[str, Any]], title: str) -> Table:
     return table
 
 
+def lines_of(results: dict[str, dict[str, Any]]) -> list[str]:
+    """Return one line of a Markdown table for each variant."""
+    return [
+        f"| {name} | {row['gradients']:.0f} | "
+        + " | ".join(f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values()))
+        + f" | {row['region']:.1%} | "
+        + " | ".join(f"{one:.2f}" for one in row["transfer"].values())
+        + f" | {row['agreement']:.3f} |"
+        for name, row in results.items()
+    ]
+
+
+def fill(page: Path, results: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Put the results into a page, between a comment with the name of each half and one that ends it."""
+    text = page.read_text(encoding="utf-8")
+    names = ["variant", "gradients", *(f"{one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
+    names += ["region", *(f"by {one}" for one in TRANSFER), "two runs"]
+    head = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    for half in ("tuned_on", "held_out"):
+        before, start, rest = text.partition(f"<!-- {half} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        text = before + start + "\n" + "\n".join([*head, *lines_of(results[half])]) + "\n\n" + end + after
+    page.write_text(text, encoding="utf-8")
+
+
 def main(
     limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = 16,
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
+    page: Annotated[Path, typer.Option(help="What the tables are put into.")] = Path("docs/ranking.md"),
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
 ) -> None:
     """Measure every variant on one half of the photos, and the presets on the other."""
@@ -167,6 +193,7 @@ def main(
     console.print(table_of(results["tuned_on"], "every variant, on the photos that settings were chosen by"))
     console.print(table_of(results["held_out"], "presets, on the other photos"))
     if limit >= 16:
+        fill(page, results)
         stored = store("convergence", {"variants": {name: str(one) for name, one in VARIANTS.items()}, **results})
         console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.convergence import HELD_OUT, VARIANTS, lines_of
 from blackbox_explain.rules.measuring.faithfulness import percent
 
 ROOT = Path(__file__).parents[1]
@@ -112,6 +113,14 @@ def test_figures_are_those_measured() -> None:
             largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
             cells += [largest, f"{error} % ({low}–{high} %)"]
         assert f"| {' | '.join(cells)} |" in text
+
+
+def test_what_was_tried_for_rankings_is_what_was_measured() -> None:
+    text = (ROOT / "docs/ranking.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "benchmarks/results/convergence.json").read_text(encoding="utf-8"))
+    lines = [line for half in ("tuned_on", "held_out") for line in lines_of(found[half])]
+    assert len(lines) == len(VARIANTS) + len(HELD_OUT)
+    assert all(line in text for line in lines)
 
 
 def test_readme_figures_are_those_measured() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 import blackbox_explain as bx
 from blackbox_explain.auditing import auditor, first_look
@@ -25,7 +23,6 @@ from blackbox_explain.auditing.findings.audited import Audited, counted
 from blackbox_explain.auditing.ledger import shards
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.plan import AuditPlan
-from blackbox_explain.cli import app
 from blackbox_explain.errors import ImageError, InputError, ModelError, ResultError
 from blackbox_explain.report.picture_files import map_of
 from tests.auditing.stamped import NAMES, StampModel, make_photos
@@ -266,47 +263,6 @@ def test_wrong_input_is_named(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "one" / "audit.json").write_text("[1]")
     with pytest.raises(ResultError, match="no manifest"):
         run(StampModel(), photos, tmp_path / "one", resume=True)
-
-
-def cli(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
-
-
-MODEL = ("--model", "tests.auditing.stamped:model", "--preset", "quick", "--perturbation", "constant")
-
-
-def test_the_command_finds_the_stamp_and_says_where(photos: Path, tmp_path: Path) -> None:
-    done = cli(photos, *MODEL, "--labels", photos.parent / "labels.csv", "--out", tmp_path / "out")
-    assert done.exit_code == 0, done.output
-    assert "In 8 of 8 images of stamped the region is at the top left" in " ".join(done.output.split())
-    assert "first look at 24 images: 100% right" in done.output
-    told = json.loads(cli(photos, *MODEL, "--out", tmp_path / "out2", "--limit", "9", "--json").stdout)
-    assert (told["images"], told["failed"]) == (9, 0)
-    again = cli(photos, *MODEL, "--out", tmp_path / "out")
-    assert again.exit_code == 2
-    assert "--resume" in again.output
-
-
-def test_an_image_that_failed_before_is_told_by_the_exit_status_of_every_run(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    make_photos(photos, 6)
-    (photos / "broken.png").write_bytes(b"no photo")
-    assert cli(photos, *MODEL, "--out", tmp_path / "out").exit_code == 2
-    again = cli(photos, *MODEL, "--out", tmp_path / "out", "--resume")
-    assert again.exit_code == 2
-    assert "0 images explained" in again.output
-    assert "1 of 7 images could not be explained" in again.output
-
-
-def test_a_wrong_model_is_stopped_and_yes_goes_on(photos: Path, tmp_path: Path) -> None:
-    options = ("--labels", photos.parent / "labels.csv", "--preset", "quick")
-    done = cli(photos, "--model", "tests.auditing.stamped:swapped", *options, "--out", tmp_path / "out")
-    assert done.exit_code == 2
-    assert "--bgr" in done.output
-    assert cli(
-        photos, "--model", "tests.auditing.stamped:swapped", *options, "--out", tmp_path / "out", "--yes"
-    ).exit_code in (0, 2)
-    assert len(read_audit(tmp_path / "out")) == 24
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:

@@ -128,38 +128,36 @@ def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[s
     }
 
 
+def columns() -> list[str]:
+    """Return the heads of the columns that `cells_of` fills."""
+    shares = [*(f"{one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
+    return ["variant", "gradients", *shares, "region", *(f"by {one}" for one in TRANSFER), "two runs"]
+
+
+def cells_of(name: str, row: dict[str, Any]) -> list[str]:
+    """Return what a table says of one variant."""
+    scores = [f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values())]
+    transfer = [f"{one:.2f}" for one in row["transfer"].values()]
+    return [name, f"{row['gradients']:.0f}", *scores, f"{row['region']:.1%}", *transfer, f"{row['agreement']:.3f}"]
+
+
 def table_of(results: dict[str, dict[str, Any]], title: str) -> Table:
     """Return one line for each variant."""
-    shares = [*(f"left {one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
-    table = Table(
-        "variant", "gradients", *shares, "region", *(f"by {one}" for one in TRANSFER), "two runs", title=title
-    )
+    table = Table(*columns(), title=title)
     for name, row in results.items():
-        numbers = [f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values())]
-        transfer = [f"{one:.2f}" for one in row["transfer"].values()]
-        table.add_row(
-            name, f"{row['gradients']:.0f}", *numbers, f"{row['region']:.1%}", *transfer, f"{row['agreement']:.3f}"
-        )
+        table.add_row(*cells_of(name, row))
     return table
 
 
 def lines_of(results: dict[str, dict[str, Any]]) -> list[str]:
     """Return one line of a Markdown table for each variant."""
-    return [
-        f"| {name} | {row['gradients']:.0f} | "
-        + " | ".join(f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values()))
-        + f" | {row['region']:.1%} | "
-        + " | ".join(f"{one:.2f}" for one in row["transfer"].values())
-        + f" | {row['agreement']:.3f} |"
-        for name, row in results.items()
-    ]
+    return [f"| {' | '.join(cells_of(name, row))} |" for name, row in results.items()]
 
 
 def fill(page: Path, results: dict[str, dict[str, dict[str, Any]]]) -> None:
     """Put the results into a page, between a comment with the name of each half and one that ends it."""
     text = page.read_text(encoding="utf-8")
-    names = ["variant", "gradients", *(f"{one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
-    names += ["region", *(f"by {one}" for one in TRANSFER), "two runs"]
+    names = columns()
     head = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     for half in ("tuned_on", "held_out"):
         before, start, rest = text.partition(f"<!-- {half} -->\n")

@@ -115,6 +115,7 @@ class Worker:
         box = load()
         self._decoder, self._maker = decoder, RowMaker(box, plan)
         own = plan.record(box)
+        # The driver's record also tells one file of labels from another, which is not the worker's to know.
         self._wrong = "; ".join(differences({name: record.get(name) for name in own}, own))
 
     def __call__(self, given: dict[str, Any]) -> dict[str, list[bytes]]:

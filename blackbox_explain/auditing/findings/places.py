@@ -41,9 +41,9 @@ def fixed_places(audited: Audited) -> list[Finding]:
     if found:
         return sorted(found, key=lambda one: (-one.share, one.title))
     about = (
-        f"Each class with {LEAST} images or more was looked at against all others, and all images for a place outside "
+        f"Each class with {LEAST} images or more was looked at against all others, and all images together for a "
+        "place outside of the middle."
     )
-    about += "of the middle."
     title = "No class has its regions at one fixed place"
     if fine.sum() < EVERYWHERE and len(np.unique(targets[fine])) < 2:
         title = f"Not looked for: less than {EVERYWHERE} images have a region, and all of these are of one class"

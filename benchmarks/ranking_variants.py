@@ -25,7 +25,7 @@ __all__ = ["Variant", "learned_by"]
 MIXED_EVERY = 3
 """Steps, of which one sees the other perturbation."""
 
-Result = Literal["mean of all", "mean of the second half", "last"]
+Result = Literal["mean of all", "mean of the last three quarters", "mean of the second half", "last"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,6 @@ class Variant:
 
     Attributes
     ----------
-    falls_to
-        What the learning rate falls to by the last step, as a share of the first.
     result
         Which maps the result is.
     tv_weight
@@ -50,7 +48,6 @@ class Variant:
         A perturbation that every third step deletes by.
     """
 
-    falls_to: float = 1.0
     result: Result = "mean of all"
     tv_weight: float = 0.0
     two_shares: bool = False
@@ -104,10 +101,12 @@ def _learn(
         if variant.tv_weight:
             gradient = gradient + variant.tv_weight * total_variation(values, 2.0, "isotropic")[1]
         change, state = optimizer.update(_of_unit_size(gradient), state, step)
-        values = values + change * settings.learning_rate * (1 - (1 - variant.falls_to) * step / steps)
+        values = values + change * settings.learning_rate * (1 - (1 - settings.end_factor) * step / steps)
         maps.append(values)
     if variant.result == "last":
         maps = maps[-1:]
+    elif variant.result == "mean of the last three quarters":
+        maps = maps[len(maps) // 4 :]
     elif variant.result == "mean of the second half":
         maps = maps[len(maps) // 2 :]
     return Ranking(xp.mean(xp.stack(maps), axis=0), to_numpy(xp.stack(history, axis=1)))

@@ -112,7 +112,7 @@ def availability(group: str, word: str, box: BlackBox) -> dict[str, str | None]:
     ----------
     group
         Of entry points; each loads a class with ``needs``, and maybe ``check_box(box)``, a class method that raises
-        what else speaks against a box, without running the model.
+        what else speaks against a box; it may look at its layers, for which some boxes run the model once.
     word
         What they are, such as ``"method"``.
     box

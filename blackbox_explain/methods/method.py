@@ -122,7 +122,8 @@ class Method(Protocol):
     """A way to explain; anything with these four members is one, best as a frozen dataclass of its settings.
 
     A class may add, found by its presence, ``check_box(box)``: a class method that raises why a box is refused that has
-    what the method needs, such as a package that is missing.  `methods_for` asks it; it runs no model.
+    what the method needs, such as a package or an attention that is missing.  `methods_for` asks it; it may look at
+    the layers of the model, and asks for no scores.
     """
 
     name: ClassVar[str]

@@ -45,6 +45,8 @@ def test_attention_is_rolled_out() -> None:
     assert found.saliency.min() > 0
     with pytest.raises(UnsupportedModelError, match="No attention was found"):
         bx.explain(box("plain"), images("plain"), 0, method="attention-rollout", progress=False)
+    assert bx.methods_for(box("vit"))["attention-rollout"] is None
+    assert "No attention was found" in str(bx.methods_for(box("plain"))["attention-rollout"])
 
 
 def test_attention_is_no_map_of_the_image() -> None:

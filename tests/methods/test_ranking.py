@@ -127,7 +127,7 @@ def test_the_loop_that_variants_are_measured_by_is_the_library_s_own(game: Any) 
     with learned_by(Variant()):
         same: Any = bx.explain(box, box.image(), 0, game=game, progress=False)
     np.testing.assert_allclose(same.saliency, plain.saliency, atol=2e-3)
-    others = [Variant(falls_to=0.1), Variant(result="last"), Variant(tv_weight=0.5), Variant(two_shares=True)]
+    others = [Variant(result="last"), Variant(tv_weight=0.5), Variant(two_shares=True)]
     for variant in [*others, Variant(together=True), Variant(coarse=2.0), Variant(mixed_with="noise")]:
         with learned_by(variant):
             other: Any = bx.explain(box, box.image(), 0, game=game, progress=False)

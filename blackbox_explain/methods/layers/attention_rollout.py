@@ -38,6 +38,11 @@ class AttentionRollout:
     name: ClassVar[str] = "attention-rollout"
     needs: ClassVar[type[Any]] = Layered
 
+    @classmethod
+    def check_box(cls, box: Layered) -> None:
+        """Raise that no attention is found in this model."""
+        _attention(box.layers(), box.spec.spatial)
+
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the score and one for all layers."""
         del info

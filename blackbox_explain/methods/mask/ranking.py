@@ -148,7 +148,7 @@ def learn_ranking(
         axes = tuple(range(1, by_values.ndim))
         size = xp.sqrt(xp.mean(by_values * by_values, axis=axes, keepdims=True)) + 1e-20
         change, state = optimizer.update(by_values / size, state, step)
-        values = values + change
+        values = values + change * (1 - (1 - settings.end_factor) * step / settings.steps)
         total = total + values
     return Ranking(total / settings.steps, to_numpy(xp.stack(history, axis=1)))
 

@@ -53,6 +53,7 @@ _PAPER: dict[str, Any] = {
     "most_share": 0.5,
     "softness": 0.15,
     "epsilon": 1e-8,
+    "end_factor": 1.0,
 }
 _AUTHORS: dict[str, Any] = _PAPER | {
     "tv_kind": "isotropic",
@@ -76,7 +77,7 @@ _FAST: dict[str, Any] = _PAPER | {
     "blur_levels": 2,
 }
 _QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
-_THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "learning_rate": 0.1}
+_THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "end_factor": 0.1}
 _OF_GAME: dict[str, dict[str, Any]] = {
     "deletion": {},
     "preservation": {"beta1": 0.9, "softness": 0.15, "epsilon": 0.3},
@@ -95,7 +96,7 @@ _VALUES: dict[str, dict[str, Any]] = {
 
 _UNUSED: dict[Learns, tuple[str, ...]] = {
     "ranking": ("area_weight", "tv_weight", "tv_beta", "tv_kind", "start_area", "average", "relative", "tolerance"),
-    "mask": ("least_share", "most_share", "softness", "epsilon"),
+    "mask": ("least_share", "most_share", "softness", "epsilon", "end_factor"),
 }
 """Settings that would do nothing."""
 
@@ -153,6 +154,8 @@ class Settings:
     epsilon
         Of Adam, for a ranking, in units of the mean size of a gradient: cells whose gradient is far below that stay
         where they are, where Adam as it is would move them by rounding errors as far as all others.
+    end_factor
+        Of the learning rate, for a ranking: what it is multiplied by at the last step; it falls evenly, from 1.
     area_weight, tv_weight, tv_beta, tv_kind
         λ1, λ2 and β of eq. 4, see `Regularizer`.
     mask_shape
@@ -216,6 +219,7 @@ class Settings:
     most_share: float = OF_PRESET
     softness: float = OF_PRESET
     epsilon: float = OF_PRESET
+    end_factor: float = OF_PRESET
     jitter_given: bool = field(init=False, default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -278,6 +282,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (not is_number(value) or not 0 <= value < np.inf):
                 raise _out_of_range(name, value, "a number of at least 0")
+        if not is_number(self.end_factor) or not 0 <= self.end_factor <= 1:
+            raise _out_of_range("end_factor", self.end_factor, "a number from 0 to 1")
         for name in ("average", "relative"):
             if getattr(self, name) not in (True, False, None):
                 raise _out_of_range(name, getattr(self, name), "True or False")

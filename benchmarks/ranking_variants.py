@@ -13,7 +13,7 @@ from blackbox_explain.methods.mask import mask
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.mask.optimizers import adam
-from blackbox_explain.methods.mask.ranking import LevelSet, Ranking, share_at
+from blackbox_explain.methods.mask.ranking import Ranking, share_at
 from blackbox_explain.methods.mask.regularizers import total_variation
 from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.upsampling import smooth
@@ -88,12 +88,9 @@ def _learn(
         asked = other if step % MIXED_EVERY == 0 else score
         gradient = start * 0
         for share, game in _asked_at(variant, settings, step):
-            level = LevelSet.of(score.grid.up(values), share, settings.softness)
-            keep = 1 - level.inside if game == "deletion" else level.inside
-            value, by_keep = asked.value_and_gradient_on_grid(
-                keep, offset_at(seed, step, settings.jitter, start.ndim - 1)
-            )
-            gradient = gradient + _of_unit_size(score.grid.down(level.by_map(-by_keep)))
+            offset = offset_at(seed, step, settings.jitter, start.ndim - 1)
+            value, by_values = asked.of_level_set(values, share, settings.softness, game, offset)
+            gradient = gradient + _of_unit_size(by_values)
             history.append((value - perturbed) * scale)
         if variant.coarse:
             width = variant.coarse * max(0.0, 1 - 2 * step / steps)

@@ -43,7 +43,7 @@ def test_the_slope_of_a_linear_score_is_found() -> None:
     model = SlopeModel(CELLS, odds=False, half_life=20)
     plan, mask = QueryPlan(budget=2000, calls=60, seed=0), np.full(CELLS, 0.5)
     for call in range(60):
-        masks = mask + plan.probes(call, 20, CELLS)
+        masks = mask + plan.amplitude(call) * plan.probes(call, 20, CELLS)
         model.learn(masks, 3 + np.tensordot(masks, slope, 2))
     score, found = model.at(mask)
     assert score == pytest.approx(3 + np.sum(mask * slope), abs=1e-2)
@@ -58,7 +58,7 @@ def test_probabilities_are_fitted_where_they_are_flat(level: float) -> None:
     plan, mask = QueryPlan(budget=2000, calls=60, seed=0), np.full(CELLS, 0.5)
     middle = level - np.sum(mask * slope)
     for call in range(60):
-        masks = mask + plan.probes(call, 20, CELLS)
+        masks = mask + plan.amplitude(call) * plan.probes(call, 20, CELLS)
         model.learn(masks, 1 / (1 + np.exp(-middle - np.tensordot(masks, slope, 2))))
     score, found = model.at(mask)
     true = 1 / (1 + np.exp(-level))
@@ -75,7 +75,7 @@ def test_the_slope_of_scores_in_steps_of_a_byte_is_found_near_zero(level: float)
     for steps in (256, 1e9):
         model = SlopeModel(CELLS, odds=True, half_life=20)
         for call in range(20):
-            masks = mask + plan.probes(call, 20, CELLS)
+            masks = mask + plan.amplitude(call) * plan.probes(call, 20, CELLS)
             odds = np.tensordot(masks - mask, slope, 2) + level
             model.learn(masks, np.rint(steps / (1 + np.exp(-odds))) / steps)
         found.append(model.at(mask)[1])
@@ -84,7 +84,7 @@ def test_the_slope_of_scores_in_steps_of_a_byte_is_found_near_zero(level: float)
 
 def test_scores_that_are_no_probabilities_are_fitted_as_they_are() -> None:
     model = SlopeModel(CELLS, odds=True, half_life=20)
-    masks = np.clip(0.5 + QueryPlan(1000, 10, 0).probes(0, 101, CELLS), 0, 1)
+    masks = np.clip(0.5 + 0.2 * QueryPlan(1000, 10, 0).probes(0, 101, CELLS), 0, 1)
     model.learn(masks, -7 + masks.mean(axis=(1, 2)))
     assert model.at(np.full(CELLS, 0.5))[0] == pytest.approx(-6.5, abs=0.05)
 

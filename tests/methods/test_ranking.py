@@ -11,7 +11,8 @@ import torch
 import blackbox_explain as bx
 from benchmarks.ranking_variants import Variant, learned_by
 from blackbox_explain.explanation.region import REGION_QUERIES
-from blackbox_explain.methods.mask.ranking import LevelSet, share_at
+from blackbox_explain.methods.mask.level_set import LevelSet
+from blackbox_explain.methods.mask.ranking import share_at
 from tests.toys import Linear, Regions, Scores, box_region
 
 MAPS = np.random.default_rng(0).normal(size=(3, 20, 24))

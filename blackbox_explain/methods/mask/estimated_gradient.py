@@ -14,10 +14,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, one_thread, to_numpy
+from blackbox_explain.arrays import (
+    Array,
+    along_axes,
+    channel_products,
+    constant_like,
+    gaussian_matrix,
+    namespace,
+    one_thread,
+    to_numpy,
+)
 from blackbox_explain.box.targets import target_scores
+from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.mask.masked_score import MaskedScore
-from blackbox_explain.methods.upsampling import KERNEL_CELLS, Upsampling
+from blackbox_explain.methods.upsampling import KERNEL_CELLS
+from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
 
@@ -33,6 +44,9 @@ BUMP = 0.7
 AMPLITUDE = (0.2, 0.1)
 """Size of the probes around the mask, at the first and at the last step."""
 
+SPREAD = 1.0
+"""Size of the probes around a map whose level sets are asked about, in standard deviations of that map."""
+
 SMOOTHNESS = (3.0, 1.0)
 """Their smoothness in cells, likewise: from coarse to fine."""
 
@@ -41,6 +55,9 @@ HALF_LIFE = 0.2
 
 RIDGE = 0.1
 """Strength of the prior (no slope at all), in mean variances of what was asked."""
+
+PRIOR, LEAST_PRIOR = 0.5, 0.05
+"""To which power expected sizes of slopes follow the change of the pixels, and their least share of the mean."""
 
 RECENT = 3
 """Calls that asked, whose queries tell the level of the score."""
@@ -87,18 +104,24 @@ class QueryPlan:
         return min(left, round(left / calls * min(period, calls))) if call % period == 0 else 0
 
     def probes(self, call: int, count: int, cells: tuple[int, ...]) -> Floats:
-        """Return smooth probes (count, *cells) in pairs of opposite sign; the last of an odd number is the mask itself.
+        """Return smooth probes (count, *cells) in pairs of opposite sign, of size 1; the last of an odd number is 0.
 
         They depend on seed, call and count and on nothing else; the pairs of fewer probes are the first of more.
         """
-        share = call / max(self.calls - 1, 1)
-        amplitude, sigma = (first + (last - first) * share for first, last in (AMPLITUDE, SMOOTHNESS))
+        sigma = self._between(SMOOTHNESS, call)
         noise = np.random.default_rng([self.seed, call, 0x70726F6265]).standard_normal((count // 2, *cells))
         smoothed = along_axes(tuple(gaussian_matrix(n, n, sigma) for n in cells), noise)
         axes = tuple(range(1, smoothed.ndim))
-        smoothed *= amplitude / np.maximum(np.sqrt(np.mean(smoothed**2, axis=axes, keepdims=True)), 1e-12)
+        smoothed /= np.maximum(np.sqrt(np.mean(smoothed**2, axis=axes, keepdims=True)), 1e-12)
         pairs = np.stack([smoothed, -smoothed], axis=1).reshape(-1, *cells)
         return np.concatenate([pairs, np.zeros((count % 2, *cells))])
+
+    def amplitude(self, call: int) -> float:
+        """Return the size of the probes around a mask."""
+        return self._between(AMPLITUDE, call)
+
+    def _between(self, ends: tuple[float, float], call: int) -> float:
+        return ends[0] + (ends[1] - ends[0]) * call / max(self.calls - 1, 1)
 
 
 class SlopeModel:
@@ -112,9 +135,12 @@ class SlopeModel:
         Fit log-odds, as long as no score leaves 0 to 1.
     half_life
         Calls after which a query counts half.
+    changes
+        (*cells) how much deleting changes the pixels of a cell, mean square, which slopes are expected to follow; None
+        expects them of the same size everywhere.
     """
 
-    def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float) -> None:
+    def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float, changes: Floats | None = None) -> None:
         shrink = min(1.0, (UNKNOWNS / math.prod(cells)) ** (1 / len(cells)))
         self._matrices = tuple(gaussian_matrix(n, max(1, int(n * shrink + ROUNDING)), BUMP) for n in cells)
         unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
@@ -127,6 +153,7 @@ class SlopeModel:
         self._recent: list[tuple[Floats, Floats]] = []
         self._waited = 0
         self._slope = np.zeros(unknowns)
+        self._expected = np.ones(unknowns) if changes is None else self._expected_of(changes)
 
     def learn(self, masks: Floats, scores: Floats) -> None:
         """Add the queries of one call: masks (n, *cells) and the target's scores (n,); n may be 0."""
@@ -155,10 +182,12 @@ class SlopeModel:
         self._weight, self._value = self._weight + len(values), self._value + values.sum()
         self._recent = [*self._recent, (places, values)][-RECENT:]
         mean = self._mean / self._weight
-        spread = self._products - self._weight * np.outer(mean, mean)
+        spread = (self._products - self._weight * np.outer(mean, mean)) * np.outer(self._expected, self._expected)
         spread[np.diag_indices_from(spread)] += RIDGE * np.trace(spread) / len(mean) + 1e-12
         with one_thread():
-            self._slope = np.linalg.solve(spread, self._answers - self._value * mean)
+            self._slope = self._expected * np.linalg.solve(
+                spread, self._expected * (self._answers - self._value * mean)
+            )
 
     def at(self, mask: Floats) -> tuple[float, Floats]:
         """Return the score and its gradient (*cells) at a mask (*cells)."""
@@ -169,6 +198,15 @@ class SlopeModel:
         score, by_value = self._backward(float(values.mean()))
         bumps = self._slope.reshape([matrix.shape[1] for matrix in self._matrices])
         return score, by_value * along_axes(self._matrices, bumps)
+
+    def _expected_of(self, changes: Floats) -> Floats:
+        """Return what sizes of slopes are expected, relative to each other: nothing changes where blur changes nothing.
+
+        The square root of the change is between no prior, and one by which flat parts of an object hardly count.
+        """
+        size = np.sqrt(np.maximum(self._places(changes[None])[0], 0.0))
+        mean = float(size.mean())
+        return np.maximum((size / mean) ** PRIOR, LEAST_PRIOR) if mean > 0 else np.ones(len(size))
 
     def _places(self, masks: Floats) -> Floats:
         return along_axes(self._matrices, masks, transpose=True).reshape(len(masks), -1)
@@ -197,12 +235,15 @@ class EstimatedScore(MaskedScore):
         How queries are spent.
     models
         One for each row, made at the first call.
+    weighs_changes
+        Whether slopes are expected to follow how much deleting changes the pixels.
     call
         Gradients asked for so far.
     """
 
     plan: QueryPlan = field(default_factory=lambda: QueryPlan(0, 1, 0))
     models: list[SlopeModel] = field(default_factory=list[SlopeModel])
+    weighs_changes: bool = False
     call: int = 0
 
     def take(self, rows: Array) -> Self:
@@ -225,34 +266,64 @@ class EstimatedScore(MaskedScore):
         Where an answer of the model is not finite, the score is NaN and the gradient zero.
         """
         masks = to_numpy(mask).astype(np.float64)
-        used = self.oracle.queries[:, 0]
-        due = [self.plan.due(self.call, int(count)) for count in used]
+        amplitude = self.plan.amplitude(self.call)
+        queries = [np.clip(one + amplitude * probes, 0.0, 1.0) for one, probes in self._with_probes(masks)]
+        values, gradient = self._learned(queries, masks, mask, offset)
+        return constant_like(values, mask), constant_like(gradient, mask)
+
+    def of_level_set(
+        self, maps: Array, share: float, softness: float, game: Game, offset: tuple[int, ...] | None = None
+    ) -> tuple[Array, Array]:
+        """Return the estimated score of a level set, and how what is minimised changes with the map, as `MaskedScore`.
+
+        It is drawn on the cells of the map, smoothed, since that is where slopes are known.  What is asked for are the
+        level sets of the same share of maps around this one: they tell most of where its edge should run.
+        """
+        native = tuple(gaussian_matrix(n, n, KERNEL_CELLS) for n in maps.shape[1:])
+        smoothed = along_axes(native, to_numpy(maps).astype(np.float64))
+        level = LevelSet.of(smoothed, share, softness)
+        queries = [
+            LevelSet.of(one + SPREAD * one.std() * probes, share, softness).kept(game) if len(probes) else probes
+            for one, probes in self._with_probes(smoothed)
+        ]
+        values, by_keep = self._learned(queries, level.kept(game), maps, offset)
+        by_maps = along_axes(native, level.by_map(-by_keep), transpose=True)
+        return constant_like(values, maps), constant_like(by_maps, maps)
+
+    def _with_probes(self, values: Floats) -> list[tuple[Floats, Floats]]:
+        """Return values (*cells) of each row with the probes (n, *cells) that are due."""
+        due = [self.plan.due(self.call, int(count)) for count in self.oracle.queries[:, 0]]
         # By count, so that a row's probes do not depend on how many its company is due.
-        probes = {count: self.plan.probes(self.call, count, masks.shape[1:]) for count in set(due)}
-        queries = [np.clip(one + probes[count], 0.0, 1.0) for one, count in zip(masks, due, strict=True)]
-        answers = self._answers(queries, mask, offset)
+        probes = {count: self.plan.probes(self.call, count, values.shape[1:]) for count in set(due)}
+        return [(one, probes[count]) for one, count in zip(values, due, strict=True)]
+
+    def _learned(
+        self, queries: list[Floats], masks: Floats, like: Array, offset: tuple[int, ...] | None
+    ) -> tuple[Floats, Floats]:
+        """Ask for the scores of queries (n, *cells); return the scores and gradients at masks that are fitted now."""
+        answers = self._answers(queries, like, offset)
         if not self.models:
             half_life = max(1.0, HALF_LIFE * self.plan.calls)
             least = to_numpy(self.weights).min(axis=1)
-            self.models = [SlopeModel(masks.shape[1:], bool(one >= 0), half_life) for one in least]
+            expected = self._changes(like) if self.weighs_changes else [None] * len(least)
+            self.models = [
+                SlopeModel(masks.shape[1:], bool(lowest >= 0), half_life, changes)
+                for lowest, changes in zip(least, expected, strict=True)
+            ]
         values, gradient = np.full(len(masks), np.nan), np.zeros(masks.shape)
         for row, model in enumerate(self.models):
             if np.isfinite(answers[row]).all():
                 model.learn(queries[row], answers[row])
                 values[row], gradient[row] = model.at(masks[row])
         self.call += 1
-        return constant_like(values, mask), constant_like(gradient, mask)
+        return values, gradient
 
-    @property
-    def grid(self) -> Upsampling:
-        """From masks to where level sets are drawn: their own cells, smoothed, since that is where slopes are known."""
-        cells = [matrix.shape[1] for matrix in self.upsampling.matrices]
-        native = tuple(constant_like(gaussian_matrix(n, n, KERNEL_CELLS), self.weights) for n in cells)
-        return Upsampling(native, native)
-
-    def value_and_gradient_on_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
-        """Return the estimated scores (N,) and gradient at a mask that is given on `grid`, its own cells."""
-        return self.value_and_gradient(keep, offset)
+    def _changes(self, like: Array) -> Floats:
+        """Return the sums over each cell of how much deleting changes its pixels, squared: (N, *cells)."""
+        xp = namespace(like)
+        kept = self.upsampling.up(xp.ones_like(like))
+        change = self.resting.mixed(kept)[0] - self.resting.mixed(xp.zeros_like(kept))[0]
+        return to_numpy(self.upsampling.down(channel_products(change, change))).astype(np.float64)
 
     def _answers(self, queries: list[Floats], like: Array, offset: tuple[int, ...] | None) -> list[Floats]:
         """Ask for the targets' scores at masks (n, *cells) of each row, a few at a time."""

@@ -222,7 +222,8 @@ class Mask(Settings):
         if oracle.info.exact:
             return MaskedScore(oracle, upsampling, moving, resting, weights)
         plan = QueryPlan(self.queries - REGION_QUERIES - AFTERWARDS, self.steps + self._started, seed)
-        return EstimatedScore(oracle, upsampling, moving, resting, weights, plan)
+        of_ranking = self.learns == "ranking"
+        return EstimatedScore(oracle, upsampling, moving, resting, weights, plan, weighs_changes=of_ranking)
 
     @property
     def _start_queries(self) -> int:

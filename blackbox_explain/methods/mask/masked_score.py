@@ -8,8 +8,10 @@ from typing import Self
 from blackbox_explain.arrays import Array, channel_products, namespace, to_numpy
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
+from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.upsampling import Upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
+from blackbox_explain.perturbations.perturbation import Game
 
 __all__ = ["MaskedScore"]
 
@@ -77,22 +79,28 @@ class MaskedScore:
         value, by_pixels = self._at_pixels(self.upsampling.up(mask), offset)
         return _finite(value, self.upsampling.down(by_pixels))
 
-    @property
-    def grid(self) -> Upsampling:
-        """From masks to where level sets of a ranking are drawn: the pixels."""
-        return self.upsampling
+    def of_level_set(
+        self, maps: Array, share: float, softness: float, game: Game, offset: tuple[int, ...] | None = None
+    ) -> tuple[Array, Array]:
+        """Return the targets' scores (N,) of a level set, and how what is minimised changes with the map (N, *cells).
 
-    def value_and_gradient_on_grid(self, keep: Array, offset: tuple[int, ...] | None = None) -> tuple[Array, Array]:
-        """Return the targets' scores (N,) and their gradient (N, *grid) at a mask that is given on `grid`.
+        Minimised is the score without the level set, or −1 times that of the level set alone, its area held.
 
         Parameters
         ----------
-        keep
-            (N, *grid) in [0, 1]; 1 keeps.
+        maps
+            (N, *cells); the level set is drawn at the pixels.
+        share, softness
+            As in `LevelSet.of`.
+        game
+            ``"deletion"`` or ``"preservation"``.
         offset
             As in `value_and_gradient`.
         """
-        return _finite(*self._at_pixels(keep, offset))
+        level = LevelSet.of(self.upsampling.up(maps), share, softness)
+        value, by_keep = _finite(*self._at_pixels(level.kept(game), offset))
+        # Of what is minimised the gradient by the level set is the same in both games.
+        return value, self.upsampling.down(level.by_map(-by_keep))
 
     def _at_pixels(self, keep: Array, offset: tuple[int, ...] | None) -> tuple[Array, Array]:
         stack = self.resting if offset is None else self.moving

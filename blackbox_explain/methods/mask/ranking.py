@@ -25,16 +25,10 @@ from blackbox_explain.methods.mask.starts import integrated_mask_gradient
 from blackbox_explain.methods.upsampling import smooth
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["LevelSet", "Ranking", "learn_ranking", "share_at"]
+__all__ = ["Ranking", "learn_ranking", "ranking_start", "share_at"]
 
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, without their whole part, fill the interval from 0 to 1 evenly, however many there are."""
-
-SEEN = 56
-"""Pixels on each axis, to twice as many, that the values of a map are counted over: more hardly change a quantile."""
-
-LEAST_SPREAD = 1e-6
-"""Of a map, so that one of equal values does no harm."""
 
 
 @dataclass(frozen=True)
@@ -52,53 +46,6 @@ class Ranking:
 
     values: Array
     history: np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class LevelSet:
-    """A soft level set of maps S (N, *grid), of one share.
-
-    Attributes
-    ----------
-    inside
-        M_a, (N, *grid) in [0, 1]: 1 where S is far above t_a.
-    width
-        (N, 1, ...) τ std S: how far S rises over the edge.
-    """
-
-    inside: Array
-    width: Array
-
-    @classmethod
-    def of(cls, maps: Array, share: float, softness: float) -> LevelSet:
-        """Draw the level set of a share of each map.
-
-        Parameters
-        ----------
-        maps
-            S, (N, *grid).
-        share
-            a, of the grid.
-        softness
-            τ.
-        """
-        xp = namespace(maps)
-        seen = maps[(slice(None), *(slice(None, None, max(1, size // SEEN)) for size in maps.shape[1:]))]
-        flat = xp.sort(xp.reshape(seen, (maps.shape[0], -1)), axis=1)
-        count = flat.shape[1]
-        threshold = _beside(flat[:, min(count - 1, int(count * (1 - share)))], maps)
-        width = _beside(softness * xp.std(flat, axis=1) + LEAST_SPREAD, maps)
-        return cls(1 / (1 + xp.exp(xp.clip((threshold - maps) / width, -30.0, 30.0))), width)
-
-    def by_map(self, by_inside: Array) -> Array:
-        """Take a gradient by M_a back to one by S, the area held."""
-        xp = namespace(by_inside)
-        axes = tuple(range(1, by_inside.ndim))
-        edge = self.inside * (1 - self.inside)
-        held = xp.sum(by_inside * edge, axis=axes, keepdims=True) / (
-            xp.sum(edge, axis=axes, keepdims=True) + LEAST_SPREAD
-        )
-        return (by_inside - held) * edge / self.width
 
 
 def share_at(step: int, least: float, most: float) -> float:
@@ -136,14 +83,9 @@ def learn_ranking(
     for step in range(1, settings.steps + 1):
         game = _game_of(step, settings.game)
         offset = offset_at(seed, step, settings.jitter, start.ndim - 1)
-        level = LevelSet.of(
-            score.grid.up(values), share_at(step, settings.least_share, settings.most_share), settings.softness
-        )
-        keep = 1 - level.inside if game == "deletion" else level.inside
-        value, by_keep = score.value_and_gradient_on_grid(keep, offset)
+        share = share_at(step, settings.least_share, settings.most_share)
+        value, by_values = score.of_level_set(values, share, settings.softness, game, offset)
         left = (value - perturbed) * scale
-        # Of what is minimised, f of what is deleted or − f of what is kept, the gradient by M_a is the same.
-        by_values = score.grid.down(level.by_map(-by_keep))
         history.append(left if game == "deletion" else -left)
         axes = tuple(range(1, by_values.ndim))
         size = xp.sqrt(xp.mean(by_values * by_values, axis=axes, keepdims=True)) + 1e-20
@@ -187,7 +129,3 @@ def _game_of(step: int, game: Game | Literal["both"]) -> Game:
     if game == "both":
         return "preservation" if step % 2 == 0 else "deletion"
     return game
-
-
-def _beside(values: Array, maps: Array) -> Array:
-    return namespace(values).reshape(values, (-1,) + (1,) * (maps.ndim - 1))

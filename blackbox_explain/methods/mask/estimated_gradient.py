@@ -235,15 +235,16 @@ class EstimatedScore(MaskedScore):
         How queries are spent.
     models
         One for each row, made at the first call.
-    weighs_changes
-        Whether slopes are expected to follow how much deleting changes the pixels.
+    softness
+        τ of level sets, where maps are ranked; None where masks are learned.  Of maps all probes are level sets, and
+        slopes are expected to follow how much deleting changes the pixels.
     call
         Gradients asked for so far.
     """
 
     plan: QueryPlan = field(default_factory=lambda: QueryPlan(0, 1, 0))
     models: list[SlopeModel] = field(default_factory=list[SlopeModel])
-    weighs_changes: bool = False
+    softness: float | None = None
     call: int = 0
 
     def take(self, rows: Array) -> Self:
@@ -266,8 +267,7 @@ class EstimatedScore(MaskedScore):
         Where an answer of the model is not finite, the score is NaN and the gradient zero.
         """
         masks = to_numpy(mask).astype(np.float64)
-        amplitude = self.plan.amplitude(self.call)
-        queries = [np.clip(one + amplitude * probes, 0.0, 1.0) for one, probes in self._with_probes(masks)]
+        queries = [self._around(one, probes) for one, probes in self._with_probes(masks)]
         values, gradient = self._learned(queries, masks, mask, offset)
         return constant_like(values, mask), constant_like(gradient, mask)
 
@@ -290,6 +290,12 @@ class EstimatedScore(MaskedScore):
         by_maps = along_axes(native, level.by_map(-by_keep), transpose=True)
         return constant_like(values, maps), constant_like(by_maps, maps)
 
+    def _around(self, mask: Floats, probes: Floats) -> Floats:
+        """Return masks (n, *cells) around one: it with probes added, or level sets of probes of the share it deletes."""
+        if self.softness is None or not len(probes):
+            return np.clip(mask + self.plan.amplitude(self.call) * probes, 0.0, 1.0)
+        return LevelSet.of(probes, 1 - float(mask.mean()), self.softness).kept("deletion")
+
     def _with_probes(self, values: Floats) -> list[tuple[Floats, Floats]]:
         """Return values (*cells) of each row with the probes (n, *cells) that are due."""
         due = [self.plan.due(self.call, int(count)) for count in self.oracle.queries[:, 0]]
@@ -305,7 +311,7 @@ class EstimatedScore(MaskedScore):
         if not self.models:
             half_life = max(1.0, HALF_LIFE * self.plan.calls)
             least = to_numpy(self.weights).min(axis=1)
-            expected = self._changes(like) if self.weighs_changes else [None] * len(least)
+            expected = self._changes(like) if self.softness is not None else [None] * len(least)
             self.models = [
                 SlopeModel(masks.shape[1:], bool(lowest >= 0), half_life, changes)
                 for lowest, changes in zip(least, expected, strict=True)

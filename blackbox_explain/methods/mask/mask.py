@@ -222,8 +222,8 @@ class Mask(Settings):
         if oracle.info.exact:
             return MaskedScore(oracle, upsampling, moving, resting, weights)
         plan = QueryPlan(self.queries - REGION_QUERIES - AFTERWARDS, self.steps + self._started, seed)
-        of_ranking = self.learns == "ranking"
-        return EstimatedScore(oracle, upsampling, moving, resting, weights, plan, weighs_changes=of_ranking)
+        softness = self.softness if self.learns == "ranking" else None
+        return EstimatedScore(oracle, upsampling, moving, resting, weights, plan, softness=softness)
 
     @property
     def _start_queries(self) -> int:

@@ -291,7 +291,7 @@ class EstimatedScore(MaskedScore):
         return constant_like(values, maps), constant_like(by_maps, maps)
 
     def _around(self, mask: Floats, probes: Floats) -> Floats:
-        """Return masks (n, *cells) around one: it with probes added, or level sets of probes of the share it deletes."""
+        """Return masks (n, *cells) around one: with probes added, or level sets of probes of the share it deletes."""
         if self.softness is None or not len(probes):
             return np.clip(mask + self.plan.amplitude(self.call) * probes, 0.0, 1.0)
         return LevelSet.of(probes, 1 - float(mask.mean()), self.softness).kept("deletion")

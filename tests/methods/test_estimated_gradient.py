@@ -89,6 +89,35 @@ def test_scores_that_are_no_probabilities_are_fitted_as_they_are() -> None:
     assert model.at(np.full(CELLS, 0.5))[0] == pytest.approx(-6.5, abs=0.05)
 
 
+def test_where_deleting_changes_nothing_no_slope_is_expected() -> None:
+    rng = np.random.default_rng(2)
+    slope, changes = np.zeros(CELLS), np.zeros(CELLS)
+    slope[:, 6:] = np.abs(smooth_slope(rng))[:, 6:]
+    changes[:, 6:] = 1.0
+    masks = 0.5 + 0.2 * QueryPlan(1000, 10, 0).probes(0, 40, CELLS)
+    answers = np.tensordot(masks, slope, 2)
+    found = {}
+    for name, expected in (("no", None), ("its own", changes), ("no change at all", 0 * changes)):
+        model = SlopeModel(CELLS, odds=False, half_life=20, changes=expected)
+        model.learn(masks, answers)
+        found[name] = model.at(masks[0])[1]
+    np.testing.assert_array_equal(found["no change at all"], found["no"])
+    error = {name: float(np.sum((one - slope) ** 2)) for name, one in found.items()}
+    assert error["its own"] < 0.7 * error["no"]
+    assert np.abs(found["its own"][:, :4]).max() < 0.2 * np.abs(found["no"][:, :4]).max()
+
+
+def test_level_sets_that_are_asked_about_have_the_share() -> None:
+    from blackbox_explain.methods.mask.level_set import LevelSet
+
+    map_ = smooth_slope(np.random.default_rng(3))
+    probes = QueryPlan(1000, 10, 0).probes(0, 20, CELLS)
+    for share in (0.1, 0.4):
+        inside = 1 - LevelSet.of(map_ + map_.std() * probes, share, 0.05).kept("deletion")
+        np.testing.assert_allclose(inside.mean(axis=(1, 2)), share, atol=0.04)
+        assert np.abs(inside[0::2] - inside[1::2]).mean() > share / 2  # and they are far from each other
+
+
 class Contrasts:
     """Two labels that may both be present, each of its own region; their sum leaves 0 to 1."""
 

@@ -41,6 +41,14 @@ def test_small_sizes() -> None:
     assert Settings("fast", jitter=4).at((8, 8)).jitter == 4
 
 
+def test_from_scores_alone_larger_level_sets_are_learned() -> None:
+    size = (224, 224)
+    assert Settings("fast").at(size, exact=False).least_share == 0.06 > Settings("fast").at(size).least_share
+    assert Settings("fast", least_share=0.02).at(size, exact=False).least_share == 0.02
+    assert Settings("fast", most_share=0.05).at(size, exact=False).least_share == 0.05
+    assert Settings("paper").at(size, exact=False) == Settings("paper").at(size)
+
+
 def test_digits_of_a_network_are_deleted(digits: tuple[Array, Array, Array]) -> None:
     torch = pytest.importorskip("torch")
     images, labels, held_out = digits

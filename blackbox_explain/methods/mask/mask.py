@@ -96,7 +96,7 @@ class Mask(Settings):
             If there are not as many references as images.
         """
         spec = oracle.box.spec
-        settings = self.at(spec.spatial)
+        settings = self.at(spec.spatial, exact=oracle.info.exact)
         made = make_perturbation(settings)
         if isinstance(made, Reference) and len(made.images) not in (1, len(oracle.counts)):
             expected = f"1 or {len(oracle.counts)}"

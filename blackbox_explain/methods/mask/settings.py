@@ -110,6 +110,9 @@ _STARTS: dict[Learns, tuple[Start, ...]] = {
     "mask": ("circle", "authors_circle", "gradient", "ones"),
 }
 
+LEAST_ESTIMATED = 0.06
+"""Least share of a ranking that is learned from scores alone, where none is given."""
+
 OF_PRESET: Any = None
 """Default of a setting that the preset decides."""
 
@@ -143,7 +146,7 @@ class Settings:
         that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
     least_share, most_share, softness
         Of a ranking: the shares that are deleted, as numbers between 0 and 1, and τ, how soft the edges of its level
-        sets are.
+        sets are.  The least share of a preset is a larger one, 6 %, for boxes without gradients.
     perturbation
         What stands in for deleted pixels: a name of `named`, such as ``"blur"``, ``"constant"`` or ``"noise"``, or a
         `Perturbation`.
@@ -220,12 +223,13 @@ class Settings:
     softness: float = OF_PRESET
     epsilon: float = OF_PRESET
     end_factor: float = OF_PRESET
-    jitter_given: bool = field(init=False, default=False, repr=False, compare=False)
+    given: frozenset[str] = field(init=False, default=frozenset(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.preset not in _VALUES:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
-        object.__setattr__(self, "jitter_given", vars(self)["jitter"] is not None)
+        given = frozenset(name for name in ("jitter", "least_share") if getattr(self, name) is not None)
+        object.__setattr__(self, "given", given)
         own = _OF_GAME.get(self.game, {}) if self.learns == "ranking" else {}
         for name, value in (_VALUES[self.preset] | own).items():
             if getattr(self, name) is None:
@@ -249,11 +253,18 @@ class Settings:
         """What is learned: a ranking of the pixels, or a mask by eq. 4."""
         return "mask" if self.preset in ("paper", "authors") else "ranking"
 
-    def at(self, spatial: tuple[int, ...]) -> Self:
-        """Return the settings for images of a size in pixels, which decides how far a preset's jitter moves them."""
-        if self.jitter_given:
-            return self
-        return dataclasses.replace(self, jitter=width_for(self.jitter, spatial))
+    def at(self, spatial: tuple[int, ...], *, exact: bool = True) -> Self:
+        """Return the settings for images of a size in pixels, of a box with gradients or without.
+
+        The size decides how far a preset's jitter moves images.  Of scores alone too little is learned to tell which
+        pixels are the very first: larger level sets are learned instead, and their order is none the worse.
+        """
+        jitter, least = self.jitter, self.least_share
+        if "jitter" not in self.given:
+            jitter = width_for(jitter, spatial)
+        if not exact and self.learns == "ranking" and "least_share" not in self.given:
+            least = min(LEAST_ESTIMATED, self.most_share)
+        return dataclasses.replace(self, jitter=jitter, least_share=least)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON knows them; a perturbation as its name and its own settings."""

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, source_hash, store
+from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
 from benchmarks.masked import hard_deletion, left_of_region
 from benchmarks.ranking_variants import Variant, learned_by
 from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain, wrap
@@ -173,22 +173,33 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
     page: Annotated[Path, typer.Option(help="What the tables are put into.")] = Path("docs/ranking.md"),
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this variant, and keep what is stored of others, each with its commit; repeatable."),
+    ] = None,
 ) -> None:
     """Measure every variant on one half of the photos, and the presets on the other."""
     cache.mkdir(parents=True, exist_ok=True)
     box = wrap("efficientnet-lite0", threads=threads)
     photos = confident_photos(box, "stretch")
+    commit = machine()["commit"]
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
+    known = json.loads((RESULTS / "convergence.json").read_text(encoding="utf-8")) if only else {}
     for half, rows, names in (
         ("tuned_on", slice(0, None, 2), tuple(VARIANTS)),
         ("held_out", slice(1, None, 2), HELD_OUT),
     ):
         for name in names:
+            if only and name not in only:
+                # It is of the same settings, or it is left out.
+                if known["variants"].get(name) == str(VARIANTS[name]) and name in known[half]:
+                    results[half][name] = {"commit": known["machine"]["commit"], **known[half][name]}
+                continue
             key = json.dumps([source_hash(), half, limit, repr(VARIANTS[name]), repr(PRESETS)])
             kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
             if not kept.exists():
                 kept.write_text(json.dumps(measure(box, photos, rows, VARIANTS[name], limit)), encoding="utf-8")
-            results[half][name] = json.loads(kept.read_text(encoding="utf-8"))
+            results[half][name] = {"commit": commit, **json.loads(kept.read_text(encoding="utf-8"))}
             console.print(f"  {half}: {name}")
     console.print(table_of(results["tuned_on"], "every variant, on the photos that settings were chosen by"))
     console.print(table_of(results["held_out"], "presets, on the other photos"))

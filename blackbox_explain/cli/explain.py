@@ -8,9 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Annotated
 
 import typer
@@ -128,8 +126,6 @@ def explain_command(
         queries = (top or 1) * asked.queries
         label = f"explaining {len(paths)} photo{'s' * (len(paths) > 1)}"
         interrupted = False
-        # What draws takes half a second to import, and may while the model is at work, mostly outside of Python.
-        Thread(target=import_module, args=("blackbox_explain.report.heading",), daemon=True).start()
         try:
             with progress_bar(len(paths) * queries, label, None if printed.progress else False) as advance:
                 photos.run(paths, queries, advance)

@@ -110,7 +110,7 @@ _STARTS: dict[Learns, tuple[Start, ...]] = {
     "mask": ("circle", "authors_circle", "gradient", "ones"),
 }
 
-LEAST_ESTIMATED = 0.06
+LEAST_ESTIMATED = 0.1
 """Least share of a ranking that is learned from scores alone, where none is given."""
 
 OF_PRESET: Any = None
@@ -146,7 +146,7 @@ class Settings:
         that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
     least_share, most_share, softness
         Of a ranking: the shares that are deleted, as numbers between 0 and 1, and τ, how soft the edges of its level
-        sets are.  The least share of a preset is a larger one, 6 %, for boxes without gradients.
+        sets are.  The least share of a preset is a larger one, 10 %, for boxes without gradients.
     perturbation
         What stands in for deleted pixels: a name of `named`, such as ``"blur"``, ``"constant"`` or ``"noise"``, or a
         `Perturbation`.

@@ -76,7 +76,8 @@ class MethodOptions:
             If the box lacks what the only method needs.
         """
         names = list(dict.fromkeys(self.method or ["mask"]))
-        available = methods_for(box)
+        # One alone is refused by itself, without a look at all others.
+        available = methods_for(box) if len(names) > 1 or ALL in names else {}
         refused: dict[str, str] = {}
         if ALL in names:
             # The mask first: it is what the others are compared with.

@@ -25,12 +25,17 @@ def test_a_gradient_is_taken_back_by_the_adjoint(cells: tuple[int, ...], spatial
 
 def test_a_smooth_maximum_is_its_formula() -> None:
     grid = np.array([[0.2, 0.9, 0.4]])
-    # A place a quarter of a cell left of the middle of the second cell: between places, masks are linear.
+    at_cells = []
+    for cell in range(3):
+        kept = np.exp(-((np.arange(3) - cell) ** 2) / 2) * grid[0]
+        # Cells beside the grid, and those whose kernel ends there, keep nothing.
+        kept = np.concatenate([kept[np.abs(np.arange(3) - cell) <= 2], np.zeros(2)])
+        powers = np.exp(20 * kept)
+        at_cells.append((kept * powers).sum() / powers.sum())
+    np.testing.assert_allclose(SmoothMaximum((3,), (3,), 1.0).up(grid)[0], at_cells)
+    # A pixel a quarter of a cell left of the middle of the second cell: between cells, masks are linear.
     masks = SmoothMaximum((3,), (6,), 1.0).up(grid)
-    kernel = np.exp(-((np.arange(-2, 3) + 0.25) ** 2) / 2)
-    kept = kernel * np.array([0.0, 0.2, 0.9, 0.4, 0.0])
-    powers = np.exp(20 * kept)
-    assert masks[0, 2] == pytest.approx((kept * powers).sum() / powers.sum())
+    assert masks[0, 2] == pytest.approx(0.75 * at_cells[1] + 0.25 * at_cells[0])
 
 
 def test_the_area_counts_the_largest_values_and_of_equal_ones_the_last() -> None:

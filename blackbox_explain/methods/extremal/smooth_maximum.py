@@ -1,4 +1,4 @@
-"""Masks that are smooth by construction: each pixel is the smooth maximum of the cells around it."""
+"""Masks that are smooth by construction: each cell is the smooth maximum of those around it, linear between them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 REACH = 2.0
 """Of the kernel, in standard deviations: beyond, it is below a seventh, which the maximum hardly feels."""
-
-FINER = 2
-"""Places along each axis that the maximum is taken at, for each cell; between them the mask is linear."""
 
 
 class SmoothMaximum:
@@ -39,19 +36,13 @@ class SmoothMaximum:
     ) -> None:
         self._cells, self._temperature = cells, temperature
         self._reach = int(np.ceil(REACH * sigma))
-        self._matrices = tuple(bilinear_matrix(size, FINER * n) for size, n in zip(spatial, cells, strict=True))
-        # Where a place lies in its cell, and how far each cell around is from it.
-        inside = (np.arange(FINER) + 0.5) / FINER - 0.5
+        self._matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, cells, strict=True))
         around = range(-self._reach, self._reach + 1)
         self._offsets = [
             offset for offset in itertools.product(around, repeat=len(cells)) if np.hypot.reduce(offset) <= self._reach
         ]
-        squares = (
-            sum(np.square(axis) for axis in np.meshgrid(*(inside - step for step in offset), indexing="ij"))
-            for offset in self._offsets
-        )
-        # The places of a cell come first, so that images and cells are one run of numbers.
-        self._kernels = [np.exp(-0.5 * one / sigma**2)[(..., *(None,) * (1 + len(cells)))] for one in squares]
+        squares = np.square(np.asarray(self._offsets, float)).sum(axis=1)
+        self._kernel = np.exp(-0.5 * squares / sigma**2).reshape(-1, *(1,) * (1 + len(cells)))
 
     def up(self, grid: Floats) -> Floats:
         """Return the masks (N, *spatial) of grids (N, *cells), in the same type."""
@@ -63,35 +54,27 @@ class SmoothMaximum:
         d smax / d a = e^(a/T) / Σ e^(a/T) · (1 + (a − smax) / T).  The powers are those of the masks: they are most of
         what either takes.
         """
-        cold = 1 / self._temperature
-        kernels = [(cold * kernel).astype(grid.dtype) for kernel in self._kernels]
+        kernel = self._kernel.astype(grid.dtype)
         around = self._padded(grid)
-        shape = (*(FINER,) * len(self._cells), *grid.shape)
-        powers = np.empty((len(kernels), *shape), grid.dtype)
-        top, total, scratch = np.zeros(shape, grid.dtype), np.zeros(shape, grid.dtype), np.empty(shape, grid.dtype)
-        for power, offset, kernel in zip(powers, self._offsets, kernels, strict=True):
-            np.multiply(kernel, self._window(around, offset), out=scratch)
-            np.exp(scratch, out=power)
-            np.add(total, power, out=total)
-            np.add(top, np.multiply(scratch, power, out=scratch), out=top)
-        coldest = top / total  # smax / T
+        values = np.stack([self._window(around, offset) for offset in self._offsets])
+        values *= kernel / self._temperature  # a / T
+        powers = np.exp(values)
+        total = powers.sum(axis=0)
+        highest = (values * powers).sum(axis=0) / total  # smax / T
         matrices = tuple(one.astype(grid.dtype) for one in self._matrices)
 
         def down(gradient: Floats) -> Floats:
-            by_places = self._by_cells(along_axes(matrices, gradient.astype(grid.dtype, copy=False), transpose=True))
-            share = by_places / total
-            rest = share * (1 - coldest)
+            share = along_axes(matrices, gradient.astype(grid.dtype, copy=False), transpose=True) / total
+            by_values = values * share
+            by_values += share * (1 - highest)
+            by_values *= powers
+            by_values *= kernel
             padded = self._padded(np.zeros_like(grid))
-            for power, offset, kernel in zip(powers, self._offsets, kernels, strict=True):
-                np.multiply(kernel, self._window(around, offset), out=scratch)
-                np.multiply(scratch, share, out=scratch)
-                np.add(scratch, rest, out=scratch)
-                np.multiply(scratch, power, out=scratch)
-                np.multiply(scratch, kernel, out=scratch)
-                self._window(padded, offset)[...] += scratch.reshape(-1, *grid.shape).sum(axis=0)
-            return self._window(padded, (0,) * len(self._cells)) / cold
+            for offset, one in zip(self._offsets, by_values, strict=True):
+                self._window(padded, offset)[...] += one
+            return self._window(padded, (0,) * len(self._cells))
 
-        return along_axes(matrices, self._finer(coldest / cold)), down
+        return along_axes(matrices, highest * self._temperature), down
 
     def _padded(self, grid: Floats) -> Floats:
         """Surround grids by cells that keep nothing."""
@@ -101,15 +84,3 @@ class SmoothMaximum:
     def _window(self, padded: Floats, offset: tuple[int, ...]) -> Floats:
         places = zip(offset, self._cells, strict=True)
         return padded[(slice(None), *(slice(self._reach + step, self._reach + step + n) for step, n in places))]
-
-    def _finer(self, by_cells: Floats) -> Floats:
-        """Lay out what is told by places in cells (*(FINER,) * d, N, *cells) as a finer grid."""
-        d = len(self._cells)
-        order = [d, *(axis for k in range(d) for axis in (d + 1 + k, k))]
-        return by_cells.transpose(order).reshape(by_cells.shape[d], *(FINER * n for n in self._cells))
-
-    def _by_cells(self, finer: Floats) -> Floats:
-        d = len(self._cells)
-        split = finer.reshape(len(finer), *(size for n in self._cells for size in (n, FINER)))
-        order = [*(2 + 2 * k for k in range(d)), 0, *(1 + 2 * k for k in range(d))]
-        return np.ascontiguousarray(split.transpose(order))

@@ -64,7 +64,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "total variation .1": {"variant": Variant(tv_weight=0.1)},
     "total variation .5": {"variant": Variant(tv_weight=0.5)},
     "last step": {"variant": Variant(result="last")},
-    "mean of the last three quarters": {"variant": Variant(result="mean of the last three quarters")},
+    "mean of all": {"variant": Variant(result="mean of all")},
     "mean of the second half": {"variant": Variant(result="mean of the second half")},
     "no jitter": {"jitter": 0},
     "jitter 8": {"jitter": 8},

@@ -192,10 +192,11 @@ def main(
         Fit, typer.Option(help="How photos are brought to 224 × 224; the authors' code stretches them.")
     ] = "stretch",
     cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
+    threads: Annotated[int | None, typer.Option(help="That the models may use; None: as many as they like.")] = None,
 ) -> None:
     """Measure the masks of each preset on the shared photos that a classifier gets right with p > 0.5."""
     cache.mkdir(parents=True, exist_ok=True)
-    boxes = {MODELS[0]: wrap(MODELS[0]), MODELS[1]: googlenet(BVLC)}
+    boxes = {MODELS[0]: wrap(MODELS[0], threads=threads), MODELS[1]: googlenet(BVLC, threads=threads)}
     if model not in boxes:
         raise typer.BadParameter(f"{model!r} is none of {', '.join(MODELS)}", param_hint="--model")
     box = boxes.pop(model)

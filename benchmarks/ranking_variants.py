@@ -48,7 +48,7 @@ class Variant:
         A perturbation that every third step deletes by.
     """
 
-    result: Result = "mean of all"
+    result: Result = "mean of the last three quarters"
     tv_weight: float = 0.0
     two_shares: bool = False
     together: bool = False

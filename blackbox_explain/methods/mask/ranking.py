@@ -30,6 +30,9 @@ __all__ = ["Ranking", "learn_ranking", "ranking_start", "share_at"]
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, without their whole part, fill the interval from 0 to 1 evenly, however many there are."""
 
+FIRST = 4
+"""The first of so many parts of the steps is left out of the mean of the maps, which is what is returned."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -91,8 +94,9 @@ def learn_ranking(
         size = xp.sqrt(xp.mean(by_values * by_values, axis=axes, keepdims=True)) + 1e-20
         change, state = optimizer.update(by_values / size, state, step)
         values = values + change * (1 - (1 - settings.end_factor) * step / settings.steps)
-        total = total + values
-    return Ranking(total / settings.steps, to_numpy(xp.stack(history, axis=1)))
+        if step > settings.steps // FIRST:
+            total = total + values
+    return Ranking(total / (settings.steps - settings.steps // FIRST), to_numpy(xp.stack(history, axis=1)))
 
 
 def ranking_start(score: MaskedScore, like: Array, settings: Settings) -> tuple[Array, np.ndarray[Any, Any]]:

@@ -64,7 +64,8 @@ def entries_of(
     Raises
     ------
     InputError
-        If a file cannot be read, says something of none of the images, or names a class that the model lacks.
+        If a file cannot be read, says something of none of the images, or names a class that the model lacks; of boxes,
+        if all classes that it names are.
     """
     names = [one.name for one in sources]
     if labels is not None:
@@ -75,7 +76,19 @@ def entries_of(
     else:
         true = {place: _label(one, spec, classes) for place, one in enumerate(sources) if one.label}
     known = {} if boxes is None else objects_in(boxes, names)
+    named = {one.label for objects in known.values() for one in objects if one.label != ""}
+    if named and not any(_is_class(one, spec, classes) for one in named):
+        got = f"none of {len(named)}, such as {min(map(str, named))}"
+        raise InputError(f"{boxes} has no box of any class of the model", got=got, expected="its names, or none at all")
     return [Entry(place, one, true.get(place), known.get(place)) for place, one in enumerate(sources)]
+
+
+def _is_class(label: str | int, spec: InputSpec, classes: int) -> bool:
+    try:
+        class_index(label, classes, spec.class_names)
+    except TargetError:
+        return False
+    return True
 
 
 def _label(source: SourceImage, spec: InputSpec, classes: int) -> int:

@@ -94,27 +94,32 @@ class RowMaker:
                 # Nothing worked; each image alone tells its own reason.
                 return {key: rows for one in good for key, rows in self._explained([one], method, settings).items()}
             return {good[0].entry.position: [self._failed(good[0], method, 0, error)]}
-        checked = self._certified(result)
+        checked, unchecked = self._certified(result)
         return {
             one.entry.position: [
                 self._row(
-                    one, result, place * many + rank, rank, {name: by[place * many + rank] for name, by in checked}
+                    one,
+                    result,
+                    place * many + rank,
+                    rank,
+                    {name: by[place * many + rank] for name, by in checked.items()},
+                    unchecked,
                 )
                 for rank in range(many)
             ]
             for place, one in enumerate(good)
         }
 
-    def _certified(self, result: Explanation) -> list[tuple[str, Floats]]:
-        """Return how well the regions do what they were not found with; NaN where that cannot be told."""
+    def _certified(self, result: Explanation) -> tuple[dict[str, Floats], str]:
+        """Return how well the regions do what they were not found with, and why that cannot be told, or ""."""
         others = {name: one for name, one in CERTIFIED_BY.items() if one.perturbation != result.perturbation}
         try:
             found = evaluate(self.box, result, others, batch_size=self.plan.batch_size, progress=False)
         except UnreachableError:
             raise
-        except BlackBoxExplainError:
-            return [(name, np.full(len(result), np.nan)) for name in others]
-        return [(one.metric, one.values) for one in found.measurements]
+        except BlackBoxExplainError as error:
+            return {}, f"the region could not be checked: {error}"
+        return {one.metric: one.values for one in found.measurements}, ""
 
     def _about(self, image: DecodedImage, method: str, rank: int) -> Row:
         """Return what a row says of its image."""
@@ -136,7 +141,13 @@ class RowMaker:
         return self._about(image, method, rank) | {"outcome": "failed", "message": str(error), "error": str(error)}
 
     def _row(
-        self, image: DecodedImage, result: Explanation, place: int, rank: int, certified: Mapping[str, float]
+        self,
+        image: DecodedImage,
+        result: Explanation,
+        place: int,
+        rank: int,
+        certified: Mapping[str, float],
+        unchecked: str,
     ) -> Row:
         outcome = result.outcome[place]
         about = self._about(image, result.method, rank)
@@ -144,6 +155,7 @@ class RowMaker:
         if outcome.failed:
             return about | queries | {"outcome": "failed", "message": outcome.message, "error": outcome.message}
         region = result.region[place]
+        inside, outside = self._inside(region, image, _index(result.weights[place]))
         done = effect(result.score[place], result.score_region[place], result.lowest[place], result.game)
         return {
             **about,
@@ -159,29 +171,33 @@ class RowMaker:
             "score_region": float(result.score_region[place]),
             "score_perturbed": float(result.score_perturbed[place]),
             "outcome": outcome.kind,
-            "message": outcome.message or None,
+            "message": "; ".join(one for one in (outcome.message, unchecked, outside) if one) or None,
             "suppression": float(done),
             "share": float(result.share[place]),
             "curve": result.curve[place].astype(np.float32),
             "mask": _cells(result.importance(place), self.plan.grid(self.box)),
             "ranking": map_png(levels_of(result.saliency[place], result.curve_shares)),
             "region": map_png(region),
-            "inside_boxes": self._inside(region, image, _index(result.weights[place])),
+            "inside_boxes": inside,
         }  # fmt: skip
 
-    def _inside(self, region: np.ndarray[Any, Any], image: DecodedImage, target: int | None) -> float | None:
-        """Return the share of a region that lies in boxes of its class, or of no class that is named."""
+    def _inside(
+        self, region: np.ndarray[Any, Any], image: DecodedImage, target: int | None
+    ) -> tuple[float | None, str]:
+        """Return the share of a region that lies in boxes of its class, or of none that is named, and what is wrong.
+
+        It is None where there is no such box, or one lies outside of its photo, which is said.
+        """
         objects = image.entry.objects
         own = [one.box for one in objects or () if self._is(one, target)]
         if not own or not region.any():
-            return None
+            return None, ""
         try:
             boxes = [cut_to_photo(box, image.size, image.entry.source.name) for box in own]
-        except BlackBoxExplainError:
-            # A box outside of its photo tells nothing of it.
-            return None
+        except BlackBoxExplainError as error:
+            return None, str(error)
         within = regions_from_boxes([boxes], [image.size], self.box.spec, self.plan.fit)[0]
-        return float((region & within).sum() / region.sum())
+        return float((region & within).sum() / region.sum()), ""
 
     def _is(self, one: Object, target: int | None) -> bool:
         if one.label == "":

@@ -5,7 +5,9 @@ Run with ``python -m benchmarks.score_only``.  The same classifier is explained 
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +34,8 @@ BATCH = 4
 SHAP_PASSES = 1000
 STORED = 20
 """Photos, of results that are stored."""
+ROWS = ("exact", *map(str, BUDGETS), "SHAP")
+"""Of the table of rankings."""
 
 console = Console(width=120, highlight=False)
 
@@ -171,33 +175,42 @@ def of_masks(box: BlackBox, chosen: LabelledPhotos, plot: Path) -> None:
         store_as("score-only", {"photos": names, "exact": exact, "by_queries": rows, "verdicts": verdicts})
 
 
-def of_rankings(box: BlackBox, chosen: LabelledPhotos) -> None:
-    """Compare the rankings of the preset ``fast``, and those of the strongest peer that scores are enough for."""
+def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], peer: bool) -> None:
+    """Compare the rankings of the preset ``fast``, and those of the strongest peer that scores are enough for.
+
+    What is stored of other budgets, and of the peer where it is not asked, is kept with its commit.
+    """
+    names = [path.name for path in chosen.paths]
     exact = learn(box, chosen.images, "fast")[0]
-    left = {"exact": ranked(box, chosen.images, exact)}
-    queries = {"exact": most_asked(exact)}
-    for most in BUDGETS:
+    measured: dict[str, Any] = {"exact": {"left": ranked(box, chosen.images, exact), "queries": most_asked(exact)}}
+    for most in budgets:
         results = learn(ScoresOnly(box), chosen.images, "fast", queries=most)[0]
-        left[str(most)], queries[str(most)] = ranked(box, chosen.images, results), most_asked(results)
-        console.print(f"  {most} queries: {left[str(most)]}")
-    maps = by_shap(box, chosen.images, exact, SHAP_PASSES)
-    left["SHAP"] = hard_deletion(box, chosen.images, exact, maps, SHARES)
-    queries["SHAP"] = SHAP_PASSES
+        measured[str(most)] = {"left": ranked(box, chosen.images, results), "queries": most_asked(results)}
+        console.print(f"  {most} queries: {measured[str(most)]['left']}")
+    if peer:
+        maps = by_shap(box, chosen.images, exact, SHAP_PASSES)
+        left = hard_deletion(box, chosen.images, exact, maps, SHARES)
+        measured["SHAP"] = {"left": left, "queries": SHAP_PASSES}
+    commit = machine()["commit"]
+    stored = RESULTS / "score-only-rankings.json"
+    known = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {"photos": None}
+    rows = {name: {**row, "commit": commit} for name, row in measured.items()}
+    if known["photos"] == names:
+        rows = {name: rows.get(name) or known["rows"][name] for name in ROWS if name in rows or name in known["rows"]}
     table = Table("queries", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share blurred")
-    for name, row in left.items():
-        table.add_row(name, *(f"{value:.2f}" for value in row.values()))
+    for name, row in rows.items():
+        table.add_row(name, *(f"{value:.2f}" for value in row["left"].values()))
     console.print(table)
     verdicts = {
         f"{most} queries better than SHAP's {SHAP_PASSES} passes at every share": all(
-            left[str(most)][share] < value for share, value in left["SHAP"].items()
+            rows[str(most)]["left"][share] < value for share, value in rows["SHAP"]["left"].items()
         )
         for most in BUDGETS
-        if most >= SHAP_PASSES
+        if most >= SHAP_PASSES and str(most) in rows and "SHAP" in rows
     }
     show_verdicts(verdicts)
-    if len(chosen.paths) == STORED:
-        names = [path.name for path in chosen.paths]
-        store_as("score-only-rankings", {"photos": names, "left": left, "queries": queries, "verdicts": verdicts})
+    if len(names) == STORED:
+        store_as("score-only-rankings", {"photos": names, "rows": rows, "verdicts": verdicts})
 
 
 def most_asked(results: list[MaskExplanation]) -> int:
@@ -220,6 +233,10 @@ def main(
     what: Annotated[Literal["masks", "rankings", "all"], typer.Option(help="What is learned.")] = "all",
     photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = STORED,
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
+    queries: Annotated[
+        list[int] | None, typer.Option(help="Of rankings: measure this budget, and keep what is stored; repeatable.")
+    ] = None,
+    shap: Annotated[bool, typer.Option(help="Whether SHAP is asked again.")] = True,
     plot: Annotated[Path, typer.Option(help="Where the curve of masks is drawn.")] = Path("docs/score-only.png"),
 ) -> None:
     """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
@@ -227,7 +244,7 @@ def main(
     chosen = confident_photos(box, "stretch", limit=photos)
     console.print(machine()["processor"])
     if what != "masks":
-        of_rankings(box, chosen)
+        of_rankings(box, chosen, queries or BUDGETS, shap)
     if what != "rankings":
         of_masks(box, chosen, plot)
 

@@ -16,6 +16,7 @@ from blackbox_explain.auditing.engines.local import run_here
 from blackbox_explain.auditing.engines.ray_cluster import run_on_ray
 from blackbox_explain.auditing.entries import Entry, entries_of
 from blackbox_explain.auditing.findings.everything import findings_of
+from blackbox_explain.auditing.findings.sampled_rules import SAMPLE, learn_rules
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
 from blackbox_explain.auditing.ledger.columns import Row, as_text, schema_of
@@ -117,6 +118,7 @@ def audit(
     ray_address: str | None = None,
     gpus: float = 0.0,
     load: Callable[[], BlackBox] | None = None,
+    rules: int = SAMPLE,
     model: Mapping[str, Any] | None = None,
     command: str = "",
     progress: bool | None = None,
@@ -157,6 +159,8 @@ def audit(
         Of one worker on Ray.
     load
         Returns the model on each worker on Ray; None sends the box, which must then be one that can be pickled.
+    rules
+        Images, drawn at random, that rules with measured errors are learned on once all are explained; 0 for none.
     model, command
         What the manifest says of the model and of how to do the same again.
     progress
@@ -228,7 +232,7 @@ def audit(
         run = len(manifest.runs)
         manifest.runs.append({"versions": versions(), "ended": "", "images": 0})
         manifest.write(folder)
-        decoder = replace(decoder, finished=done)
+        plain, decoder = decoder, replace(decoder, finished=done)
         writer = ShardWriter(folder, schema_of(asked.grid(box), len(SHARES)), run)
         work = _Work(manifest, folder, writer, told)
         if engine == "ray":
@@ -238,6 +242,7 @@ def audit(
             batches = run_here(RowMaker(box, asked), decoder, entries, workers)
         with progress_bar(len(entries), "auditing", progress) as advance, terminations_as_interrupts():
             work.all(batches, advance)
+        learn_rules(box, plain, entries, folder, most=rules, seed=asked.seed, progress=progress)
     return Audit(folder, len(entries), work.done, work.failed, first, time.monotonic() - started)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from blackbox_explain.auditing.auditor import read_audit
 from blackbox_explain.auditing.findings.everything import findings_of
+from blackbox_explain.auditing.findings.sampled_rules import failures_of_rules, read_rules, rows_of_rules
 from blackbox_explain.auditing.ledger.manifest import Manifest
 from blackbox_explain.data.decoding import decoded
 from blackbox_explain.data.image_sources import SHARDS, SourceImage, source_images
@@ -75,6 +76,7 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     # Maps are taken out of the table for the cards alone: in Python a map takes twenty times the memory.
     rows: list[dict[str, Any]] = table.drop_columns(list(MAPS)).to_pylist()
     chosen = table.take(_chosen(rows, findings, most)).to_pylist()
+    rules = read_rules(place)
     photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)), plan["white"])
     named = _named(findings)
     cards = [_card(row, photos, plan, named.get(row["position"], ())) for row in chosen]
@@ -84,12 +86,14 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
         summary=_summary(rows, manifest),
         cards=cards,
         curve_shares=[float(one) for one in plan["curve_shares"]],
-        warnings=[str(one) for one in manifest.first_look.get("doubts", ())],
+        warnings=[*map(str, manifest.first_look.get("doubts", ())), *failures_of_rules(rules)],
         findings=findings,
         left_out=len({row["position"] for row in rows}) - len({row["position"] for row in chosen}),
         game="preservation" if game == "preservation" else "deletion",
         perturbation=next((one for one in (_perturbation(row) for row in plan["methods"].values()) if one), "blur"),
         classes=_classes(rows, table.column("mask").combine_chunks(), method, plan["grid"]),
+        rules=rows_of_rules(rules),
+        rules_images=len(rules.get("photos", ())),
         command=manifest.command,
         versions=dict(manifest.runs[-1]["versions"]) if manifest.runs else {},
     )

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from blackbox_explain.auditing.auditor import Audit, audit
+from blackbox_explain.auditing.findings.sampled_rules import LEAST, SAMPLE
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.oracle import BATCH
@@ -66,6 +67,15 @@ def audit_command(
     ] = False,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Take the first N images.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(metavar="N", help="Images explained together.", min=1)] = BATCH,
+    rules: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Images, drawn at random, on which it is learned how far an image may be turned, blurred and so on "
+            f"before the answer changes: at least {LEAST}, or 0 for none.",
+            min=0,
+        ),
+    ] = SAMPLE,
     running: EngineOptions,
     printed: Printed,
 ) -> None:
@@ -124,6 +134,7 @@ def audit_command(
                 ray_address=running.ray_address,
                 gpus=running.gpus,
                 load=given.wrapped,
+                rules=rules,
                 model=ModelRecord.of(given).to_dict(),
                 command=shlex.join(["blackbox-explain", *sys.argv[1:]]),
                 progress=None if printed.progress else False,

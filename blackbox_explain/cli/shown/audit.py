@@ -7,6 +7,7 @@ import math
 from rich.markup import escape
 
 from blackbox_explain.auditing.auditor import Audit
+from blackbox_explain.auditing.findings.sampled_rules import read_rules, rows_of_rules
 from blackbox_explain.auditing.first_look import FirstLook
 from blackbox_explain.cli.console import numbers_table, stdout
 from blackbox_explain.report.page.content import Finding
@@ -43,6 +44,11 @@ def show_audit(done: Audit) -> None:
     fine = [one.name for one in found if one.severity == "none" and one.total]
     if fine:
         stdout.print(f"[green]not found:[/] {', '.join(fine)}", soft_wrap=True)
+    rules, _ = numbers_table(("the class stays under", "up to"), ("but in", "95 % interval"))
+    for row in rows_of_rules(read_rules(done.folder)):
+        rules.add_row(*map(escape, row))
+    if rules.row_count:
+        stdout.print(rules)
     before = done.images - done.done
     again = f", {before:,} before" if before else ""
     failed = f", {done.failed:,} failed" if done.failed else ""

@@ -144,6 +144,8 @@ class Page:
     rules
         Rows of the rules' table, in words: what is varied, up to where the rule holds, in what share of images it is
         wrong, and the 95 % interval of that.
+    rules_images
+        How many images these were learned on.
     command
         A line that does the same again; "" where there is none.
     versions
@@ -161,5 +163,6 @@ class Page:
     perturbation: str = "blur"
     classes: Sequence[tuple[str, int, Floats]] = ()
     rules: Sequence[tuple[str, str, str, str]] = ()
+    rules_images: int = 0
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -99,9 +99,9 @@ def test_figures_are_those_measured() -> None:
             in text
         )
     rankings = json.loads((ROOT / "benchmarks/results/score-only-rankings.json").read_text(encoding="utf-8"))
-    for name, row in rankings["left"].items():
-        left = " | ".join(f"{one:.2f}" for one in row.values())
-        assert f"| {name} | {rankings['queries'][name]:,} | {left} |" in text
+    for name, row in rankings["rows"].items():
+        left = " | ".join(f"{one:.2f}" for one in row["left"].values())
+        assert f"| {name} | {row['queries']:,} | {left} |" in text
     found = [
         json.loads((ROOT / f"benchmarks/results/rules-{name}.json").read_text(encoding="utf-8"))["relations"]
         for name in ("efficientnet-lite0", "googlenet")

@@ -193,7 +193,7 @@ def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], p
         measured["SHAP"] = {"left": left, "queries": SHAP_PASSES}
     commit = machine()["commit"]
     stored = RESULTS / "score-only-rankings.json"
-    known = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {"photos": None}
+    known: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {"photos": None}
     rows = {name: {**row, "commit": commit} for name, row in measured.items()}
     if known["photos"] == names:
         rows = {name: rows.get(name) or known["rows"][name] for name in ROWS if name in rows or name in known["rows"]}

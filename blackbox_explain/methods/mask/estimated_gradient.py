@@ -4,6 +4,9 @@ Every query of the black box is one more equation in the same unknown, the slope
 Ridge regression over all recent queries, older ones forgotten by and by, therefore needs a few queries a step where an
 estimate from each step alone needs dozens.  Probabilities are fitted as log-odds, which stay straight where the
 probability itself is flat.  What is known in closed form, area and total variation, is never estimated.
+
+A mask is asked about with small changes of its values added.  A ranking is asked about by level sets, of the same
+share, of maps around it: each is a deletion as it is meant, far from the others, where the score says something.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,15 +22,26 @@ from blackbox_explain.cli.options.parsing import adapter_options
 from blackbox_explain.cli.options.photos import Images, PhotoOptions
 from blackbox_explain.cli.shown.compare import show_comparison
 from blackbox_explain.comparing.comparison import Comparison, Tolerances
-from blackbox_explain.comparing.models import compare
+from blackbox_explain.comparing.models import PRESET, compare
 from blackbox_explain.data.photo_paths import names_of, photo_paths
 from blackbox_explain.data.reading import Loaded, readable
 from blackbox_explain.errors import AlreadyDescribedError, ImageError, ResultError
+from blackbox_explain.methods.mask.settings import PresetName
 from blackbox_explain.progress import progress_bar
 
 __all__ = ["compare_command"]
 
 ALLOWED = Tolerances()
+
+
+@dataclass(frozen=True)
+class ComparedMaskOptions(MaskOptions):
+    """How the masks of two models are learned: by the preset whose masks rounding changes least."""
+
+    preset: Annotated[
+        PresetName,
+        typer.Option(metavar="NAME", help="How it is learned: quick, fast, thorough, paper or authors."),
+    ] = PRESET
 
 
 @with_groups
@@ -49,7 +60,7 @@ def compare_command(
         float, typer.Option(help="Least mean correlation of masks.", min=-1, max=1)
     ] = ALLOWED.correlation,
     iou: Annotated[float, typer.Option(help="Least mean IoU of regions of equal area.", min=0, max=1)] = ALLOWED.iou,
-    mask: MaskOptions,
+    mask: ComparedMaskOptions,
     reading: PhotoOptions,
     said: Description,
     option_a: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="For A's adapter.")] = None,

@@ -64,6 +64,10 @@ def test_a_model_that_fails_at_rules_is_said_on_the_page(tmp_path: Path) -> None
     box.tired = True
     audit(box, tmp_path / "photos", out, plan=PLAN, progress=False, resume=True, rules=40)
     assert any("Rules could not be learned" in one and "No more" in one for one in page_of_audit(out).warnings)
+    box.tired = False
+    audit(box, tmp_path / "photos", out, plan=PLAN, progress=False, resume=True, rules=40)
+    assert page_of_audit(out).rules
+    assert not page_of_audit(out).warnings
 
 
 @pytest.mark.parametrize("damage", ["[", "[]", '{"relations": [{}]}', '{"relations": 3}', '{"failed": [{}]}'])

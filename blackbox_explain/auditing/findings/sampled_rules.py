@@ -67,10 +67,12 @@ def learn_rules(
     Raises
     ------
     ResultError
-        If the file cannot be written.
+        If the file cannot be written, or is damaged.
     """
     relations = relations_for(box.spec)
-    if min(most, len(entries)) < LEAST or not relations or (folder / RULES).exists():
+    learned = read_rules(folder)
+    # What failed is tried again by the next run, as images are that failed in the model.
+    if min(most, len(entries)) < LEAST or not relations or (learned and not learned.get("failed")):
         return
     drawn = np.random.default_rng([seed, 0x72756C6573]).permutation(len(entries))[:most]
     read = [one for one in (decoder.decode(entries[row]) for row in sorted(drawn)) if one.pixels is not None]

@@ -139,8 +139,8 @@ class SlopeModel:
     half_life
         Calls after which a query counts half.
     changes
-        (*cells) how much deleting changes the pixels of a cell, mean square, which slopes are expected to follow; None
-        expects them of the same size everywhere.
+        (*cells) how much deleting changes the pixels of a cell, squared and summed, which slopes are expected to
+        follow; None expects them of the same size everywhere.
     """
 
     def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float, changes: Floats | None = None) -> None:
@@ -203,7 +203,7 @@ class SlopeModel:
         return score, by_value * along_axes(self._matrices, bumps)
 
     def _expected_of(self, changes: Floats) -> Floats:
-        """Return what sizes of slopes are expected, relative to each other: nothing changes where blur changes nothing.
+        """Return what sizes of slopes are expected, relative to each other: none where deleting changes nothing.
 
         The square root of the change is between no prior, and one by which flat parts of an object hardly count.
         """

@@ -59,3 +59,12 @@ def test_what_is_loaded_later_is_listed_at_once() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert bx.interrogate.__module__ == "blackbox_explain.interrogating"
+
+
+def test_a_command_ends_without_a_last_search_for_circles() -> None:
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "sys.argv = ['blackbox-explain', '--version']; from blackbox_explain.cli import main; main()"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert said == [bx.__version__, "True"]

@@ -284,6 +284,37 @@ def test_the_curve_is_drawn_with_the_point_of_the_region(tmp_path: Path) -> None
     assert "deleted" in drawn.get_xlabel()
 
 
+CURVES = {
+    "falls": (0.9, 0.6, 0.5, 0.4, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01),
+    "falls and comes back": (0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.04, 0.2),
+    "a plateau": (0.9, 0.9, 0.88, 0.87, 0.86, 0.85, 0.84, 0.05, 0.02, 0.01),
+}
+
+
+@pytest.mark.parametrize("scores", CURVES.values(), ids=CURVES)
+@pytest.mark.parametrize("share", [0.01, 0.08, 0.21, 0.3, 0.45, 0.5])
+def test_what_the_point_is_called_lies_on_no_line_of_the_curve(
+    tmp_path: Path, scores: tuple[float, ...], share: float
+) -> None:
+    result = explained(photo_file(tmp_path, (64, 64)))
+    known = np.interp(np.linspace(0, 1, len(result.curve_shares)), np.linspace(0, 1, len(scores)), scores)
+    at_share = np.interp(share, result.curve_shares, known)
+    drawing = dataclasses.replace(
+        result, curve=known[None], share=np.asarray([share]), score_region=np.asarray([at_share])
+    ).plot()
+    drawing.draw_without_rendering()
+    drawn = next(axes for axes in drawing.axes if axes.get_title(loc="left") == "score")
+    (called,) = (text for text in drawn.texts if text.get_text().startswith("region: "))
+    box = called.get_window_extent()
+    xs, ys = drawn.lines[1].get_data()
+    fine = np.linspace(0, 50, 2000)
+    along = drawn.transData.transform(np.stack([fine, np.interp(fine, xs, ys)], 1))
+    assert not np.any((along[:, 0] > box.x0) & (along[:, 0] < box.x1) & (along[:, 1] > box.y0) & (along[:, 1] < box.y1))
+    frame = drawn.get_window_extent()
+    assert frame.x0 - 1 <= box.x0 < box.x1 <= frame.x1 + 2
+    assert frame.y0 - 1 <= box.y0 < box.y1 <= frame.y1 + 1
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 32), (1, 32, 1)])
 def test_a_picture_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> None:
     box = bx.wrap(lambda images: images.reshape(len(images), -1)[:, 8:16].mean(axis=1)[:, None], shape=shape)

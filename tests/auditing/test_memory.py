@@ -21,9 +21,10 @@ ROWS = 500
 
 CODE = """
 import resource, sys
+from pathlib import Path
 from blackbox_explain.auditing.auditor import Audit
 from blackbox_explain.auditing.report_page import page_of_audit
-found = Audit(sys.argv[1], 0, 0, 0, None, 0.0).findings()
+found = Audit(Path(sys.argv[1]), 0, 0, 0, None, 0.0).findings()
 page = page_of_audit(sys.argv[1], most=10)
 place = next(one for one in found if one.name == "fixed place of stamped")
 print(place.count, len(page.cards), page.summary["images"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, sep=";")

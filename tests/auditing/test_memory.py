@@ -5,15 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from blackbox_explain.auditing import decoded_image
+from blackbox_explain.auditing.auditor import audit, read_audit
 from blackbox_explain.auditing.ledger.columns import schema_of, table_of
 from blackbox_explain.auditing.ledger.manifest import Manifest
 from blackbox_explain.auditing.ledger.shards import shard_tables, write_table
+from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.report.picture_files import map_png
+from tests.auditing.stamped import StampModel, make_photos
 from tests.auditing.test_findings import row
 
 ROWS = 500
@@ -83,3 +88,19 @@ def test_of_images_that_several_runs_explained_the_last_counts(tmp_path: Path, s
     scores = {one["position"]: round(one["score"], 3) for one in found}
     assert len(found) == len(scores) == 13
     assert scores == dict.fromkeys(range(12), 0.1) | dict.fromkeys(range(4, 8), 0.2) | {6: 0.3, 20: 0.3}
+
+
+def test_an_image_that_memory_lacked_for_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any) -> Any:
+        raise MemoryError
+
+    make_photos(tmp_path / "photos", 3)
+    given: dict[str, Any] = {"plan": AuditPlan(methods={"center": {}}), "progress": False, "accept_doubts": True}
+    audit(StampModel(), tmp_path / "photos", tmp_path / "out", limit=2, **given)
+    with monkeypatch.context() as patch:
+        patch.setattr(decoded_image, "decoded", lacking)
+        done = audit(StampModel(), tmp_path / "photos", tmp_path / "out", resume=True, **given)
+        assert (done.done, done.failed) == (1, 1)
+    assert "too little memory" in read_audit(tmp_path / "out").error[2]
+    done = audit(StampModel(), tmp_path / "photos", tmp_path / "out", resume=True, **given)
+    assert (done.done, done.unexplained()) == (1, 0)

@@ -20,7 +20,7 @@ from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.findings.sampled_rules import SAMPLE, learn_rules
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
-from blackbox_explain.auditing.ledger.columns import Row, as_text, schema_of
+from blackbox_explain.auditing.ledger.columns import CERTIFICATES, Row, as_text, schema_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.ledger.shards import (
     ShardWriter,
@@ -204,7 +204,8 @@ def audit(
     with locked(folder):
         begun = Manifest.read(folder)
         manifest = Manifest(
-            plan=asked.record(box) | {"labels": _digest(labels), "boxes": _digest(boxes)},
+            plan=asked.record(box)
+            | {"labels": _digest(labels), "boxes": _digest(boxes), "certified_by": list(CERTIFICATES)},
             model=model,
             images=[str(one) for one in given],
             folder=str(Path.cwd()),

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.auditing.ledger.columns import CERTIFICATES
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import reading_of
@@ -109,7 +108,6 @@ class AuditPlan:
             "white": self.white,
             "curve_shares": list(SHARES),
             "grid": list(self.grid(box)),
-            "certified_by": list(CERTIFICATES),
         }
         return json.loads(json.dumps(told, default=str))
 

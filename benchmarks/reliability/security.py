@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -141,7 +142,7 @@ def _two(folder: Path) -> dict[str, Any]:
         if first.stdout is None or first.stdout.readline().strip() != BEGUN:
             raise SystemExit("the audit did not begin")
         while first.poll() is None and not list((folder / "out").glob("rows-*.parquet")):
-            pass
+            time.sleep(0.05)
         second = run(folder / "photos", folder / "out")
         status = first.wait()
     lines = second.stderr.strip().splitlines()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.audit_rate import filled, section, stored_rates
 from benchmarks.convergence import HELD_OUT, VARIANTS, lines_of
 from blackbox_explain.rules.measuring.faithfulness import percent
 
@@ -113,6 +114,16 @@ def test_figures_are_those_measured() -> None:
             largest = f"{row['theta']:g}{row['unit']}" if row["theta"] else "none"
             cells += [largest, f"{error} % ({low}–{high} %)"]
         assert f"| {' | '.join(cells)} |" in text
+
+
+def test_estimates_for_large_data_sets_are_those_of_what_was_measured() -> None:
+    text = (ROOT / "docs/audits.md").read_text(encoding="utf-8")
+    assert filled(text, stored_rates()) == text
+    row = {"images_per_second": 0.5, "bytes_per_image": 9000.0}
+    told = section({"machine": {"processor": "P"}, "ways": {"mask": row}, "bytes_per_listed_image": 500.0})
+    # A million images at one in two seconds are 556 hours; in a shard of a minute there are 30 of them.
+    assert "| mask | 0.50 | 9,000 | 30 | 556 | 33,333 | 9.0 | 23 | 9.0 |" in told
+    assert "0.50 GB of a million, and 500 GB of a billion" in told
 
 
 def test_what_was_tried_for_rankings_is_what_was_measured() -> None:

@@ -15,11 +15,12 @@ from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.engines.local import run_here
 from blackbox_explain.auditing.engines.ray_cluster import run_on_ray
 from blackbox_explain.auditing.entries import Entry, entries_of
+from blackbox_explain.auditing.findings.audited import COLUMNS
 from blackbox_explain.auditing.findings.everything import findings_of
 from blackbox_explain.auditing.findings.sampled_rules import SAMPLE, learn_rules
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
-from blackbox_explain.auditing.ledger.columns import Row, as_text, schema_of
+from blackbox_explain.auditing.ledger.columns import CERTIFICATES, Row, as_text, schema_of
 from blackbox_explain.auditing.ledger.manifest import Manifest, locked
 from blackbox_explain.auditing.ledger.shards import (
     ShardWriter,
@@ -27,6 +28,7 @@ from blackbox_explain.auditing.ledger.shards import (
     read_shards,
     remove_unfinished,
     shard_paths,
+    shard_tables,
 )
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.auditing.plan import AuditPlan, differences
@@ -87,12 +89,12 @@ class Audit:
         """Return what was found by the first method of what audits look for, the worst first."""
         manifest = Manifest.read(self.folder)
         method = next(iter(manifest.plan["methods"]), "") if manifest is not None else ""
-        return findings_of(read_audit(self.folder, to="arrow"), method)
+        return findings_of(partial(shard_tables, self.folder, COLUMNS), method)
 
     def unexplained(self) -> int:
         """Return how many images of the table have no explanation, of all runs."""
-        table = read_audit(self.folder, columns=["position", "error"], to="arrow")
-        return len({row["position"] for row in table.to_pylist() if row["error"] is not None})
+        tables = shard_tables(self.folder, ["position", "error"])
+        return len({row["position"] for table in tables for row in table.to_pylist() if row["error"] is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same for JSON, with the findings."""
@@ -202,7 +204,8 @@ def audit(
     with locked(folder):
         begun = Manifest.read(folder)
         manifest = Manifest(
-            plan=asked.record(box) | {"labels": _digest(labels), "boxes": _digest(boxes)},
+            plan=asked.record(box)
+            | {"labels": _digest(labels), "boxes": _digest(boxes), "certified_by": list(CERTIFICATES)},
             model=model,
             images=[str(one) for one in given],
             folder=str(Path.cwd()),

@@ -89,7 +89,8 @@ class Decoder:
             return DecodedImage(entry, digest, picture.size, difference_hash(picture), pixels)
         except MemoryError:
             lack = OutOfMemoryError("There is too little memory to decode this image", got=source.name)
-            return DecodedImage(entry, digest, error=lack)
+            # Without a digest it is tried again by the next run: the file is not what is wrong.
+            return DecodedImage(entry, error=lack)
         except BlackBoxExplainError as error:
             return DecodedImage(entry, digest, error=error)
         except Exception as error:  # a decoder of a library met what its authors did not foresee

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from blackbox_explain.auditing.auditor import read_audit
+from blackbox_explain.auditing.findings.audited import COLUMNS
 from blackbox_explain.auditing.findings.everything import findings_of
+from blackbox_explain.auditing.findings.overview import OVERVIEW, Overview
 from blackbox_explain.auditing.findings.sampled_rules import failures_of_rules, read_rules, rows_of_rules
+from blackbox_explain.auditing.ledger.columns import CERTIFICATES, KEY, arrow
 from blackbox_explain.auditing.ledger.manifest import Manifest
+from blackbox_explain.auditing.ledger.shards import shard_paths, shard_tables
 from blackbox_explain.data.decoding import decoded
 from blackbox_explain.data.image_sources import SHARDS, SourceImage, source_images
 from blackbox_explain.data.photos import Fit, part_read
@@ -32,9 +36,6 @@ LONGEST, SHORTEST, QUALITY = 1600, 240, 80
 BYTES = 20 * 2**20
 """What all photos of a page may take, which is a third more once they are text; of many large ones each is made
 smaller."""
-
-MAPS = ("mask", "curve", "ranking", "region")
-"""Columns of what takes room."""
 
 MOST_CLASSES = 60
 """Classes whose mean maps are shown: those with most images."""
@@ -66,16 +67,20 @@ def write_report(folder: str | Path, out: str | Path | None = None, *, most: int
 def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     """Read what the report of an audit shows; parameters and errors are those of `write_report`."""
     place = Path(folder)
-    table = read_audit(place, to="arrow")
+    if not place.is_dir():
+        raise ResultError("There is no such folder", got=str(place), expected="the --out of an audit")
     manifest = Manifest.read(place)
     if manifest is None:
+        if not shard_paths(place):
+            raise ResultError("There are no results in this folder", got=str(place), expected="the --out of an audit")
         raise ResultError("There is no manifest in this folder", got=str(place), expected="the --out of an audit")
     plan = manifest.plan
     method = next(iter(plan["methods"]), "")
-    findings = findings_of(table, method)
-    # Maps are taken out of the table for the cards alone: in Python a map takes twenty times the memory.
-    rows: list[dict[str, Any]] = table.drop_columns(list(MAPS)).to_pylist()
-    chosen = table.take(_chosen(rows, findings, most)).to_pylist()
+    findings = findings_of(partial(shard_tables, place, COLUMNS), method)
+    overview = Overview(method, plan["grid"])
+    for table in shard_tables(place, OVERVIEW):
+        overview.add(table)
+    chosen = _chosen(place, overview, findings, most)
     rules = read_rules(place)
     photos = _Photos(Path(manifest.folder), BYTES // max(1, len(chosen)), plan["white"])
     named = _named(findings)
@@ -83,15 +88,15 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
     game = next(iter(plan["methods"].values()), {}).get("game", "deletion")
     return Page(
         title=f"Audit of {_model_name(manifest)}",
-        summary=_summary(rows, manifest),
+        summary=_summary(overview, manifest),
         cards=cards,
         curve_shares=[float(one) for one in plan["curve_shares"]],
         warnings=[*map(str, manifest.first_look.get("doubts", ())), *failures_of_rules(rules)],
         findings=findings,
-        left_out=len({row["position"] for row in rows}) - len({row["position"] for row in chosen}),
+        left_out=overview.images - len({row["position"] for row in chosen}),
         game="preservation" if game == "preservation" else "deletion",
         perturbation=next((one for one in (_perturbation(row) for row in plan["methods"].values()) if one), "blur"),
-        classes=_classes(rows, table.column("mask").combine_chunks(), method, plan["grid"]),
+        classes=overview.classes(MOST_CLASSES),
         rules=rows_of_rules(rules),
         rules_images=len(rules.get("photos", ())),
         command=manifest.command,
@@ -139,30 +144,34 @@ class _Photos:
         return self._start / path if (self._start / path).exists() else path
 
 
-def _chosen(rows: Sequence[dict[str, Any]], findings: Sequence[Finding], most: int) -> list[int]:
+def _chosen(folder: Path, overview: Overview, findings: Sequence[Finding], most: int) -> list[dict[str, Any]]:
     """Return the rows that have cards, in the order of the data set: the clearest of each finding before others."""
-    if len(rows) <= most:
-        return list(range(len(rows)))
     wanted: dict[int, None] = {}
-    queues = [list(one.positions) for one in findings if one.severity != "none"]
-    for turn in range(max(map(len, queues), default=0)):
+    queues = [one.positions for one in findings if one.severity != "none"]
+    for turn in range(min(most, max(map(len, queues), default=0))):
         for one in queues:
             if turn < len(one):
                 wanted.setdefault(one[turn])
-    others = [row["position"] for row in rows]
     # The rest at equal distances over the data set.
-    for place in np.linspace(0, len(others) - 1, most).round().astype(int).tolist():
-        wanted.setdefault(others[place])
-    of_image: dict[int, list[int]] = {}
-    for place, position in enumerate(others):
-        of_image.setdefault(position, []).append(place)
+    for position in np.linspace(0, overview.last, most).round().astype(int).tolist():
+        wanted.setdefault(position)
+    everything = overview.rows <= most
+    # Each image has a row at least.
+    first = list(wanted)[:most]
+    taken: dict[int, list[dict[str, Any]]] = {}
+    for table in shard_tables(folder):
+        positions = table.column("position")
+        own = table if everything else table.filter(arrow("compute").is_in(positions, value_set=arrow().array(first)))
+        for row in own.to_pylist():
+            taken.setdefault(row["position"], []).append(row)
     # Of an image all methods and classes or none, so that they can be compared; one image at least.
-    kept: list[int] = []
-    for position in wanted:
-        if kept and len(kept) + len(of_image[position]) > most:
+    kept: list[dict[str, Any]] = []
+    for position in taken if everything else first:
+        rows = taken.get(position, [])
+        if kept and len(kept) + len(rows) > most:
             break
-        kept += of_image[position]
-    return sorted(kept)
+        kept += rows
+    return sorted(kept, key=lambda row: tuple(row[name] for name in KEY))
 
 
 def _named(findings: Sequence[Finding]) -> dict[int, tuple[str, ...]]:
@@ -177,9 +186,10 @@ def _named(findings: Sequence[Finding]) -> dict[int, tuple[str, ...]]:
 def _card(row: dict[str, Any], photos: _Photos, plan: Mapping[str, Any], findings: Sequence[str]) -> Card:
     size, fit = (row["width"] or 0, row["height"] or 0), plan["fit"]
     box = _box(size, (plan["shape"][2], plan["shape"][1]), fit) if min(size) > 0 else (0.0, 0.0, 1.0, 1.0)
+    words = ("blur", "the mean colour", "noise")
     certificate = [
         (f"Effect kept with {word} in place of the region", row[name])
-        for name, word in (("transfer_constant", "the mean colour"), ("transfer_noise", "noise"))
+        for name, word in zip(CERTIFICATES, words, strict=True)
     ]
     certificate.append(("Share of the region in boxes of the class", row["inside_boxes"]))
     return Card(
@@ -222,38 +232,15 @@ def _perturbation(settings: Mapping[str, Any]) -> str:
     return str(settings.get("perturbation") or "")
 
 
-def _summary(rows: Sequence[dict[str, Any]], manifest: Manifest) -> dict[str, str]:
+def _summary(overview: Overview, manifest: Manifest) -> dict[str, str]:
     """Return the numbers of the page's head."""
-    images = {row["position"]: row for row in reversed(rows)}
-    good = [row for row in images.values() if row["error"] is None]
-    told = {"model": _model_name(manifest), "images": f"{len(images):,} of {manifest.count:,}"}
-    labelled = [row for row in good if row["label"] is not None and row["top_predictions"]]
-    if labelled:
-        right = sum(row["top_predictions"][0]["name"] == row["label_name"] for row in labelled)
-        told["accuracy"] = f"{right / len(labelled):.0%} of {len(labelled):,} with labels"
-    fine = [row["share"] for row in good if row["outcome"] == "ok"]
-    told["region does what was asked"] = f"{len(fine) / len(good):.0%}" if good else "–"
-    told["median region"] = f"{np.median(fine):.1%} of the image" if fine else "–"
+    told = {"model": _model_name(manifest), "images": f"{overview.images:,} of {manifest.count:,}"}
+    if overview.labelled:
+        told["accuracy"] = f"{overview.right / overview.labelled:.0%} of {overview.labelled:,} with labels"
+    told["region does what was asked"] = f"{overview.fine / overview.good:.0%}" if overview.good else "–"
+    told["median region"] = f"{overview.median_share():.1%} of the image" if overview.fine else "–"
     told["method"] = ", ".join(manifest.plan["methods"])
     ended = manifest.runs[-1]["ended"] if manifest.runs else ""
     if ended != "finished":
         told["state"] = "not finished"
     return told
-
-
-def _classes(
-    rows: Sequence[dict[str, Any]], masks: Any, method: str, grid: Sequence[int]
-) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
-    """Return the classes that most images were explained for, each with the mean of its maps."""
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        if row["error"] is None and row["rank"] == 0 and row["method"] == method:
-            places.setdefault(row["target"], []).append(place)
-    names = sorted(places, key=lambda name: -len(places[name]))[:MOST_CLASSES]
-    maps = {name: _mean(masks.take(places[name]), grid) for name in names if len(places[name]) > 1}
-    return [(name, len(places[name]), one) for name, one in maps.items()]
-
-
-def _mean(masks: Any, grid: Sequence[int]) -> np.ndarray[Any, Any]:
-    """Return the mean (H, W) of maps, which are an array of lists of Arrow."""
-    return masks.flatten().to_numpy(zero_copy_only=False).reshape(-1, *grid).mean(axis=0, dtype=np.float64)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from blackbox_explain.auditing.decoded_image import DecodedImage
-from blackbox_explain.auditing.ledger.columns import Row
+from blackbox_explain.auditing.ledger.columns import CERTIFICATES, Row
 from blackbox_explain.auditing.plan import AuditPlan, top_classes
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
@@ -29,8 +29,11 @@ __all__ = ["RowMaker"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-CERTIFIED_BY = {"transfer_constant": Transfer("constant"), "transfer_noise": Transfer("noise")}
+CERTIFIED_BY = {name: Transfer(name.removeprefix("transfer_")) for name in CERTIFICATES}
 """How regions are checked, by the name of the column: by what they were not found with."""
+
+PLAIN = frozenset({"constant", "zero", "middle", "low"})
+"""Perturbations of one kind, a plain colour: what was found with one of them is hardly checked by another."""
 
 BORDER = 1 / 16
 """Of an image's height and width, on each side."""
@@ -112,7 +115,8 @@ class RowMaker:
 
     def _certified(self, result: Explanation) -> tuple[dict[str, Floats], str]:
         """Return how well the regions do what they were not found with, and why that cannot be told, or ""."""
-        others = {name: one for name, one in CERTIFIED_BY.items() if one.perturbation != result.perturbation}
+        kind = PLAIN if result.perturbation in PLAIN else {result.perturbation}
+        others = {name: one for name, one in CERTIFIED_BY.items() if one.perturbation not in kind}
         try:
             found = evaluate(self.box, result, others, batch_size=self.plan.batch_size, progress=False)
         except UnreachableError:

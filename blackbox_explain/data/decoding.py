@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +33,6 @@ UNREAD = dict.fromkeys(
     "read this TIFF with tifffile, which knows more of its kinds, and give load_images the array",
 ) | {b"\x93NUMPY": "give load_images the array: load_images(numpy.load(path), ...)"}
 """What to do about files that Pillow does not know, by their first bytes."""
-
-OPENING = threading.Lock()
 
 LOST = 63
 """Pillow keeps the upper 8 of 16 bits of a colour; where 14 bits were used, no more than this is left of white."""
@@ -141,10 +138,14 @@ def _opened(held: Any) -> Image.Image:
     """Open a file, whose pixels are not decoded yet; one that is too large is an error."""
     from PIL import Image
 
-    # Filters of warnings are the whole process's: threads that decode take turns here.
-    with OPENING, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(held)
+    # Pillow only warns of what is up to twice too large, and filters of warnings are the whole process's: threads that
+    # decode must not change them.
+    file = Image.open(held)
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and file.width * file.height > most:
+        file.close()
+        raise Image.DecompressionBombError(f"{file.width} x {file.height} pixels, and {most} are allowed")
+    return file
 
 
 def _register_heif(where: str) -> None:

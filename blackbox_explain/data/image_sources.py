@@ -127,7 +127,8 @@ def _files(given: Sequence[Path], out: Path | None) -> Iterator[Path]:
             shards = [path for path in shards if out.resolve() not in path.resolve().parents]
         yield from shards
         try:
-            yield from photo_paths([one], out)
+            # Texts that a pattern fits are captions beside the photos; a list is named by itself.
+            yield from (path for path in photo_paths([one], out) if path == one or path.suffix.lower() not in LISTS)
         except ImageError:
             # A folder of shards holds no photos of its own, and of several arguments one may be mistyped.
             if not shards and len(given) == 1:

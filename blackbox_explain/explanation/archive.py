@@ -7,8 +7,8 @@ import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, is_zipfile
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
@@ -24,7 +24,7 @@ FORMAT = 2
 QUALITY = 90
 """Of photos; they are looked at, and nothing is computed from them."""
 
-UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, zlib.error)
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, MemoryError, zlib.error)
 """What reading a file of something else may raise."""
 
 
@@ -38,6 +38,10 @@ def archive_path(path: Path) -> Path:
         hint = f"result.plot().savefig({path.name!r})"
         raise ResultError("A result is saved as .npz; this is a picture", got=str(path), hint=hint)
     return path if path.suffix.lower() == ".npz" else path.with_name(path.name + ".npz")
+
+
+SAFE, MOST_PACKED = 256 * 2**20, 200
+"""Bytes of arrays that any file may unpack to, and how many times its own size one may that unpacks to more."""
 
 
 def write_archive(path: Path, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
@@ -72,6 +76,7 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if not is_zipfile(stream):
             # NumPy would speak of pickles.
             raise BadZipFile("it is no archive, or not a whole one")
+        _check_size(path, stream)
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
@@ -83,6 +88,16 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         hint = "read it with the version of blackbox_explain that wrote it"
         raise ResultError("This result has another format", got=f"{path}: {found}", expected=f"{FORMAT}", hint=hint)
     return arrays, meta
+
+
+def _check_size(path: Path, stream: BinaryIO) -> None:
+    """Raise `ResultError` where a small file would fill the memory; no member unpacks to more than it says."""
+    with ZipFile(stream) as archive:
+        members = archive.infolist()
+    whole, packed = (sum(getattr(one, name) for one in members) for name in ("file_size", "compress_size"))
+    if whole > SAFE and whole > MOST_PACKED * packed:
+        got, expected = f"{path}: {whole / 2**20:,.0f} MiB in {packed / 2**20:,.1f}", "images, which pack less well"
+        raise ResultError("This file would unpack to far more than a result does", got=got, expected=expected)
 
 
 def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str, Any] | None] | None]:

@@ -9,6 +9,7 @@ import pytest
 
 from blackbox_explain.auditing import row_maker
 from blackbox_explain.auditing.auditor import audit, read_audit
+from blackbox_explain.auditing.ledger.columns import CERTIFICATES
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.errors import InputError, ModelError
 from tests.auditing.stamped import NAMES, StampModel, make_photos
@@ -50,3 +51,24 @@ def test_why_a_region_could_not_be_checked_is_said(tmp_path: Path, monkeypatch: 
     assert set(table.outcome) == {"ok"}
     assert set(table.message) == {"the region could not be checked: No more today."}
     assert table.transfer_noise.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "others"),
+    [
+        ("blur", ["transfer_constant", "transfer_noise"]),
+        ("constant", ["transfer_blur", "transfer_noise"]),
+        ("middle", ["transfer_blur", "transfer_noise"]),
+        ("noise", ["transfer_blur", "transfer_constant"]),
+    ],
+)
+def test_regions_are_checked_by_two_other_kinds_of_perturbation(
+    tmp_path: Path, perturbation: str, others: list[str]
+) -> None:
+    make_photos(tmp_path / "photos", 3)
+    plan = AuditPlan(methods={"mask": {"preset": "quick", "perturbation": perturbation}}, batch_size=4)
+    audit(StampModel(), tmp_path / "photos", tmp_path / "out", plan=plan, progress=False)
+    table = read_audit(tmp_path / "out")
+    asked = [name for name in CERTIFICATES if table[name].notna().any()]
+    assert asked == others
+    assert table[others[1]].notna().all()

@@ -24,13 +24,19 @@ def row(position: int, **changed: Any) -> dict[str, Any]:
 
 
 def found(rows: list[dict[str, Any]], name: str) -> Finding:
-    return next(one for one in findings_of(table_of(rows, schema_of((28, 28), 10))) if one.name.startswith(name))
+    return next(one for one in everything(rows) if one.name.startswith(name))
+
+
+def everything(rows: list[dict[str, Any]], parts: int = 1) -> list[Finding]:
+    """Return what is found in a table that comes in so many parts."""
+    table = table_of(rows, schema_of((28, 28), 10))
+    size = -(-len(rows) // parts)
+    return findings_of(lambda: [table.slice(first, size) for first in range(0, len(rows), size)])
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
     rows = [row(k) for k in range(30)]
-    found_all = findings_of(table_of(rows, schema_of((28, 28), 10)))
-    assert {one.severity for one in found_all} == {"none"}
+    assert {one.severity for one in everything(rows)} == {"none"}
     assert found(rows, "confident mistake").title == "Not looked for: no labels were given"
     assert found(rows, "tiny region").high == pytest.approx(1 - 0.025 ** (1 / 30))
 
@@ -68,6 +74,8 @@ def test_a_place_of_one_class_is_found_and_so_is_one_of_all() -> None:
     assert one.title.startswith("In 8 of 8 images of dog the region is at the bottom left; of other classes in ")
     assert one.severity == "problem"
     assert one.positions == tuple(range(8))
+    in_parts = [one for one in everything(stamped + others, parts=9) if one.name.startswith("fixed place")]
+    assert in_parts == [one]
     everywhere = [row(k, target=f"class {k % 3}", region=map_png(corner)) for k in range(30)]
     one = found(everywhere, "fixed place")
     assert (one.name, one.count, one.severity) == ("fixed place of all classes", 30, "problem")

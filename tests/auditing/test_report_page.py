@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,17 @@ def test_a_photo_that_was_replaced_since_is_not_shown(tmp_path: Path) -> None:
     folder = audited(tmp_path / "photos", tmp_path / "out")
     paths[1].write_bytes(paths[2].read_bytes())
     assert [card.photo is None for card in page_of_audit(folder).cards] == [False, True, False]
+
+
+@pytest.mark.parametrize("part", ["methods", "grid", "shape", "curve_shares", "fit", "white"])
+def test_a_manifest_that_lacks_a_part_is_damaged(tmp_path: Path, part: str) -> None:
+    make_photos(tmp_path / "photos", 2)
+    folder = audited(tmp_path / "photos", tmp_path / "out")
+    told = json.loads((folder / "audit.json").read_text())
+    del told["plan"][part]
+    (folder / "audit.json").write_text(json.dumps(told))
+    with pytest.raises(ResultError, match=rf"manifest of this audit is damaged.*plan: {part}"):
+        page_of_audit(folder)
 
 
 def test_the_command_writes_the_page_and_says_where(tmp_path: Path) -> None:

@@ -118,3 +118,10 @@ def test_a_parquet_file_that_is_replaced_is_read_again_and_one_that_breaks_fails
     path.write_bytes(b"PAR1 broken")
     with pytest.raises(ImageError, match="This shard is damaged"):
         one.content()
+
+
+def test_captions_that_a_pattern_fits_are_no_lists(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "a.txt").write_text("a photo of a dog")
+    assert [one.name for one in source_images([tmp_path / "a.*"])] == [str(tmp_path / "a.png")]
+    assert [one.name for one in source_images([tmp_path / "a.txt"])] == [str(tmp_path / "a photo of a dog")]

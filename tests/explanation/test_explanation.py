@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, ResultError
+from blackbox_explain.explanation import archive
 from blackbox_explain.explanation.region import REGION_QUERIES
 from tests.toys import Faulty, Linear, Regions, box_region
 
@@ -154,3 +156,16 @@ def test_some_rows_by_their_numbers(result: bx.Explanation) -> None:
             result[mask]
     with pytest.raises(TypeError):
         result[[0.5]]  # type: ignore[list-item]
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", meta=np.asarray("{}"), saliency=np.zeros(4_000_000, np.uint8))
+    monkeypatch.setattr(archive, "SAFE", 1_000_000)
+    with pytest.raises(ResultError, match="would unpack to far more than a result does"):
+        bx.Explanation.load(tmp_path / "bomb.npz")
+    # A head that promises what no memory holds.
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as file, file.open("saliency.npy", "w") as member:
+        head = {"descr": "|u1", "fortran_order": False, "shape": (2**62,)}
+        np.lib.format.write_array_header_2_0(member, head)
+    with pytest.raises(ResultError):
+        bx.Explanation.load(tmp_path / "huge.npz")

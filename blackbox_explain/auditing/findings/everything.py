@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from blackbox_explain.auditing.findings.audited import Audited
-from blackbox_explain.auditing.findings.images import confident_mistakes, failures, near_duplicates
-from blackbox_explain.auditing.findings.places import fixed_places
-from blackbox_explain.auditing.findings.regions import artefacts, at_border, outside_boxes, tiny, unexplained
+from blackbox_explain.auditing.findings.counting import Count
+from blackbox_explain.auditing.findings.images import CONFIDENT_MISTAKE, FAILED, NearDuplicates
+from blackbox_explain.auditing.findings.places import FixedPlaces
+from blackbox_explain.auditing.findings.regions import ARTEFACT, AT_BORDER, NO_REGION, OUTSIDE_BOXES, TINY
 from blackbox_explain.report.page.content import Finding
 
 if TYPE_CHECKING:
@@ -17,19 +19,29 @@ __all__ = ["findings_of"]
 
 ORDER = ("problem", "notice", "none")
 
+QUESTIONS = (OUTSIDE_BOXES, CONFIDENT_MISTAKE, ARTEFACT, AT_BORDER, TINY, NO_REGION)
 
-def findings_of(table: pyarrow.Table, method: str = "") -> list[Finding]:
+
+def findings_of(tables: Callable[[], Iterable[pyarrow.Table]], method: str = "") -> list[Finding]:
     """Return what an audit found and what it did not find, the worst first.
 
     Parameters
     ----------
-    table
-        From `read_audit`, of pyarrow, with all columns.
+    tables
+        Returns the table of an audit in parts, such as its shards, of which one is held at a time; it has the columns
+        `COLUMNS`.  It is called twice where images are at one fixed place.
     method
-        Of several, whose regions are looked at; "" is the mask, or the first by name.
+        Of several, whose regions are looked at; "" is the only one.
     """
-    audited = Audited.of(table, method)
-    found = [*fixed_places(audited)]
-    found += [look(audited) for look in (outside_boxes, confident_mistakes, artefacts, at_border, tiny, unexplained)]
-    found += [near_duplicates(audited), failures(audited)]
+    places, duplicates = FixedPlaces(), NearDuplicates()
+    counts = [Count(one) for one in QUESTIONS]
+    failed = Count(FAILED)
+    for table in tables():
+        images = Audited.of(table, method)
+        for one in (places, *counts, duplicates, failed):
+            one.add(images)
+    if places.wants_more():
+        for table in tables():
+            places.name(Audited.of(table, method))
+    found = [*places.found(), *(one.found() for one in counts), duplicates.found(), failed.found()]
     return sorted(found, key=lambda one: ORDER.index(one.severity))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_explain.auditing.findings.audited import Audited, counted
+from blackbox_explain.auditing.findings.audited import Audited, Booleans, Floats
+from blackbox_explain.auditing.findings.counting import Clearest, Question
 from blackbox_explain.report.page.content import Finding
+from blackbox_explain.rules.measuring.intervals import clopper_pearson
 
-__all__ = ["confident_mistakes", "failures", "near_duplicates"]
+__all__ = ["CONFIDENT_MISTAKE", "FAILED", "NearDuplicates"]
 
 CONFIDENT = 0.8
 """A score from which on a model is sure of a class."""
@@ -23,40 +26,84 @@ BANDS = (*(2**13 - 1 << 13 * band for band in range(4)), 2**12 - 1 << 52)
 all images with a plain sky."""
 
 
-def confident_mistakes(audited: Audited) -> Finding:
-    """Find images that the model is sure of, and wrong."""
-    label, target, score = (audited.numbers(name) for name in ("label", "target_index", "score"))
-    among = audited.explained & ~np.isnan(label) & ~np.isnan(target)
-    return counted(
-        audited,
-        "confident mistake",
-        (label != target) & (score >= CONFIDENT),
-        among,
-        "{count} of {total} images with labels are misread with a score of " + f"{CONFIDENT:g} or more",
-        "Their regions show what the model takes for the other class; or the label is wrong.",
-        -score,
-        missing="no labels were given",
-    )
+WINDOW = 500_000
+"""Images that are compared with each other: those that follow one another in the table, so that memory does not grow
+with the data set."""
 
 
-def near_duplicates(audited: Audited) -> Finding:
-    """Find images that look like another one of the data set."""
-    looks = np.asarray([int(one) for one in audited.table.column("look").to_pylist()], dtype=np.uint64)
-    seen = (audited.texts("sha256") != "") & (looks != 0)
-    group = _groups(looks[seen])
-    partner, first = np.zeros(len(looks), dtype=bool), np.zeros(len(looks))
-    partner[seen] = np.bincount(group, minlength=len(group))[group] > 1
-    first[seen] = group
-    return counted(
-        audited,
-        "near duplicate",
-        partner,
-        seen,
-        "{count} of {total} images look like another one of the data set",
-        "Accuracy on images that were also trained on, or are counted twice, says little.",
-        first,
-        serious=False,
-    )
+def _mistaken(images: Audited) -> tuple[Booleans, Booleans, Floats]:
+    label, target, score = (images.numbers(name) for name in ("label", "target_index", "score"))
+    among = images.explained & ~np.isnan(label) & ~np.isnan(target)
+    return (label != target) & (score >= CONFIDENT), among, -score
+
+
+def _failed(images: Audited) -> tuple[Booleans, Booleans, Floats]:
+    return ~images.explained, np.ones(len(images), dtype=bool), np.zeros(len(images))
+
+
+CONFIDENT_MISTAKE = Question(
+    "confident mistake",
+    f"{{count}} of {{total}} images with labels are misread with a score of {CONFIDENT:g} or more",
+    "Their regions show what the model takes for the other class; or the label is wrong.",
+    _mistaken,
+    missing="no labels were given",
+)
+
+FAILED = Question(
+    "failed",
+    "{count} of {total} images could not be explained",
+    "The file cannot be read, or the model fails on it; the table has the reason of each.",
+    _failed,
+)
+
+
+@dataclass
+class NearDuplicates:
+    """Finds images that look like another one of the data set."""
+
+    count: int = 0
+    total: int = 0
+    _groups: int = 0
+    _clearest: Clearest = field(default_factory=Clearest)
+    _looks: list[np.ndarray[Any, np.dtype[np.uint64]]] = field(default_factory=list)
+    _positions: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
+
+    def add(self, images: Audited) -> None:
+        """Take in some images; those that could not be decoded do not count."""
+        looks = np.asarray([int(one or 0) for one in images.table.column("look").to_pylist()], dtype=np.uint64)
+        seen = (images.texts("sha256") != "") & (looks != 0)
+        self._looks.append(looks[seen])
+        self._positions.append(images.positions[seen])
+        if sum(map(len, self._looks)) >= WINDOW:
+            self._compare()
+
+    def found(self) -> Finding:
+        """Return how many images of those so far look like another one."""
+        self._compare()
+        title = f"{self.count} of {self.total} images look like another one of the data set"
+        if self.total > WINDOW:
+            title += f" (each was compared with some {WINDOW:,} that stand near it)"
+        about = "Accuracy on images that were also trained on, or are counted twice, says little."
+        if not self.total:
+            return Finding("near duplicate", "Not looked for: no image could be read", about, "none")
+        interval = clopper_pearson(self.count, self.total)
+        severity: Literal["notice", "none"] = "notice" if self.count else "none"
+        positions = self._clearest.positions()
+        return Finding("near duplicate", title, about, severity, self.count, self.total, *interval, positions)
+
+    def _compare(self) -> None:
+        if not self._looks:
+            return
+        looks, positions = np.concatenate(self._looks), np.concatenate(self._positions)
+        self._looks.clear()
+        self._positions.clear()
+        group = _groups(looks)
+        partner = np.bincount(group, minlength=len(group))[group] > 1
+        self.count += int(partner.sum())
+        self.total += len(looks)
+        # Those that look alike stand together.
+        self._clearest.add((self._groups + group)[partner].astype(float), positions[partner])
+        self._groups += len(looks)
 
 
 def _groups(looks: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -70,9 +117,9 @@ def _groups(looks: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.d
         keys = found & np.uint64(one | other)
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=~keys[order][:1]))
-        for rows in np.split(order, starts[1:]):
-            if len(rows) > 1:
-                pairs.append(_alike(found, rows))
+        ends = np.append(starts[1:], len(order))
+        for many in np.flatnonzero(ends - starts > 1):
+            pairs.append(_alike(found, order[starts[many] : ends[many]]))
     joined = np.concatenate(pairs)
     graph = coo_array((np.ones(len(joined)), joined.T), shape=(len(found), len(found)))
     return connected_components(graph, directed=False)[1][same].astype(np.int64)
@@ -90,15 +137,3 @@ def _alike(looks: np.ndarray[Any, np.dtype[np.uint64]], rows: np.ndarray[Any, An
 
 def _bits(hashes: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, Any]:
     return np.unpackbits(hashes.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1)
-
-
-def failures(audited: Audited) -> Finding:
-    """Find images that there is nothing of."""
-    return counted(
-        audited,
-        "failed",
-        ~audited.explained,
-        np.ones(len(audited), dtype=bool),
-        "{count} of {total} images could not be explained",
-        "The file cannot be read, or the model fails on it; the table has the reason of each.",
-    )

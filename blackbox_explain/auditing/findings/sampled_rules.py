@@ -132,6 +132,6 @@ def rows_of_rules(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             up_to = "it may be done" if theta else "it may not be done"
         else:
             up_to = f"{theta:g}{unit}" if theta else f"less than {rule['rule']['theta']:g}{unit}"
-        interval = f"{rule['low']:.1%} to {rule['high']:.1%}"
+        interval = f"{100 * rule['low']:.1f}–{rule['high']:.1%}"
         rows.append((relation.name.replace("-", " "), up_to, f"{rule['error']:.1%}", interval))
     return rows

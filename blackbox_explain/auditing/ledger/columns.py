@@ -12,7 +12,7 @@ from blackbox_explain.errors import BackendMissingError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["KEY", "Row", "arrow", "as_text", "schema_of", "table_of"]
+__all__ = ["CERTIFICATES", "KEY", "Row", "arrow", "as_text", "schema_of", "table_of"]
 
 Row = dict[str, Any]
 """By the names of the columns; what is missing is null."""
@@ -21,6 +21,10 @@ KEY = ("position", "method", "rank")
 """What tells rows apart, and the order in which they are read."""
 
 PREDICTIONS = "top_predictions"
+
+CERTIFICATES = ("transfer_blur", "transfer_constant", "transfer_noise")
+"""How much of the suppression stays under each perturbation; null for those of the kind that a region was found with.
+"""
 
 
 def arrow(part: str = "") -> Any:
@@ -71,9 +75,9 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
     ranking, region
         PNG files of the model's input: the number of shares of the curve that a pixel is not yet deleted at; and
         white where the region is.
-    transfer_constant, transfer_noise
-        How much of the suppression stays when the region is replaced by the mean colour, or by noise; null for what
-        the region was found with.
+    transfer_blur, transfer_constant, transfer_noise
+        How much of the suppression stays when the region is blurred, or replaced by the mean colour, or by noise; null
+        for the kind that the region was found with (a plain colour is of the kind of the mean colour).
     inside_boxes
         Share of the region that lies in boxes of the class; null where there are none.
     at_border
@@ -95,7 +99,7 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
         "score": number, "score_region": number, "score_perturbed": number, "outcome": text, "message": text,
         "suppression": number, "share": number, "curve": pa.list_(number, shares),
         "mask": pa.list_(pa.float16(), int(np.prod(grid))), "ranking": pa.binary(), "region": pa.binary(),
-        "transfer_constant": number, "transfer_noise": number, "inside_boxes": number, "at_border": number,
+        **dict.fromkeys(CERTIFICATES, number), "inside_boxes": number, "at_border": number,
         "center_x": number, "center_y": number, "queries": whole, "gradients": whole, "error": text,
     }  # fmt: skip
     return pa.schema(list(columns.items()))

@@ -94,9 +94,19 @@ class Manifest:
         wrong = [name for name, kind in known.items() if not isinstance(found.get(name), kind)]
         wrong += [name for name in ("model",) if not isinstance(found.get(name), (dict, type(None)))]
         wrong += ["runs"] if not wrong and not all(isinstance(one, dict) for one in found["runs"]) else []
+        parts = {"methods": dict, "grid": list, "shape": list, "curve_shares": list, "fit": str, "white": (float, int)}
+        if not wrong:
+            plan = found["plan"]
+            wrong += [f"plan: {name}" for name, kind in parts.items() if not _is(plan, name, kind)]
+            wrong += [f"runs: {name}" for one in found["runs"] for name in ("versions", "ended") if name not in one]
         if wrong:
             raise ResultError("The manifest of this audit is damaged", got=f"{path}: {wrong[0]}")
         return cls(**{name: found[name] for name in (*known, "model")})
+
+
+def _is(plan: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> bool:
+    """Return whether a part of a plan is there and of its kind; white may be None."""
+    return name in plan and (isinstance(plan[name], kind) or (name == "white" and plan[name] is None))
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from blackbox_explain.auditing.ledger.columns import KEY, Row, arrow, table_of
 from blackbox_explain.errors import ResultError
@@ -15,7 +19,7 @@ from blackbox_explain.whole_files import partial_name, written_whole
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ShardWriter", "finished_images", "read_shards", "remove_unfinished", "shard_paths"]
+__all__ = ["ShardWriter", "finished_images", "read_shards", "remove_unfinished", "shard_paths", "shard_tables"]
 
 NAME = re.compile(r"rows-(\d{4})-(\d{9})\.parquet")
 """Number of the run, the first of which is 0, and of the shard in it."""
@@ -89,8 +93,8 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
-    """Read the table of an audit, ordered by `KEY`; of images that several runs explained, what the last one found.
+def shard_tables(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pyarrow.Table]:
+    """Yield what counts of each shard, the last first, one in memory: of an image what the last run found.
 
     Parameters
     ----------
@@ -104,28 +108,56 @@ def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.T
     ResultError
         If there is no shard, or one is damaged.
     """
-    pa, parquet = arrow(), arrow("parquet")
+    pa = arrow()
     paths = shard_paths(folder)
     if not paths:
         raise ResultError("There are no results in this folder", got=str(folder), expected="an audit that has begun")
-    wanted = None if columns is None else list(dict.fromkeys([*columns, "path", *KEY]))
-    tables: list[Any] = []
-    latest: dict[str, int] = {}
-    for path in paths:
-        run = int(NAME.fullmatch(path.name)[1])  # type: ignore[index] - `shard_paths` matched it
-        try:
-            table = parquet.read_table(path, columns=wanted, page_checksum_verification=True)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            hint = "remove it and resume the audit: its images are then explained again"
-            raise ResultError("A shard of this audit is damaged", got=f"{path}: {error}", hint=hint) from error
-        latest.update(dict.fromkeys(table.column("path").to_pylist(), run))
-        tables.append((run, table))
-    kept: list[Any] = []
-    for run, table in tables:
-        is_last = [latest[name] == run for name in table.column("path").to_pylist()]
-        kept.append(table if all(is_last) else table.filter(pa.array(is_last)))
-    joined = pa.concat_tables(kept).sort_by([(name, "ascending") for name in KEY]).combine_chunks()
+    several = _run_of(paths[0]) != _run_of(paths[-1])
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *(["path"] if several else [])]))
+    later = np.zeros(0, dtype=np.uint64)
+    for _, shards in groupby(reversed(paths), key=_run_of):
+        own = [later]
+        for path in shards:
+            table = _read(path, wanted)
+            if several:
+                own.append(_hashes(table.column("path").to_pylist()))
+                found = np.searchsorted(later, own[-1])
+                is_last = np.append(later, 0)[found] != own[-1]
+                is_last |= found == len(later)
+                table = table if is_last.all() else table.filter(pa.array(is_last))
+            yield table if columns is None else table.select(list(dict.fromkeys(columns)))
+        later = np.unique(np.concatenate(own))
+
+
+def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    """Read the table of an audit, ordered by `KEY`; parameters and errors are those of `shard_tables`."""
+    wanted = None if columns is None else [*columns, *KEY]
+    tables = list(shard_tables(folder, wanted))
+    joined = arrow().concat_tables(tables).sort_by([(name, "ascending") for name in KEY]).combine_chunks()
     return joined if columns is None else joined.select(list(columns))
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> pyarrow.Table:
+    hint = "remove it and resume the audit: its images are then explained again"
+    try:
+        table = arrow("parquet").read_table(path, columns=columns, page_checksum_verification=True)
+    except (OSError, ValueError, arrow().ArrowException) as error:
+        raise ResultError("A shard of this audit is damaged", got=f"{path}: {error}", hint=hint) from error
+    if lacks := [name for name in (*KEY, "path") if columns is None and name not in table.column_names]:
+        raise ResultError("A shard of this audit is damaged", got=f"{path}: no column {lacks[0]}", hint=hint)
+    if lacks := [name for name in columns or () if name not in table.column_names]:
+        raise ResultError("A shard of this audit lacks a column", got=f"{path}: no {lacks[0]}", hint=hint)
+    return table
+
+
+def _run_of(path: Path) -> int:
+    return int(NAME.fullmatch(path.name)[1])  # type: ignore[index] - `shard_paths` matched it
+
+
+def _hashes(names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Return eight bytes for each path: among a million, two are the same once in forty million audits."""
+    joined = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(joined, dtype=np.uint64)
 
 
 def finished_images(folder: Path) -> frozenset[tuple[str, str, int]]:

@@ -14,6 +14,8 @@ class Stage {
   // Shows a card; false where another one was asked for before this one was ready.
   async show(card) {
     this.card = card;
+    // Until these are there, a slider that is moved draws nothing: the photo before is of another card.
+    this.photo = null;
     this.map = null;
     const [photo, map] = await Promise.all([
       card.photo === null ? null : photoOf(card).catch(() => null),

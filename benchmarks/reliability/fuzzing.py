@@ -1,7 +1,4 @@
-"""What audits bear: being killed, full disks, files that were tampered with.
-
-Run with ``python -m benchmarks.reliability`` and, to run some parts alone, ``--only kill --only fuzz``.
-"""
+"""Files that were tampered with: each is read or refused; nothing crashes, hangs or fills the memory."""
 
 from __future__ import annotations
 
@@ -9,34 +6,23 @@ import io
 import os
 import random
 import resource
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import typer
-from rich.console import Console
 
-from benchmarks.common import machine, store
+from benchmarks.reliability.audits import make_photos, run
 from blackbox_explain import Explanation, explain, load_images, read_audit, wrap
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.entries import Entry
 from blackbox_explain.data.image_sources import SourceImage
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.samples import CAT, COFFEE, MODEL
-
-Part = Literal["kill", "disk", "fuzz"]
-
-KILLS = 20
-
-IMAGES = 300
 
 MUTATED_IMAGES, MUTATED_MODELS, MUTATED_RESULTS = 5000, 500, 500
 
@@ -46,118 +32,15 @@ SECONDS = 60
 MEMORY = 2 * 2**30
 """Bytes that reading one may take beside what the process had before."""
 
-AUDIT = """
-import sys
-import blackbox_explain as bx
-from blackbox_explain.auditing import auditor
-from blackbox_explain.auditing.plan import AuditPlan
-auditor.SECONDS = 1.0
-plan = AuditPlan(methods={"mask": {"preset": "quick", "steps": 2}}, batch_size=8)
-bx.audit(bx.wrap("efficientnet-lite0"), sys.argv[1], sys.argv[2], plan=plan, resume=True, progress=False,
-         accept_doubts=True)
-"""
-"""Two steps: what is measured is what is kept, not what is found."""
 
-console = Console(width=100, highlight=False)
-
-
-def main(
-    only: Annotated[list[Part] | None, typer.Option(help="Parts to run; the results of others stay.")] = None,
-) -> None:
-    """Run the parts one after the other, and store what became of each."""
-    parts: dict[Part, Callable[[], dict[str, Any]]] = {"kill": killed, "disk": full_disk, "fuzz": fuzzed}
-    for name in only or list(parts):
-        console.print(f"{name} ...")
-        found = parts[name]()
-        console.print(f"{name}: {found}")
-        store(f"reliability-{name}", {"machine": machine(), **found})
-
-
-def killed() -> dict[str, Any]:
-    """Kill an audit at random moments, resume it each time, and compare its rows with one that was left alone."""
-    draw = random.Random(0)  # noqa: S311 - moments, no secrets
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_photos(folder / "photos", IMAGES)
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", AUDIT, str(folder / "photos"), str(folder / "whole")], check=True)
-        whole = time.monotonic() - started
-        moments: list[float] = []
-        for _ in range(KILLS):
-            moment = draw.uniform(0.05, 0.35) * whole
-            with subprocess.Popen([sys.executable, "-c", AUDIT, str(folder / "photos"), str(folder / "out")]) as one:
-                try:
-                    one.wait(moment)
-                except subprocess.TimeoutExpired:
-                    one.send_signal(signal.SIGKILL)
-                    moments.append(moment)
-        subprocess.run([sys.executable, "-c", AUDIT, str(folder / "photos"), str(folder / "out")], check=True)
-        same = read_audit(folder / "out", to="arrow").equals(read_audit(folder / "whole", to="arrow"))
-        left = [path.name for path in (folder / "out").iterdir() if path.name.endswith(".partial")]
-        shards = len(list((folder / "out").glob("*.parquet")))
+def fuzzed(scale: float) -> dict[str, Any]:
+    """Read mutated images, models and results, a share `scale` of the full number of each."""
+    images, models, results = (round(scale * one) for one in (MUTATED_IMAGES, MUTATED_MODELS, MUTATED_RESULTS))
     return {
-        "images": IMAGES,
-        "kills": len(moments),
-        "seconds": moments,
-        "uninterrupted_seconds": whole,
-        "shards": shards,
-        "rows_equal": same,
-        "unfinished_files_left": left,
+        "images": _fuzz(_read_image, [CAT.read_bytes(), COFFEE.read_bytes(), *_other_formats()], images),
+        "models": _fuzz(_read_model, [MODEL.read_bytes()], models),
+        "results": _fuzz(_read_result, _results(), results),
     }
-
-
-def full_disk() -> dict[str, Any]:
-    """Let an audit write to a disk that is soon full, make room, and resume."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_photos(folder / "photos", 120)
-        disk = folder / "disk"
-        disk.mkdir()
-        try:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            return {"measured": False, "why": f"no small disk can be made here: {error}"}
-        try:
-            command = [sys.executable, "-c", AUDIT, str(folder / "photos"), str(disk / "out")]
-            first = subprocess.run(command, capture_output=True, text=True, check=False)
-            kept = len(read_audit(disk / "out", columns=["path"]))
-            left = [path.name for path in (disk / "out").iterdir() if path.name.endswith(".partial")]
-            subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-            subprocess.run(command, check=True)
-            rows = len(read_audit(disk / "out", columns=["path"]))
-        finally:
-            subprocess.run(["umount", str(disk)], check=False)
-    return {
-        "measured": True,
-        "exit_status": first.returncode,
-        "message": first.stderr.strip().splitlines()[-1],
-        "rows_kept": kept,
-        "unfinished_files_left": left,
-        "rows_after_resuming": rows,
-    }
-
-
-def fuzzed() -> dict[str, Any]:
-    """Read files that were tampered with: each must be read, or refused by an error of the package."""
-    return {
-        "images": _fuzz(_read_image, [CAT.read_bytes(), COFFEE.read_bytes(), *_other_formats()], MUTATED_IMAGES),
-        "models": _fuzz(_read_model, [MODEL.read_bytes()], MUTATED_MODELS),
-        "results": _fuzz(_read_result, _results(), MUTATED_RESULTS),
-    }
-
-
-def make_photos(folder: Path, count: int) -> None:
-    """Write photos that differ: parts of the two samples."""
-    from PIL import Image
-
-    folder.mkdir(parents=True)
-    draw = np.random.default_rng(0)
-    samples = [Image.open(path).convert("RGB") for path in (CAT, COFFEE)]
-    for index in range(count):
-        photo = samples[index % 2]
-        left, top = (int(draw.integers(0, size // 3)) for size in photo.size)
-        part = photo.crop((left, top, left + photo.width // 2, top + photo.height // 2))
-        part.save(folder / f"{index:04d}.jpg", quality=85)
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
@@ -284,10 +167,6 @@ def _results() -> list[bytes]:
         result = explain(box, load_images([CAT], box.spec), preset="quick", steps=2, progress=False)
         saved = result.save(folder / "result.npz").read_bytes()
         make_photos(folder / "photos", 4)
-        subprocess.run([sys.executable, "-c", AUDIT, str(folder / "photos"), str(folder / "out")], check=True)
+        run(folder / "photos", folder / "out")
         shard = next((folder / "out").glob("*.parquet")).read_bytes()
         return [saved, shard, (folder / "out" / "audit.json").read_bytes()]
-
-
-if __name__ == "__main__":
-    typer.run(main)

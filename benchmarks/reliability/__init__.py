@@ -1,0 +1,1 @@
+"""What audits bear: being killed, full disks, models that fail, files that were tampered with, and many images."""

@@ -82,7 +82,7 @@ class NearDuplicates:
         self._compare()
         title = f"{self.count} of {self.total} images look like another one of the data set"
         if self.total > WINDOW:
-            title += f" (each was compared with some {WINDOW:,} that stand near it)"
+            title += f" (only among each {WINDOW:,} that follow one another)"
         about = "Accuracy on images that were also trained on, or are counted twice, says little."
         if not self.total:
             return Finding("near duplicate", "Not looked for: no image could be read", about, "none")

@@ -113,7 +113,8 @@ def shard_tables(folder: Path, columns: Sequence[str] | None = None) -> Iterator
     if not paths:
         raise ResultError("There are no results in this folder", got=str(folder), expected="an audit that has begun")
     several = _run_of(paths[0]) != _run_of(paths[-1])
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *(["path"] if several else [])]))
+    named: list[str] = [*(columns or ()), *(["path"] if several else [])]
+    wanted = None if columns is None else list(dict.fromkeys(named))
     later = np.zeros(0, dtype=np.uint64)
     for _, shards in groupby(reversed(paths), key=_run_of):
         own = [later]

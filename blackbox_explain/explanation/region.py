@@ -13,6 +13,7 @@ from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.explanation.setting_ranges import is_number
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
@@ -190,7 +191,7 @@ def lowest_score(perturbed: Floats, curve: Floats, game: Game) -> Floats:
 
 def check_suppress(suppress: float) -> None:
     """Raise `InputError` unless this is a share of the score."""
-    if not 0 < suppress < 1:
+    if not is_number(suppress) or not 0 < suppress < 1:
         raise InputError(
             "This is no share of the score", got=f"suppress={suppress!r}", expected="above 0 and below 1, such as 0.95"
         )

@@ -9,10 +9,11 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
@@ -42,8 +43,7 @@ class _CurveArea:
     keep: ClassVar[bool]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise InputError("A curve has at least one step", got=f"steps={self.steps!r}", expected="such as 20")
+        check_whole(self, "steps")
         perturbation_of(self.perturbation)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:

@@ -11,8 +11,9 @@ import numpy as np
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
+from blackbox_explain.errors import ModelError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 
 __all__ = ["Infidelity"]
 
@@ -52,11 +53,8 @@ class Infidelity:
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 
     def __post_init__(self) -> None:
-        if not 0 < self.sigma < np.inf:
-            got, expected = f"sigma={self.sigma!r}", "a number above 0, such as 0.2"
-            raise InputError("This is no noise", got=got, expected=expected)
-        if not isinstance(self.draws, int) or self.draws < 1:
-            raise InputError("A mean takes at least one draw", got=f"draws={self.draws!r}", expected="such as 100")
+        check_number(self, "sigma", above=0, most=10)
+        check_whole(self, "draws")
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the infidelities (n,).

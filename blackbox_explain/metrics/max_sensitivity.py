@@ -9,8 +9,8 @@ import numpy as np
 
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method, norms
 
 __all__ = ["MaxSensitivity"]
@@ -49,11 +49,8 @@ class MaxSensitivity:
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 
     def __post_init__(self) -> None:
-        if not 0 < self.radius <= 1:
-            got, expected = f"radius={self.radius!r}", "above 0 and at most 1, such as 0.2"
-            raise InputError("This is no radius", got=got, expected=expected)
-        if not isinstance(self.draws, int) or self.draws < 1:
-            raise InputError("A largest change takes at least one draw", got=f"draws={self.draws!r}", expected="50")
+        check_number(self, "radius", above=0, most=1)
+        check_whole(self, "draws")
         check_method(self.method)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:

@@ -15,6 +15,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox, Randomizable
 from blackbox_explain.errors import BlackBoxExplainError, InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method
 from blackbox_explain.metrics.maps import rank_correlation
 
@@ -65,8 +66,7 @@ class Randomization:
         if not good or not given or list(given) != sorted(set(given)) or not 0 < given[0] <= given[-1] <= 1:
             got, expected = f"shares={given!r}", "ascending numbers above 0 and at most 1, such as (0.5, 1.0)"
             raise InputError("These are no steps of a cascade", got=got, expected=expected)
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError("This is no seed", got=f"seed={self.seed!r}", expected="a whole number of at least 0")
+        check_whole(self, "seed", least=0, most=2**63 - 1)
         check_method(self.method)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:

@@ -12,6 +12,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.maps import normalised, smoothed
 from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
@@ -23,6 +24,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 ALPHAS = np.arange(20) / 20
 """Thresholds of section 5.2."""
+
+MOST_SIGMA = 1e4
+"""Of the smoothing, in pixels: more than any image has."""
 
 PAPER_SIGMA_MASK = 5.0
 """σm of eq. 4, in pixels of an image of `PAPER_SIZE`."""
@@ -62,8 +66,8 @@ class Representativeness:
             raise InputError("These are no perturbations", got=got, expected=expected)
         for one in self.perturbations:
             perturbation_of(one)
-        if self.sigma is not None and not 0 <= self.sigma < np.inf:
-            raise InputError("A map is smoothed by pixels", got=f"sigma={self.sigma}", expected="a number from 0 up")
+        if self.sigma is not None:
+            check_number(self, "sigma", least=0, most=MOST_SIGMA)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the mean share that is left (n,); NaN where one of the perturbations hardly lowers the score.

@@ -10,11 +10,12 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.box.entry_points import entry_points, settings_of
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import METHODS, kind_of, method_of
 from blackbox_explain.methods.extremal import ExtremalPerturbation
 from blackbox_explain.methods.layers import GradCam
-from blackbox_explain.methods.occlusions import CircleOcclusion, Occlusion, Rise, VariableOcclusion
+from blackbox_explain.methods.occlusions import CircleOcclusion, Occlusion, Rise, Shapley, VariableOcclusion
 from tests.toys import Regions, box_region
 
 NAMES = sorted(point.name for point in entry_points(METHODS))
@@ -110,3 +111,20 @@ def test_a_batch_is_a_whole_number_of_images(size: Any) -> None:
     image = np.full((1, 1, 24, 24), 0.3, np.float32)
     with pytest.raises(InputError, match="batch"):
         bx.explain(toy(), image, 0, method="gradient", batch_size=size, progress=False)
+
+
+@pytest.mark.parametrize("size", [math.inf, math.nan, 0, 2.5])
+def test_no_mask_has_a_side_that_is_no_count(size: float) -> None:
+    with pytest.raises(InputError, match="mask_shape"):
+        method_of("mask", {"mask_shape": (size, 28)})
+
+
+def test_shapley_takes_as_few_samples_as_one_order_and_its_reverse_need() -> None:
+    segments = 7
+    least = 2 * (segments + 1)
+    box, method = toy(), Shapley(segments=segments, samples=least)
+    found = bx.explain(box, np.full((1, 1, 24, 24), 0.5), 0, method=method, progress=False)
+    assert len(np.unique(found.saliency)) > 1
+    assert found.queries.sum() <= method.budget(BoxInfo.of(box)).with_region
+    with pytest.raises(InputError, match=f"expected at least {least}"):
+        method_of("shapley", {"segments": segments, "samples": least - 1})

@@ -141,9 +141,9 @@ def test_a_map_of_nothing_has_no_relative_change() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"radius": 0}, "no radius"),
-        ({"radius": 1.5}, "no radius"),
-        ({"draws": 0}, "at least one draw"),
+        ({"radius": 0}, "out of range"),
+        ({"radius": 1.5}, "out of range"),
+        ({"draws": 0}, "out of range"),
         ({"method": Gradient}, "This is no method"),
         ({"method": "gradient"}, "This is no method"),
     ],

@@ -13,8 +13,9 @@ import blackbox_explain as bx
 from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.evaluating import joined
-from blackbox_explain.metrics.by_name import METRICS
+from blackbox_explain.metrics.by_name import METRICS, metric_of
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
+from blackbox_explain.metrics.smallest_region import SmallestRegion
 from blackbox_explain.testing import check_metric
 from tests.toys import Faulty, Linear, Scores
 
@@ -122,7 +123,7 @@ def test_metrics_by_name() -> None:
         bx.evaluate(box, by_gradient(), ["deletoin"], progress=False)
     with pytest.raises(InputError, match="This is no metric"):
         bx.evaluate(box, by_gradient(), [3], progress=False)  # type: ignore[list-item]
-    with pytest.raises(InputError, match="at least one step"):
+    with pytest.raises(InputError, match="steps of 'deletion' is out of range"):
         Deletion(steps=0)
     with pytest.raises(InputError, match="no such perturbation"):
         Deletion("blurr")
@@ -245,3 +246,18 @@ def test_two_metrics_of_one_kind_need_names() -> None:
 def test_a_class_is_no_metric() -> None:
     with pytest.raises(InputError, match="This is no metric"):
         bx.evaluate(Linear(WEIGHTS), by_gradient(), [Deletion], progress=False)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("deletion", "steps"), ("infidelity", "draws"), ("max-sensitivity", "draws")]
+)
+@pytest.mark.parametrize("value", [10**12, 0, 2.5, True, "ten", np.nan])
+def test_counts_are_whole_and_bounded(name: str, setting: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"{setting} of '{name}' is out of range"):
+        metric_of(name, {setting: value})
+
+
+@pytest.mark.parametrize("value", ["ten", True, np.nan, 0, 1])
+def test_a_share_of_the_score_is_a_number_between_0_and_1(value: Any) -> None:
+    with pytest.raises(InputError, match="no share of the score"):
+        SmallestRegion(suppress=value)

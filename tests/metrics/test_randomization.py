@@ -115,7 +115,7 @@ def test_boxes_without_parameters_are_refused() -> None:
         ({"shares": (0.5, 1.5)}, "no steps of a cascade"),
         ({"shares": 1.0}, "no steps of a cascade"),
         ({"shares": "all"}, "no steps of a cascade"),
-        ({"seed": -1}, "no seed"),
+        ({"seed": -1}, "out of range"),
         ({"method": "gradient"}, "This is no method"),
     ],
 )

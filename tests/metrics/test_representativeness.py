@@ -91,7 +91,7 @@ def test_transfer_finds_an_artefact_of_one_perturbation() -> None:
         (lambda: Representativeness("blur"), "These are no perturbations"),
         (lambda: Representativeness([]), "These are no perturbations"),
         (lambda: Representativeness(["blurr"]), "no such perturbation"),
-        (lambda: Representativeness(sigma=-1), "smoothed by pixels"),
+        (lambda: Representativeness(sigma=-1), "out of range"),
         (lambda: Transfer("blurr"), "no such perturbation"),
     ],
 )

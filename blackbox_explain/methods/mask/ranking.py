@@ -59,7 +59,7 @@ def share_at(step: int, least: float, most: float) -> float:
 def learn_ranking(
     score: MaskedScore, start: Array, settings: Settings, seed: int, perturbed: Array, scale: Array
 ) -> Ranking:
-    """Learn the rankings of one batch by Adam; the result is the mean of all steps.
+    """Learn the rankings of one batch by Adam; the result is the mean of the last three quarters of the maps.
 
     Parameters
     ----------

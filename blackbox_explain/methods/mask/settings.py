@@ -9,9 +9,9 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.setting_ranges import MOST_RUNS, is_number
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
-from blackbox_explain.methods.setting_ranges import MOST_RUNS, is_number
 from blackbox_explain.methods.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
@@ -307,7 +307,7 @@ class Settings:
 
 def _is_shape(value: Any) -> bool:
     sizes = value if isinstance(value, tuple | list) else ()
-    return bool(sizes) and all(is_number(size) and size == int(size) and 1 <= size <= MOST_RUNS for size in sizes)
+    return bool(sizes) and all(is_number(size) and 1 <= size <= MOST_RUNS and size == int(size) for size in sizes)
 
 
 def make_perturbation(settings: Settings, name: str | None = None) -> Perturbation:

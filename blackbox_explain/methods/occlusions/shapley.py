@@ -14,10 +14,10 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
+from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
-from blackbox_explain.methods.setting_ranges import check_whole
 
 __all__ = ["Shapley"]
 
@@ -53,11 +53,12 @@ class Shapley(Deleting):
         super().__post_init__()
         check_segments(self)
         check_whole(self, "samples")
-        if self.samples < 4 * self.segments:
+        least = 2 * (self.segments + 1)
+        if self.samples < least:
             raise InputError(
                 "These samples are not enough for one order of the segments, forwards and backwards",
                 got=f"samples={self.samples!r} for segments={self.segments}",
-                expected=f"at least {4 * self.segments}",
+                expected=f"at least {least}",
             )
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
@@ -15,6 +14,7 @@ from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.maps import normalised, tightest_box
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 from blackbox_explain.perturbations.deletion import ranks
@@ -84,13 +84,8 @@ class Localization:
             raise InputError("There is no such threshold", got=f"threshold={self.threshold!r}", expected=expected)
         if self.alpha is None:
             object.__setattr__(self, "alpha", OF_MASKS[self.threshold])
-        most = math.inf if self.threshold == "mean" else 1
-        if not 0 <= self._alpha <= most or self._alpha == math.inf:
-            expected = "a number from 0 up" if self.threshold == "mean" else "from 0 to 1"
-            raise InputError("This is no threshold", got=f"alpha={self.alpha!r}", expected=expected)
-        if not 0 < self.least_iou <= 1:
-            got, expected = f"least_iou={self.least_iou!r}", "above 0 and at most 1, such as 0.5"
-            raise InputError("This is no intersection over union", got=got, expected=expected)
+        check_number(self, "alpha", least=0, most=1e6 if self.threshold == "mean" else 1)
+        check_number(self, "least_iou", above=0, most=1)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return 1 or 0 for each row (n,); NaN where the model sees no object of the class.

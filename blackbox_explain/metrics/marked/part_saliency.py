@@ -14,6 +14,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.points import Point
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.metrics.maps import normalised
 from blackbox_explain.metrics.marked.scenes import check_given, whose
 
@@ -57,7 +58,8 @@ class PartSaliency:
 
     def __post_init__(self) -> None:
         check_given(self, "points", self.points)
-        if not isinstance(self.window, int) or self.window < 1 or self.window % 2 == 0:
+        check_whole(self, "window")
+        if self.window % 2 == 0:
             raise InputError(
                 "A window has a middle", got=f"window={self.window!r}", expected="an odd number, such as 5"
             )

@@ -12,8 +12,8 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
-from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 
 __all__ = ["PointingGame"]
@@ -56,9 +56,7 @@ class PointingGame:
 
     def __post_init__(self) -> None:
         check_given(self, "objects", self.objects)
-        if not 0 <= self.tolerance < math.inf:
-            got, expected = f"tolerance={self.tolerance!r}", "a number of pixels from 0 up, such as 15"
-            raise InputError("This is no tolerance", got=got, expected=expected)
+        check_number(self, "tolerance", least=0, most=1e6)
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return 1 or 0 for each row (n,); NaN where the photo has no object of the class, or is not difficult.

@@ -93,10 +93,10 @@ def test_there_is_nothing_to_tune_on_without_objects() -> None:
     ("settings", "message"),
     [
         ({"threshold": "values"}, "no such threshold"),
-        ({"alpha": 1.1}, "expected from 0 to 1"),
-        ({"alpha": -0.1}, "This is no threshold"),
-        ({"threshold": "mean", "alpha": np.inf}, "a number from 0 up"),
-        ({"least_iou": 0}, "no intersection over union"),
+        ({"alpha": 1.1}, "a number of at least 0 and at most 1\\."),
+        ({"alpha": -0.1}, "out of range"),
+        ({"threshold": "mean", "alpha": np.inf}, "alpha of .localization. is out of range"),
+        ({"least_iou": 0}, "out of range"),
         ({"objects": {}}, "compares with objects"),
     ],
 )

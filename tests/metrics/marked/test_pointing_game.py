@@ -119,7 +119,7 @@ def test_what_does_not_fit() -> None:
         PointingGame()
     with pytest.raises(InputError, match="These are no objects"):
         PointingGame("boxes.csv")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="no tolerance"):
+    with pytest.raises(InputError, match="out of range"):
         PointingGame([[]], tolerance=-1)
     with pytest.raises(InputError, match=r"do not match the images. Got objects for 2 images; expected 1"):
         value_of(PointingGame([[], []]), drawn(MAP))

@@ -1,4 +1,4 @@
-"""What the settings of methods may be: whole numbers and numbers within a range, told alike by every method."""
+"""What settings of methods and metrics may be: whole numbers and numbers within a range, told alike by all."""
 
 from __future__ import annotations
 

@@ -10,12 +10,11 @@ import matplotlib as mpl
 import typer
 
 from benchmarks.common import RESULTS
-from benchmarks.exports import BVLC, googlenet
 from benchmarks.paper.each_image import console
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Plan
-from blackbox_explain import wrap
+from benchmarks.rules import black_box
 
 Experiment = Literal[
     "fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8", "parts", "adversarial", "table1", "table2", "sanity"
@@ -45,8 +44,7 @@ def main(
     share, of = (int(one) for one in part.split("/"))
     if not 0 <= share < of:
         raise typer.BadParameter(f"{part!r} is no part; try 0/2 and 1/2", param_hint="--part")
-    box = googlenet(BVLC, threads=threads) if model == "googlenet" else wrap(model, threads=threads)
-    plan = Plan(model, box, Kept(cache, resume), limit, steps, (share, of))
+    plan = Plan(model, black_box(model, threads), Kept(cache, resume), limit, steps, (share, of))
     for name in EXPERIMENTS if what == "all" else (what,):
         console.print(name)
         import_module(f"benchmarks.paper.experiments.{name}").run(plan)

@@ -94,8 +94,8 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
     Returns
     -------
     dict
-        ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,): the scores of the image, of the masked
-        image and of the fully perturbed one.
+        ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
+        image and of the fully perturbed one, and ``masked_image``.
     """
     entry = METHODS[name]
 
@@ -104,7 +104,10 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
         target = entry.target(one.label)
         found = explain(asked, one.image, target, method=entry.method, progress=False, **entry.called(plan))
         arrays = {"saliency": found.saliency[0], "queries": found.queries[0]}
-        return arrays | ({"masked": found.scores[0]} if isinstance(found, MaskExplanation) else {})
+        if isinstance(found, MaskExplanation):
+            # Half precision is far finer than the bytes of a picture.
+            arrays |= {"masked": found.scores[0], "masked_image": found.masked_images[0].astype(np.float16)}
+        return arrays
 
     return plan.kept.get(map_name(plan, one, name), make)
 
@@ -123,7 +126,7 @@ def map_name(plan: Plan, one: Labelled, name: str) -> str:
 
 def _of(one: Labelled) -> str:
     """Return the name of an image's file in the cache: attacked images have the name of the photo and other pixels."""
-    return f"{one.name}-{hashlib.sha256(np.ascontiguousarray(one.image).tobytes()).hexdigest()[:8]}"
+    return f"{one.name}-{one.label}-{hashlib.sha256(np.ascontiguousarray(one.image).tobytes()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,8 @@ network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper 
 SETS = """## Why the sets differ
 
 - The paper takes 5,000 to 50,000 validation images; here there are 650 of 471 classes, stretched to 227 pixels, with
-  boxes of one class each: an easier subset, on which GoogLeNet is right more often. Experiments take those that it classifies
-  right, so that there is a score to suppress.
+  boxes of one class each: an easier subset, on which GoogLeNet is right more often. Experiments take those that it
+  classifies right, so that there is a score to suppress.
 - Pointing is measured on COCO in the paper. Here most objects are large and in the middle, so that small ones and
   those that the centre is no part of are told apart.
 - The eyes and feet of the paper's 76 classes are not to be had: there are 25 dogs with noses and paws, and 24 cats with

@@ -1,4 +1,4 @@
-"""Fig. 7: do regions cut from a mask suppress the score under perturbations it was not learned with (5.2)?"""
+"""Fig. 7: whether regions cut from a mask suppress the score under perturbations it was not learned with (5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fig. 8: the smallest box that suppresses the score (5.3), and the smallest region, which the paper did not measure."""
+"""Fig. 8: the smallest box that suppresses the score (5.3), and the smallest region, which the paper does not have."""
 
 from __future__ import annotations
 

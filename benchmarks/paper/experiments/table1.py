@@ -68,7 +68,7 @@ def run(plan: Plan) -> None:
         },
         notes=[
             "Our notes of the paper hold its α and its orderings, not its error rates.",
-            "The images show one class each, most of them large and near the middle: errors are lower than the paper's.",
+            "The images show one class each, most of them large and near the middle: an easier set than the paper's.",
         ],
     )
 

@@ -98,7 +98,7 @@ def run(plan: Plan) -> None:
         settings={
             "images": f"{len(items)} shared photos of the classes of the paper's figures; target: their top five",
             "variants": {name: {"label": one.label, **one.settings} for name, one in VARIANTS.items()},
-            "another way": "joint: another draw of noise, as all three are learned with; constant: mean of blur and noise",
+            "another way": "joint: another draw of noise, all three being learned with; constant: blur and noise, mean",
         },
         numbers={
             "queries_per_image": {

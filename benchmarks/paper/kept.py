@@ -47,7 +47,7 @@ class Kept:
         path = self.path(name)
         if not self.has(name):
             started = time.process_time()
-            arrays = make()
+            arrays: dict[str, Any] = dict(make())
             told = {
                 "core_seconds": round(time.process_time() - started, 2),
                 "source": source_hash_once(),
@@ -55,7 +55,7 @@ class Kept:
             }
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
-                np.savez_compressed(file, **dict(arrays))
+                np.savez_compressed(file, **arrays)
             with written_whole(self._told(path), "The file cannot be written") as partial:
                 partial.write_text(json.dumps(told), encoding="utf-8")
         with np.load(path) as found:

@@ -80,7 +80,8 @@ def compared(ours: Floats, theirs: Floats, *, hits: bool = False) -> Compared:
     if hits:
         more, differ = int((gap > 0).sum()), int((gap != 0).sum())
         return Compared(found.mean, found.error, float(stats.binomtest(more, differ).pvalue), test, found.images)
-    return Compared(found.mean, found.error, float(stats.wilcoxon(gap).pvalue), test, found.images)
+    signed: Any = stats.wilcoxon(gap)
+    return Compared(found.mean, found.error, float(signed.pvalue), test, found.images)
 
 
 def share_of(hits: int, tries: int) -> tuple[float, float, float]:

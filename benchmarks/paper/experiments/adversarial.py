@@ -128,7 +128,7 @@ def _recovery(counts: dict[str, tuple[float, float, float]], mask: str) -> Claim
 def draw(plan: Plan, pairs: list[tuple[Labelled, Labelled]], right: dict[str, np.ndarray[Any, Any]]) -> Figure:
     """Draw clean and attacked images with their masks, and the accuracy of telling the two apart."""
     figure = plt.figure(figsize=(12, 5.2), layout="constrained")
-    left, other = figure.subfigures(1, 2, width_ratios=(1.5, 1))
+    left, other = np.ravel(figure.subfigures(1, 2, squeeze=False, width_ratios=(1.5, 1)))
     axes = left.subplots(SHOWN, 2 * (1 + len(MASKS)), squeeze=False)
     for line in axes:
         for axis in line:

@@ -22,7 +22,7 @@ from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of
 from benchmarks.paper.written import Claim, Table, write
 from benchmarks.rules import black_box
-from blackbox_explain import BlackBox, Top, explain
+from blackbox_explain import BlackBox, MaskExplanation, Top, explain
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 
 FIRST = ("espresso", "maypole")
@@ -117,7 +117,7 @@ def run(plan: Plan) -> None:
 def carried(plan: Plan, one: Labelled, name: str, other: BlackBox) -> Arrays:
     """Return the mask of a variant (H, W), its scores, and p' of it under all perturbations in two networks."""
     variant = VARIANTS[name]
-    settings = {"preset": "paper", **variant.settings}
+    settings: dict[str, Any] = {"preset": "paper", **variant.settings}
     if plan.steps is not None:
         settings["steps"] = plan.steps
 
@@ -129,6 +129,7 @@ def carried(plan: Plan, one: Labelled, name: str, other: BlackBox) -> Arrays:
             found = explain(box, images, Top(5), perturbation=gone, progress=False, **settings)
         else:
             found = explain(plan.box, image, Top(5), perturbation="constant", progress=False, **settings)
+        assert isinstance(found, MaskExplanation)
         keeps = 1 - found.saliency[0]
         made: dict[str, Any] = {"mask": keeps, "queries": found.queries[0], "scores": found.scores[0]}
         for place, asked in enumerate((plan.box, other)):

@@ -142,7 +142,7 @@ def _table(values: Any, tests: dict[str, dict[str, Compared]]) -> Table:
 def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Parts]], values: Any) -> Figure:
     """Draw the maps of some animals with their points, and the means of each part."""
     figure = plt.figure(figsize=(11, 6), layout="constrained")
-    above, below = figure.subfigures(2, 1)
+    above, below = np.ravel(figure.subfigures(2, 1, squeeze=False))
     every = {path.rpartition("/")[2]: points for rows in animals.values() for path, points in rows.items()}
     count = len(items) // 2
     shown = [*items[:SHOWN], *items[count : count + SHOWN]]

@@ -15,18 +15,18 @@ from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import Compared, Mean, compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
-from blackbox_explain.metrics.marked.localization import ALPHAS
+from blackbox_explain.metrics.marked.localization import ALPHAS, Threshold
 
 IMAGES = 200
 MASK = "top5"
 LISTED = ("top5", "grad", "guid", "exc", "cexc", "gcam", "lrp", "cam", "occ", "paper", "authors", "fast", "center")
-OF_PAPER: dict[str, dict[str, float]] = {
+OF_PAPER: dict[Threshold, dict[str, float]] = {
     "value": {"top5": 0.10, "grad": 0.25, "guid": 0.05, "exc": 0.15, "occ": 0.30, "gcam": 0.35},
     "energy": {"top5": 0.95, "grad": 0.10, "guid": 0.30, "exc": 0.60, "occ": 0.55, "gcam": 0.65},
     "mean": {"top5": 0.5, "grad": 5.0, "guid": 4.5, "exc": 1.5, "occ": 1.0, "gcam": 1.5},
 }
 """Best α by threshold and method."""
-BEATEN: dict[str, tuple[str, ...]] = {
+BEATEN: dict[Threshold, tuple[str, ...]] = {
     "value": ("grad", "guid", "exc", "cexc", "gcam", "lrp", "cam", "occ"),
     "energy": ("grad", "guid", "gcam", "occ"),
     "mean": ("lrp", "cam", "cexc", "gcam", "occ"),
@@ -44,7 +44,7 @@ def run(plan: Plan) -> None:
         return
     best = {kind: {one: int(tuning[one][kind].mean(axis=0).argmax()) for one in LISTED} for kind in THRESHOLDS}
     errors = {kind: {one: 1 - found[one][kind][:, best[kind][one]] for one in LISTED} for kind in THRESHOLDS}
-    means = {kind: {one: mean_of(values) for one, values in rows.items()} for kind, rows in errors.items()}
+    means = {kind: {one: mean_of(errors[kind][one]) for one in LISTED} for kind in THRESHOLDS}
     tests = {
         kind: {one: compared(errors[kind][MASK], errors[kind][one], hits=True) for one in LISTED if one != MASK}
         for kind in THRESHOLDS
@@ -59,7 +59,7 @@ def run(plan: Plan) -> None:
             "images": f"{len(names)} of the claims half, classified right; target: their class, of the mask the top 5",
             "held out": f"{len(held_out)} of the other half, for α",
             "error": "no box of the class with an intersection over union of at least 0.5",
-            "alpha": {k: {m: ALPHAS[k][i] for m, i in row.items()} for k, row in best.items()},
+            "alpha": {k: {m: ALPHAS[k][best[k][m]] for m in LISTED} for k in THRESHOLDS},
         },
         numbers={
             "costs": costs(plan, [plan.image(name) for name in names], LISTED),

@@ -95,7 +95,7 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
     -------
     dict
         ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
-        image and of the fully perturbed one, and ``masked_image``.
+        image and of the fully perturbed one, ``masked_image``, and ``importance`` (H, W) for pictures.
     """
     entry = METHODS[name]
 
@@ -107,6 +107,7 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
         if isinstance(found, MaskExplanation):
             # Half precision is far finer than the bytes of a picture.
             arrays |= {"masked": found.scores[0], "masked_image": found.masked_images[0].astype(np.float16)}
+            arrays["importance"] = found.importance(0).astype(np.float16)
         return arrays
 
     return plan.kept.get(map_name(plan, one, name), make)

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.paper.plan import Labelled, Plan
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.plan import Plan
 from blackbox_explain.metrics.maps import normalised
 
 __all__ = ["class_name", "grid", "pixels", "shown_map"]
@@ -26,8 +27,14 @@ def pixels(image: Any) -> Picture:
     return np.clip(np.moveaxis(host[0] if host.ndim == 4 else host, 0, -1), 0, 1)
 
 
-def shown_map(saliency: Picture) -> Picture:
-    """Return a map (H, W) from 0 to 1, with its few highest pixels cut."""
+def shown_map(found: Arrays) -> Picture:
+    """Return what `map_of` found, for people: a map (H, W) from 0 to 1, with its few highest pixels cut.
+
+    Of a ranking, which orders the unimportant pixels too, it is the importance of the first.
+    """
+    if "importance" in found:
+        return found["importance"].astype(np.float32)
+    saliency = found["saliency"]
     low, high = np.percentile(saliency, [0, BRIGHTEST])
     return normalised(np.clip(saliency, low, high if high > low else saliency.max())[None])[0]
 
@@ -56,8 +63,3 @@ def grid(
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
-
-
-def named(plan: Plan, one: Labelled) -> str:
-    """Return the class that is explained."""
-    return class_name(plan, one.label)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import console
 from benchmarks.paper.methods import METHODS, map_of
-from benchmarks.paper.pictures import class_name, pixels
+from benchmarks.paper.pictures import class_name, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of
 from benchmarks.paper.telling_apart import told_apart
@@ -139,7 +139,7 @@ def draw(plan: Plan, pairs: list[tuple[Labelled, Labelled]], right: dict[str, np
             line[place].imshow(pixels(one.image))
             line[place].set_title(class_name(plan, one.label), fontsize=7)
             for shift, mask in enumerate(MASKS, 1):
-                line[place + shift].imshow(1 - map_of(plan, one, mask)["saliency"], cmap="gray", vmin=0, vmax=1)
+                line[place + shift].imshow(1 - shown_map(map_of(plan, one, mask)), cmap="gray", vmin=0, vmax=1)
                 line[place + shift].set_title(METHODS[mask].label, fontsize=7)
             place += 1 + len(MASKS)
     axis = other.subplots()

@@ -20,11 +20,12 @@ def run(plan: Plan) -> None:
     items = photos(plan, WORDS)
     if not maps_made(plan, items, METHODS_SHOWN):
         return
-    maps = {name: [map_of(plan, one, name)["saliency"] for one in items] for name in METHODS_SHOWN}
+    found = {name: [map_of(plan, one, name) for one in items] for name in METHODS_SHOWN}
+    maps = {name: [one["saliency"] for one in rows] for name, rows in found.items()}
     pictures = [
         [
             (pixels(one.image), class_name(plan, one.label)),
-            *((shown_map(maps[name][row]), METHODS[name].label if row == 0 else "") for name in METHODS_SHOWN),
+            *((shown_map(found[name][row]), METHODS[name].label if row == 0 else "") for name in METHODS_SHOWN),
         ]
         for row, one in enumerate(items)
     ]

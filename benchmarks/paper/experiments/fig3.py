@@ -26,13 +26,13 @@ def run(plan: Plan) -> None:
     items = photos(plan, WORDS)
     if not maps_made(plan, items, LISTED):
         return
-    maps = {name: np.stack([map_of(plan, one, name)["saliency"] for one in items]) for name in LISTED}
+    found = {name: [map_of(plan, one, name) for one in items] for name in LISTED}
     # Where the strongest tenth of the pixels reaches, as a share of the image: 1 where it is in every corner.
-    reach = {name: np.asarray([spread(one) for one in found]) for name, found in maps.items()}
+    reach = {name: np.asarray([spread(one["saliency"]) for one in rows]) for name, rows in found.items()}
     pictures = [
         [
             (pixels(one.image), class_name(plan, one.label)),
-            *((shown_map(maps[name][row]), METHODS[name].label if row == 0 else "") for name in LISTED),
+            *((shown_map(found[name][row]), METHODS[name].label if row == 0 else "") for name in LISTED),
         ]
         for row, one in enumerate(items[:PICTURES])
     ]

@@ -36,8 +36,8 @@ def run(plan: Plan) -> None:
     pictures: list[list[tuple[Any, str]]] = []
     left = {method: np.zeros(len(items)) for method in methods}
     for place, one in enumerate(items):
-        maps = {name: map_of(plan, one, name)["saliency"] for name in methods}
-        boxes = np.stack([strongest_box(maps[name], AREA) for name in methods])
+        maps = {name: map_of(plan, one, name) for name in methods}
+        boxes = np.stack([strongest_box(maps[name]["saliency"], AREA) for name in methods])
         found = interrogate(plan.box, one.image, boxes, one.label)
         for index, name in enumerate(methods):
             left[name][place] = found.without[index] / found.score

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.paper.each_image import Measured, measured
 from benchmarks.paper.measured import SIGMAS
 from benchmarks.paper.methods import MASKS, METHODS, map_of
+from benchmarks.paper.pictures import shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
@@ -96,9 +97,14 @@ def draw(plan: Plan, one: Labelled, curves: dict[str, np.ndarray[Any, Any]], sig
     figure = plt.figure(figsize=(9, 2 + 2.6 * len(curves)), layout="constrained")
     grid = figure.add_gridspec(len(curves), 8)
     for row, (mask, found) in enumerate(curves.items()):
-        saliency = map_of(plan, one, mask)["saliency"]
+        learned = map_of(plan, one, mask)
+        saliency = learned["saliency"]
         keeps = 1 - normalised(smoothed(saliency[None], sigmas[mask]))[0]
-        pictures = [np.moveaxis(np.asarray(one.image[0]), 0, -1), 1 - saliency, *(keeps > alpha for alpha in SHOWN)]
+        pictures = [
+            np.moveaxis(np.asarray(one.image[0]), 0, -1),
+            1 - shown_map(learned),
+            *(keeps > alpha for alpha in SHOWN),
+        ]
         titles = ["image", METHODS[mask].label, *(f"α = {alpha}" for alpha in SHOWN)]
         inner = grid[row, :4].subgridspec(2, 3)
         for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):

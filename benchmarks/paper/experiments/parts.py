@@ -148,7 +148,7 @@ def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Par
     shown = [*items[:SHOWN], *items[count : count + SHOWN]]
     for axis, one in zip(above.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         axis.imshow(pixels(one.image))
-        axis.imshow(shown_map(map_of(plan, one, MASKS[0])["saliency"]), cmap="jet", alpha=0.45)
+        axis.imshow(shown_map(map_of(plan, one, MASKS[0])), cmap="jet", alpha=0.45)
         assert one.image.photos is not None
         assert one.image.photos[0] is not None
         size, spatial = one.image.photos[0].size, plan.box.spec.spatial

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.methods import explained, map_name, map_of
 from benchmarks.paper.plan import Labelled, Plan, remembering
+from benchmarks.paper.silent import Silent
 from blackbox_explain import BlackBox, Explanation
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.metrics.marked.localization import ALPHAS, Localization, Threshold
@@ -70,6 +71,10 @@ class Asked:
 
         return self._kept(f"representative-{sigma:g}", method, measure)
 
+    def has_representative(self, method: str, sigma: float) -> bool:
+        """Tell whether that is measured already."""
+        return self.plan.kept.has(f"{map_name(self.plan, self.one, method)}.representative-{sigma:g}")
+
     def marked(self, method: str) -> Arrays:
         """Return localisation hits by threshold, at each of its α, and pointing hits ``at`` 15 and 0 pixels."""
 
@@ -87,15 +92,17 @@ class Asked:
             games = [PointingGame(objects, tolerance, label=label) for tolerance in (15.0, 0.0)]
             return {**found, "point": np.asarray([game.measure(oracle, explanation)[0] for game in games])}
 
-        return self._kept("marked", method, measure)
+        return self._kept("marked", method, measure, silent=True)
 
-    def _kept(self, what: str, method: str, measure: Callable[[Explanation, Oracle], Arrays]) -> Arrays:
+    def _kept(
+        self, what: str, method: str, measure: Callable[[Explanation, Oracle], Arrays], *, silent: bool = False
+    ) -> Arrays:
         saliency = self.map(method)["saliency"]
         # The name of the map holds its settings, and stands for them here.
         place = map_name(self.plan, self.one, method)
 
         def make() -> Arrays:
-            explanation = explained(self.box, self.one, saliency)
-            return measure(explanation, Oracle.of(self.box, 1))
+            box = Silent(self.box, self.one.label + 1) if silent else self.box
+            return measure(explained(box, self.one, saliency), Oracle.of(box, 1))
 
         return self.plan.kept.get(f"{place}.{what}", make)

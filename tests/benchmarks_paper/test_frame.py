@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from benchmarks.paper import kept
 from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
-from benchmarks.paper.joint import Joint, joint_reference, side_by_side
+from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
+from benchmarks.paper.experiments.telling_apart import told_apart
 from benchmarks.paper.kept import Kept
+from benchmarks.paper.measured import Asked
 from benchmarks.paper.methods import METHODS, explained, map_name, map_of
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Labelled, Plan, remembering
+from benchmarks.paper.silent import Silent
 from benchmarks.paper.statistics import compared, mean_of, share_of
-from benchmarks.paper.telling_apart import told_apart
 from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
 from blackbox_explain.data.images import LoadedImages
@@ -95,6 +97,30 @@ def test_maps_are_those_of_the_library_and_come_from_the_cache(plan: Plan, regio
     np.testing.assert_array_equal(found, wanted)
     assert plan.kept.has(map_name(plan, one, "grad"))
     np.testing.assert_array_equal(explained(region, one, found).saliency[0], wanted)
+
+
+def test_of_a_map_that_is_the_region_box_and_region_are_it(plan: Plan, region: Regions) -> None:
+    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
+    found = asked.suppression("grad")
+    np.testing.assert_allclose(found["box"], 64 / 1024)
+    # Some of the region suffices for a part of the suppression, and all of it for nearly all.
+    assert (np.diff(found["region"]) >= 0).all()
+    assert 0.6 * 64 / 1024 < found["region"][0] <= found["region"][-1] <= 1.1 * 64 / 1024
+
+
+def test_curves_of_such_a_map_fall_to_nothing_once_the_region_is_cut(plan: Plan, region: Regions) -> None:
+    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
+    assert not asked.has_representative("grad", 0)
+    left = asked.representative("grad", 0)["left"]
+    assert asked.has_representative("grad", 0)
+    assert left.shape == (3, 20)
+    # The map is 1 in the region and 0 elsewhere: it is deleted at every α.
+    np.testing.assert_allclose(left, 0, atol=1e-9)
+
+
+def test_a_silent_box_has_a_score_for_each_class(region: Regions) -> None:
+    assert Silent(region, 1).scores(region.image()).tolist() == [[0.0, 0.0]]
+    assert Silent(Linear(np.ones((1, 4, 4))), 7).scores(np.zeros((2, 1, 4, 4))).shape == (2, 7)
 
 
 def test_masks_are_learned_by_the_plan_with_fewer_steps_and_kept_apart(plan: Plan, region: Regions) -> None:

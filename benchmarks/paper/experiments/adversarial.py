@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import console
+from benchmarks.paper.experiments.telling_apart import told_apart
 from benchmarks.paper.methods import METHODS, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of
-from benchmarks.paper.telling_apart import told_apart
 from benchmarks.paper.written import Claim, Table, costs, write
 from blackbox_explain import attack, recover
 from blackbox_explain.data.images import LoadedImages

@@ -15,7 +15,8 @@ from benchmarks.common import data_folder
 from benchmarks.paper.each_image import console
 from benchmarks.paper.methods import MASKS, METHODS, explained, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map
-from benchmarks.paper.plan import Labelled, Plan, remembering
+from benchmarks.paper.plan import Labelled, Plan
+from benchmarks.paper.silent import Silent
 from benchmarks.paper.statistics import Compared, compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
 from blackbox_explain import load_images
@@ -113,7 +114,7 @@ def _salient(plan: Plan, one: Labelled, method: str, points: Parts, part: str) -
     saliency = map_of(plan, one, method)["saliency"]
     if not points.get(part):
         return float("nan")
-    box = remembering(plan.box)
+    box = Silent(plan.box, one.label + 1)
     metric = PartSaliency({one.name: points}, part)
     return float(metric.measure(Oracle.of(box, 1), explained(box, one, saliency))[0])
 

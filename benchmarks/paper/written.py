@@ -87,7 +87,7 @@ def costs(plan: Plan, images: Sequence[Labelled], methods: Sequence[str]) -> dic
     """Return for each method its settings, how often the model was run on an image, the time, and who made the maps."""
     found: dict[str, Any] = {}
     for method in methods:
-        names = [map_name(plan, one, method) for one in images]
+        names = [map_name(plan, one, METHODS[method].shown_of or method) for one in images]
         asked = np.asarray([np.load(plan.kept.path(name))["queries"] for name in names])
         told = [plan.kept.told(name) for name in names]
         found[method] = {

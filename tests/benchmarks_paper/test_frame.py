@@ -99,6 +99,15 @@ def test_maps_are_those_of_the_library_and_come_from_the_cache(plan: Plan, regio
     np.testing.assert_array_equal(explained(region, one, found).saliency[0], wanted)
 
 
+def test_a_ranking_as_it_is_shown_is_not_learned_again(plan: Plan, region: Regions) -> None:
+    one = Labelled("image", LoadedImages(region.image()), 0)
+    ranking, shown = map_of(plan, one, "fast"), map_of(plan, one, "shown")
+    assert not plan.kept.has(map_name(plan, one, "shown"))
+    np.testing.assert_array_equal(shown["saliency"], ranking["importance"])
+    first = ranking["saliency"] >= np.quantile(ranking["saliency"], 0.99)
+    assert shown["saliency"][first].min() > shown["saliency"][~first].mean()
+
+
 def test_of_a_map_that_is_the_region_box_and_region_are_it(plan: Plan, region: Regions) -> None:
     asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
     found = asked.suppression("grad")

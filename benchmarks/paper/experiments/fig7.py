@@ -73,7 +73,10 @@ def run(plan: Plan) -> None:
                 for k, what in enumerate(OF_PAPER)
             },
         },
-        notes=["p' is normalised by the fully perturbed image, as the paper says."],
+        notes=[
+            "p' is normalised by the fully perturbed image, as the paper says.",
+            "Of a ranking (ours) α is the share of the image that is deleted; of a mask it is a value.",
+        ],
     )
 
 

@@ -19,19 +19,20 @@ IMAGES = 200
 COMPARED = ("cexc", "exc", "grad", "guid", "gcam", "occ")
 """Those that the paper's mask is compared with in fig. 8."""
 FURTHER = ("lrp", "cam", "center")
+JUDGED = (*MASKS, "shown")
 MEASURES = {"box": "minimal box", "region": "smallest region"}
 
 
 def run(plan: Plan) -> None:
     """Measure all methods, and compare each mask with each other method at each suppression."""
     names = plan.halves[1][: plan.size(IMAGES)]
-    methods = (*MASKS, *COMPARED, *FURTHER)
+    methods = (*JUDGED, *COMPARED, *FURTHER)
     found = measured(plan, names, methods, Asked.suppression, "fig8")
     if plan.is_part:
         return
     means = {kind: {one: [mean_of(v) for v in found[one][kind].T] for one in methods} for kind in MEASURES}
     tests = {
-        kind: {mask: {one: _tests(found, kind, mask, one) for one in methods if one != mask} for mask in MASKS}
+        kind: {mask: {one: _tests(found, kind, mask, one) for one in methods if one != mask} for mask in JUDGED}
         for kind in MEASURES
     }
     pixels = float(np.prod(plan.box.spec.spatial))
@@ -41,7 +42,7 @@ def run(plan: Plan) -> None:
         title="Fig. 8: minimal boxes and smallest regions",
         figure=draw(means, pixels),
         table=_table(means, tests, pixels),
-        claims=[_claim(means, tests, mask, kind) for kind in MEASURES for mask in MASKS],
+        claims=[_claim(means, tests, mask, kind) for kind in MEASURES for mask in JUDGED],
         settings={
             "images": f"{len(names)} of the claims half, classified right; target: their class",
             "thresholds": "h in [0 : 0.1 : 1] of the map scaled to 0 to 1 (box); shares up to a half (region)",
@@ -79,7 +80,7 @@ def _claim(means: dict[str, Any], tests: dict[str, Any], mask: str, kind: str) -
 
 def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table:
     columns = ("measure", "method", "suppression", "mean share", "standard error", "mean pixels", "images")
-    columns += tuple(f"{name} {mask}" for mask in MASKS for name in ("difference of", "p against"))
+    columns += tuple(f"{name} {mask}" for mask in JUDGED for name in ("difference of", "p against"))
     rows: list[list[Any]] = []
     for kind in MEASURES:
         for method, values in means[kind].items():
@@ -87,7 +88,7 @@ def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table
                 one: Mean = values[place]
                 row = [MEASURES[kind], METHODS[method].label, suppress, one.mean, one.error, one.mean * pixels]
                 row.append(one.images)
-                for mask in MASKS:
+                for mask in JUDGED:
                     test = tests[kind][mask].get(method)
                     row += ["", ""] if test is None else [test[place].difference, test[place].p]
                 rows.append(row)

@@ -19,7 +19,22 @@ from blackbox_explain.metrics.marked.localization import ALPHAS, Threshold
 
 IMAGES = 200
 MASK = "top5"
-LISTED = ("top5", "grad", "guid", "exc", "cexc", "gcam", "lrp", "cam", "occ", "paper", "authors", "fast", "center")
+LISTED = (
+    "top5",
+    "grad",
+    "guid",
+    "exc",
+    "cexc",
+    "gcam",
+    "lrp",
+    "cam",
+    "occ",
+    "paper",
+    "authors",
+    "fast",
+    "shown",
+    "center",
+)
 OF_PAPER: dict[Threshold, dict[str, float]] = {
     "value": {"top5": 0.10, "grad": 0.25, "guid": 0.05, "exc": 0.15, "occ": 0.30, "gcam": 0.35},
     "energy": {"top5": 0.95, "grad": 0.10, "guid": 0.30, "exc": 0.60, "occ": 0.55, "gcam": 0.65},

@@ -93,8 +93,9 @@ class Plan:
 
     @cached_property
     def objects(self) -> dict[str, tuple[Object, ...]]:
-        """Boxes of the validation images, by file."""
-        return read_objects(data_folder() / "ilsvrc_val" / "boxes.csv")
+        """Boxes of the validation images, by file, with class indices as labels."""
+        found = read_objects(data_folder() / "ilsvrc_val" / "boxes.csv")
+        return {name: tuple(Object(one.box, int(one.label)) for one in own) for name, own in found.items()}
 
     @cached_property
     def right(self) -> list[str]:

@@ -24,7 +24,7 @@ from benchmarks.paper.statistics import compared, mean_of, share_of
 from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
 from blackbox_explain.data.images import LoadedImages
-from tests.toys import Linear, Regions, box_region
+from tests.toys import Linear, Regions, Scores, box_region
 
 
 class Counting(Linear):
@@ -125,6 +125,26 @@ def test_curves_of_such_a_map_fall_to_nothing_once_the_region_is_cut(plan: Plan,
     assert left.shape == (3, 20)
     # The map is 1 in the region and 0 elsewhere: it is deleted at every α.
     np.testing.assert_allclose(left, 0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("shared_photos")
+def test_boxes_of_validation_images_are_found(tmp_path: Path) -> None:
+    plan = Plan("googlenet", Silent(Scores(lambda images: images, (3, 224, 224)), 1000), Kept(tmp_path))
+    wide = {
+        name: max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one.box for one in own)) / 227**2
+        for name, own in plan.objects.items()
+    }
+    for name in (max(wide, key=wide.__getitem__), min(wide, key=wide.__getitem__)):
+        found = Asked(plan, plan.image(name)).marked("center")
+        # At α = 0 the box is the whole image, whose intersection over union with the largest box is that box's share.
+        assert found["value"][0] == (wide[name] >= 0.5)
+        assert (len(found["value"]), len(found["mean"])) == (20, 21)
+    middle = next(
+        name
+        for name, own in plan.objects.items()
+        if own[0].box[0] < 113 < own[0].box[2] and own[0].box[1] < 113 < own[0].box[3]
+    )
+    assert Asked(plan, plan.image(middle)).marked("center")["point"].tolist() == [1.0, 1.0]
 
 
 def test_a_silent_box_has_a_score_for_each_class(region: Regions) -> None:

@@ -34,6 +34,8 @@ class Entry:
         Its fields.
     target
         What is explained, by the class of the image.
+    positive
+        Whether what is negative counts as 0, as Zhang et al. (2016, section 3.3) have it for their contrastive maps.
     shown_of
         A ranking that this is the importance of, as it is shown: thresholds of values mean little for ranks, which are
         spread evenly over all pixels.
@@ -43,6 +45,7 @@ class Entry:
     method: str
     settings: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     target: Callable[[int], Any] = int
+    positive: bool = False
     shown_of: str | None = None
 
     def called(self, plan: Plan) -> dict[str, Any]:
@@ -64,7 +67,7 @@ METHODS: dict[str, Entry] = {
     "top5": Entry(
         "mask (paper, top 5)", "mask", {"preset": "paper", "area_weight": 1e-3, "tv_beta": 2.0}, target=_top_five
     ),
-    "cexc": Entry("contrast exc", "contrastive-excitation-backprop"),
+    "cexc": Entry("contrast exc", "contrastive-excitation-backprop", positive=True),
     "exc": Entry("excitation", "excitation-backprop"),
     "grad": Entry("gradient", "gradient"),
     "guid": Entry("guided", "guided-backprop"),
@@ -111,7 +114,8 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
         asked = plan.box if box is None else box
         target = entry.target(one.label)
         found = explain(asked, one.image, target, method=entry.method, progress=False, **entry.called(plan))
-        arrays = {"saliency": found.saliency[0], "queries": found.queries[0]}
+        saliency = np.maximum(found.saliency[0], 0) if entry.positive else found.saliency[0]
+        arrays = {"saliency": saliency, "queries": found.queries[0]}
         if isinstance(found, MaskExplanation):
             # Half precision is far finer than the bytes of a picture.
             arrays |= {"masked": found.scores[0], "masked_image": found.masked_images[0].astype(np.float16)}
@@ -129,7 +133,9 @@ def explained(box: BlackBox, one: Labelled, saliency: np.ndarray[Any, Any]) -> E
 def map_name(plan: Plan, one: Labelled, name: str) -> str:
     """Return the name in the cache of a method's map: it tells model, method, settings and image apart."""
     entry = METHODS[name]
-    key = json.dumps([entry.method, entry.called(plan), str(entry.target(0)), BoxInfo.of(plan.box).fingerprint])
+    key = json.dumps(
+        [entry.method, entry.called(plan), entry.positive, str(entry.target(0)), BoxInfo.of(plan.box).fingerprint]
+    )
     return f"{plan.model}/maps/{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}/{_of(one)}"
 
 

@@ -52,16 +52,17 @@ MOST_QUERIES = 0.5
 console = Console(highlight=False)
 
 
-def black_box(name: str) -> BlackBox:
+def black_box(name: str, threads: int | None = None) -> BlackBox:
     """Return one of the models."""
     if name == "efficientnet-lite0":
-        return wrap(name)
+        return wrap(name, threads=threads)
     folder = data_folder() / "googlenet"
     names = [line.split(" ", 1)[1] for line in (folder / "synset_words.txt").read_text().splitlines()]
     return wrap(
         folder / "googlenet_bvlc.onnx",
         preprocessing=Preprocessing(mean=(123 / 255, 117 / 255, 104 / 255), std=1 / 255, channels="BGR"),
         class_names=names,
+        threads=threads,
     )
 
 

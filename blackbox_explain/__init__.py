@@ -19,6 +19,7 @@ from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, R
 
 if TYPE_CHECKING:
     from blackbox_explain import rules
+    from blackbox_explain.attacking import attack, recover
     from blackbox_explain.auditing.auditor import audit, read_audit
     from blackbox_explain.auditing.report_page import write_report
     from blackbox_explain.comparing.models import compare
@@ -46,6 +47,7 @@ __all__ = [
     "Reference",
     "Rewritable",
     "Top",
+    "attack",
     "audit",
     "compare",
     "evaluate",
@@ -55,6 +57,7 @@ __all__ = [
     "methods_for",
     "metrics_for",
     "read_audit",
+    "recover",
     "rules",
     "verify",
     "wrap",
@@ -63,11 +66,13 @@ __all__ = [
 
 
 LATER = {
+    "attack": "blackbox_explain.attacking",
     "audit": "blackbox_explain.auditing.auditor",
     "compare": "blackbox_explain.comparing.models",
     "evaluate": "blackbox_explain.evaluating",
     "interrogate": "blackbox_explain.interrogating",
     "read_audit": "blackbox_explain.auditing.auditor",
+    "recover": "blackbox_explain.attacking",
     "rules": "blackbox_explain.rules",
     "verify": "blackbox_explain.verifying.certification",
     "write_report": "blackbox_explain.auditing.report_page",

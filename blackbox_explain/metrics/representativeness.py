@@ -18,7 +18,7 @@ from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 from blackbox_explain.perturbations.perturbation import PAPER_SIZE, Perturbation
 
-__all__ = ["Representativeness", "Transfer"]
+__all__ = ["ALPHAS", "Representativeness", "Transfer"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -77,6 +77,16 @@ class Representativeness:
         ModelError
             If the model fails, or a score is not finite.
         """
+        return self.curves(oracle, explanation).mean(axis=(1, 2))
+
+    def curves(self, oracle: Oracle, explanation: Explanation) -> Floats:
+        """Return p' at each α (n, perturbations, 20), the curves of figure 7; NaN as in `measure`.
+
+        Raises
+        ------
+        ModelError
+            If the model fails, or a score is not finite.
+        """
         sides = [size for size in explanation.saliency.shape[1:] if size > 1]
         sigma = PAPER_SIGMA_MASK * min(sides, default=1) / PAPER_SIZE if self.sigma is None else self.sigma
         mask = 1 - normalised(smoothed(explanation.saliency, sigma))
@@ -86,9 +96,9 @@ class Representativeness:
         left: list[Floats] = []
         for one in self.perturbations:
             ends = Suppressing.of(oracle, explanation, perturbation_of(one))
-            shares = 1 - ends.done(regions, rows).reshape(len(ALPHAS), count)
-            left.append(np.where(ends.there, shares.mean(axis=0), np.nan))
-        return np.mean(left, axis=0)
+            shares = 1 - ends.done(regions, rows).reshape(len(ALPHAS), count).T
+            left.append(np.where(ends.there[:, None], shares, np.nan))
+        return np.stack(left, axis=1)
 
 
 @dataclass(frozen=True)

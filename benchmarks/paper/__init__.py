@@ -1,0 +1,1 @@
+"""The paper's experiments, on its own network: ``python -m benchmarks.paper fig8``."""

@@ -1,0 +1,54 @@
+"""The command: ``python -m benchmarks.paper fig8``, and ``python -m benchmarks.paper page`` once results are there."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import matplotlib as mpl
+import typer
+
+from benchmarks.common import RESULTS
+from benchmarks.paper.each_image import console
+from benchmarks.paper.kept import Kept
+from benchmarks.paper.page import write_page
+from benchmarks.paper.plan import Plan
+from benchmarks.rules import black_box
+
+Experiment = Literal[
+    "fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8", "parts", "adversarial", "table1", "table2", "sanity"
+]
+EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
+
+
+def main(
+    what: Annotated[Literal[Experiment, "all", "page"], typer.Argument(help="Which, or the page of all results.")],
+    model: Annotated[Literal["googlenet", "efficientnet-lite0"], typer.Option(help="What is explained.")] = "googlenet",
+    limit: Annotated[
+        int | None, typer.Option(help="Most images that claims are of; fewer than asked for are no result.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take what is finished, whichever version of the sources made it.")
+    ] = False,
+    part: Annotated[str, typer.Option(help="K/N: every Nth image, so that processes share the work.")] = "0/1",
+    threads: Annotated[int, typer.Option(help="That the model may use.")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Fewer steps of eq. 4, to try things out; no result.")] = None,
+    cache: Annotated[Path, typer.Option(help="Folder of what is finished.")] = RESULTS / "cache" / "paper",
+) -> None:
+    """Run the paper's experiments on its own network."""
+    mpl.use("Agg")
+    if what == "page":
+        console.print(f"written: {write_page(RESULTS / 'paper')}")
+        return
+    share, of = (int(one) for one in part.split("/"))
+    if not 0 <= share < of:
+        raise typer.BadParameter(f"{part!r} is no part; try 0/2 and 1/2", param_hint="--part")
+    plan = Plan(model, black_box(model, threads), Kept(cache, resume), limit, steps, (share, of))
+    for name in EXPERIMENTS if what == "all" else (what,):
+        console.print(name)
+        import_module(f"benchmarks.paper.experiments.{name}").run(plan)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,57 @@
+"""Goes through the images of an experiment, one after the other, and says how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.measured import Asked
+from benchmarks.paper.plan import Plan
+
+__all__ = ["Measured", "console", "measured"]
+
+Measured = dict[str, dict[str, np.ndarray]]
+"""By method, then by what was measured: (images, ...)."""
+
+console = Console(width=120, highlight=False)
+
+
+def measured(
+    plan: Plan, names: Sequence[str], methods: Sequence[str], measure: Callable[[Asked, str], Arrays], what: str
+) -> Measured:
+    """Measure the maps of methods in images; of a part of them where other processes do the rest.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    names
+        Of validation images.
+    methods
+        Of `METHODS`.
+    measure
+        What is measured of a method in an image.
+    what
+        Is done, for people who wait.
+
+    Returns
+    -------
+    dict
+        The arrays of all images, stacked, in the order of `names`.
+    """
+    found: dict[str, list[Arrays]] = {method: [] for method in methods}
+    started, share = time.process_time(), plan.share(names)
+    for place, name in enumerate(share):
+        asked = Asked(plan, plan.image(name))
+        for method in methods:
+            found[method].append(measure(asked, method))
+        spent = time.process_time() - started
+        if place % 10 == 9 or place + 1 == len(share):
+            console.print(f"  {what}: {place + 1} of {len(share)}, {spent / 60:.1f} core-minutes")
+    return {
+        method: {key: np.stack([one[key] for one in rows]) for key in rows[0]} for method, rows in found.items() if rows
+    }

@@ -1,0 +1,107 @@
+"""Sanity: do maps change when the network is replaced, layer by layer, by a random one (Adebayo et al., 2018).
+
+The paper has no such experiment; the literature after it asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.paper.each_image import measured
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.measured import Asked
+from benchmarks.paper.methods import MASKS, METHODS, explained, map_name
+from benchmarks.paper.plan import Plan
+from benchmarks.paper.statistics import compared, mean_of
+from benchmarks.paper.written import Claim, Table, costs, write
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.methods.by_name import method_of
+from blackbox_explain.metrics.randomization import Randomization
+
+IMAGES = 20
+SHARES = (0.25, 0.5, 0.75, 1.0)
+LISTED = (*MASKS, "guid", "grad", "gcam", "exc")
+AT_MOST = 0.2
+
+
+def run(plan: Plan) -> None:
+    """Explain the same images to ever more random networks."""
+    names = plan.halves[1][: plan.size(IMAGES)]
+    found = measured(plan, names, LISTED, lambda asked, method: randomised(plan, asked, method), "sanity")
+    if plan.is_part:
+        return
+    curves = {method: found[method]["curve"] for method in LISTED}
+    last = {method: one[:, -1] for method, one in curves.items()}
+    tests = {mask: compared(last[mask], last["guid"]) for mask in MASKS}
+    rows = [
+        [METHODS[method].label, share, mean_of(column).mean, mean_of(column).error, mean_of(column).images]
+        for method, one in curves.items()
+        for share, column in zip(SHARES, one.T, strict=True)
+    ]
+    claims = [
+        Claim(
+            f"{METHODS[mask].label}: rank correlation below {AT_MOST} once all layers are random",
+            "not in the paper",
+            str(mean_of(last[mask])),
+            mean_of(last[mask]).mean < AT_MOST,
+        )
+        for mask in MASKS
+    ]
+    claims += [
+        Claim(
+            f"guided backprop's stays higher than that of {METHODS[mask].label}",
+            "in the literature: it hardly changes",
+            f"{mean_of(last['guid'])} against {mean_of(last[mask])}, p = {tests[mask].p:.2g}",
+            tests[mask].lower,
+        )
+        for mask in MASKS
+    ]
+    write(
+        plan.folder("sanity", len(names), IMAGES),
+        title="Sanity: random networks",
+        figure=draw(curves),
+        table=Table(("method", "share of layers random", "rank correlation", "standard error", "images"), rows),
+        claims=claims,
+        settings={
+            "images": f"{len(names)} of the claims half; a mask of the paper is learned five times for each",
+            "layers": "from the output towards the input; drawn from the normal distribution of their own parameters",
+        },
+        numbers={
+            "costs": costs(plan, [plan.image(name) for name in names], LISTED),
+            "explanations_per_image": 2 + len(SHARES),
+            "files": names,
+            "paired": {mask: one.to_dict() for mask, one in tests.items()},
+        },
+    )
+
+
+def randomised(plan: Plan, asked: Asked, name: str) -> Arrays:
+    """Return the ``curve`` of correlations with the maps of random networks, one for each of `SHARES`."""
+    saliency = asked.map(name)["saliency"]
+    entry = METHODS[name]
+
+    def make() -> Arrays:
+        explanation = explained(asked.box, asked.one, saliency)
+        metric = Randomization(SHARES, method=method_of(entry.method, entry.called(plan)))
+        return {"curve": metric.measure(Oracle.of(plan.box, 1), explanation)[0]}
+
+    return plan.kept.get(f"{map_name(plan, asked.one, name)}.random", make)
+
+
+def draw(curves: dict[str, np.ndarray[Any, Any]]) -> Figure:
+    """Draw the correlation against the share of layers that are random."""
+    figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for method, one in curves.items():
+        means = [mean_of(column) for column in one.T]
+        spread = [m.error for m in means]
+        style = "o-" if method in MASKS else "s--"
+        axis.errorbar(SHARES, [m.mean for m in means], yerr=spread, fmt=style, label=METHODS[method].label, capsize=2)
+    axis.axhline(AT_MOST, color="0.7", lw=0.7)
+    axis.set(xticks=SHARES, xlabel="share of the layers that are random", ylabel="rank correlation with the map")
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure

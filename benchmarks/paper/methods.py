@@ -1,0 +1,164 @@
+"""The methods that the paper compares, and the masks of its three learners."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.plan import Labelled, Plan
+from blackbox_explain import BlackBox, Explanation, MaskExplanation, Top, explain
+from blackbox_explain.box.info import BoxInfo
+from blackbox_explain.methods.method import Attribution, Budget
+
+__all__ = ["MASKS", "METHODS", "Entry", "explained", "map_name", "map_of"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method with its settings.
+
+    Attributes
+    ----------
+    label
+        In figures.
+    method
+        As `explain` takes it.
+    settings
+        Its fields.
+    target
+        What is explained, by the class of the image.
+    positive
+        Whether what is negative counts as 0, as Zhang et al. (2016, section 3.3) have it for their contrastive maps.
+    shown_of
+        A ranking that this is the importance of, as it is shown: thresholds of values mean little for ranks, which are
+        spread evenly over all pixels.
+    """
+
+    label: str
+    method: str
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    target: Callable[[int], Any] = int
+    positive: bool = False
+    shown_of: str | None = None
+
+    def called(self, plan: Plan) -> dict[str, Any]:
+        """Return the settings of a run: those of eq. 4 may be tried out with fewer steps."""
+        preset = self.settings.get("preset")
+        short = {"steps": plan.steps} if plan.steps is not None and preset in ("paper", "authors") else {}
+        return {**self.settings, **short}
+
+
+def _top_five(_label: int) -> Top:
+    return Top(5)
+
+
+METHODS: dict[str, Entry] = {
+    "paper": Entry("mask (paper)", "mask", {"preset": "paper"}),
+    "authors": Entry("mask (authors' code)", "mask", {"preset": "authors"}),
+    "fast": Entry("mask (ours, fast)", "mask", {"preset": "fast"}),
+    "shown": Entry("mask (ours, fast, as shown)", "mask", {"preset": "fast"}, shown_of="fast"),
+    "top5": Entry(
+        "mask (paper, top 5)", "mask", {"preset": "paper", "area_weight": 1e-3, "tv_beta": 2.0}, target=_top_five
+    ),
+    "cexc": Entry("contrast exc", "contrastive-excitation-backprop", positive=True),
+    "exc": Entry("excitation", "excitation-backprop"),
+    "grad": Entry("gradient", "gradient"),
+    "guid": Entry("guided", "guided-backprop"),
+    "gcam": Entry("Grad-CAM", "grad-cam"),
+    "cam": Entry("CAM", "cam"),
+    "lrp": Entry("LRP", "lrp"),
+    "occ": Entry("occlusion", "occlusion", {"stride": 16}),
+    "circ": Entry("blurred circles", "circle-occlusion", {"spacing": 16.0}),
+    "vocc": Entry("variable circles", "variable-occlusion", {"radii": (10.0, 17.5, 35.0)}),
+    "center": Entry("center", "center"),
+}
+"""Occlusion moves by half of its square, and circles by 16 pixels; the paper tells neither."""
+
+MASKS = ("paper", "authors", "fast")
+"""Learners of masks, side by side."""
+
+
+def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    """Return what a method finds in an image, from what is kept or made now.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    one
+        The image.
+    name
+        Of `METHODS`.
+    box
+        What is asked in place of the plan's: the same model, remembering.
+
+    Returns
+    -------
+    dict
+        ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
+        image and of the fully perturbed one, ``masked_image``, and ``importance`` (H, W) for pictures.
+    """
+    entry = METHODS[name]
+    if entry.shown_of is not None:
+        found = map_of(plan, one, entry.shown_of, box)
+        return found | {"saliency": found["importance"].astype(np.float32)}
+
+    def make() -> Arrays:
+        asked = plan.box if box is None else box
+        target = entry.target(one.label)
+        found = explain(asked, one.image, target, method=entry.method, progress=False, **entry.called(plan))
+        saliency = np.maximum(found.saliency[0], 0) if entry.positive else found.saliency[0]
+        arrays = {"saliency": saliency, "queries": found.queries[0]}
+        if isinstance(found, MaskExplanation):
+            # Half precision is far finer than the bytes of a picture.
+            arrays |= {"masked": found.scores[0], "masked_image": found.masked_images[0].astype(np.float16)}
+            arrays["importance"] = found.importance(0).astype(np.float16)
+        return arrays
+
+    return plan.kept.get(map_name(plan, one, name), make)
+
+
+def explained(box: BlackBox, one: Labelled, saliency: np.ndarray[Any, Any]) -> Explanation:
+    """Return a map as the explanation of an image, for the metrics."""
+    return explain(box, one.image, one.label, method=_Given(saliency), progress=False)
+
+
+def map_name(plan: Plan, one: Labelled, name: str) -> str:
+    """Return the name in the cache of a method's map: it tells model, method, settings and image apart."""
+    entry = METHODS[name]
+    key = json.dumps(
+        [entry.method, entry.called(plan), entry.positive, str(entry.target(0)), BoxInfo.of(plan.box).fingerprint]
+    )
+    return f"{plan.model}/maps/{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}/{_of(one)}"
+
+
+def _of(one: Labelled) -> str:
+    """Return the name of an image's file in the cache: attacked images have the name of the photo and other pixels."""
+    return f"{one.name}-{one.label}-{hashlib.sha256(np.ascontiguousarray(one.image).tobytes()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A map that is there already, as a method."""
+
+    saliency: np.ndarray[Any, Any]
+
+    name: ClassVar[str] = "given"
+    needs: ClassVar[type[Any]] = BlackBox
+
+    def budget(self, info: BoxInfo) -> Budget:
+        """Return that nothing is asked."""
+        del info
+        return Budget(1)
+
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        """Return the map."""
+        del oracle, images, weights, seed
+        return Attribution(saliency=self.saliency[None], settings={})

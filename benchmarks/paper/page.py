@@ -1,0 +1,68 @@
+"""The page of all results: our figures beside the paper's, which claims hold, and why the sets differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paper.written import Table, table_as_markdown
+
+__all__ = ["write_page"]
+
+ORDER = ("fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8", "table1", "table2", "parts", "adversarial", "sanity")
+
+HEAD = """# The paper's experiments, run again
+
+Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful Perturbation*, ICCV 2017, on the paper's own
+network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper NAME`, and this page by
+`python -m benchmarks.paper page`, from the files beside it: `results.json` holds settings, evaluation counts and tests.
+"""
+
+SETS = """## Why the sets differ
+
+- The paper takes 5,000 to 50,000 validation images; here there are 650 of 471 classes, stretched to 227 pixels, with
+  boxes of one class each: an easier subset, on which GoogLeNet is right more often. Experiments take those that it
+  classifies right, so that there is a score to suppress.
+- Pointing is measured on COCO in the paper. Here most objects are large and in the middle, so that small ones and
+  those that the centre is no part of are told apart.
+- The eyes and feet of the paper's 76 classes are not to be had: there are 25 dogs with noses and paws, and 24 cats with
+  eyes, mouths and ears.
+- The paper's photos are not to be had either: figures show other photos of the same classes.
+"""
+
+
+def write_page(folder: Path) -> Path:
+    """Write ``README.md`` from the results in a folder; return its path."""
+    found = {name: folder / name / "results.json" for name in ORDER}
+    results: dict[str, Any] = {
+        name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()
+    }
+    rows = [
+        [f"[{name}](#{name})", one["claim"], one["paper"], one["ours"], _verdict(one["holds"])]
+        for name, result in results.items()
+        for one in result["claims"]
+    ]
+    parts = [HEAD, "## Which claims hold\n"]
+    parts.append(table_as_markdown(Table(("where", "claim", "paper", "here", "holds"), rows)))
+    missing = [name for name in ORDER if name not in results]
+    if missing:
+        parts.append(f"Not run at full size yet: {', '.join(missing)}.\n")
+    parts.append(SETS)
+    for name, result in results.items():
+        parts += [f"## {name}\n", f"{result['title']}.\n", f"![{result['title']}]({name}/figure.png)\n"]
+        parts += ["\n".join(f"- {key}: {_told(value)}" for key, value in result["settings"].items()) + "\n"]
+        parts += ["\n".join(f"- {note}" for note in result["notes"]) + "\n"] if result["notes"] else []
+        parts.append(f"[Table]({name}/table.md), [CSV]({name}/table.csv), [numbers]({name}/results.json).\n")
+    path = folder / "README.md"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def _verdict(holds: bool | None) -> str:
+    return "-" if holds is None else "yes" if holds else "**no**"
+
+
+def _told(value: Any) -> str:
+    return f"`{json.dumps(value)}`" if isinstance(value, (dict, list)) else str(value)

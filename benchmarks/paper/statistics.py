@@ -1,0 +1,90 @@
+"""Means with standard errors, and comparisons of the same images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+__all__ = ["Compared", "Mean", "compared", "mean_of", "share_of"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over images, its standard error, and how many images it is of."""
+
+    mean: float
+    error: float
+    images: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.error:.3f}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The values of one method against those of another, in the same images.
+
+    Attributes
+    ----------
+    difference, error
+        Mean of ours minus theirs, and its standard error.
+    p
+        Two-sided: Wilcoxon's signed-rank test, or McNemar's exact one of hits.
+    test
+        Which of the two.
+    images
+        In which both have a value.
+    """
+
+    difference: float
+    error: float
+    p: float
+    test: str
+    images: int
+
+    @property
+    def lower(self) -> bool:
+        """Whether ours are lower, beyond what chance makes at 5 %."""
+        return self.difference < 0 and self.p < 0.05
+
+    @property
+    def higher(self) -> bool:
+        """Whether ours are higher, beyond what chance makes at 5 %."""
+        return self.difference > 0 and self.p < 0.05
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers, for JSON."""
+        return asdict(self)
+
+
+def mean_of(values: Floats) -> Mean:
+    """Return the mean of the finite values (n,)."""
+    known = values[np.isfinite(values)]
+    error = float(stats.sem(known)) if len(known) > 1 else float("nan")
+    return Mean(float(known.mean()) if len(known) else float("nan"), error, len(known))
+
+
+def compared(ours: Floats, theirs: Floats, *, hits: bool = False) -> Compared:
+    """Compare values (n,) of two methods image by image; `hits` are 0 or 1."""
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    gap = ours[both] - theirs[both]
+    found = mean_of(gap)
+    test = "McNemar, exact" if hits else "Wilcoxon"
+    if not np.any(gap):
+        return Compared(found.mean, found.error, 1.0, test, found.images)
+    if hits:
+        more, differ = int((gap > 0).sum()), int((gap != 0).sum())
+        return Compared(found.mean, found.error, float(stats.binomtest(more, differ).pvalue), test, found.images)
+    signed: Any = stats.wilcoxon(gap)
+    return Compared(found.mean, found.error, float(signed.pvalue), test, found.images)
+
+
+def share_of(hits: int, tries: int) -> tuple[float, float, float]:
+    """Return a share, and its 95 % interval (Wilson)."""
+    found = stats.binomtest(hits, tries).proportion_ci(method="wilson")
+    return hits / tries, float(found.low), float(found.high)

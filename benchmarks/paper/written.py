@@ -1,0 +1,115 @@
+"""What an experiment leaves behind: a figure, a table, and all numbers with settings, counts and claims."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.common import machine
+from benchmarks.paper.methods import METHODS, map_name
+from benchmarks.paper.plan import Labelled, Plan
+from blackbox_explain.explanation.archive import finite
+
+__all__ = ["Claim", "Table", "costs", "table_as_markdown", "write"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, what was found here, and whether that holds.
+
+    Attributes
+    ----------
+    claim
+        In a sentence.
+    paper, ours
+        The figures of both.
+    holds
+        None where there is nothing to decide.
+    """
+
+    claim: str
+    paper: str
+    ours: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, and rows."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+def write(
+    folder: Path,
+    *,
+    title: str,
+    figure: Figure,
+    table: Table,
+    claims: Sequence[Claim],
+    settings: Mapping[str, Any],
+    numbers: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> None:
+    """Write ``figure.png``, ``table.csv``, ``table.md`` and ``results.json`` into a folder."""
+    figure.savefig(folder / "figure.png", dpi=130)
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+    (folder / "table.md").write_text(table_as_markdown(table), encoding="utf-8")
+    told = {
+        "title": title,
+        "machine": machine(),
+        "claims": [asdict(one) for one in claims],
+        "notes": list(notes),
+        "settings": dict(settings),
+        **numbers,
+    }
+    (folder / "results.json").write_text(json.dumps(finite(_plain(told)), indent=2) + "\n", encoding="utf-8")
+
+
+def table_as_markdown(table: Table) -> str:
+    """Return a table as Markdown."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def costs(plan: Plan, images: Sequence[Labelled], methods: Sequence[str]) -> dict[str, Any]:
+    """Return for each method its settings, how often the model was run on an image, the time, and who made the maps."""
+    found: dict[str, Any] = {}
+    for method in methods:
+        names = [map_name(plan, one, METHODS[method].shown_of or method) for one in images]
+        asked = np.asarray([np.load(plan.kept.path(name))["queries"] for name in names])
+        told = [plan.kept.told(name) for name in names]
+        found[method] = {
+            "method": METHODS[method].method,
+            "settings": METHODS[method].called(plan),
+            "scores_per_image": float(asked[:, 0].mean()),
+            "gradients_per_image": float(asked[:, 1].mean()),
+            "core_seconds_per_image": float(np.mean([one["core_seconds"] for one in told])),
+            "commits": sorted({one["commit"] for one in told}),
+        }
+    return found
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,250 @@
+"""What the paper's experiments stand on: what is kept, statistics, pictures' numbers, the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from benchmarks.paper import kept
+from benchmarks.paper.experiments.fig3 import spread
+from benchmarks.paper.experiments.fig6 import strongest_box
+from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
+from benchmarks.paper.experiments.telling_apart import told_apart
+from benchmarks.paper.kept import Kept
+from benchmarks.paper.measured import Asked
+from benchmarks.paper.methods import METHODS, explained, map_name, map_of
+from benchmarks.paper.page import write_page
+from benchmarks.paper.plan import Labelled, Plan, remembering
+from benchmarks.paper.silent import Silent
+from benchmarks.paper.statistics import compared, mean_of, share_of
+from benchmarks.paper.written import Claim, Table, table_as_markdown, write
+from blackbox_explain import explain
+from blackbox_explain.data.images import LoadedImages
+from tests.toys import Linear, Regions, Scores, box_region
+
+
+class Counting(Linear):
+    """A linear box that counts the images that it is asked about."""
+
+    asked = 0
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        type(self).asked += len(images)
+        return super().scores(images)
+
+
+@pytest.fixture
+def region() -> Regions:
+    return Regions([box_region((32, 32), (4, 4), (12, 12))])
+
+
+@pytest.fixture
+def plan(tmp_path: Path, region: Regions) -> Plan:
+    return Plan("googlenet", region, Kept(tmp_path / "cache"), out=tmp_path / "paper")
+
+
+def test_what_is_kept_is_not_made_again_and_has_the_same_bytes(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, np.ndarray]:
+        made.append(1)
+        return {"a": np.arange(5.0)}
+
+    first, second = Kept(tmp_path / "one"), Kept(tmp_path / "two")
+    assert first.get("x/y", make)["a"].tolist() == [0, 1, 2, 3, 4]
+    first.get("x/y", make)
+    assert len(made) == 1
+    second.get("x/y", make)
+    assert first.path("x/y").read_bytes() == second.path("x/y").read_bytes()
+
+
+def test_other_sources_make_it_anew_unless_it_is_to_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Kept(tmp_path).get("x", lambda: {"a": np.zeros(1)})
+    monkeypatch.setattr(kept, "source_hash_once", lambda: "another")
+    assert not Kept(tmp_path).has("x")
+    assert Kept(tmp_path, resume=True).has("x")
+    assert Kept(tmp_path).get("x", lambda: {"a": np.ones(1)})["a"].tolist() == [1]
+
+
+def test_a_file_that_was_not_finished_is_none(tmp_path: Path) -> None:
+    def fail() -> dict[str, np.ndarray]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Kept(tmp_path).get("x", fail)
+    assert not Kept(tmp_path).has("x")
+
+
+def test_a_box_that_remembers_answers_the_same_and_is_asked_once() -> None:
+    box = Counting(np.arange(16.0).reshape(1, 4, 4))
+    images = np.random.default_rng(0).integers(0, 2, (3, 1, 4, 4)).astype(float)  # sums are exact
+    wanted = box.scores(images)
+    again = remembering(box)
+    Counting.asked = 0
+    np.testing.assert_array_equal(again.scores(images[[0, 1, 0]]), wanted[[0, 1, 0]])
+    np.testing.assert_array_equal(again.scores(images), wanted)
+    assert Counting.asked == 3
+
+
+def test_maps_are_those_of_the_library_and_come_from_the_cache(plan: Plan, region: Regions) -> None:
+    one = Labelled("image", LoadedImages(region.image()), 0)
+    found = map_of(plan, one, "grad")["saliency"]
+    wanted = explain(region, one.image, 0, method="gradient", progress=False).saliency[0]
+    np.testing.assert_array_equal(found, wanted)
+    assert plan.kept.has(map_name(plan, one, "grad"))
+    np.testing.assert_array_equal(explained(region, one, found).saliency[0], wanted)
+
+
+def test_a_ranking_as_it_is_shown_is_not_learned_again(plan: Plan, region: Regions) -> None:
+    one = Labelled("image", LoadedImages(region.image()), 0)
+    ranking, shown = map_of(plan, one, "fast"), map_of(plan, one, "shown")
+    assert not plan.kept.has(map_name(plan, one, "shown"))
+    np.testing.assert_array_equal(shown["saliency"], ranking["importance"])
+    first = ranking["saliency"] >= np.quantile(ranking["saliency"], 0.99)
+    assert shown["saliency"][first].min() > shown["saliency"][~first].mean()
+
+
+def test_of_a_map_that_is_the_region_box_and_region_are_it(plan: Plan, region: Regions) -> None:
+    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
+    found = asked.suppression("grad")
+    np.testing.assert_allclose(found["box"], 64 / 1024)
+    # Some of the region suffices for a part of the suppression, and all of it for nearly all.
+    assert (np.diff(found["region"]) >= 0).all()
+    assert 0.6 * 64 / 1024 < found["region"][0] <= found["region"][-1] <= 1.1 * 64 / 1024
+
+
+def test_curves_of_such_a_map_fall_to_nothing_once_the_region_is_cut(plan: Plan, region: Regions) -> None:
+    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
+    assert not asked.has_representative("grad", 0)
+    left = asked.representative("grad", 0)["left"]
+    assert asked.has_representative("grad", 0)
+    assert left.shape == (3, 20)
+    # The map is 1 in the region and 0 elsewhere: it is deleted at every α.
+    np.testing.assert_allclose(left, 0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("shared_photos")
+def test_boxes_of_validation_images_are_found(tmp_path: Path) -> None:
+    plan = Plan("googlenet", Silent(Scores(lambda images: images, (3, 224, 224)), 1000), Kept(tmp_path))
+    wide = {
+        name: max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one.box for one in own)) / 227**2
+        for name, own in plan.objects.items()
+    }
+    for name in (max(wide, key=wide.__getitem__), min(wide, key=wide.__getitem__)):
+        found = Asked(plan, plan.image(name)).marked("center")
+        # At α = 0 the box is the whole image, whose intersection over union with the largest box is that box's share.
+        assert found["value"][0] == (wide[name] >= 0.5)
+        assert (len(found["value"]), len(found["mean"])) == (20, 21)
+    middle = next(
+        name
+        for name, own in plan.objects.items()
+        if own[0].box[0] < 113 < own[0].box[2] and own[0].box[1] < 113 < own[0].box[3]
+    )
+    assert Asked(plan, plan.image(middle)).marked("center")["point"].tolist() == [1.0, 1.0]
+
+
+def test_a_silent_box_has_a_score_for_each_class(region: Regions) -> None:
+    assert Silent(region, 1).scores(region.image()).tolist() == [[0.0, 0.0]]
+    assert Silent(Linear(np.ones((1, 4, 4))), 7).scores(np.zeros((2, 1, 4, 4))).shape == (2, 7)
+
+
+def test_masks_are_learned_by_the_plan_with_fewer_steps_and_kept_apart(plan: Plan, region: Regions) -> None:
+    short = Plan("googlenet", region, plan.kept, steps=2)
+    assert METHODS["paper"].called(short) == {"preset": "paper", "steps": 2}
+    assert METHODS["fast"].called(short) == {"preset": "fast"}
+    one = Labelled("image", LoadedImages(region.image()), 0)
+    assert map_name(short, one, "paper") != map_name(plan, one, "paper")
+
+
+def test_parts_of_a_run_share_all_images(tmp_path: Path, region: Regions) -> None:
+    shares = [Plan("toy", region, Kept(tmp_path), part=(k, 3)).share(range(8)) for k in range(3)]
+    assert sorted(one for share in shares for one in share) == list(range(8))
+
+
+def test_results_of_fewer_images_are_no_results(plan: Plan) -> None:
+    assert plan.folder("fig8", 200, 200) == plan.out / "fig8"
+    assert plan.out not in plan.folder("fig8", 4, 200).parents
+    short = Plan("googlenet", plan.box, plan.kept, steps=2, out=plan.out)
+    assert plan.out not in short.folder("fig8", 200, 200).parents
+
+
+def test_means_and_paired_tests() -> None:
+    one = mean_of(np.asarray([1.0, 2.0, 3.0, np.nan]))
+    assert (one.mean, one.images) == (2.0, 3)
+    assert one.error == pytest.approx(1 / np.sqrt(3))
+    ours = np.linspace(0, 1, 10)
+    lower = compared(ours, ours + np.linspace(0.1, 0.2, 10))
+    assert lower.lower
+    assert lower.p == pytest.approx(2 / 2**10)  # all ten signs alike
+    assert compared(ours, ours).p == 1
+    hits = compared(np.ones(6), np.zeros(6), hits=True)
+    assert hits.higher
+    assert hits.p == pytest.approx(2 / 2**6)
+
+
+def test_the_interval_of_a_share() -> None:
+    share, low, high = share_of(50, 100)
+    # Wilson: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+    z = 1.959964
+    wide = z * np.sqrt(0.25 / 100 + z**2 / 40000) / (1 + z**2 / 100)
+    assert (share, low, high) == pytest.approx((0.5, 0.5 - wide, 0.5 + wide), abs=1e-6)
+
+
+def test_the_strongest_square_of_a_map() -> None:
+    saliency = np.zeros((40, 40))
+    saliency[10:18, 20:28] = 1
+    region = strongest_box(saliency, 0.04)
+    assert region.sum() == 64
+    np.testing.assert_array_equal(region, saliency > 0)
+
+
+def test_a_map_in_one_corner_is_not_spread() -> None:
+    saliency = np.zeros((64, 64))
+    saliency[:24, :24] = np.random.default_rng(0).random((24, 24)) + 1
+    assert spread(saliency) <= 36 / 256
+    assert spread(np.random.default_rng(0).random((64, 64))) > 0.75
+
+
+def test_a_joint_box_has_the_mean_of_its_copies() -> None:
+    box = Linear(np.arange(16.0).reshape(1, 4, 4))
+    joint = Joint(box, 2)
+    images = np.random.default_rng(0).random((2, 2, 4, 4))
+    np.testing.assert_allclose(joint.scores(images), (box.scores(images[:, :1]) + box.scores(images[:, 1:])) / 2)
+    weights = np.tile([1.0, 0.0], (2, 1))
+    scores, slope = joint.scores_and_gradient(images, weights)
+    np.testing.assert_allclose(scores, joint.scores(images))
+    np.testing.assert_allclose(slope, np.tile(box.weights / 2, (2, 2, 1, 1)))
+    one = images[:, :1]
+    assert side_by_side(one, 2).shape == (2, 2, 4, 4)
+    gone = np.asarray(joint_reference(one, ("zero", "middle"), box.spec).images)
+    assert np.unique(gone[:, 0]).tolist() == [0.0]
+    assert np.unique(gone[:, 1]).tolist() == [0.5]
+
+
+def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
+    draw = np.random.default_rng(0)
+    clean = draw.random((30, 56, 56))
+    other = draw.random((30, 56, 56))
+    other[:, 20:40, 20:40] += 3
+    assert told_apart(clean, other).mean() > 0.95
+    assert 0.25 < told_apart(clean, draw.random((30, 56, 56))).mean() < 0.75
+
+
+def test_results_and_the_page_that_is_drawn_from_them(tmp_path: Path) -> None:
+    folder = tmp_path / "fig8"
+    folder.mkdir()
+    table = Table(("method", "mean"), [["a|b", 0.123456]])
+    claims = [Claim("boxes are smallest", "yes", "0.1 ± 0.0", False)]
+    numbers = {"values": np.asarray([1.0, np.nan])}
+    write(folder, title="Boxes", figure=Figure(), table=table, claims=claims, settings={"n": 4}, numbers=numbers)
+    assert table_as_markdown(table).splitlines()[2] == "| a\\|b | 0.1235 |"
+    assert json.loads((folder / "results.json").read_text(encoding="utf-8"))["values"] == [1.0, None]
+    assert (folder / "figure.png").stat().st_size > 0
+    page = write_page(tmp_path).read_text(encoding="utf-8")
+    assert "| [fig8](#fig8) | boxes are smallest | yes | 0.1 ± 0.0 | **no** |" in page
+    assert "![Boxes](fig8/figure.png)" in page
+    assert "Not run at full size yet: fig1" in page

@@ -221,7 +221,7 @@ def main(
         {name: smallest_regions(box, images, reference, one, game) for name, one in maps.items() if name != "random"}
         for game in get_args(Game)
     )
-    if only:
+    if only and path.exists():
         results = _with_stored(results, json.loads(path.read_text(encoding="utf-8")))
     show_shares(results["hard_deletion"], "score left, most salient share deleted")
     show_shares(results["hard_preservation"], "score left, all but the most salient share deleted")

@@ -35,17 +35,18 @@ class BlackBoxExplainError(Exception):
     expected
         What would have been right.
     hint
-        What to do next, as an order ("pass shape=...").
+        What to do next, as an order ("pass shape=..."), or a question ("did you mean 'espresso'?").
     """
 
     def __init__(self, message: str, *, got: str = "", expected: str = "", hint: str = "") -> None:
         parts = [
             f"Got {got}" if got else "",
             f"expected {expected}" if expected else "",
-            f"try: {hint}" if hint else "",
+            hint if hint.endswith("?") else f"try: {hint}" if hint else "",
         ]
         tail = "; ".join(part for part in parts if part)
-        super().__init__(f"{message}. {tail[:1].upper()}{tail[1:]}." if tail else f"{message}.")
+        end = "" if tail.endswith("?") else "."
+        super().__init__(f"{message}. {tail[:1].upper()}{tail[1:]}{end}" if tail else f"{message}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the whole message, which `__init__` would dress a second time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.auditing.result_run import Group, ResultRun, result_paths
+from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.oracle import BATCH
 from blackbox_explain.box.protocols import BlackBox
@@ -23,9 +24,9 @@ from blackbox_explain.cli.options.model_of_result import options_for, wrapped_fo
 from blackbox_explain.cli.options.output import Printed
 from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.cli.shown.evaluate import evaluation_dict, show_evaluation, write_evaluation
-from blackbox_explain.data.objects import read_objects
+from blackbox_explain.data.objects import Object, read_objects
 from blackbox_explain.data.points import read_points
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, TargetError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import kind_of, metric_of
 from blackbox_explain.metrics.metric import Metric
@@ -135,9 +136,10 @@ def evaluate_command(
             for what, given, own in (("boxes", objects, OF_OBJECTS), ("points", places, (OF_POINTS,)))
             if given is not None and any(one.name in own for one in chosen.values())
         }
+        models = _Boxes(typed, model)
         run = ResultRun(
             chosen,
-            _Boxes(typed, model),
+            models,
             batch_size,
             seed,
             marked,
@@ -149,6 +151,8 @@ def evaluate_command(
         groups = run.groups
         told = evaluation_dict(groups, run.errors)
         _warn(groups)
+        if objects is not None and label is None:
+            models.warn_of_others(objects)
         if printed.as_json:
             typer.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
         elif groups and not printed.quiet:
@@ -167,13 +171,33 @@ class _Boxes:
     def __init__(self, typed: ModelOptions, model: str | None) -> None:
         self._typed, self._model = typed, model
         self._known: dict[str, BlackBox] = {}
+        self._classes: list[tuple[int, Sequence[str] | None]] = []
 
     def __call__(self, result: Explanation, path: Path) -> BlackBox:
         given = options_for(result, path, self._typed, self._model)
         key = f"{given} {result.images.shape[1:]}"
         if key not in self._known:
             self._known[key] = wrapped_for(result, given, self._typed)
+            self._classes.append((result.weights.shape[1], self._known[key].spec.class_names))
         return self._known[key]
+
+    def warn_of_others(self, objects: Mapping[str, Sequence[Object]]) -> None:
+        """Say which labels of boxes are classes of none of the models."""
+        labels = dict.fromkeys(one.label for several in objects.values() for one in several if one.label != "")
+        others = [label for label in labels if not any(_has_class(label, *classes) for classes in self._classes)]
+        if others:
+            some = ", ".join(map(repr, others[:3])) + ", ..." * (len(others) > 3)
+            many = "a label of the boxes is" if len(others) == 1 else f"{len(others)} labels of the boxes are"
+            said = f"{many} no class of the model: {some}; --label says which boxes are meant"
+            stderr.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
+
+
+def _has_class(label: str | int, count: int, names: Sequence[str] | None) -> bool:
+    try:
+        class_index(label, count, names)
+    except TargetError:
+        return False
+    return True
 
 
 def _metrics(

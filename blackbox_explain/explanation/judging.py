@@ -182,7 +182,7 @@ def judge(
         return Outcome("ok")
     verb, without = ("takes away", "without it") if game == "deletion" else ("keeps", "with nothing but it")
     # Rounded down, so that what falls short is not said to be reached.
-    best = f"{np.floor(1000 * done) / 10:g}%"
+    best = f"{np.floor(1000 * done) / 10:g}%" if done > 0 else "nothing"
     return weak(
         f"no region of at most half of the image was found that {verb} {100 * suppress:.4g}% of what perturbing takes "
         f"away; the best, {share:.1%} of it, {verb} {best}: the score {without} is {scores.region:.4f}, of "

@@ -199,6 +199,15 @@ def test_boxes_of_the_class_that_was_explained(folder: Path) -> None:
     assert json.loads(fish.stdout)["methods"][0]["metrics"]["pointing-game"]["values"] == [None, 1.0, None]
 
 
+def test_labels_that_the_model_has_no_class_for_are_told(folder: Path) -> None:
+    rows = ("a.jpg,0,0,24,24,brid", "b.jpg,0,0,24,24,bird", "c.jpg,0,0,24,24,bird")
+    asked = (folder / "gradient", "--model", MODEL, "--boxes", boxes_file(folder, *rows), "--metric", "pointing-game")
+    done = run(*asked)
+    assert done.exit_code == 0, done.output
+    assert "a label of the boxes is no class of the model: 'brid'; --label says which" in done.stderr
+    assert "no class of the model" not in run(*asked, "--label", "brid").stderr
+
+
 def test_photos_that_are_not_among_those_with_boxes_are_errors(folder: Path) -> None:
     path = boxes_file(folder, "a.jpg,0,0,24,24,bird", "c.jpg,0,0,24,24,0")
     done = run(folder / "gradient", "--model", MODEL, "--boxes", path, "--metric", "pointing-game", "--json")

@@ -119,6 +119,11 @@ def test_whatever_is_not_ok_names_a_way_on_and_its_option(numbers: Numbers, game
     assert "--" in remedy
 
 
+def test_a_region_that_raises_the_score_takes_away_nothing() -> None:
+    said = judged((0.9, 0.95, 0.0)).message
+    assert "the best, 10.0% of it, takes away nothing: the score without it is 0.9500, of 0.9000; the" in said
+
+
 def test_the_best_region_is_said() -> None:
     said = judged((0.9, 0.5, 0.0)).message
     assert said.startswith(

@@ -96,8 +96,7 @@ class Scene:
     @property
     def difficult(self) -> bool:
         """Whether the class covers less than a quarter of the photo and is not the only one (Zhang et al., 2016)."""
-        area = sum((right - left) * (bottom - top) for left, top, right, bottom in self.own)
-        return area < self.frame.size[0] * self.frame.size[1] / 4 and bool(self.others)
+        return _area(self.own) < self.frame.size[0] * self.frame.size[1] / 4 and bool(self.others)
 
 
 def scenes_of(
@@ -213,3 +212,13 @@ def _explained(one: Object, weights: Floats, spec: InputSpec) -> bool:
 
 def _overlap(box: Box, other: Box) -> bool:
     return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def _area(boxes: Sequence[Box]) -> float:
+    """Return the area that boxes cover together; where they overlap it counts once."""
+    edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    xs, ys = np.unique(edges[:, 0::2]), np.unique(edges[:, 1::2])
+    covered = np.zeros((max(len(ys) - 1, 0), max(len(xs) - 1, 0)), dtype=bool)
+    for left, top, right, bottom in edges:
+        covered |= ((ys[:-1] >= top) & (ys[1:] <= bottom))[:, None] & ((xs[:-1] >= left) & (xs[1:] <= right))
+    return float(np.diff(ys) @ covered @ np.diff(xs))

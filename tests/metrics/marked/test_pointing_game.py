@@ -102,6 +102,7 @@ def test_difficult_photos_are_small_objects_in_company() -> None:
     assert np.isnan(hit(small))
     assert np.isnan(hit(large, other))  # a quarter of the photo is not below a quarter
     assert np.isnan(hit(small, Object((0, 0, 3, 3), 0), other))
+    assert hit(small, Object((4, 4, 8, 7), 0), other) == 1.0  # where boxes overlap, their area counts once
 
 
 def test_what_the_model_does_not_see_is_not_measured() -> None:

@@ -109,6 +109,7 @@ def run(plan: Plan) -> None:
         },
         notes=[
             "Scores left are p', normalised by the image and the fully perturbed image: 0 where the mask carries over.",
+            "The picture of a joint mask is that of blurring by it; the score is the mean of the three perturbations.",
             "Without defences: no jitter, a mask value for each pixel; of the constant perturbation no TV either.",
         ],
     )

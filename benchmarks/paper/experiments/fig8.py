@@ -68,14 +68,15 @@ def _tests(found: Measured, kind: str, mask: str, other: str) -> list[Compared]:
 
 def _claim(means: dict[str, Any], tests: dict[str, Any], mask: str, kind: str) -> Claim:
     lost: list[str] = []
-    for place, suppress in enumerate(SUPPRESSIONS):
-        others = [METHODS[one].label for one in (*COMPARED, *FURTHER) if not tests[kind][mask][one][place].lower]
-        if others:
-            lost.append(f"at {suppress:.0%} not significantly below {', '.join(others)}")
+    for one in (*COMPARED, *FURTHER):
+        found = zip(SUPPRESSIONS, tests[kind][mask][one], strict=True)
+        if at := [f"{suppress:.0%}" for suppress, test in found if not test.lower]:
+            lost.append(f"{METHODS[one].label}'s ({', '.join(at)})")
+    told = f"not significantly below {'; '.join(lost)}" if lost else "below each, p < 0.05"
     ours = ", ".join(f"{one.mean:.3f}" for one in means[kind][mask])
     of_paper = "smallest of seven methods" if kind == "box" else "not measured"
     words = f"{METHODS[mask].label}: {MEASURES[kind]} smaller than every method's at 80, 90, 95 and 99 %"
-    return Claim(words, of_paper, f"{ours} of the image; {'; '.join(lost) or 'below each, p < 0.05'}", not lost)
+    return Claim(words, of_paper, f"{ours} of the image; {told}", not lost)
 
 
 def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table:

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,10 @@ class _Run:
         else:
             self._rows("ONNX Runtime", onnx_runtime.onnx_runtime_rates(device, sizes, budget))
         print(f"{budget.left:.0f} of {self._options.seconds:.0f} seconds are left")
-        return int(bool(self.measured["tests marked gpu"].get("failed")))
+        failed = [*_failures(self.measured)]
+        for one in failed:
+            print(f"failed: {one}")
+        return int(bool(failed))
 
     def _part(self, name: str, measure: Callable[[], Any]) -> None:
         from benchmarks.gpu.rates import or_error
@@ -118,6 +121,15 @@ class _Run:
         path = record("gpu", self._settings, self.measured, self._options.results, known=self._machine)
         last = next(reversed(value), "") if isinstance(value, dict) else ""
         print(f"{time.strftime('%H:%M:%S')} {name}: {last} -> {path.parent.name}/{path.name}", flush=True)
+
+
+def _failures(found: Any, where: str = "") -> Iterator[str]:
+    """Return what failed, from wherever it stands in the results."""
+    if isinstance(found, dict):
+        if found.get("failed"):
+            yield f"{where}: {found['failed']}"
+        for name, inner in found.items():
+            yield from _failures(inner, f"{where} / {name}" if where else str(name))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,14 @@ def effects_of_modes(device: Device, sizes: Sizes, budget: Budget) -> Iterator[t
     images = pictures(judge, 10 if device.cuda else 2)
     reference: Any = None
     for name, mode in MODES.items():
+        if mode.bf16 and not device.cuda:
+            yield name, {"skipped": "minutes on a CPU"}
+            continue
         if (mode.compiled and device.cuda and not budget.has(90.0)) or not budget.has(10.0):
             yield name, {"skipped": "out of time"}
             continue
 
-        def row(name: str = name, reference: Any = reference) -> dict[str, Any]:
-            return _row(device, name, judge, images, sizes, reference)
-
-        found = or_error(row)
+        found = or_error(partial(_row, device, name, judge, images, sizes, reference))
         saliency = found.pop("saliency", None)
         if reference is None and saliency is not None:
             reference = saliency
@@ -70,18 +71,9 @@ def _row(device: Device, name: str, judge: Any, images: Any, sizes: Sizes, refer
         box = box_of(device, FIRST, mode, sizes.side)
         # The class of the plain model, so that all modes explain one.
         target = np.asarray(judge.scores(images)).argmax(axis=1).tolist()
-        ranked = explain(
-            box, images, target, method=Mask("fast", **sizes.settings), batch_size=len(images), progress=False
-        )
-        start = {"start": sizes.settings["start"]} if "start" in sizes.settings else {}
-        masked: Any = explain(
-            box,
-            images,
-            target,
-            method=Mask("paper", **{"steps": sizes.objective_steps, **start}),
-            batch_size=len(images),
-            progress=False,
-        )
+        together: dict[str, Any] = {"batch_size": len(images), "progress": False}
+        ranked: Any = explain(box, images, target, method=Mask("fast", **sizes.settings), **together)
+        masked: Any = explain(box, images, target, method=Mask("paper", steps=sizes.objective_steps), **together)
     with rounding(False):
         left = hard_deletion(judge, images, [ranked], ranked.saliency, SHARES)
         objective = OwnScore(judge, masked, Settings("paper")).objective()

@@ -80,7 +80,7 @@ def network_of(name: str) -> tuple[torch.nn.Module, dict[str, Any], bool]:
 @contextmanager
 def rounding(tf32: bool) -> Generator[None]:
     """Let products round their factors, or not, inside."""
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [one.allow_tf32 for one in flags]
     try:
         for one in flags:
@@ -153,7 +153,7 @@ class Replayed:
 
 
 def _placed(module: torch.nn.Module, device: Device, mode: Mode) -> torch.nn.Module:
-    made = copy.deepcopy(module).to(device.name)
+    made: Any = copy.deepcopy(module).to(device.name)
     if mode.channels_last:
         made = made.to(memory_format=torch.channels_last)
     if mode.compiled:

@@ -39,9 +39,8 @@ def whole_calls(device: Device, sizes: Sizes, budget: Budget) -> Iterator[tuple[
                         continue
 
                     def call(box: Any = made["box"], preset: Any = preset, count: int = count) -> None:
-                        explain(
-                            box, images[:count], method=Mask(preset, **sizes.settings), batch_size=count, progress=False
-                        )
+                        method = Mask(preset, **sizes.settings)
+                        explain(box, images[:count], method=method, batch_size=count, progress=False)
 
                     def row(call: Any = call, count: int = count) -> dict[str, Any]:
                         timed = spread(device.waited(call, sizes.repeats))

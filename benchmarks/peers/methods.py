@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -87,7 +89,7 @@ def grad_cam(name: str) -> Callable[[Asked], Map]:
         package: Any = import_module("pytorch_grad_cam")
         target: Any = import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget(asked.target)
         with getattr(package, name)(model=asked.module, target_layers=[asked.last]) as explainer:
-            return explainer(input_tensor=asked.inputs.clone(), targets=[target])[0]
+            return explainer(input_tensor=asked.inputs.clone().requires_grad_(), targets=[target])[0]
 
     return explain
 
@@ -137,12 +139,12 @@ def baseline(asked: Asked) -> Map:
     return 1 - mask.numpy()
 
 
-def window(asked: Asked) -> tuple[int, int, int]:
+def window(asked: Asked) -> tuple[int, ...]:
     """Return Captum's window: a seventh of the side."""
     return (3, *(side // 7 for side in asked.image.shape[2:]))
 
 
-def half_window(asked: Asked) -> tuple[int, int, int]:
+def half_window(asked: Asked) -> tuple[int, ...]:
     """Return the step of that window."""
     return (3, *(side // 14 for side in asked.image.shape[2:]))
 
@@ -169,13 +171,39 @@ PEERS: dict[str, tuple[str, Callable[[Asked], Map]]] = {
 """By name: the module that must be importable, and the method.  Xplique needs a TensorFlow model: it is not here."""
 
 
+STAND_INS = {
+    "torchvision": (),
+    "torchvision.transforms": ("Compose", "Normalize", "ToTensor"),
+    "torchvision.transforms.functional": ("resize",),
+}
+"""What pytorch-grad-cam takes from torchvision."""
+
+
 def absent(name: str) -> str | None:
     """Return why a peer cannot run here, None where it can."""
     try:
-        import_module(PEERS[name][0])
+        _imported(PEERS[name][0])
     except Exception as error:  # a package may fail in any way while it is imported
         return f"{PEERS[name][0]}: {type(error).__name__}: {error}"[:200]
     return None
+
+
+def _imported(name: str) -> Any:
+    """Import a package; pytorch-grad-cam with a stand-in for a torchvision that does not fit this torch.
+
+    It imports torchvision for its pictures alone.
+    """
+    try:
+        return import_module(name)
+    except (ModuleNotFoundError, RuntimeError) as error:
+        if name != "pytorch_grad_cam" or "torchvision" not in str(error):
+            raise
+    for module, names in STAND_INS.items():
+        stand_in = ModuleType(module)
+        for one in names:
+            setattr(stand_in, one, object)
+        sys.modules[module] = stand_in
+    return import_module(name)
 
 
 def peer_maps(name: str, asked: Asked) -> tuple[Map, int]:

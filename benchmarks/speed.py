@@ -133,7 +133,7 @@ def main(
     """Time one image, batches, and the command line."""
     few: dict[str, Any] = {"steps": 1} if quick else {}
     repeats = 1 if quick else repeats
-    presets, batches = (("quick",), (1, 2)) if quick else (PRESETS, BATCHES)
+    presets, batches = (("quick",), (1,)) if quick else (PRESETS, BATCHES)
     settings = {"device": device, "quick": quick, "threads": threads, "repeats": repeats}
     measured: dict[str, Any] = {}
     table = Table("by", "what", "s / image", "of the model alone")
@@ -144,7 +144,7 @@ def main(
             row = rows["one image"][preset] = one_image(box, preset, repeats, **few)
             table.add_row(name, f"one image, {preset}", f"{row['explain']['median_s']:.3f}", f"{row['ratio']:.3f}")
         for batch in (*batches, "auto"):
-            count = 4 if quick else 64 if batch == "auto" else max(16, int(batch))
+            count = 2 if quick else 64 if batch == "auto" else max(16, int(batch))
             row = rows["together"][str(batch)] = many_images(box, batch, count, max(1, repeats // 2), **few)
             table.add_row(name, f"{count} images, batch {batch}", f"{row['seconds_per_image']['median_s']:.3f}", "")
             path = record("speed", settings, measured, results)

@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo format test test-all lint placement figures
+.PHONY: help setup demo format test test-all lint placement figures gpu-dry-run
 
 help:
 	@echo 'make demo      explain a sample photo with the embedded classifier'
 	@echo 'make test      linters, types, and tests: one of each kind'
 	@echo 'make test-all  every test: all architectures, exporters, opsets and operators'
 	@echo 'make placement does ONNX Runtime for CUDA have a kernel for all that a gradient needs? no GPU is needed'
+	@echo 'make gpu-dry-run  the benchmarks of a GPU, each part of CUDA replaced by its twin on the CPU: no timing means anything'
 	@echo 'make setup     the environment alone, in .venv'
 	@echo 'make format    put the code into its format'
 
@@ -65,6 +66,11 @@ $(GPU)/.ready: constraints.txt tests/adapters/onnx/cuda/stand_in.py
 
 placement: setup $(GPU)/.ready
 	REQUIRE_CUDA=1 PYTHONPATH=$(GPU)/site LD_LIBRARY_PATH=$(GPU)/stand-ins $(BIN)/pytest tests/adapters/onnx/cuda/test_placement.py
+
+# Whether `python -m benchmarks.gpu` runs through, before it is given a GPU; its results are thrown away.
+gpu-dry-run: setup
+	rm -rf build/gpu-dry-run
+	$(BIN)/python -m benchmarks.gpu --device cpu --tiny --seconds 3600 --results build/gpu-dry-run
 
 # The pictures of the README.
 figures: setup

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.hardware import RESULTS, machine
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import Fit
 
-RESULTS = Path(__file__).parent / "results"
+__all__ = ["RESULTS", "LabelledPhotos", "confident_photos", "data_folder", "machine", "source_hash", "store"]
 
 
 def data_folder() -> Path:
@@ -71,40 +69,9 @@ def source_hash() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
-def machine() -> dict[str, Any]:
-    """Return what a figure must be read with: hardware, versions, commit."""
-    versions: dict[str, str] = {"python": platform.python_version()}
-    for name in ("blackbox-explain", "numpy", "torch", "onnxruntime", "tensorflow"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {"processor": _processor(), "cores": os.cpu_count(), "versions": versions, "commit": _commit()}
-
-
 def store(name: str, results: dict[str, Any]) -> Path:
     """Write results with the machine they were measured on to ``results/NAME.json``."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"machine": machine(), **results}, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return asked.stdout.strip() or "unknown"

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import machine, store
+from benchmarks.loops import paired
 from benchmarks.models.efficientnet_lite0 import pytorch_box
-from benchmarks.overhead import paired
 from blackbox_explain import BlackBox, wrap
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.explaining import AT_ONCE

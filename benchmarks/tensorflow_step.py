@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import machine, store
+from benchmarks.loops import paired
 from benchmarks.models.efficientnet_lite0_keras import keras_network
-from benchmarks.overhead import paired
 from blackbox_explain import Blur, InputSpec, wrap
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas, offset_at

@@ -10,9 +10,10 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.box.batch_sizes import AUTO, BATCH, Policy, policy_of
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import check_images, reading_of
-from blackbox_explain.box.oracle import BATCH, Counts, Oracle, check_call
+from blackbox_explain.box.oracle import Counts, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
@@ -44,7 +45,7 @@ def explain(
     method: Literal["mask"] = "mask",
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int = BATCH,
+    batch_size: int | Literal["auto"] = AUTO,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> MaskExplanation: ...
@@ -59,7 +60,7 @@ def explain(
     method: str | Method,
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int = BATCH,
+    batch_size: int | Literal["auto"] = AUTO,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> Explanation: ...
@@ -73,7 +74,7 @@ def explain(
     method: str | Method = "mask",
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int = BATCH,
+    batch_size: int | Literal["auto"] = AUTO,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> Explanation:
@@ -100,7 +101,8 @@ def explain(
         Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
         outcome says may depend on the other images, which tell whether the model is shown the right pixels.
     batch_size
-        Rows explained together; halved, with a note in the result, when memory runs out.
+        Rows explained together; halved, with a note in the result, when memory runs out.  ``"auto"`` begins with 16,
+        and finds out, of many rows, how many together are fastest.
     progress
         True, False, or a function called with the number of images that the model was run on since its last call; None
         shows a bar on a terminal.
@@ -124,7 +126,8 @@ def explain(
     ModelError, OutOfMemoryError
         If the model fails (`UnreachableError`: cannot be asked at all), or memory runs out, on every image.
     """
-    check_call(box, batch_size, seed)
+    check_call(box, BATCH if batch_size == AUTO else batch_size, seed)
+    sizes = policy_of(batch_size)
     check_suppress(suppress)
     info = BoxInfo.of(box)
     chosen = method_of(method, settings)
@@ -132,12 +135,11 @@ def explain(
     host = check_images(images, box.spec)
     targets = one_per_image(target, len(host))
     budget = chosen.budget(info)
-    oracle = Oracle.of(box, len(host), batch_size=batch_size)
-    oracle.limit.images = max(batch_size, AT_ONCE)
+    oracle = Oracle.of(box, len(host), batch_size=max(sizes.size, AT_ONCE))
     run = _Run(oracle, chosen, budget, host, targets, int(seed), suppress)
     label = f"explaining by {chosen.name}"
     with progress_bar(len(host) * run.most, label, None if callable(progress) else progress) as bar:
-        found = run.all(batch_size, progress if callable(progress) else bar)
+        found = run.all(sizes, progress if callable(progress) else bar)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
     doubts = doubts_of_run([row.answer for row in rows], Oracle.of(box))
@@ -149,7 +151,7 @@ def explain(
         method=chosen.name,
         settings=record,
         seed=int(seed),
-        batch_size=batch_size,
+        batch_size=sizes.size,
         gradients=gradients,
         why_estimated=info.why_estimated if gradients == "estimated" else "",
         reading=reading_of(box.spec),
@@ -210,13 +212,13 @@ class _Run:
         self.most = budget.with_region
         self.notes: list[str] = []
 
-    def all(self, batch_size: int, advance: Advance) -> list[_Row | BlackBoxExplainError]:
+    def all(self, sizes: Policy, advance: Advance) -> list[_Row | BlackBoxExplainError]:
         """Explain batch by batch; what a failed attempt asked stays counted, so that no row is asked more in all."""
         progress = _Progress(self._oracle.counts, self.most, advance)
         self._oracle = dataclasses.replace(self._oracle, advance=progress.update)
         found = split_until_done(
             len(self._host),
-            batch_size,
+            sizes,
             self._batch,
             may_begin=self._may_begin,
             given_up=self._given_up,
@@ -230,6 +232,8 @@ class _Run:
 
     def _batch(self, rows: slice) -> list[_Row | BlackBoxExplainError]:
         oracle = self._oracle.take(rows)
+        if not oracle.limit.notes:  # memory did not run out yet
+            oracle.limit.images = max(oracle.limit.images, rows.stop - rows.start)
         spec = oracle.box.spec
         images = oracle.native(self._host[rows])
         scores = oracle.scores(images)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
+
+from benchmarks.models.onnx_weights import weights_of
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["GoogLeNet", "MobileNetV3", "ResNet18", "exported", "googlenet"]
 
@@ -33,6 +36,8 @@ def exported(
     model: nn.Module, shape: tuple[int, ...], opset: int = 18, names: tuple[str, str] = ("x", "y")
 ) -> onnx.ModelProto:
     """Export a module by the TorchScript exporter, batch size free."""
+    import onnx  # which is absent where these networks alone are used
+
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter says that it is the older of two
@@ -107,7 +112,7 @@ class GoogLeNet(nn.Module):
 
 def googlenet(path: Path) -> GoogLeNet:
     """Return GoogLeNet with the weights of BVLC's, taken from an ONNX file by their names."""
-    stored = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    stored = weights_of(path)
     network = GoogLeNet()
     layers: dict[str, Any] = {
         "conv1/7x7_s2": network.conv1,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from blackbox_explain.box.batch_sizes import BATCH, FixedBatch, Policy
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
 
 __all__ = ["BATCH", "BatchLimit", "is_out_of_memory", "split_until_done"]
@@ -14,9 +16,6 @@ __all__ = ["BATCH", "BatchLimit", "is_out_of_memory", "split_until_done"]
 Row = TypeVar("Row")
 
 Waiting = tuple[slice, BlackBoxExplainError | None]
-
-BATCH = 16
-"""Images in one call of the model."""
 
 
 @dataclass
@@ -47,13 +46,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def split_until_done(
     count: int,
-    size: int,
+    size: int | Policy,
     work: Callable[[slice], Sequence[Row | BlackBoxExplainError]],
     *,
     may_begin: Callable[[slice], bool] = lambda _rows: True,
     given_up: Callable[[slice, BlackBoxExplainError], BlackBoxExplainError] = lambda _rows, cause: cause,
     on_end: Callable[[slice], Any] = lambda _rows: None,
     notes: list[str] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Row | BlackBoxExplainError]:
     """Work through `count` rows in batches, and return a result or an error for each.
 
@@ -62,7 +62,7 @@ def split_until_done(
     Parameters
     ----------
     count, size
-        Number of rows, and of those in a batch.
+        Number of rows, and of those in a batch, or what decides on it as the work goes on.
     work
         A batch of rows to as many results or errors.  What it raises as `ModelError`, `TargetError` or for want of
         memory has the batch split in two; anything else is raised.
@@ -74,16 +74,26 @@ def split_until_done(
         Called with rows that are done.
     notes
         Where to say what happened on the way.
+    clock
+        Tells the seconds that batches take.
     """
+    sizes = FixedBatch(size) if isinstance(size, int) else size
     found: dict[int, Sequence[Row | BlackBoxExplainError]] = {}
     # Each with the failure of the batch that it was split from.
-    waiting: deque[Waiting] = deque((slice(first, min(first + size, count)), None) for first in range(0, count, size))
-    while waiting:
+    waiting: deque[Waiting] = deque()
+    first = 0
+    while waiting or first < count:
+        if not waiting:
+            waiting.append((slice(first, first + sizes.next(count - first)), None))
+            first = waiting[0][0].stop
         batch, cause = waiting.popleft()
         width = batch.stop - batch.start
         given = cause if cause is not None and not may_begin(batch) else None
+        started = clock()
         outcome = given or _attempt(work, batch)
         if not isinstance(outcome, BlackBoxExplainError):
+            if cause is None:
+                sizes.done(width, clock() - started)
             found[batch.start] = outcome
             on_end(batch)
             continue
@@ -95,10 +105,12 @@ def split_until_done(
             notes.append(f"memory ran out at a batch of {width}, halved")
         elif notes is not None and isinstance(outcome, ModelError) and not isinstance(cause, ModelError):
             notes.append(f"the model failed at a batch of {width}, which was split: {outcome}")
+        if isinstance(outcome, OutOfMemoryError) and not given:
+            sizes.ran_short(width)
         middle = batch.start + width // 2
         parts = (slice(batch.start, middle), slice(middle, batch.stop))
         waiting.extendleft((part, outcome) for part in reversed(parts))
-    return [row for first in sorted(found) for row in found[first]]
+    return [row for start in sorted(found) for row in found[start]]
 
 
 def _attempt(

@@ -26,6 +26,7 @@ from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, lead
 from blackbox_explain_adapters._torch.activation.by_watching import LastActivation, LeftOut
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
 from blackbox_explain_adapters._torch.linear_rows import LinearInBlocks
+from blackbox_explain_adapters._torch.recurrent import holds_recurrent_layers, without_cudnn
 from blackbox_explain_adapters._torch.state import State
 
 __all__ = ["Network"]
@@ -90,6 +91,7 @@ class Network:
         self._wanted = wanted
         self._dtype = floating.dtype
         self._exported = exported
+        self._recurrent = holds_recurrent_layers(self.module)
         self._autocast = autocast
         self._channels_last = channels_last and len(spec.shape) == 3
 
@@ -146,12 +148,13 @@ class Network:
             yield
 
     def _called(self, inputs: torch.Tensor) -> Any:
-        if self._left_out is not None:
+        with without_cudnn(self._recurrent and torch.is_grad_enabled()):
+            if self._left_out is None:
+                return self._cast(inputs)
             with LeftOut(self._left_out) as mode:
                 outputs = self._cast(inputs)
-            mode.check()
-            return outputs
-        return self._cast(inputs)
+        mode.check()
+        return outputs
 
     def _cast(self, inputs: torch.Tensor) -> Any:
         if self._autocast is None:

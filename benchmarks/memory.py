@@ -1,0 +1,96 @@
+"""How much memory explaining takes, by the batch, the steps and the number of images: each in a process of its own.
+
+Run with ``python -m benchmarks.memory``.  Memory is to grow with the batch, and neither with steps nor with images that
+stream through.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.hardware import RESULTS, record
+
+__all__ = ["peak_of"]
+
+BATCHES, STEPS, IMAGES = (1, 2, 4, 8, 16, 32), (10, 40, 160), (16, 64, 256)
+"""What is varied, the others at a batch of 4, 10 steps and 4 images."""
+
+console = Console(width=100, highlight=False)
+
+
+def peak_of(backend: str, batch: int, steps: int, images: int) -> dict[str, Any]:
+    """Explain so many images, a batch after the other, in a new process; return its peak memory in MiB.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If that process fails.
+    """
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps([backend, batch, steps, images])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {"batch": batch, "steps": steps, "images": images, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def explain_here(backend: str, batch: int, steps: int, images: int) -> dict[str, float]:
+    """Explain noise in this process, throwing results away as of a stream; return memory before and at its peak."""
+    from blackbox_explain import explain, wrap
+
+    if backend == "torch":
+        from benchmarks.models.efficientnet_lite0 import pytorch_box
+
+        box: Any = pytorch_box()
+    else:
+        box = wrap("efficientnet-lite0")
+    before = _peak_mib()
+    for first in range(0, images, batch):
+        rows = min(batch, images - first)
+        noise = np.random.default_rng(first).random((rows, *box.spec.shape), dtype=np.float32)
+        explain(box, noise, steps=steps, batch_size=batch, progress=False)
+    return {"before_mib": before, "peak_mib": _peak_mib()}
+
+
+def _peak_mib() -> float:
+    # Kilobytes on Linux, bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="As little as shows that it works.")] = False,
+    one: Annotated[str | None, typer.Option(hidden=True)] = None,
+    results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
+) -> None:
+    """Vary batch, steps and images, and state the peak memory of each process."""
+    if one is not None:
+        print(json.dumps(explain_here(*json.loads(one))))
+        return
+    batches, steps, images = ((1, 2), (1,), (2,)) if quick else (BATCHES, STEPS, IMAGES)
+    few = 1 if quick else 10
+    measured: dict[str, Any] = {}
+    table = Table("by", "varied", "batch", "steps", "images", "peak, MiB")
+    for backend in ("onnx", "torch"):
+        rows = measured[backend] = {"batch": [], "steps": [], "images": []}
+        runs = [("batch", (size, few, size)) for size in batches]
+        runs += [("steps", (min(4, few), count, min(4, few))) for count in steps]
+        runs += [("images", (min(4, few), few, count)) for count in images]
+        for varied, (batch, count, total) in runs:
+            row = peak_of(backend, batch, count, total)
+            rows[varied].append(row)
+            table.add_row(backend, varied, str(batch), str(count), str(total), f"{row['peak_mib']:.0f}")
+            record("memory", {"quick": quick}, measured, results)
+    path = record("memory", {"quick": quick}, measured, results)
+    console.print(table)
+    console.print(f"stored in {path.parent.name}/{path.name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,205 @@
+"""Draw ``benchmarks/results/README.md`` from the stored results, machine by machine: ``python -m benchmarks.page``.
+
+Tables and plots hold what the files hold, and nothing else; where there is no file it says "not measured yet".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.hardware import RESULTS
+
+__all__ = ["draw", "page_of"]
+
+NOT_YET = "Not measured yet."
+SHOWN = ("speed", "peers", "memory", "gpu")
+
+Rows = list[list[str]]
+
+
+def page_of(results: Path) -> str:
+    """Return the page about all results under a folder; pictures are drawn beside them."""
+    found: dict[str, list[tuple[Path, dict[str, Any]]]] = {name: [] for name in SHOWN}
+    for name in SHOWN:
+        for path in sorted(results.glob(f"*/{name}.json")):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            settings = stored["settings"]
+            if not settings.get("quick") and not settings.get("tiny"):
+                found[name].append((path, stored))
+    parts = [
+        "# Results",
+        "Written by `python -m benchmarks.page` from the files beside it; nothing here is typed by hand. Runs that "
+        "only show that a command works (`--quick`, `--tiny`) are left out.",
+    ]
+    for name, title, show in SECTIONS:
+        parts.append(f"## {title}\n\n`python -m benchmarks.{name}`")
+        if not found[name]:
+            parts.append(NOT_YET)
+        for path, stored in found[name]:
+            parts += [_heading(path, stored), *show(path, stored["measured"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(path: Path, stored: dict[str, Any]) -> str:
+    told = stored["machine"]
+    versions = ", ".join(f"{name} {one}" for name, one in told["versions"].items())
+    card = f", {told['gpu']['name']}" if "gpu" in told else ""
+    where = f"{told['processor']}, {told['cores']} cores{card}"
+    return f"### {path.parent.name}\n\n{where}; {stored['date']} at {told['commit']}; {versions}."
+
+
+def table(head: list[str], rows: Rows) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(one)} |" for one in rows)]
+    return "\n".join(lines)
+
+
+def _speed(path: Path, measured: dict[str, Any]) -> list[str]:
+    single, together = Rows(), Rows()
+    for by, rows in measured.items():
+        for preset, row in rows.get("one image", {}).items():
+            counts = f"{row['gradients']} + {row['scores']}"
+            single.append([by, preset, counts, f"{row['explain']['median_s']:.2f}", f"{row['ratio']:.3f}"])
+        for batch, row in rows.get("together", {}).items():
+            together.append([by, batch, str(row["images"]), f"{row['seconds_per_image']['median_s']:.3f}"])
+    start = [[what, f"{row['median_s']:.2f}"] for what, row in measured.get("start", {}).items()]
+    return [
+        table(["by", "preset", "gradients + scores", "seconds for one image", "of the model alone"], single),
+        table(["by", "batch", "images", "seconds per image"], together),
+        table(["from its start", "seconds"], start) if start else NOT_YET,
+    ]
+
+
+def _memory(path: Path, measured: dict[str, Any]) -> list[str]:
+    rows = [
+        [by, varied, *(str(row[key]) for key in ("batch", "steps", "images")), f"{row['peak_mib']:.0f}"]
+        for by, kinds in measured.items()
+        for varied, found in kinds.items()
+        for row in found
+    ]
+    return [table(["by", "varied", "batch", "steps", "images", "peak, MiB"], rows)]
+
+
+def _peers(path: Path, measured: dict[str, Any]) -> list[str]:
+    good = {name: row for name, row in measured.items() if "quality" in row}
+    if not good:
+        return [NOT_YET]
+    metrics = list(next(iter(good.values()))["quality"])
+    rows = [
+        [
+            name,
+            f"{row['seconds_per_image']:.2f}",
+            f"{row['queries']:.0f}",
+            *(f"{row['quality'][one]['mean']:.3f}" for one in metrics),
+        ]
+        for name, row in sorted(good.items(), key=lambda one: one[1]["quality"][metrics[-2]]["mean"])
+    ]
+    missing = [
+        f"{name}: {row.get('skipped') or row.get('failed')}" for name, row in measured.items() if name not in good
+    ]
+    picture = path.with_suffix(".png")
+    draw(good, picture)
+    return [
+        f"![quality against time]({picture.parent.name}/{picture.name})",
+        table(["by", "seconds per image", "queries", *metrics], rows),
+        *([f"Not measured: {'; '.join(missing)}."] if missing else []),
+    ]
+
+
+def draw(measured: dict[str, Any], picture: Path, metric: str = "smallest region at 95 %") -> None:
+    """Draw quality against time, a point for each method; lower and further left is better."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, row in measured.items():
+        ours = name.startswith("ours")
+        place = row["seconds_per_image"], row["quality"][metric]["mean"]
+        axes.plot(*place, "o", color="tab:red" if ours else "tab:gray", markersize=7)
+        axes.annotate(name, place, xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", xlabel="seconds per image", ylabel=f"{metric}, share of the image")
+    axes.margins(x=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(picture, dpi=110, metadata={"Software": None})
+
+
+def _gpu(path: Path, measured: dict[str, Any]) -> list[str]:
+    parts: list[str] = []
+    tests = measured.get("tests marked gpu", {})
+    if "passed" in tests:
+        parts.append(
+            f"Tests marked gpu: {tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped."
+        )
+    else:
+        parts.append(f"Tests marked gpu: {tests.get('skipped', 'stopped')}.")
+    keys = {
+        "images / s": "images_per_s",
+        "of peak": "of_peak",
+        "of bare rate": "of_bare_rate",
+        "in model": "share_in_model",
+    }
+    for name, modes in measured.items():
+        if name.startswith(("bare, ", "loop, ")):
+            rows = [
+                [mode, batch, *(f"{row[key]:.3g}" if key in row else "" for key in keys.values()), _gib(row)]
+                for mode, batches in modes.items()
+                if isinstance(batches, dict)
+                for batch, row in batches.items()
+                if isinstance(row, dict) and "images_per_s" in row
+            ]
+            parts.append(f"{name}:\n\n" + (table(["mode", "batch", *keys, "peak, GiB"], rows) if rows else NOT_YET))
+    waits = measured.get("waits in the loop", {})
+    parts.append(f"Waits for the device in a step of the loop: {waits.get('by_step', NOT_YET) or 'none'}.")
+    calls = [
+        [mode, what, f"{row['seconds_per_image']:.4f}"]
+        for mode, rows in measured.get("whole calls", {}).items()
+        for what, row in rows.items()
+        if isinstance(row, dict) and "seconds_per_image" in row
+    ]
+    plain = measured.get("one image by a plain loop", {})
+    if "seconds_per_image" in plain:
+        calls.append(["fp32", "the plain loop, 1", f"{plain['seconds_per_image']:.4f}"])
+    parts.append(table(["mode", "preset, images", "seconds per image"], calls) if calls else NOT_YET)
+    effects = [
+        [mode, f"{row['objective']:.4f}", f"{row['region']:.1%}", f"{row['alike_to_fp32']:.3f}", *_left(row)]
+        for mode, row in measured.get("effects of modes", {}).items()
+        if "left" in row
+    ]
+    shares = next((list(row["left"]) for row in measured.get("effects of modes", {}).values() if "left" in row), [])
+    heads = ["mode", "objective", "region", "alike to fp32", *(f"left at {float(one):.0%}" for one in shares)]
+    parts.append(table(heads, effects) if effects else NOT_YET)
+    return parts
+
+
+def _gib(row: dict[str, Any]) -> str:
+    return f"{row['peak_gib']:.2f}" if "peak_gib" in row else ""
+
+
+def _left(row: dict[str, Any]) -> list[str]:
+    return [f"{one:.2f}" for one in row["left"].values()]
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
+    ("speed", "Speed", _speed),
+    ("peers", "Peers", _peers),
+    ("memory", "Memory", _memory),
+    ("gpu", "On a GPU", _gpu),
+)
+
+
+def main(results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS) -> None:
+    """Draw the page."""
+    path = results / "README.md"
+    path.write_text(page_of(results), encoding="utf-8")
+    print(f"wrote {path.parent.name}/{path.name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""Other packages' methods beside those of this one: the same model, photos and machine, in one run."""

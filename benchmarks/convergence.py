@@ -17,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
-from benchmarks.masked import hard_deletion, left_of_region
-from benchmarks.ranking_variants import Variant, learned_by
+from benchmarks.common.masked import hard_deletion, left_of_region
+from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
+from benchmarks.common.ranking_variants import Variant, learned_by
 from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain, wrap
 from blackbox_explain.explanation.map_similarity import correlation
 from blackbox_explain.methods.mask.settings import PRESETS

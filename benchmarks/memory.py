@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, record
 
 __all__ = ["peak_of"]
 

@@ -19,8 +19,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import machine, store
-from benchmarks.loops import inside_of, learning_loop, paired
+from benchmarks.common.loops import inside_of, learning_loop, paired
+from benchmarks.common.photos import machine, store
 from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import wrap
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.hardware import RESULTS
+from benchmarks.common.hardware import RESULTS
 
 __all__ = ["draw", "page_of"]
 

@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
-from benchmarks.exports import BVLC, googlenet
-from benchmarks.masked import OwnScore, hard_deletion, left_of_region, random_map
+from benchmarks.adapters.exports import BVLC, googlenet
+from benchmarks.common.masked import OwnScore, hard_deletion, left_of_region, random_map
+from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle

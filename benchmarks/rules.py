@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, data_folder, machine, store
+from benchmarks.common.photos import RESULTS, data_folder, machine, store
 from blackbox_explain import BlackBox, Preprocessing, wrap
 from blackbox_explain.box import parts
 from blackbox_explain.box.info import BoxInfo

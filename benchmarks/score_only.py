@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, LabelledPhotos, confident_photos, machine, store
-from benchmarks.masked import OwnScore, hard_deletion
+from benchmarks.common.masked import OwnScore, hard_deletion
+from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, store
 from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 

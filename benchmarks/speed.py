@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, record
 from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import explain, load_images, wrap
 from blackbox_explain.samples import CAT, COFFEE

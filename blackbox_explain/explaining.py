@@ -45,7 +45,7 @@ def explain(
     method: Literal["mask"] = "mask",
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int | Literal["auto"] = AUTO,
+    batch_size: int | Literal["auto"] = BATCH,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> MaskExplanation: ...
@@ -60,7 +60,7 @@ def explain(
     method: str | Method,
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int | Literal["auto"] = AUTO,
+    batch_size: int | Literal["auto"] = BATCH,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> Explanation: ...
@@ -74,7 +74,7 @@ def explain(
     method: str | Method = "mask",
     suppress: float = SUPPRESS,
     seed: int = 0,
-    batch_size: int | Literal["auto"] = AUTO,
+    batch_size: int | Literal["auto"] = BATCH,
     progress: bool | Advance | None = None,
     **settings: Any,
 ) -> Explanation:
@@ -102,7 +102,8 @@ def explain(
         outcome says may depend on the other images, which tell whether the model is shown the right pixels.
     batch_size
         Rows explained together; halved, with a note in the result, when memory runs out.  ``"auto"`` begins with 16,
-        and finds out, of many rows, how many together are fastest.
+        and finds out, of many rows, how many together are fastest; a clock then decides on the batches, and models
+        round otherwise in other batches, so that two runs may differ by that.
     progress
         True, False, or a function called with the number of images that the model was run on since its last call; None
         shows a bar on a terminal.

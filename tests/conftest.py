@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from blackbox_explain import samples
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.audit_rate import filled, section, stored_rates
+from benchmarks.audits.audit_rate import filled, section, stored_rates
 from benchmarks.convergence import HELD_OUT, VARIANTS, lines_of
 from blackbox_explain.rules.measuring.faithfulness import percent
 

@@ -12,8 +12,8 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "adapters")]
 
+from benchmarks.common.hardware import RESULTS, machine, record  # noqa: E402
 from benchmarks.gpu.absent import missing, take_array_api_compat  # noqa: E402 - the sources need not be installed
-from benchmarks.hardware import RESULTS, machine, record  # noqa: E402
 
 SECONDS = 450.0
 """Of the 8 minutes; what begins within may run a little longer."""

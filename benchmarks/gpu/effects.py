@@ -60,7 +60,7 @@ def effects_of_modes(device: Device, sizes: Sizes, budget: Budget) -> Iterator[t
 
 
 def _row(device: Device, name: str, judge: Any, images: Any, sizes: Sizes, reference: Any) -> dict[str, Any]:
-    from benchmarks.masked import OwnScore, hard_deletion
+    from benchmarks.common.masked import OwnScore, hard_deletion
     from blackbox_explain import explain
     from blackbox_explain.explanation.map_similarity import correlation
     from blackbox_explain.methods.mask.mask import Mask

@@ -114,7 +114,7 @@ def loop_rates(device: Device, name: str, sizes: Sizes, budget: Budget, known: d
 
 
 def _loop_row(device: Device, box: Any, batch: int, sizes: Sizes, alone: float | None) -> dict[str, Any]:
-    from benchmarks.loops import learning_loop
+    from benchmarks.common.loops import learning_loop
     from blackbox_explain.methods.mask.settings import Settings
 
     loop, _, _ = learning_loop(box, replace(Settings("fast"), steps=sizes.steps), batch)

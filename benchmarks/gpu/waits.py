@@ -23,7 +23,7 @@ HOST_READS = ("aten::_local_scalar_dense", "aten::is_nonzero")
 
 def waits_of_the_loop(device: Device, sizes: Sizes, mode: str = "TF32, channels-last") -> dict[str, Any]:
     """Return how often the host waits in a step, what for, and in a whole call besides."""
-    from benchmarks.loops import learning_loop
+    from benchmarks.common.loops import learning_loop
     from blackbox_explain.methods.mask.settings import Settings
 
     box = box_of(device, FIRST, MODES[mode], sizes.side)

@@ -14,7 +14,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from benchmarks.models.networks import exported
 from blackbox_explain import BlackBox, InputSpec, load_images, wrap
 from blackbox_explain.samples import MODEL

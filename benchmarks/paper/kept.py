@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import machine, source_hash
+from benchmarks.common.photos import machine, source_hash
 from blackbox_explain.whole_files import written_whole
 
 __all__ = ["Arrays", "Kept"]

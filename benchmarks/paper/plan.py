@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.common import RESULTS, data_folder
+from benchmarks.common.photos import RESULTS, data_folder
 from benchmarks.paper.kept import Kept
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import LoadedImages

@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import confident_photos
-from benchmarks.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.photos import confident_photos
 from benchmarks.models.efficientnet_lite0_folded import folded_network
 from benchmarks.peers.methods import PEERS, Asked, absent, peer_maps
 from blackbox_explain import Explanation, evaluate, explain, wrap

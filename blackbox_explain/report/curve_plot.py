@@ -65,7 +65,8 @@ def draw_curve(axes: Axes, result: Explanation, row: int, noun: str) -> None:
     axes.set_xlim(0, shares[-1])
     axes.set_ylim(low - room * (low != 0), high + room)
     axes.axhline(float(result.score[row]), color=LINE, linewidth=0.8, linestyle=(0, (1, 2)))
-    line = sorted([*zip(shares, scores, strict=True), *([(share, score)] if result.region[row].any() else [])])
+    line = [(float(x), float(y)) for x, y in zip(shares, scores, strict=True)]
+    line = sorted([*line, (share, score)] if result.region[row].any() else line)
     axes.plot(*zip(*line, strict=True), color=LINE, linewidth=1.6, marker="o", markersize=3)
     if result.region[row].any():
         axes.plot([share, share, 0], [low - room, score, score], color=POINT, linewidth=0.8)

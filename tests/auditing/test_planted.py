@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.auditing.report_page import page_of_audit
 from blackbox_explain.errors import InputError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from benchmarks.gpu import effects, onnx_runtime, rates, waits
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.absent import COPIES

@@ -12,8 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import compare, memory, page
+from benchmarks.common.hardware import folder_of, machine, record
 from benchmarks.compare import changes, timings_of
-from benchmarks.hardware import folder_of, machine, record
 from benchmarks.peers.baseline import baseline_mask
 from benchmarks.peers.methods import PEERS, Asked, absent, peer_maps
 

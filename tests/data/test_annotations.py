@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.annotations import boxes_of, labels_of, photo_size, placed, regions_from_boxes, regions_of
 from blackbox_explain.data.images import load_images

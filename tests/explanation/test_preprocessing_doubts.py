@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.explanation import preprocessing_doubts as doubts

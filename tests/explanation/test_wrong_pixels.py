@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 
 RIGHT = bx.Preprocessing(mean=(123 / 255, 117 / 255, 104 / 255), std=1 / 255, channels="BGR")
 OTHERS = bx.Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import blackbox_explain as bx
-from benchmarks.ranking_variants import Variant, learned_by
+from benchmarks.common.ranking_variants import Variant, learned_by
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.mask.ranking import share_at

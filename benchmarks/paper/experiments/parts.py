@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from benchmarks.paper.each_image import console
 from benchmarks.paper.methods import MASKS, METHODS, explained, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import confident_photos, data_folder
+from benchmarks.common.photos import confident_photos, data_folder
 from tests.adapters.tensorflow.models import required, tf
 
 Boxes = list[tuple[float, float, float, float]]

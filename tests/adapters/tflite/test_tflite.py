@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
 

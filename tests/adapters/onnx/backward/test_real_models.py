@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from benchmarks.common import confident_photos, data_folder
+from benchmarks.common.photos import confident_photos, data_folder
 from benchmarks.models.efficientnet_lite0 import build, pytorch_box, top1
 from benchmarks.models.networks import exported, googlenet
 from blackbox_explain import samples

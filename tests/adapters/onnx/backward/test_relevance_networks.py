@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import blackbox_explain as bx
-from benchmarks.common import data_folder
+from benchmarks.common.photos import data_folder
 from benchmarks.models.networks import exported
 from blackbox_explain.errors import UnsupportedModelError
 from tests.adapters.onnx.architectures import NETWORKS

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability.audits import BEGUN, command, left_over, make_photos, run, same_rows
+from benchmarks.audits.reliability.audits import BEGUN, command, left_over, make_photos, run, same_rows
 
 __all__ = ["killed"]
 
@@ -33,6 +33,8 @@ def killed(scale: float) -> dict[str, Any]:
         photos, whole, out = (Path(name) / one for one in ("photos", "whole", "out"))
         make_photos(photos, images)
         alone = _until_killed(photos, whole, None)
+        if alone is None:
+            raise RuntimeError("an audit that nobody kills did not end")
         while len(moments) < kills:
             moment = draw.uniform(0, 2 * alone / kills)
             if _until_killed(photos, out, moment) is None:

@@ -3,7 +3,7 @@
 The shipped ONNX file has its weights in half precision; an export in single precision shows what rounding alone does to
 the masks of each preset.
 
-Run with ``python -m benchmarks.exports``.
+Run with ``python -m benchmarks.adapters.exports``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import confident_photos, data_folder, machine, store
+from benchmarks.common.photos import confident_photos, data_folder, machine, store
 from benchmarks.models import networks
 from benchmarks.models.efficientnet_lite0 import network, pytorch_box
 from benchmarks.models.efficientnet_lite0_keras import keras_box

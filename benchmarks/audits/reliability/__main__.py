@@ -1,4 +1,4 @@
-"""Run with ``python -m benchmarks.reliability`` and, to run some parts alone, ``--only kill --only fuzz``.
+"""Run with ``python -m benchmarks.audits.reliability`` and, to run some parts alone, ``--only kill --only fuzz``.
 
 ``--scale 0.02`` runs a share of each part, to see that it works; results are stored of whole ones alone.
 """
@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
-from benchmarks.common import store
-from benchmarks.reliability.failing import failing
-from benchmarks.reliability.fuzzing import fuzzed
-from benchmarks.reliability.killing import killed
-from benchmarks.reliability.load import loaded
-from benchmarks.reliability.security import attacked
+from benchmarks.audits.reliability.failing import failing
+from benchmarks.audits.reliability.fuzzing import fuzzed
+from benchmarks.audits.reliability.killing import killed
+from benchmarks.audits.reliability.load import loaded
+from benchmarks.audits.reliability.security import attacked
+from benchmarks.common.photos import store
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "kill": killed,
@@ -34,11 +33,13 @@ console = Console(width=100, highlight=False)
 def main(
     only: Annotated[
         list[str] | None,
-        typer.Option(click_type=click.Choice([*PARTS]), help="Parts to run; the results of others stay."),
+        typer.Option(help=f"Parts to run: {', '.join(PARTS)}; the results of others stay."),
     ] = None,
     scale: Annotated[float, typer.Option(help="Share of each part that is run.", min=0.001, max=1)] = 1.0,
 ) -> None:
     """Run the parts one after the other, and store what became of each."""
+    if unknown := [name for name in only or () if name not in PARTS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}", param_hint="--only")
     for name in only or list(PARTS):
         console.print(f"{name} ...")
         started = time.monotonic()

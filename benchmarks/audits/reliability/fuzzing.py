@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reliability.audits import make_photos, run
+from benchmarks.audits.reliability.audits import make_photos, run
 from blackbox_explain import Explanation, explain, load_images, read_audit, wrap
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.entries import Entry

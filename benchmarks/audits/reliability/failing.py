@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability.audits import CODE, command, left_over, make_photos, run, same_rows
+from benchmarks.audits.reliability.audits import CODE, command, left_over, make_photos, run, same_rows
 from blackbox_explain import read_audit
 
 __all__ = ["failing"]

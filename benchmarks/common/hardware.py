@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["RESULTS", "folder_of", "gpu", "machine", "processor", "record"]
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 PACKAGES = (
     *("blackbox-explain", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "tensorflow", "captum", "grad-cam"),

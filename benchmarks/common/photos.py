@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hardware import RESULTS, machine
+from benchmarks.common.hardware import RESULTS, machine
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import Fit
 
@@ -20,7 +20,7 @@ __all__ = ["RESULTS", "LabelledPhotos", "confident_photos", "data_folder", "mach
 
 def data_folder() -> Path:
     """Return the folder of shared photos and models: $BLACKBOX_EXPLAIN_DATA, or ../shared/data beside the project."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
+    beside = Path(__file__).parents[3] / "shared" / "data"
     return Path(os.environ.get("BLACKBOX_EXPLAIN_DATA", beside))
 
 
@@ -64,7 +64,7 @@ def confident_photos(box: BlackBox, fit: Fit, least: float = 0.5, limit: int | N
 
 def source_hash() -> str:
     """Return a digest of the sources that results depend on, for the names of files in the cache."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     sources = sorted(path for folder in ("blackbox_explain", "adapters") for path in (root / folder).rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 

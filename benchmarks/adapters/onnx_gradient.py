@@ -1,6 +1,6 @@
 """Speed of ONNX gradients: against PyTorch's forward and backward, and against ONNX Runtime's own forward.
 
-Run with ``python -m benchmarks.onnx_gradient``; every ratio is of two times taken in turn in one run.
+Run with ``python -m benchmarks.adapters.onnx_gradient``; every ratio is of two times taken in turn in one run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import data_folder, machine, store
+from benchmarks.common.photos import data_folder, machine, store
 from benchmarks.models.efficientnet_lite0 import network as efficientnet
 from benchmarks.models.networks import MobileNetV3, ResNet18, exported, googlenet
 from blackbox_explain import Differentiable, InputSpec, wrap

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability.audits import make_photos
+from benchmarks.audits.reliability.audits import make_photos
 
 __all__ = ["loaded"]
 

@@ -1,8 +1,8 @@
 """How fast an audit goes on one core, and how much it writes: what estimates for large data sets are made from.
 
-Run with ``python -m benchmarks.audit_rate``; each way explains the same photos of ILSVRC, which are decoded, explained,
-checked and written as in any audit.  What is stored fills the estimates in docs/audits.md, which ``--docs`` alone does
-without measuring again.
+Run with ``python -m benchmarks.audits.audit_rate``; each way explains the same photos of ILSVRC, which are decoded,
+explained, checked and written as in any audit.  What is stored fills the estimates in docs/audits.md, which ``--docs``
+alone does without measuring again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, data_folder, machine, store
+from benchmarks.common.photos import RESULTS, data_folder, machine, store
 from blackbox_explain import audit, wrap
 from blackbox_explain.auditing.auditor import MOST_ROWS, SECONDS
 from blackbox_explain.auditing.entries import entries_of
@@ -82,7 +82,9 @@ def listed(count: int = 20_000) -> float:
 def section(stored: dict[str, Any] | None) -> str:
     """Return the estimates for docs/audits.md, as lines of Markdown."""
     if stored is None:
-        return "Not measured yet: `python -m benchmarks.audit_rate` measures the rates and writes the table here."
+        return (
+            "Not measured yet: `python -m benchmarks.audits.audit_rate` measures the rates and writes the table here."
+        )
     lines = [
         f"Measured on one core ({stored['machine']['processor']}) with EfficientNet-Lite0; the rest is multiplied:",
         "",

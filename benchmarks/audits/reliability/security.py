@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reliability.audits import BEGUN, command, make_photos, run
+from benchmarks.audits.reliability.audits import BEGUN, command, make_photos, run
 from blackbox_explain import Explanation, wrap
 from blackbox_explain.auditing.report_page import write_report
 from blackbox_explain.errors import BlackBoxExplainError

@@ -4,7 +4,7 @@ Both learn the masks of preset ``authors`` for a batch of 16 with EfficientNet-L
 the same jitter.  By hand, all of a step is one ``tf.function``: mask, upsampling, mix, crop, regularizer, network,
 gradient and Adam.
 
-Run with ``python -m benchmarks.tensorflow_step``.
+Run with ``python -m benchmarks.adapters.tensorflow_step``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import machine, store
-from benchmarks.loops import paired
+from benchmarks.common.loops import paired
+from benchmarks.common.photos import machine, store
 from benchmarks.models.efficientnet_lite0_keras import keras_network
 from blackbox_explain import Blur, InputSpec, wrap
 from blackbox_explain.box.oracle import Oracle

@@ -1,0 +1,1 @@
+"""What adapters cost: gradients of ONNX models, exports of one network, a step of TensorFlow."""

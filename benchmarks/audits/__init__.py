@@ -1,0 +1,1 @@
+"""How fast audits are, and what they survive."""

@@ -179,6 +179,8 @@ sys.exit(main(["--device", "cpu", "--tiny", "--seconds", "0", "--results", {str(
 
 
 @pytest.mark.exhaustive
+# What PyTorch's compiler looks at, and warns of; as an error it would end the compilation.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_the_whole_script_runs_through(tmp_path: Path) -> None:
     if not (data_folder() / "googlenet").is_dir():
         pytest.skip("no weights of GoogLeNet")

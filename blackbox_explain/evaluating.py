@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation

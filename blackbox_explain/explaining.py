@@ -10,12 +10,12 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.batch_sizes import AUTO, BATCH, Policy, policy_of
+from blackbox_explain.box.batches.sizes import AUTO, BATCH, Policy, policy_of
+from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import check_images, reading_of
 from blackbox_explain.box.oracle import Counts, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.splitting import split_until_done
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
 from blackbox_explain.data.photos import photos_of
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError

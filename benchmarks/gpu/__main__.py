@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "adapters")]
 
-from benchmarks.common.hardware import RESULTS, machine, record  # noqa: E402
+from benchmarks.common.hardware import RESULTS, machine, record  # noqa: E402 - the sources need not be installed
 from benchmarks.gpu.absent import missing, take_array_api_compat  # noqa: E402 - the sources need not be installed
 
 SECONDS = 450.0

@@ -12,10 +12,10 @@ import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.adapter_tools.checks import check_scores, guarded
+from blackbox_explain.box.batches.splitting import BATCH, BatchLimit, is_out_of_memory
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.parts import ahead, joined, part_from, part_of
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered
-from blackbox_explain.box.splitting import BATCH, BatchLimit, is_out_of_memory
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
 

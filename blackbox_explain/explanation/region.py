@@ -13,10 +13,10 @@ from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.curve import RankedImages
 from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.setting_ranges import is_number
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
+from blackbox_explain.setting_ranges import is_number
 
 __all__ = ["REGION_QUERIES", "SHARES", "SUPPRESS", "Regions", "check_suppress", "lowest_score", "smallest_region"]
 

@@ -13,10 +13,10 @@ from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["Deletion", "Insertion"]
 

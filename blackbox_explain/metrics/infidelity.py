@@ -13,7 +13,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import ModelError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_number, check_whole
+from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["Infidelity"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method, norms
+from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["MaxSensitivity"]
 

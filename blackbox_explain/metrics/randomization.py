@@ -15,9 +15,9 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox, Randomizable
 from blackbox_explain.errors import BlackBoxExplainError, InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method
 from blackbox_explain.metrics.maps import rank_correlation
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["Randomization"]
 

@@ -12,11 +12,11 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.maps import normalised, smoothed
 from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 from blackbox_explain.perturbations.perturbation import PAPER_SIZE, Perturbation
+from blackbox_explain.setting_ranges import check_number
 
 __all__ = ["ALPHAS", "Representativeness", "Transfer"]
 

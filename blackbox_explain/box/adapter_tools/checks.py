@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from blackbox_explain.arrays import Array
+from blackbox_explain.box.batches.splitting import is_out_of_memory
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Of
-from blackbox_explain.box.splitting import is_out_of_memory
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 
 __all__ = ["check_batch", "check_output", "check_scores", "check_weights", "guarded"]

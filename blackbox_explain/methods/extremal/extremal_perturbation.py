@@ -13,12 +13,12 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.extremal.smooth_maximum import SmoothMaximum
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Perturbation, shortest_side
+from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["ExtremalPerturbation"]
 

@@ -13,11 +13,11 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.upsampling import KERNEL_CELLS, mask_shape_for
 from blackbox_explain.perturbations.perturbation import Perturbation, blur, shortest_side
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["BlurIntegratedGradients", "IntegratedGradients"]
 

@@ -11,8 +11,8 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Differentiable
-from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["SmoothGrad"]
 

@@ -13,12 +13,12 @@ from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Of
 from blackbox_explain.errors import UnsupportedModelError
-from blackbox_explain.explanation.setting_ranges import check_name
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.layers.choice import chosen_layer
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import Blur
+from blackbox_explain.setting_ranges import check_name
 
 __all__ = ["Cam", "GradCam", "GradCamPlusPlus", "LayerCam"]
 

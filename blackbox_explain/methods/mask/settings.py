@@ -9,12 +9,12 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import MOST_RUNS, is_number
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
+from blackbox_explain.setting_ranges import MOST_RUNS, is_number
 
 __all__ = ["PRESETS", "LearnedGame", "PresetName", "Settings", "make_perturbation"]
 

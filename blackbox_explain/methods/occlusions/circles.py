@@ -13,11 +13,11 @@ from blackbox_explain.arrays import Array, along_axes, gaussian_matrix
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import check_number, is_number
 from blackbox_explain.methods.deleting import OF, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.upsampling import at_pixels
 from blackbox_explain.perturbations.perturbation import shortest_side
+from blackbox_explain.setting_ranges import check_number, is_number
 
 __all__ = ["CircleOcclusion", "VariableOcclusion"]
 

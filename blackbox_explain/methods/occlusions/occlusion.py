@@ -13,10 +13,10 @@ from blackbox_explain.arrays import Array, along_axes
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.perturbations.perturbation import shortest_side
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["Occlusion"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from blackbox_explain.arrays import Array, along_axes
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.explanation.setting_ranges import check_number, check_whole
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["Rise", "masks_of"]
 

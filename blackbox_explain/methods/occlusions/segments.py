@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import BackendMissingError
-from blackbox_explain.explanation.setting_ranges import check_whole
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["check_packages", "check_segments", "kept_where", "segments_of"]
 

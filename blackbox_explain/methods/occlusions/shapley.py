@@ -14,10 +14,10 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["Shapley"]
 

@@ -9,11 +9,11 @@ from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Layered, Rewritable
-from blackbox_explain.explanation.setting_ranges import check_name
 from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.layers.choice import chosen_layer, spatial_layers
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.upsampling import at_pixels
+from blackbox_explain.setting_ranges import check_name
 
 __all__ = ["ContrastiveExcitationBackprop", "ExcitationBackprop"]
 

@@ -10,9 +10,9 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import Rewritable
 from blackbox_explain.errors import InputError
-from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.methods.forms import check_rules, form_of
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.setting_ranges import check_number
 
 __all__ = ["Lrp"]
 

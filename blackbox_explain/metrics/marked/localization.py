@@ -14,10 +14,10 @@ from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.maps import normalised, tightest_box
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 from blackbox_explain.perturbations.deletion import ranks
+from blackbox_explain.setting_ranges import check_number
 
 __all__ = ["Localization", "Threshold"]
 

@@ -14,9 +14,9 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.points import Point
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_whole
 from blackbox_explain.metrics.maps import normalised
 from blackbox_explain.metrics.marked.scenes import check_given, whose
+from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["PartSaliency", "Parts"]
 

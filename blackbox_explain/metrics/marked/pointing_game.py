@@ -13,8 +13,8 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.setting_ranges import check_number
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
+from blackbox_explain.setting_ranges import check_number
 
 __all__ = ["PointingGame"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from blackbox_explain.box.batch_sizes import BATCH, FixedBatch, Policy
+from blackbox_explain.box.batches.sizes import BATCH, FixedBatch, Policy
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
 
 __all__ = ["BATCH", "BatchLimit", "is_out_of_memory", "split_until_done"]

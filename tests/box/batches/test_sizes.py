@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.box.batch_sizes import BATCH, FastestBatch, FixedBatch, policy_of
-from blackbox_explain.box.splitting import split_until_done
+from blackbox_explain.box.batches.sizes import BATCH, FastestBatch, FixedBatch, policy_of
+from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.errors import InputError
 from tests.toys import Linear
 

@@ -1,7 +1,7 @@
 """What methods cost over the model runs that they count, and beside the peers that offer them: paired, in one run.
 
-Run with ``python -m benchmarks.methods_speed``.  Captum is needed for its occlusion.  Times are those of the processor
-that the process took, all threads together, so that what else the machine does counts for little.
+Run with ``python -m benchmarks.methods_speed`` on a machine that does nothing else: times are those of the clock on the
+wall.  Captum is needed for its occlusion.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ MASKS, SIDE, STRIDE = 192, 32, 16
 TURNS = 3
 """Times that methods of few gradients are repeated in one timing."""
 
-CLOCK = time.process_time
+CLOCK = time.perf_counter
 
 console = Console(width=110, highlight=False)
 

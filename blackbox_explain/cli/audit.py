@@ -98,6 +98,7 @@ def audit_command(
     """
     with errors_as_messages():
         given = replace(said, model=model)
+        by.check(mask)
         box = given.wrapped()
         asked = by.of(box, mask)
         if asked.refused and not asked.methods:

@@ -103,6 +103,7 @@ def explain_command(
         explained, top = which.explained, which.top
         paths = photo_paths(images, out)
         given = replace(said, model=model)
+        by.check(mask)
         box = given.wrapped()
         started = time.perf_counter()
         asked = by.of(box, mask)

@@ -102,6 +102,20 @@ def breaks_at_squares() -> Any:
     return bx.wrap(scores, shape=(3, 32, 32), activation="none", class_names=("light", "dark"))
 
 
+@pytest.mark.parametrize("command", ["explain", "audit"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--method", "grad-cem"), "grad-cam"), (("--method", "rise", "--setting", "masks=-1"), "masks=-1")],
+)
+def test_mistakes_are_told_before_a_model_is_loaded(
+    command: str, options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = run(command, samples.CAT, "--model", tmp_path / "none.onnx", *options, "--out", tmp_path / "out")
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.output.split())
+    assert "none.onnx" not in done.output
+
+
 def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path) -> None:
     model = ("--model", "tests.cli.test_methods:breaks_at_squares")
     done = run("explain", samples.CAT, *model, "--method", "occlusion", "--method", "center", "--out", tmp_path)

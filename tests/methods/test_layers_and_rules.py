@@ -49,6 +49,49 @@ def test_attention_is_rolled_out() -> None:
     assert "No attention was found" in str(bx.methods_for(box("plain"))["attention-rollout"])
 
 
+def windowed() -> Any:
+    """Make a network whose patches see each other in windows, and all of them only once they are merged, as Swin's."""
+    import torch
+    from torch import nn
+
+    class Attention(nn.Module):
+        def __init__(self, width: int, side: int, window: int) -> None:
+            super().__init__()
+            self.width, self.parts, self.window = width, side // window, window
+            self.norm, self.mix = nn.LayerNorm(width), nn.Linear(width, 3 * width)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            parts, window, width = self.parts, self.window, self.width
+            cut = (-1, parts, window, parts, window, width)
+            windows = self.norm(x).reshape(cut).transpose(2, 3).reshape(-1, window**2, width)
+            query, key, value = self.mix(windows).chunk(3, dim=-1)
+            mixed = torch.softmax(query @ key.transpose(1, 2) / width**0.5, dim=-1) @ value
+            back = mixed.reshape(-1, parts, parts, window, window, width).transpose(2, 3)
+            return x + back.reshape(-1, (parts * window) ** 2, width)
+
+    class Windowed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.merge = nn.Conv2d(3, 8, 4, 4), nn.Linear(32, 16)
+            self.first, self.last = Attention(8, 8, 4), Attention(16, 4, 4)
+            self.head = nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = self.first(self.patches(x).flatten(2).transpose(1, 2))
+            fours = tokens.reshape(-1, 4, 2, 4, 2, 8).transpose(2, 3).reshape(-1, 16, 32)
+            return self.head(self.last(self.merge(fours)).mean(dim=1))
+
+    torch.manual_seed(2)
+    return bx.wrap(exported(Windowed().eval(), (3, 32, 32)), activation="softmax", cache=False)
+
+
+def test_attention_in_windows_is_refused() -> None:
+    why = bx.methods_for(windowed())["attention-rollout"]
+    assert why is not None
+    assert "patches are merged on the way" in why
+    assert "16 tokens where they see each other, after 64" in why
+
+
 def test_attention_is_no_map_of_the_image() -> None:
     from blackbox_explain.methods.layers.choice import chosen_layer
 

@@ -300,5 +300,5 @@ class DifferentiableOnnx(OnnxBlackBox):
             for old in list(self._inner)[:-MOST_SESSIONS]:
                 del self._inner[old]
         session = lazy.get()
-        _, _, *found = self._run(session, {IMAGES: images, WEIGHTS: weights})
+        _, *found = self._run(session, {IMAGES: images, WEIGHTS: weights})
         return {name: (found[2 * k], found[2 * k + 1]) for k, name in enumerate(key)}

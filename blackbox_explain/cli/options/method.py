@@ -15,6 +15,7 @@ from blackbox_explain.cli.options.mask import MaskOptions
 from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
+from blackbox_explain.methods.method import Method
 
 __all__ = ["AskedMethods", "MethodOptions"]
 
@@ -65,6 +66,21 @@ class MethodOptions:
         ),
     ] = None
 
+    def check(self, mask: MaskOptions) -> None:
+        """Raise what is wrong whatever the model, before one is loaded.
+
+        Raises
+        ------
+        InputError
+            As `of`.
+        """
+        names = list(dict.fromkeys(self.method or ["mask"]))
+        for name in names:
+            if name != ALL:
+                kind_of(name)
+        if ALL not in names:
+            self._made(names, mask)
+
     def of(self, box: BlackBox, mask: MaskOptions) -> AskedMethods:
         """Return what to do with a box.
 
@@ -88,6 +104,12 @@ class MethodOptions:
             names = [name for name in names if name not in refused]
             if not names:
                 raise InputError("This model allows none of these methods", got="; ".join(refused.values()))
+        methods, made = self._made(names, mask)
+        info = BoxInfo.of(box)
+        return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+
+    def _made(self, names: list[str], mask: MaskOptions) -> tuple[dict[str, dict[str, Any]], list[Method]]:
+        """Return further arguments of `explain` by method, and the methods, which check their settings."""
         typed = {**dataclasses.asdict(mask)}
         common = {name: typed.pop(name) for name in SHARED}
         changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
@@ -98,5 +120,4 @@ class MethodOptions:
             method_of(name, {key: value for key, value in options.items() if key not in SHARED})
             for name, options in methods.items()
         ]
-        info = BoxInfo.of(box)
-        return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+        return methods, made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +24,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 MOST_BESIDES = 8
 """Tokens that stand for no patch, at most: of the class, of a teacher, registers."""
 
+ON_TOKENS = ("Add", "LayerNormalization", "LayerNorm")
+"""Kinds of layers that have a row for each token, and its channels along the other axis."""
+
 
 @dataclass(frozen=True)
 class AttentionRollout:
@@ -32,7 +36,8 @@ class AttentionRollout:
 
     Abnar & Zuidema, *Quantifying Attention Flow in Transformers* (2020).  It is the same for every target.  Attention
     is found as the results of softmax that have a row and a column for each token; models that compute it in one
-    operator do not show it.  Without a class token the mean over all tokens is taken.
+    operator do not show it, and those that merge patches (Swin) let them see each other in windows alone, for which no
+    rollout is defined.  Without a class token the mean over all tokens is taken.
     """
 
     name: ClassVar[str] = "attention-rollout"
@@ -78,12 +83,29 @@ def _attention(layers: tuple[Layer, ...], spatial: tuple[int, ...]) -> tuple[lis
         tokens = int(squares[-1].shape[-1] or 0)
         grid = _grid(tokens, spatial)
         if grid is not None:
+            finer = _finer(layers, tokens, spatial)
+            if finer is not None:
+                raise UnsupportedModelError(
+                    "Attention rollout is not defined for this model: its patches are merged on the way",
+                    got=f"{tokens} tokens where they see each other, after {finer.shape[0]} at {finer.name!r}",
+                    expected="a vision transformer whose tokens see each other in every layer",
+                )
             return [one for one in squares if one.shape[-1] == tokens], grid
     raise UnsupportedModelError(
         "No attention was found in this model",
         got="no softmax with a row and a column for each patch of the image",
         expected="a vision transformer whose graph has its softmax as an operator, such as an ONNX export",
     )
+
+
+def _finer(layers: Sequence[Layer], tokens: int, spatial: tuple[int, ...]) -> Layer | None:
+    """Return a layer of more, smaller patches: these saw each other in windows, which have no row for an image."""
+    for one in layers:
+        if one.kind in ON_TOKENS and len(one.shape) == 2 and (count := one.shape[0] or 0) > tokens:
+            grid = _grid(count, spatial)
+            if grid is not None and math.prod(grid) == count:
+                return one
+    return None
 
 
 def _grid(tokens: int, spatial: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 import blackbox_explain as bx
 from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
-from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, differentiate
+from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS, differentiate, gradient_of
 from blackbox_explain_adapters._onnx.backward.operators import RULES
 
 SHAPE = (3, 12, 12)
@@ -273,6 +273,15 @@ def test_inner_values_and_gradients(images: np.ndarray, weights: np.ndarray) -> 
     np.testing.assert_allclose(found["r"][1][:, :, 0, 0], gradient / 25, atol=1e-6)
     with pytest.raises(UnsupportedModelError, match="has no gradient"):
         box.inner(images, weights, ["w"])
+
+
+def test_what_an_inner_gradient_does_not_need_is_not_computed() -> None:
+    model = bx.wrap(small(), activation="none")._parts.model
+    whole, inner = differentiate(model), differentiate(model, tensors=["f"])
+    assert [one.name for one in inner.graph.output][1:] == ["f", gradient_of("f")]
+    kinds = [node.op_type for node in whole.graph.node]
+    assert "ConvTranspose" in kinds or kinds.count("Conv") > 1
+    assert [node.op_type for node in inner.graph.node if node.op_type.startswith("Conv")] == ["Conv"]
 
 
 def test_a_rule_for_no_operator_is_a_mistake() -> None:

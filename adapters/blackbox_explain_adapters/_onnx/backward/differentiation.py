@@ -16,7 +16,7 @@ from blackbox_explain_adapters._onnx.backward.scan_rule import scan_rule
 from blackbox_explain_adapters._onnx.backward.tape import Device, Tape
 from blackbox_explain_adapters._onnx.graph.activity import active_tensors, no_path
 from blackbox_explain_adapters._onnx.graph.node import FLOATS, Node, Tensor, element_type, read_by, refusal
-from blackbox_explain_adapters._onnx.graph.plain_form import flat, in_order, inputs_of, opset_of
+from blackbox_explain_adapters._onnx.graph.plain_form import flat, in_order, inputs_of, opset_of, prune
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights, held_at
 from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL_DOMAIN
 from blackbox_explain_adapters._onnx.lowering.fused import MICROSOFT_DOMAIN
@@ -83,14 +83,16 @@ def differentiate(
     check
         Called with the tape when the images are reached: it may refuse a model for which the rules mean nothing.
     tensors
-        Inner tensors whose values, and gradients `gradient_of`, are outputs too.
+        Inner tensors whose values, and gradients `gradient_of`, are outputs in place of `GRADIENT`; what only this one
+        needs is left out.
     device
         What the graph is to be fast on.
 
     Returns
     -------
     onnx.ModelProto
-        With the further input `WEIGHTS` and output `GRADIENT`: d Σ(weights · scores) / d images.
+        With the further input `WEIGHTS` and, unless `tensors` are asked for, the output `GRADIENT`: d Σ(weights ·
+        scores) / d images.
 
     Raises
     ------
@@ -123,7 +125,8 @@ def differentiate(
         check(tape)
     if source not in found:
         raise no_path(source, output)
-    tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
+    if not tensors:
+        tape.nodes.append(helper.make_node("Identity", [found[source]], [GRADIENT], name=GRADIENT))
     for name in tensors:
         if name not in found or name not in tape.tensors:
             raise UnsupportedModelError(
@@ -208,9 +211,11 @@ def _assembled(
     if tape.replaced:
         everything = in_order(everything)
     used = {name for node in everything for name in read_by(node)} | {output}
-    outputs = [described(output, output), described(GRADIENT, source)]
+    outputs = [described(output, output)]
     for name in asked:
         outputs += [described(name, name), described(gradient_of(name), name)]
+    if not asked:
+        outputs.append(described(GRADIENT, source))
     inputs = [described(source, source), described(WEIGHTS, output)]
     known = [
         described(name, like) for name, like in _told(kept, tape, {one.name for one in [*inputs, *outputs]}).items()
@@ -226,6 +231,8 @@ def _assembled(
         elif name in used and name not in written:
             array = np.ascontiguousarray(value) if value.ndim else value
             made.graph.initializer.append(numpy_helper.from_array(array, name))
+    if asked:
+        prune(made.graph)
     return made
 
 

@@ -45,7 +45,7 @@ class GradientGraph:
     device: Device
 
     def __call__(self, tensors: Sequence[str] = ()) -> onnx.ModelProto:
-        """Write the graph, with inner tensors and their gradients as outputs if there are any.
+        """Write the graph, of the gradient of the images, or of inner tensors if there are any.
 
         Raises
         ------

@@ -14,6 +14,9 @@ from blackbox_explain_adapters._onnx.graph.node import Node
 
 __all__ = ["check_rectified", "deconvnet_rules", "guided_rules"]
 
+SLOPES_OF_0_AND_1 = ("Relu", "Clip", "ThresholdedRelu")
+"""Rectifiers whose slope changes no sign."""
+
 RECTIFIERS = ("Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip")
 
 # fmt: off
@@ -55,9 +58,12 @@ def check_rectified(tape: Tape) -> None:
 
 def _guided(tape: Tape, node: Node, gradients: Sequence[str]) -> Sequence[str]:
     """Pass only what is positive, as far as the unit passes the gradient: a leak keeps its slope."""
-    exact = RULES[node.op](tape, node, gradients)
     if not _is_rectifier(tape, node):
-        return exact
+        return RULES[node.op](tape, node, gradients)
+    if node.op in SLOPES_OF_0_AND_1:
+        # The same, and ONNX Runtime makes one operator of this one and the convolution before it.
+        return RULES[node.op](tape, node, [tape.op("Relu", gradients[0]), *gradients[1:]])
+    exact = RULES[node.op](tape, node, gradients)
     return [tape.op("Relu", exact[0]), *exact[1:]]
 
 

@@ -67,6 +67,8 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
     """Return options of a session that keeps quiet."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Threads that wait for more work take the cores from another session, and from whatever comes between two runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     if not optimise:

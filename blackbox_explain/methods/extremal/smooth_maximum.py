@@ -38,10 +38,11 @@ class SmoothMaximum:
         self._reach = int(np.ceil(REACH * sigma))
         self._matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, cells, strict=True))
         around = range(-self._reach, self._reach + 1)
-        self._offsets = [
+        offsets = [
             offset for offset in itertools.product(around, repeat=len(cells)) if np.hypot.reduce(offset) <= self._reach
         ]
-        squares = np.square(np.asarray(self._offsets, float)).sum(axis=1)
+        self._windows = [self._window(offset) for offset in offsets]
+        squares = np.square(np.asarray(offsets, float)).sum(axis=1)
         self._kernel = np.exp(-0.5 * squares / sigma**2).reshape(-1, *(1,) * (1 + len(cells)))
 
     def up(self, grid: Floats) -> Floats:
@@ -56,7 +57,7 @@ class SmoothMaximum:
         """
         kernel = self._kernel.astype(grid.dtype)
         around = self._padded(grid)
-        values = np.stack([self._window(around, offset) for offset in self._offsets])
+        values = np.stack([around[window] for window in self._windows])
         values *= kernel / self._temperature  # a / T
         powers = np.exp(values)
         total = powers.sum(axis=0)
@@ -70,9 +71,9 @@ class SmoothMaximum:
             by_values *= powers
             by_values *= kernel
             padded = self._padded(np.zeros_like(grid))
-            for offset, one in zip(self._offsets, by_values, strict=True):
-                self._window(padded, offset)[...] += one
-            return self._window(padded, (0,) * len(self._cells))
+            for window, one in zip(self._windows, by_values, strict=True):
+                padded[window] += one
+            return padded[self._window((0,) * len(self._cells))]
 
         return along_axes(matrices, highest * self._temperature), down
 
@@ -81,6 +82,7 @@ class SmoothMaximum:
         around = [(0, 0), *((self._reach, self._reach),) * len(self._cells)]
         return np.pad(grid, around, constant_values=0.0)
 
-    def _window(self, padded: Floats, offset: tuple[int, ...]) -> Floats:
+    def _window(self, offset: tuple[int, ...]) -> tuple[slice, ...]:
+        """Return where in padded grids the cells lie that are so far from each cell."""
         places = zip(offset, self._cells, strict=True)
-        return padded[(slice(None), *(slice(self._reach + step, self._reach + step + n) for step, n in places))]
+        return (slice(None), *(slice(self._reach + step, self._reach + step + n) for step, n in places))

@@ -56,11 +56,12 @@ class SmoothGrad:
         """Return the mean gradient, of the same noise for every image, in proportion to its own range."""
         host = to_numpy(images)
         axes = tuple(range(1, host.ndim))
-        spread = self.noise * (host.max(axis=axes, keepdims=True) - host.min(axis=axes, keepdims=True))
+        # In single precision, which is drawn twice as fast and is more than noise needs.
+        spread = np.float32(self.noise) * (host.max(axis=axes, keepdims=True) - host.min(axis=axes, keepdims=True))
         rng = np.random.default_rng([seed, NOISE])
         total = np.zeros(host.shape, np.float64)
         for _ in range(self.samples):
-            noisy = host + spread * rng.normal(size=host.shape[1:])[None]
-            total += to_numpy(oracle.gradient(oracle.native(noisy.astype(host.dtype)), weights)[1])
+            noisy = host + spread * rng.standard_normal(host.shape[1:], np.float32)
+            total += to_numpy(oracle.gradient(oracle.native(noisy.astype(host.dtype, copy=False)), weights)[1])
         slope = (total / self.samples).astype(host.dtype)
         return Attribution.of_slope(slope)

@@ -81,6 +81,7 @@ class Jpeg(Relation):
     largest: float = 98
     step: float = 2
     name = "jpeg"
+    unit = " steps of quality"
     limit = 99
     whole = True
     planar = True

@@ -105,7 +105,11 @@ def breaks_at_squares() -> Any:
 @pytest.mark.parametrize("command", ["explain", "audit"])
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("--method", "grad-cem"), "grad-cam"), (("--method", "rise", "--setting", "masks=-1"), "masks=-1")],
+    [
+        (("--method", "grad-cem"), "grad-cam"),
+        (("--method", "all", "--method", "grad-cem"), "grad-cam"),
+        (("--method", "rise", "--setting", "masks=-1"), "masks=-1"),
+    ],
 )
 def test_mistakes_are_told_before_a_model_is_loaded(
     command: str, options: tuple[str, ...], said: str, tmp_path: Path

@@ -74,12 +74,14 @@ class MethodOptions:
         InputError
             As `of`.
         """
-        names = list(dict.fromkeys(self.method or ["mask"]))
+        names = self._names()
+        if ALL not in names:
+            self._made(names, mask)
+            return
+        # Which settings all methods have together is known with the model; names beside "all" are not dropped unread.
         for name in names:
             if name != ALL:
                 kind_of(name)
-        if ALL not in names:
-            self._made(names, mask)
 
     def of(self, box: BlackBox, mask: MaskOptions) -> AskedMethods:
         """Return what to do with a box.
@@ -91,7 +93,7 @@ class MethodOptions:
         NoGradientError
             If the box lacks what the only method needs.
         """
-        names = list(dict.fromkeys(self.method or ["mask"]))
+        names = self._names()
         # One alone is refused by itself, without a look at all others.
         available = methods_for(box) if len(names) > 1 or ALL in names else {}
         refused: dict[str, str] = {}
@@ -107,6 +109,10 @@ class MethodOptions:
         methods, made = self._made(names, mask)
         info = BoxInfo.of(box)
         return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+
+    def _names(self) -> list[str]:
+        """Return the names that were typed, each once."""
+        return list(dict.fromkeys(self.method or ["mask"]))
 
     def _made(self, names: list[str], mask: MaskOptions) -> tuple[dict[str, dict[str, Any]], list[Method]]:
         """Return further arguments of `explain` by method, and the methods, which check their settings."""

@@ -56,11 +56,11 @@ class SmoothGrad:
         """Return the mean gradient, of the same noise for every image, in proportion to its own range."""
         host = to_numpy(images)
         axes = tuple(range(1, host.ndim))
-        # In single precision, which is drawn twice as fast and is more than noise needs.
         spread = np.float32(self.noise) * (host.max(axis=axes, keepdims=True) - host.min(axis=axes, keepdims=True))
         rng = np.random.default_rng([seed, NOISE])
         total = np.zeros(host.shape, np.float64)
         for _ in range(self.samples):
+            # In single precision, which is drawn twice as fast and is more than noise needs.
             noisy = host + spread * rng.standard_normal(host.shape[1:], np.float32)
             total += to_numpy(oracle.gradient(oracle.native(noisy.astype(host.dtype, copy=False)), weights)[1])
         slope = (total / self.samples).astype(host.dtype)

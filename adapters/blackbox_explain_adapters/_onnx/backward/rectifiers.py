@@ -15,7 +15,7 @@ from blackbox_explain_adapters._onnx.graph.node import Node
 __all__ = ["check_rectified", "deconvnet_rules", "guided_rules"]
 
 SLOPES_OF_0_AND_1 = ("Relu", "Clip", "ThresholdedRelu")
-"""Rectifiers whose slope changes no sign."""
+"""Rectifiers whose slope turns no sign, as a negative leak would."""
 
 RECTIFIERS = ("Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip")
 

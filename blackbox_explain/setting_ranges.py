@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["MOST_RUNS", "check_name", "check_number", "check_whole", "is_number"]
+__all__ = ["MOST_RUNS", "check_name", "check_number", "check_whole", "is_number", "out_of_range"]
 
 MOST_RUNS = 1_000_000
 """Runs of a model that one row may take by a single setting: more are a slip of the pen, and would fill the memory."""
@@ -34,7 +34,7 @@ def check_whole(settings: Any, name: str, least: int = 1, most: int = MOST_RUNS)
     """
     value = getattr(settings, name)
     if not _is_number(value, int, np.integer) or not least <= value <= most:
-        raise _out_of_range(settings, name, f"a whole number from {least:,} to {most:,}")
+        raise out_of_range(settings, name, f"a whole number from {least:,} to {most:,}")
     object.__setattr__(settings, name, int(value))
 
 
@@ -44,7 +44,7 @@ def check_number(
     *,
     above: float = -math.inf,
     least: float = -math.inf,
-    most: float,
+    most: float = math.inf,
     below: float = math.inf,
 ) -> None:
     """Check a setting that is a number, and store it as Python's own, which records can hold.
@@ -67,8 +67,8 @@ def check_number(
     # Not a number fails every comparison.
     if not is_number(value) or not (above < value < below and least <= value <= most):
         begins = f"above {above:g}" if least == -math.inf else f"of at least {least:g}"
-        ends = f"below {below:g}" if below <= most else f"at most {most:g}"
-        raise _out_of_range(settings, name, f"a number {begins} and {ends}")
+        ends = f" and below {below:g}" if below < math.inf else f" and at most {most:g}" if most < math.inf else ""
+        raise out_of_range(settings, name, f"a number {begins}{ends}")
     object.__setattr__(settings, name, value.item() if isinstance(value, np.generic) else value)
 
 
@@ -76,7 +76,7 @@ def check_name(settings: Any, name: str) -> None:
     """Raise `InputError` unless a setting is a name, or None."""
     value = getattr(settings, name)
     if value is not None and not isinstance(value, str):
-        raise _out_of_range(settings, name, "a name, or None")
+        raise out_of_range(settings, name, "a name, or None")
 
 
 def is_number(value: Any) -> bool:
@@ -88,6 +88,7 @@ def _is_number(value: Any, *kinds: type[Any]) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _out_of_range(settings: Any, name: str, expected: str) -> InputError:
+def out_of_range(settings: Any, name: str, expected: str) -> InputError:
+    """Return the error of a setting, which tells what it was and what it may be."""
     got = f"{name}={getattr(settings, name)!r}"[:80]
     return InputError(f"The setting {name} of {settings.name!r} is out of range", got=got, expected=expected)

@@ -75,7 +75,7 @@ class ExtremalPerturbation(Deleting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "area", above=0, most=1, below=1)
+        check_number(self, "area", above=0, below=1)
         check_whole(self, "steps")
         check_number(self, "learning_rate", above=0, most=1e3)
         check_number(self, "gain", above=0, most=1e6)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
-
-import numpy as np
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
@@ -14,7 +12,7 @@ from blackbox_explain.methods.mask.regularizers import TotalVariationKind
 from blackbox_explain.methods.upsampling import UpsamplingKind
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
-from blackbox_explain.setting_ranges import MOST_RUNS, is_number
+from blackbox_explain.setting_ranges import MOST_RUNS, check_number, check_whole, is_number, out_of_range
 
 __all__ = ["PRESETS", "LearnedGame", "PresetName", "Settings", "make_perturbation"]
 
@@ -125,10 +123,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _out_of_range(name: str, value: object, expected: str) -> InputError:
-    return InputError(f"The setting {name} is out of range", got=f"{name}={value!r}", expected=expected)
-
-
 @dataclass(frozen=True)
 class Settings:
     """How a mask is learned: a preset, and what is to differ from it.
@@ -194,6 +188,8 @@ class Settings:
         A row stops once the mean objective of 10 steps is less than this below that of the 10 before; None never.
     """
 
+    name: ClassVar[str] = "mask"
+
     preset: PresetName = "fast"
     game: LearnedGame = "deletion"
     perturbation: str | Perturbation = "blur"
@@ -242,9 +238,9 @@ class Settings:
                 )
         if self.start not in _STARTS[self.learns]:
             expected = f"{' or '.join(map(repr, _STARTS[self.learns]))} with preset={self.preset!r}"
-            raise _out_of_range("start", self.start, expected)
+            raise out_of_range(self, "start", expected)
         if self.game == "both" and self.learns == "mask":
-            raise _out_of_range("game", self.game, f"'deletion' or 'preservation' with preset={self.preset!r}")
+            raise out_of_range(self, "game", f"'deletion' or 'preservation' with preset={self.preset!r}")
         self._check()
         make_perturbation(self)
 
@@ -273,36 +269,27 @@ class Settings:
         return {**plain, "perturbation": called(self.perturbation), "perturbation_settings": record_of(made)}
 
     def _check(self) -> None:
-        least = {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not smallest <= value <= MOST_RUNS:
-                raise _out_of_range(name, value, f"a whole number from {smallest} to {MOST_RUNS:,}")
-            object.__setattr__(self, name, int(value))
-        ranges = {"beta1": (0, 1), "beta2": (0, 1), "start_area": (0, 1), "learning_rate": (1e-12, 1e6)}
-        ranges |= {
-            "least_share": (1e-6, 1),
-            "most_share": (self.least_share, 1),
-            "softness": (1e-3, 10),
-            "epsilon": (1e-12, np.inf),
-        }
-        for name, (low, high) in ranges.items():
-            if not is_number(getattr(self, name)) or not low <= getattr(self, name) < high:
-                raise _out_of_range(name, getattr(self, name), f"a number from {low} up to {high}")
+        for name, least in {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}.items():
+            check_whole(self, name, least=least)
+        check_number(self, "learning_rate", least=1e-12, most=1e6)
+        for name in ("beta1", "beta2", "start_area"):
+            check_number(self, name, least=0, below=1)
+        check_number(self, "least_share", least=1e-6, below=1)
+        check_number(self, "most_share", least=self.least_share, below=1)
+        check_number(self, "softness", least=1e-3, most=10)
+        check_number(self, "epsilon", least=1e-12)
+        check_number(self, "end_factor", least=0, most=1)
         for name in ("area_weight", "tv_weight", "tv_beta", "tolerance"):
-            value = getattr(self, name)
-            if value is not None and (not is_number(value) or not 0 <= value < np.inf):
-                raise _out_of_range(name, value, "a number of at least 0")
-        if not is_number(self.end_factor) or not 0 <= self.end_factor <= 1:
-            raise _out_of_range("end_factor", self.end_factor, "a number from 0 to 1")
+            if getattr(self, name) is not None:
+                check_number(self, name, least=0)
         for name in ("average", "relative"):
             if getattr(self, name) not in (True, False, None):
-                raise _out_of_range(name, getattr(self, name), "True or False")
+                raise out_of_range(self, name, "True or False")
         if self.mask_shape is not None and not _is_shape(self.mask_shape):
-            raise _out_of_range("mask_shape", self.mask_shape, "a size for each spatial axis, such as (28, 28)")
+            raise out_of_range(self, "mask_shape", "a size for each spatial axis, such as (28, 28)")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise _out_of_range(name, getattr(self, name), " or ".join(map(repr, choices)))
+                raise out_of_range(self, name, " or ".join(map(repr, choices)))
 
 
 def _is_shape(value: Any) -> bool:

@@ -63,7 +63,7 @@ class Rise(Deleting):
         super().__post_init__()
         check_whole(self, "masks")
         check_whole(self, "cells", most=MOST_CELLS)
-        check_number(self, "kept", above=0, most=1, below=1)
+        check_number(self, "kept", above=0, below=1)
 
     def budget(self, info: BoxInfo) -> Budget:
         """Return one run for the image, and one for each mask."""

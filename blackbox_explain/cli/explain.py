@@ -18,10 +18,10 @@ from blackbox_explain.auditing.photo_run import PhotoResult, PhotoRun
 from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import BATCH
-from blackbox_explain.cli.console import errors_as_messages, show_error, stderr
+from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, tell
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.mask import MaskOptions
-from blackbox_explain.cli.options.method import MethodOptions
+from blackbox_explain.cli.options.method import MOST_TOLD, MethodOptions
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.options.model_record import ModelRecord
 from blackbox_explain.cli.options.output import Printed
@@ -109,6 +109,8 @@ def explain_command(
         asked = by.of(box, mask)
         if top is not None and len(asked.methods) + len(asked.refused) > 1:
             raise InputError("--top explains several classes by one method", got="--top beside several --method")
+        if len(asked.runs) > MOST_TOLD and not printed.quiet and not printed.as_json:
+            tell("cost", [asked.cost])
         photos = PhotoRun(
             box,
             folder,

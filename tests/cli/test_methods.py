@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,20 @@ def test_mistakes_are_told_before_a_model_is_loaded(
     assert done.exit_code == 2, done.output
     assert said in " ".join(done.output.split())
     assert "none.onnx" not in done.output
+
+
+def test_many_methods_tell_their_cost_and_the_dearest(tmp_path: Path) -> None:
+    few = ("--method", "center", "--method", "rise", "--setting", "masks=500", "--setting", "cells=3")
+    assert "cost:" not in run("explain", samples.CAT, *BRIGHT, *few, "--out", tmp_path / "few").output
+    many = (*few, "--method", "occlusion", "--setting", "side=8", "--method", "circle-occlusion")
+    done = run("explain", samples.CAT, *BRIGHT, *many, "--out", tmp_path / "many")
+    said = " ".join(done.output.split())
+    assert "runs of the model for a photo; most by circle-occlusion (" in said
+    told = re.search(r"cost: \d methods, up to ([\d,]+) runs", said)
+    results = [bx.Explanation.load(path) for path in (tmp_path / "many").glob("*.npz")]
+    assert told
+    assert len(results) == 4
+    assert int(told[1].replace(",", "")) >= sum(int(one.queries.sum()) for one in results) > 500
 
 
 def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path) -> None:

@@ -17,9 +17,12 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 from blackbox_explain.methods.method import Method
 
-__all__ = ["AskedMethods", "MethodOptions"]
+__all__ = ["MOST_TOLD", "AskedMethods", "MethodOptions"]
 
 ALL = "all"
+
+MOST_TOLD = 3
+"""Methods that are named as those that cost most."""
 
 SHARED = ("seed", "suppress")
 """Options that every method takes."""
@@ -33,15 +36,27 @@ class AskedMethods:
     ----------
     methods
         Further arguments of `explain`, by the name of each method.
-    queries
-        What progress counts for one explanation by all of them: the images that the model is run on, at most.
+    runs
+        Images that the model is run on for one explanation, at most, by method.
     refused
         Methods that the box does not allow, and why.
     """
 
     methods: dict[str, dict[str, Any]]
-    queries: int
+    runs: dict[str, int]
     refused: dict[str, str]
+
+    @property
+    def queries(self) -> int:
+        """Return what progress counts for one explanation by all methods."""
+        return sum(self.runs.values())
+
+    @property
+    def cost(self) -> str:
+        """Return what several methods cost, and which of them most of it: some take a thousand times as long."""
+        dearest = sorted(self.runs, key=lambda name: -self.runs[name])[:MOST_TOLD]
+        most = ", ".join(f"{name} ({self.runs[name]:,})" for name in dearest)
+        return f"{len(self.runs)} methods, up to {self.queries:,} runs of the model for a photo; most by {most}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ class MethodOptions:
                 raise InputError("This model allows none of these methods", got="; ".join(refused.values()))
         methods, made = self._made(names, mask)
         info = BoxInfo.of(box)
-        return AskedMethods(methods, sum(one.budget(info).with_region for one in made), refused)
+        return AskedMethods(methods, {one.name: one.budget(info).with_region for one in made}, refused)
 
     def _names(self) -> list[str]:
         """Return the names that were typed, each once."""

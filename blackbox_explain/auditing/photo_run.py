@@ -298,7 +298,9 @@ class PhotoRun:
         try:
             folder = self.out.made()
             stem = self.out.free_name(path.stem)
-            saved = {name: folder / (f"{stem}-{name}.npz" if several else f"{stem}.npz") for name in good}
+            # Results of other methods than the mask stay beside one another, whichever call they are of.
+            plain = not several and "mask" in good
+            saved = {name: folder / (f"{stem}.npz" if plain else f"{stem}-{name}.npz") for name in good}
             picture, summary = folder / f"{stem}.png", folder / f"{stem}.json"
             files = (picture, *saved.values(), summary)
             entries: list[dict[str, Any]] = []

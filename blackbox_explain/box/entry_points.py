@@ -197,7 +197,7 @@ def kind_by_name(group: str, word: str, name: str) -> Any:
     """
     points = {one.name: one for one in entry_points(group)}
     if name not in points:
-        near = difflib.get_close_matches(name, points, 3)
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), points, 3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
         expected = ", ".join(map(repr, sorted(points)))
         raise InputError(f"There is no such {word}", got=f"{word}={name!r}", expected=expected, hint=hint)

@@ -107,6 +107,9 @@ def explain_command(
         box = given.wrapped()
         started = time.perf_counter()
         asked = by.of(box, mask)
+        if sheet and len(asked.methods) + len(asked.refused) > 1:
+            got, hint = "--sheet beside several --method", "the picture of each photo shows all of them"
+            raise InputError("--sheet shows several photos by one method", got=got, hint=hint)
         if top is not None and len(asked.methods) + len(asked.refused) > 1:
             raise InputError("--top explains several classes by one method", got="--top beside several --method")
         if len(asked.runs) > MOST_TOLD and not printed.quiet and not printed.as_json:

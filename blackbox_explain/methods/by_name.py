@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_explain.box.entry_points import availability, instance_by_name, kind_by_name
+from blackbox_explain.box.entry_points import availability, instance_by_name, kind_by_name, settings_of
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.methods.method import Method
+from blackbox_explain.methods.with_region import OF_REGION, WithRegion
 
 __all__ = ["METHODS", "kind_of", "method_of", "methods_for"]
 
@@ -30,7 +32,13 @@ def methods_for(box: BlackBox) -> dict[str, str | None]:
     -------
     dict
         Every name to None where the box allows the method, or to the reason why not.
+
+    Raises
+    ------
+    InputError
+        If this is no black box, such as a model that was not wrapped.
     """
+    BoxInfo.of(box)
     return availability(METHODS, "method", box)
 
 
@@ -48,9 +56,16 @@ def kind_of(name: str) -> type[Any]:
 def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
     """Return a method, given one or the name of one with its settings.
 
+    Every method takes ``game=`` and ``perturbation=`` beside a name: where they are no fields of it, they say how its
+    region is looked for.
+
     Raises
     ------
     InputError
         If there is no such method or setting, or a value is out of range.
     """
-    return instance_by_name(METHODS, "method", Method, method, settings)
+    own = settings_of(kind_of(method)) if isinstance(method, str) else OF_REGION
+    of_region = {name: value for name, value in settings.items() if name in OF_REGION and name not in own}
+    rest = {name: value for name, value in settings.items() if name not in of_region}
+    made = instance_by_name(METHODS, "method", Method, method, rest)
+    return WithRegion(made, **of_region) if of_region else made

@@ -16,7 +16,7 @@ from blackbox_explain.report.text_layout import WARNING, width_of, wrapped, writ
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Line", "draw_heading", "heading_height", "heading_of", "noun_of", "perturbed_words"]
+__all__ = ["Line", "draw_heading", "heading_height", "heading_of", "noun_of", "perturbed_words", "title_of"]
 
 TITLE, SMALLEST, SENTENCE = 14.0, 11.0, 10.5
 """Sizes in points."""
@@ -48,6 +48,12 @@ def noun_of(result: Explanation) -> str:
     return {2: "signal", 3: "image"}.get(result.saliency.ndim, "volume")
 
 
+def title_of(result: Explanation, row: int) -> str:
+    """Return what stands first: the photo, where its name is known, and what was explained."""
+    name = photo_name(result, row)
+    return f"{name}: {result.target[row]}" if name else result.target[row]
+
+
 def perturbed_words(result: Explanation) -> str:
     """Return what is done to what is deleted, as a participle."""
     words = {"blur": "blurred", "constant": "replaced by a constant", "noise": "replaced by noise"}
@@ -56,8 +62,8 @@ def perturbed_words(result: Explanation) -> str:
 
 def heading_of(result: Explanation, row: int, canvas: Canvas | None, width: float) -> list[Line]:
     """Return the lines above a picture of so many inches."""
-    name = photo_name(result, row)
-    title = f"{name}: {result.target[row]}" if name else result.target[row]
+    by = "" if result.method == "mask" else f", by {result.method}"
+    title = title_of(result, row) + by
     size = next((one for one in (TITLE, 12.5) if width_of(title, one, "bold") <= width), SMALLEST)
     lines = [Line(one, size, bold=True) for one in wrapped(title, width, size, "bold")]
     lines += [Line(one, SENTENCE) for one in wrapped(_sentence(result, row, canvas), width, SENTENCE)]

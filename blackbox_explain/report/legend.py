@@ -39,7 +39,7 @@ PHOTO = 0.6
 EDGES = "dashed: the region"
 """Beginning of what the lines in a signal mean."""
 
-FRAME = "frame: the part that the model reads"
+FRAME = "frame: what the model reads"
 
 SPECKS = "no outline: the region is in specks"
 

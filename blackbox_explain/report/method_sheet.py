@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation
-from blackbox_explain.explanation.summary import photo_name
 from blackbox_explain.report.figure import WIDEST, check_row, draw_importance, draw_photo, has_region
 from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of, in_specks
 
@@ -66,11 +65,13 @@ def method_sheet(
     InputError
         If there is nothing to draw, no such row, or the results are not of the same images.
     """
-    from blackbox_explain.report.heading import Line, draw_heading, heading_height, noun_of, perturbed_words
+    from blackbox_explain.report.heading import Line, draw_heading, heading_height, noun_of, title_of
     from blackbox_explain.report.legend import draw_bar, draw_key
     from blackbox_explain.report.text_layout import WARNING, Picture, wrapped, write
 
-    good = {name: one for name, one in results.items() if not one.outcome[row].failed}
+    # The smallest region that does what was asked first, as in a table.
+    order = sorted(results, key=lambda name: (results[name].outcome[row].kind != "ok", float(results[name].share[row])))
+    good = {name: results[name] for name in order if not results[name].outcome[row].failed}
     if not good:
         raise InputError("There is nothing to draw", got="no method whose row did not fail")
     first = next(iter(good.values()))
@@ -81,18 +82,8 @@ def method_sheet(
     width = max(2 * MARGIN + across * CELL + (across - 1) * ACROSS, 5.4)
     room = width - 2 * MARGIN
     noun = noun_of(first)
-    name = photo_name(first, row)
-    title = f"{name}: {first.target[row]}" if name else first.target[row]
-    games = {one.game for one in good.values()}
-    what = "with nothing but" if games == {"preservation"} else "without"
-    asked = f"keeps {first.suppress:.0%}" if games == {"preservation"} else f"takes away {first.suppress:.0%}"
-    gone = {perturbed_words(one) for one in good.values()}
-    told = (
-        f"Outlined: the smallest part of each map that {asked} of the score (up to half of the {noun}), with its share "
-        f"of the {noun} and the score {what} it, {gone.pop() if len(gone) == 1 else 'deleted'}. "
-        f"The score of the {noun} is {first.score[row]:.3f}."
-    )
-    lines = [Line(one, 13.0, bold=True) for one in wrapped(title, room, 13.0, "bold")]
+    told = " ".join(_told(good, row, noun))
+    lines = [Line(one, 13.0, bold=True) for one in wrapped(title_of(first, row), room, 13.0, "bold")]
     lines += [Line(one, 10.0) for one in wrapped(told, room, 10.0)]
     lines += [
         Line(one, 10.0, warning=True) for doubt in first.provenance.doubts for one in wrapped(doubt, room - 0.3, 10.0)
@@ -103,11 +94,13 @@ def method_sheet(
         for name, why in {**(refused or {}), **missing}.items()
         for one in wrapped(f"not drawn: {name}: {why}", room, SMALL)
     ]
-    signal = first.saliency.ndim == 2
+    signal, framed = first.saliency.ndim == 2, False
     if signal:
         tall = 0.6 * CELL
     else:
-        high, wide = canvas_of(first, row, LONGEST_SMALL).pixels.shape[:2]
+        canvas = canvas_of(first, row, LONGEST_SMALL)
+        framed = canvas.cropped
+        high, wide = canvas.pixels.shape[:2]
         tall = CELL * min(max(high / wide, WIDEST), TALLEST)
     down = -(-(len(good) + 1) // across)
     top = heading_height(lines) + 0.1
@@ -141,8 +134,9 @@ def method_sheet(
     bar = min(CELL, 0.45 * width)
     draw_bar(drawing, (MARGIN / width, (foot - 0.17) / height, bar / width, 0.13 / height), cmap, alpha)
     left, rest = MARGIN + bar + 0.3, width - 2 * MARGIN - bar - 0.3
-    axes = drawing.add_axes((left / width, (foot - 0.26) / height, rest / width, 0.24 / height))
-    draw_key(axes, "outline: the region", False, rest)
+    tall = 0.24 * (1 + framed)
+    axes = drawing.add_axes((left / width, (foot - 0.02 - tall) / height, rest / width, tall / height))
+    draw_key(axes, "outline: the region", framed, rest)
     place = foot - KEY
     for line in below:
         write(drawing, MARGIN / width, place / height, line.text, size=line.size, va="top")
@@ -165,6 +159,28 @@ def save_method_sheet(
     except OSError as error:
         raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
     return path
+
+
+def _told(good: Mapping[str, Explanation], row: int, noun: str) -> list[str]:
+    """Return what the numbers and outlines of the cells mean."""
+    from blackbox_explain.report.heading import perturbed_words
+
+    first = next(iter(good.values()))
+    games = {one.game for one in good.values()}
+    keeps = f"with nothing but which {first.suppress:.0%} of the score is kept"
+    takes = f"without which {first.suppress:.0%} of the score is gone"
+    asked = " or ".join(one for game, one in (("deletion", takes), ("preservation", keeps)) if game in games)
+    gone = {perturbed_words(one) for one in good.values()}
+    how = gone.pop() if len(gone) == 1 else "deleted"
+    told = [
+        f"Outlined: the smallest part of each map, up to half of the {noun}, {asked} ({how}); below, its share of the "
+        f"{noun} and the score then. The score of the {noun} is {first.score[row]:.3f}."
+    ]
+    if any(one.outcome[row].kind == "weak" for one in good.values()):
+        told.append(f"Weak: no part of up to half of the {noun} does that; the best there is.")
+    if any(in_specks(one, row) for one in good.values()):
+        told.append("In specks: too scattered to be outlined.")
+    return told
 
 
 def _share_words(result: Explanation, row: int) -> str:

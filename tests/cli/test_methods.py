@@ -59,8 +59,9 @@ def test_two_methods_make_one_picture_and_two_results(tmp_path: Path) -> None:
 def test_one_other_method_takes_its_settings(tmp_path: Path) -> None:
     done = run("explain", samples.CAT, *BRIGHT, "--method", "rise", "--setting", "masks=40", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "cat.npz", "cat.json"}
-    result = Explanation.load(tmp_path / "cat.npz")
+    assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "cat-rise.npz", "cat.json"}
+    assert "by rise;" in done.output
+    result = Explanation.load(tmp_path / "cat-rise.npz")
     assert result.method == "rise"
     assert result.provenance.settings["masks"] == 40
 
@@ -79,7 +80,11 @@ def test_what_the_model_does_not_allow_is_named_and_the_others_are_kept(tmp_path
         (("--method", "center", "--method", "occlusion", "--setting", "mask=3"), "None of these methods"),
         (("--method", "rise", "--setting", "mask=3"), "did you mean masks="),
         (("--method", "rise", "--setting", "masks"), "--setting is not NAME=VALUE"),
-        (("--method", "rise", "--game", "preservation"), "no such setting"),
+        (("--method", "center", "--method", "rise", "--setting", "msks=20"), "did you mean masks="),
+        (("--method", "center", "--setting", "rise.masks=20"), "rise.masks"),
+        (("--method", "RISE"), "did you mean 'rise'"),
+        (("--method", "center", "--method", "rise", "--sheet"), "--sheet shows several photos by one method"),
+        (("--method", "rise", "--game", "both"), "game='both'; expected 'deletion' or 'preservation'"),
         (("--method", "grad-cam"), "the method 'grad-cam'"),
         (("--method", "rise", "--method", "center", "--top", "2"), "--top explains several classes by one method"),
     ],
@@ -133,6 +138,35 @@ def test_many_methods_tell_their_cost_and_the_dearest(tmp_path: Path) -> None:
     assert told
     assert len(results) == 4
     assert int(told[1].replace(",", "")) >= sum(int(one.queries.sum()) for one in results) > 500
+
+
+def test_a_setting_may_be_of_one_method_alone(tmp_path: Path) -> None:
+    options = (
+        "--method",
+        "rise",
+        "--method",
+        "shapley",
+        "--setting",
+        "rise.masks=30",
+        "--setting",
+        "shapley.samples=150",
+    )
+    done = run("explain", samples.CAT, *BRIGHT, *options, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    rise, shapley = (bx.Explanation.load(tmp_path / f"cat-{name}.npz") for name in ("rise", "shapley"))
+    assert rise.provenance.settings["masks"] == 30
+    assert shapley.provenance.settings["samples"] == 150
+
+
+def test_all_regions_of_a_picture_are_by_the_same_game_and_perturbation(tmp_path: Path) -> None:
+    by = ("--method", "center", "--method", "mask", "--method", "rise", "--setting", "masks=30")
+    options = ("--preset", "quick", "--game", "preservation", "--perturbation", "constant")
+    done = run("explain", samples.CAT, *BRIGHT, *by, *options, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    results = [bx.Explanation.load(path) for path in tmp_path.glob("*.npz")]
+    assert {(one.game, one.perturbation) for one in results} == {("preservation", "constant")}
+    assert len(results) == 3
+    assert "with nothing but the outlined region" in " ".join(done.output.split())
 
 
 def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain.errors import BackendMissingError, UnsupportedModelError
+from blackbox_explain.errors import BackendMissingError, InputError, UnsupportedModelError
 from tests.methods.test_all_methods import BY_RULES
 from tests.toys import Scores
 
@@ -45,6 +45,11 @@ def test_methods_of_superpixels_are_not_allowed_without_their_packages(monkeypat
         assert bx.methods_for(signal)[name] is None
     without(monkeypatch, "sklearn")
     assert "needs scikit-learn" in str(bx.methods_for(signal)["lime"])
+
+
+def test_a_model_that_was_not_wrapped_is_no_black_box() -> None:
+    with pytest.raises(InputError, match=r"wrap"):
+        bx.methods_for(means)  # type: ignore[arg-type]
 
 
 class ExactAlone:

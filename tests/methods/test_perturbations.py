@@ -10,6 +10,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
+from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.perturbations import NAMES, deleted, level_set, named
 from blackbox_explain.rules import Deletion, ObjectDecides, Occlusion
 from blackbox_explain.rules.serialization import from_dict
@@ -53,6 +54,31 @@ def test_every_name_is_taken_by_masks_and_rules(name: Any) -> None:
     certificate = bx.verify(result, box, progress=False)
     assert all(one.held for one in certificate.rows[0].checks), certificate.sentence
     assert from_dict(Deletion(by=name).to_dict()) == Deletion(by=name)
+
+
+@pytest.mark.parametrize("method", ["gradient", "center"])
+@pytest.mark.parametrize("game", ["deletion", "preservation"])
+def test_methods_without_such_settings_look_for_their_region_by_them(method: str, game: Any) -> None:
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    usual, other = (
+        bx.explain(box, box.image(), 0, method=method, progress=False, **settings)
+        for settings in ({}, {"game": game, "perturbation": "low"})
+    )
+    assert (usual.game, usual.perturbation, other.game, other.perturbation) == ("deletion", "blur", game, "low")
+    np.testing.assert_array_equal(other.saliency, usual.saliency)
+    kept = ~other.region if game == "deletion" else other.region
+    # Outside of what is kept lies the lower end of the pixels, and the score of that is the one that is told.
+    np.testing.assert_array_equal(other.region_images, np.where(kept[:, None], box.image(), 0))
+    assert other.score_region[0] == pytest.approx(box.scores(other.region_images)[0, 0])
+    again = bx.evaluate(box, {method: other}, {"it": MaxSensitivity(draws=1)}, progress=False)
+    assert np.isfinite(again.measurements[0].values).all()
+
+
+def test_methods_check_how_their_region_is_looked_for() -> None:
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    for wrong, said in (({"game": "both"}, r"game.*'both'.*'preservation'"), ({"perturbation": "blurr"}, "'blurr'")):
+        with pytest.raises(InputError, match=said):
+            bx.explain(box, box.image(), 0, method="center", progress=False, **wrong)
 
 
 def test_what_earlier_versions_called_the_mean_colour_is_read() -> None:

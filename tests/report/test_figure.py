@@ -130,7 +130,7 @@ def test_every_number_is_there(tmp_path: Path) -> None:
     for part in ("importance", "outline: the region that is deleted"):
         assert part in words
     assert "frame:" not in words
-    assert "frame: the part that the model reads" in said(explained(photo_file(tmp_path, (90, 64))).plot())
+    assert "frame: what the model reads" in said(explained(photo_file(tmp_path, (90, 64))).plot())
 
 
 def test_long_names_are_wrapped_and_whole(tmp_path: Path) -> None:

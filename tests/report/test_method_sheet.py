@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
@@ -37,6 +38,19 @@ def test_each_method_has_a_cell(tmp_path: Path) -> None:
     assert "1.2 s, " in text or "1.3 s, " in text
     assert "not drawn: grad-cam: the model has no layers." in text
     check_texts(drawing)
+
+
+def test_cells_stand_in_the_order_of_a_table_and_words_say_what_they_show(tmp_path: Path) -> None:
+    results = by_methods(tmp_path)
+    results["mask"] = dataclasses.replace(results["mask"], outcome=(Outcome("weak", "nothing does it"),))
+    drawing = method_sheet(results)
+    text = said(drawing)
+    good = sorted(("occlusion", "circle-occlusion"), key=lambda name: float(results[name].share[0]))
+    titles = [one.get_text() for one in drawing.findobj(Text) if one.get_text() in results]
+    assert titles == [*good, "mask"]
+    assert "Weak: no part of up to half of the image does that" in text
+    kept = {name: dataclasses.replace(one, game="preservation") for name, one in results.items()}
+    assert "with nothing but which 95% of the score is kept" in said(method_sheet(kept))
 
 
 def test_a_method_that_failed_is_named(tmp_path: Path) -> None:

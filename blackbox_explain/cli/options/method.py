@@ -16,10 +16,14 @@ from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 from blackbox_explain.methods.method import Method
+from blackbox_explain.methods.with_region import OF_REGION
 
 __all__ = ["MOST_TOLD", "AskedMethods", "MethodOptions"]
 
 ALL = "all"
+
+BACKWARD = 3
+"""Scores that take as long as a gradient."""
 
 MOST_TOLD = 3
 """Methods that are named as those that cost most."""
@@ -37,7 +41,7 @@ class AskedMethods:
     methods
         Further arguments of `explain`, by the name of each method.
     runs
-        Images that the model is run on for one explanation, at most, by method.
+        Images that the model is run on for one explanation, at most, by method, the dearest first.
     refused
         Methods that the box does not allow, and why.
     """
@@ -54,8 +58,7 @@ class AskedMethods:
     @property
     def cost(self) -> str:
         """Return what several methods cost, and which of them most of it: some take a thousand times as long."""
-        dearest = sorted(self.runs, key=lambda name: -self.runs[name])[:MOST_TOLD]
-        most = ", ".join(f"{name} ({self.runs[name]:,})" for name in dearest)
+        most = ", ".join(f"{name} ({runs:,})" for name, runs in [*self.runs.items()][:MOST_TOLD])
         return f"{len(self.runs)} methods, up to {self.queries:,} runs of the model for a photo; most by {most}"
 
 
@@ -123,7 +126,10 @@ class MethodOptions:
                 raise InputError("This model allows none of these methods", got="; ".join(refused.values()))
         methods, made = self._made(names, mask)
         info = BoxInfo.of(box)
-        return AskedMethods(methods, {one.name: one.budget(info).with_region for one in made}, refused)
+        runs = {one.name: one.budget(info).with_region for one in made}
+        weight = {one.name: 1 if one.needs is BlackBox else BACKWARD for one in made}
+        dearest = sorted(runs, key=lambda name: -weight[name] * runs[name])
+        return AskedMethods(methods, {name: runs[name] for name in dearest}, refused)
 
     def _names(self) -> list[str]:
         """Return the names that were typed, each once."""
@@ -135,7 +141,12 @@ class MethodOptions:
         common = {name: typed.pop(name) for name in SHARED}
         changed = {name: value for name, value in typed.items() if value != getattr(MaskOptions, name)}
         given = settings(self.setting or (), "masks=2000")
-        dealt = dealt_out({**changed, **given}, {name: settings_of(kind_of(name)) for name in names}, "methods")
+        if changed.get("game") == "both" and "mask" in names:
+            # The mask has it from what was typed; of others the region is that of deletion, as the mask's is then.
+            del changed["game"]
+        region = dict.fromkeys(OF_REGION, "str")
+        own = {name: {**region, **settings_of(kind_of(name))} for name in names}
+        dealt = dealt_out({**changed, **given}, own, "methods")
         methods = {name: {**common, **(typed if name == "mask" else {}), **mine} for name, mine in dealt.items()}
         made = [
             method_of(name, {key: value for key, value in options.items() if key not in SHARED})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,12 +17,12 @@ DESCRIBED = ("model", "spec", "shape", "bounds", "preprocessing", "class_names",
 WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
-def named_values(given: Sequence[str], option: str, example: str) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings."""
+def named_values(given: Sequence[str], option: str, example: str, *, dotted: bool = False) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; a value that is JSON is read as such, others are strings; dotted names are OWNER.NAME."""
     found: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
-        if not sign or not name.isidentifier():
+        if not sign or not (name.rpartition(".")[2] if dotted else name).isidentifier():
             raise InputError(f"{option} is not NAME=VALUE", got=repr(text), expected=f"such as {example}")
         try:
             # Python's words for what JSON writes small; as strings they would all be true.
@@ -33,7 +34,7 @@ def named_values(given: Sequence[str], option: str, example: str) -> dict[str, A
 
 def settings(given: Sequence[str], example: str) -> dict[str, Any]:
     """Read what is typed as --setting; lists become tuples, which settings are that do not change."""
-    read = named_values(given, "--setting", example)
+    read = named_values(given, "--setting", example, dotted=True)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
 
 
@@ -43,7 +44,7 @@ def dealt_out(given: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], wh
     Parameters
     ----------
     given
-        Values by the names of settings.
+        Values by the names of settings; ``"rise.masks"`` is that of one alone.
     own
         By the name of each method or metric, the settings that it has, with their types as they are written.
     what
@@ -61,13 +62,24 @@ def dealt_out(given: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], wh
     """
     found: dict[str, dict[str, Any]] = {}
     for name, known in own.items():
-        mine = {one: value for one, value in given.items() if one in known or len(own) == 1}
+        alone = {one.removeprefix(f"{name}."): value for one, value in given.items() if one.startswith(f"{name}.")}
+        every = {one: value for one, value in given.items() if "." not in one and (one in known or len(own) == 1)}
         # Names of layers may look like numbers.
         found[name] = {
-            one: str(value) if str(known.get(one)).startswith("str |") else value for one, value in mine.items()
+            one: str(value) if str(known.get(one)).startswith("str |") else value
+            for one, value in {**every, **alone}.items()
         }
-    if unused := [name for name in given if not any(name in mine for mine in found.values())]:
-        raise InputError(f"None of these {what} has such a setting", got=", ".join(unused), expected=", ".join(own))
+    taken = {one for name, mine in found.items() for setting in mine for one in (setting, f"{name}.{setting}")}
+    if unused := [name for name in given if name not in taken]:
+        known = sorted({setting for settings in own.values() for setting in settings})
+        near = difflib.get_close_matches(unused[0].rpartition(".")[2], known, 3)
+        hint = f"did you mean {' or '.join(f'{one}=' for one in near)}?" if near else f"{what}: {', '.join(own)}"
+        raise InputError(
+            f"None of these {what} has such a setting",
+            got=", ".join(unused),
+            expected=f"some of {', '.join(known)}",
+            hint=hint,
+        )
     return found
 
 

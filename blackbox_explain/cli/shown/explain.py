@@ -59,8 +59,10 @@ def _show_one_method(rows: Sequence[tuple[str, dict[str, Any]]], several: bool) 
         share = "–" if row["share"] is None else f"{row['share']:.1%}"
         table.add_row(End(name), Start(row["target"]), *scores, share, row["outcome"])
     stdout.print(table)
+    method = rows[0][1]["provenance"]["method"]
+    by = "" if method == "mask" else f"by {method}; "
     columns = f"scores: before, {region_words(rows[0][1]['game'])}, of the whole image perturbed; share: of the region"
-    stdout.print(columns, style="dim")
+    stdout.print(by + columns, style="dim")
     abouts = [f"{name}, {row['target']}" if several else name for name, row in rows]
     _show_predictions([(about, row) for about, (_, row) in zip(abouts, rows, strict=True)])
     for about, (_, row) in zip(abouts, rows, strict=True):

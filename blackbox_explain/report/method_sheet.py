@@ -167,14 +167,14 @@ def _told(good: Mapping[str, Explanation], row: int, noun: str) -> list[str]:
 
     first = next(iter(good.values()))
     games = {one.game for one in good.values()}
-    keeps = f"with nothing but which {first.suppress:.0%} of the score is kept"
-    takes = f"without which {first.suppress:.0%} of the score is gone"
-    asked = " or ".join(one for game, one in (("deletion", takes), ("preservation", keeps)) if game in games)
     gone = {perturbed_words(one) for one in good.values()}
     how = gone.pop() if len(gone) == 1 else "deleted"
+    takes = f"that takes away {first.suppress:.0%} of the score when it is {how}"
+    keeps = f"that keeps {first.suppress:.0%} of the score when all the rest is {how}"
+    asked = " or ".join(one for game, one in (("deletion", takes), ("preservation", keeps)) if game in games)
     told = [
-        f"Outlined: the smallest part of each map, up to half of the {noun}, {asked} ({how}); below, its share of the "
-        f"{noun} and the score then. The score of the {noun} is {first.score[row]:.3f}."
+        f"Outlined: the smallest part of each map, up to half of the {noun}, {asked}; below, its share of the {noun} "
+        f"and the score then. The score of the {noun} is {first.score[row]:.3f}."
     ]
     if any(one.outcome[row].kind == "weak" for one in good.values()):
         told.append(f"Weak: no part of up to half of the {noun} does that; the best there is.")

@@ -50,7 +50,7 @@ def test_cells_stand_in_the_order_of_a_table_and_words_say_what_they_show(tmp_pa
     assert titles == [*good, "mask"]
     assert "Weak: no part of up to half of the image does that" in text
     kept = {name: dataclasses.replace(one, game="preservation") for name, one in results.items()}
-    assert "with nothing but which 95% of the score is kept" in said(method_sheet(kept))
+    assert "keeps 95% of the score when all the rest is" in said(method_sheet(kept))
 
 
 def test_a_method_that_failed_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ installed again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from blackbox_explain.box.entry_points import availability, instance_by_name, kind_by_name, settings_of
 from blackbox_explain.box.info import BoxInfo
@@ -68,4 +68,5 @@ def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
     of_region = {name: value for name, value in settings.items() if name in OF_REGION and name not in own}
     rest = {name: value for name, value in settings.items() if name not in of_region}
     made = instance_by_name(METHODS, "method", Method, method, rest)
-    return WithRegion(made, **of_region) if of_region else made
+    # Its name and needs are those of what it wraps, where methods have them of their class.
+    return cast("Method", WithRegion(made, **of_region)) if of_region else made

@@ -88,5 +88,4 @@ class WithRegion:
 
 def _fields(method: Method) -> Mapping[str, Any]:
     """Return the settings of a method: what is recorded where it does not say."""
-    known: Any = method
-    return dataclasses.asdict(known) if dataclasses.is_dataclass(known) else {}
+    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}

@@ -97,7 +97,7 @@ def cost_figure(panels: Sequence[Panel], methods: Sequence[str]) -> Picture:
     methods
         Names in the order of the legend: all that any panel has.
     """
-    across = min(ACROSS, len(panels))
+    across = 2 if len(panels) == 4 else min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     width = max(across * PANEL[0], LEAST_WIDTH)
     names = {name: "\n".join(wrapped(name, NAME, LETTERS)) for name in methods}
@@ -112,9 +112,11 @@ def cost_figure(panels: Sequence[Panel], methods: Sequence[str]) -> Picture:
     for axes, panel in zip(every, panels, strict=False):
         _draw(axes, panel, looks)
         _scale_of_costs(axes, min(costs), max(costs))
+    for axes in every[max(0, len(panels) - across) : len(panels)]:
+        # The lowest of each column.
+        axes.set_xlabel("images the model was run on", fontsize=9.5, color=INK)
     for axes in every[len(panels) :]:
         axes.set_axis_off()
-    drawing.supxlabel("images that the model was run on for each explanation", fontsize=9.5, color=INK)
     _legend(drawing, names, looks, columns)
     return drawing
 
@@ -132,7 +134,8 @@ def _draw(axes: Axes, panel: Panel, looks: dict[str, tuple[str, str]]) -> None:
     span = max(high - low, LEAST_SPAN * max(abs(low), abs(high))) or 1.0
     middle = (low + high) / 2
     axes.set_ylim(middle - (0.5 + PADDING) * span, middle + (0.5 + PADDING) * span)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.get_offset_text().set_fontsize(8.5)
     label = axes.set_ylabel(
         "\n".join([*wrapped(panel.metric, PANEL[1] - 0.5, 9.5), f"{panel.better} is better"]),
         fontsize=9.5,

@@ -87,6 +87,11 @@ class Measurement:
         return int(self.counted.sum())
 
     @property
+    def distinct(self) -> int:
+        """How many rows are not of an image and a class that a row before them explains."""
+        return len(self.values) - len(self.repeated)
+
+    @property
     def counted(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(N,) whether the value of a row is in the mean."""
         found = np.isfinite(self.values)
@@ -232,11 +237,12 @@ def check_together(explained: Mapping[str, tuple[str, float]]) -> None:
 
 def _by_name(explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation]) -> dict[str, Explanation]:
     """Return explanations by what their method is called in the result; errors as in `evaluate`."""
+    named: list[tuple[str, Any]]
     if isinstance(explanations, Mapping):
         named = [(str(name), one) for name, one in explanations.items()]
     else:
         given = [explanations] if isinstance(explanations, Explanation) else explanations
-        several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+        several: list[Any] = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         named = [(one.method if isinstance(one, Explanation) else "", one) for one in several]
     expected = "an Explanation, several of different methods, or a mapping with a name for each"
     for _, one in named:
@@ -368,6 +374,6 @@ def _measurement(
 
 def _line(one: Measurement) -> tuple[str, ...]:
     interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
-    images = f"{one.measured}" if one.measured == len(one.values) else f"{one.measured} of {len(one.values)}"
+    images = f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}"
     mean = f"{one.mean:.3f}" if one.measured else "-"
     return (one.method, one.metric, one.better, mean, interval, images, f"{int(one.queries.sum())}")

@@ -47,6 +47,11 @@ class Group:
     measurements: Mapping[str, Measurement]
     pooled: tuple[Pooled, ...]
 
+    @property
+    def distinct(self) -> int:
+        """How many rows are not of an image and a class that a row before them explains."""
+        return len(self.labels) - len(repeated_rows(self.pooled))
+
     def measured_on(self, metric: str) -> frozenset[tuple[str, str, str]]:
         """Return what the mean of a metric is of: the images, as the model was shown them, and the classes."""
         counted = self.measurements[metric].counted

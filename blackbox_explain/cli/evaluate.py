@@ -249,10 +249,10 @@ def _unmeasured(groups: tuple[Group, ...], unmarked: Mapping[str, Collection[str
         for name, one in group.measurements.items():
             what, why = _why_nothing(name)
             missing = unmarked.get(what, ())
-            rows = set(np.flatnonzero(np.isnan(one.values)).tolist()) - failed - set(one.failures)
+            rows = set(np.flatnonzero(np.isnan(one.values)).tolist()) - failed - set(one.failures) - set(one.repeated)
             nothing = [row for row in rows if group.labels[row][1] not in missing]
             if nothing:
-                many = f"{len(nothing)} of {len(one.values)} explanations are in no mean"
+                many = f"{len(nothing)} of {one.distinct} explanations are in no mean"
                 found.append(f"{group.name}, {name}: {many}: {why}")
     return found
 

@@ -218,7 +218,9 @@ def _among(own: frozenset[str], largest: frozenset[str]) -> str:
     if shared == len(own):
         return f"{shared} of them"
     return (
-        f"{len(own)} others" if not shared else f"{len(own)}, of which {shared} {'is' if shared == 1 else 'are'} shared"
+        f"{len(own)} other{'s' * (len(own) > 1)}"
+        if not shared
+        else f"{len(own)}, of which {shared} {'is' if shared == 1 else 'are'} shared"
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from rich.markup import escape
+from rich.measure import Measurement as Measured
 from rich.table import Table
 
 from blackbox_explain.auditing.result_run import Group
-from blackbox_explain.cli.console import Start, numbers_table, stdout
+from blackbox_explain.cli.console import WIDE, Start, numbers_table, stdout
 from blackbox_explain.errors import ResultError
 from blackbox_explain.evaluating import Measurement
 from blackbox_explain.explanation.archive import finite
@@ -47,15 +48,20 @@ def show_evaluation(groups: Sequence[Group], metrics: Sequence[str]) -> None:
     best = {name: _best(groups, name) for name in asked}
     ranked = _ranked(groups, asked, best)
     pivots = (_pivot(ranked, asked, best, digits) for digits in DIGITS)
-    fitting = (table for table in pivots if stdout.measure(table).minimum <= stdout.width)
+    fitting = (table for table in pivots if _width(table) <= stdout.width)
     stdout.print(next(fitting, None) or _long(ranked, asked, best))
     runs = "runs: images that the model was run on to explain one, on average"
     marked = "; *: the best mean" if any(best.values()) else ""
     stdout.print(f"in brackets: 95 % interval of the mean; {runs}{marked}", style="dim")
 
 
+def _width(table: Table) -> int:
+    """Return the columns that a table takes where nothing is cut."""
+    return Measured.get(stdout, stdout.options.update(width=WIDE), table).maximum
+
+
 def _best(groups: Sequence[Group], metric: str) -> frozenset[str]:
-    """Return the methods of the best mean; none unless several were measured, all on the same images and classes."""
+    """Return the methods of the best mean; none unless several differ, measured on the same images and classes."""
     means = {group.name: group.measurements[metric].mean for group in groups if metric in group.measurements}
     if len(means) < len(groups) or len(groups) < 2 or not np.isfinite(list(means.values())).all():
         return frozenset()
@@ -63,7 +69,8 @@ def _best(groups: Sequence[Group], metric: str) -> frozenset[str]:
         return frozenset()
     least = groups[0].measurements[metric].better == "lower"
     first = (min if least else max)(means.values())
-    return frozenset(name for name, mean in means.items() if mean == first)
+    found = frozenset(name for name, mean in means.items() if mean == first)
+    return found if len(found) < len(groups) else frozenset()
 
 
 def _ranked(groups: Sequence[Group], metrics: Sequence[str], best: dict[str, frozenset[str]]) -> list[Group]:
@@ -86,7 +93,7 @@ def _pivot(groups: Sequence[Group], metrics: Sequence[str], best: dict[str, froz
     for group in groups:
         # A name that is cut to little would not tell methods apart, so that names keep the table from fitting.
         cells = [_cell(groups, group, name, digits, group.name in best[name]) for name in metrics]
-        table.add_row(escape(group.name), *cells, f"{len(group.labels)}", f"{group.queries.mean():,.0f}")
+        table.add_row(escape(group.name), *cells, f"{group.distinct}", f"{group.queries.mean():,.0f}")
     return table
 
 
@@ -97,7 +104,7 @@ def _cell(groups: Sequence[Group], group: Group, metric: str, digits: int, best:
         return "–"
     mean, low, high = (_written(groups, metric, value, digits) for value in (one.mean, one.low, one.high))
     interval = f" [{low}, {high}]" if np.isfinite(one.low) else ""
-    few = "" if one.measured == len(one.values) else f", {one.measured} of {len(one.values)}"
+    few = "" if one.measured == one.distinct else f", {one.measured} of {one.distinct}"
     text = escape(f"{mean}{'*' * best}{interval}{few}" if one.measured else f"–{few}")
     return f"[bold]{text}[/]" if best else text
 
@@ -123,7 +130,7 @@ def _long(groups: Sequence[Group], metrics: Sequence[str], best: dict[str, froze
                 Start(group.name),
                 f"{mean}{'*' if group.name in best[name] else ' '}" if one.measured else "– ",
                 escape(f"[{low}, {high}]") if np.isfinite(one.low) else "–",
-                f"{one.measured}" if one.measured == len(one.values) else f"{one.measured} of {len(one.values)}",
+                f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}",
                 f"{group.queries.mean():.0f}",
                 one.better,
             )

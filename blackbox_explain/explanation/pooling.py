@@ -115,14 +115,19 @@ def pooling_warnings(
         *_other_preprocessing(good, known),
     ]
     for name, rows in good.items():
-        if again := repeated_rows(rows):
+        again = repeated_rows(rows)
+        once = [row for place, row in enumerate(rows) if place not in again]
+        if again:
             many = "1 explanation is" if len(again) == 1 else f"{len(again)} explanations are"
             which = _some(rows[place].name for place in again)
             found.append(f"{name}: {many} of an image and a class explained before, and in no mean: {which}")
-        if weak := [row for row in rows if row.outcome.kind == "weak"]:
-            many = f"{len(weak)} of {len(rows)} explanations by {name} {'is' if len(weak) == 1 else 'are'} weak"
+        if weak := [row for row in once if row.outcome.kind == "weak"]:
+            many = f"{len(weak)} of {len(once)} explanations by {name} {'is' if len(weak) == 1 else 'are'} weak"
             alike = len({row.outcome.message for row in weak}) == 1
-            found.append(f"{many}{'' if alike else f', such as that of {weak[0].name}'}: {weak[0].outcome.message}")
+            which = (
+                f", that of {weak[0].name}" if len(weak) == 1 else "" if alike else f", such as that of {weak[0].name}"
+            )
+            found.append(f"{many}{which}: {weak[0].outcome.message}")
     return tuple(found)
 
 

@@ -106,7 +106,7 @@ def test_images_without_photos_are_told_apart_by_their_pixels() -> None:
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
-        (("", "why", ""), "1 of 3 explanations by mask is weak: why"),
+        (("", "why", ""), "1 of 3 explanations by mask is weak, that of '1.jpg': why"),
         (("why", "why", "why"), "3 of 3 explanations by mask are weak: why"),
         (("", "why", "other"), "2 of 3 explanations by mask are weak, such as that of '1.jpg': why"),
     ],

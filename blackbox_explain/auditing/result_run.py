@@ -13,11 +13,12 @@ import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, ResultError
-from blackbox_explain.evaluating import Measurement, check_together, evaluate, joined
+from blackbox_explain.evaluating import Measurement, check_together, evaluate, joined, unmeasured
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.explanation.pooling import Pooled, pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.metrics.metric import Metric
 
-__all__ = ["Group", "ResultRun", "result_paths"]
+__all__ = ["Group", "ResultRun", "result_paths", "warnings_of"]
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -36,12 +37,25 @@ class Group:
         (N,) images that the model was run on to explain each row.
     measurements
         By the name of the metric.
+    pooled
+        What each row is of.
     """
 
     name: str
     labels: tuple[tuple[str, str, str], ...]
     queries: Counts
     measurements: Mapping[str, Measurement]
+    pooled: tuple[Pooled, ...]
+
+    @property
+    def distinct(self) -> int:
+        """How many rows are not of an image and a class that a row before them explains."""
+        return len(self.labels) - len(repeated_rows(self.pooled))
+
+    def measured_on(self, metric: str) -> frozenset[tuple[str, str, str]]:
+        """Return what the mean of a metric is of: the images, as the model was shown them, and the classes."""
+        counted = self.measurements[metric].counted
+        return frozenset(row.subject for row, there in zip(self.pooled, counted, strict=True) if there)
 
 
 @dataclass(eq=False)
@@ -53,7 +67,9 @@ class _Part:
     settings: Mapping[str, Any]
     labels: list[tuple[str, str, str]]
     queries: Counts
+    pooled: tuple[Pooled, ...]
     measurements: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
+    errors: dict[str, BlackBoxExplainError] = field(default_factory=dict[str, BlackBoxExplainError])
 
 
 @dataclass
@@ -72,9 +88,12 @@ class ResultRun:
         By what people marked that a metric compares with, such as ``"boxes"``, the names of the photos in which they
         did, with or without suffix.
     told
-        Called with each error: the file, and what is wrong with it.
+        Called with each error: the file, and what is wrong with it.  What is wrong with several files in the same words
+        is told once, at the end, with their number.
     errors
-        All of them so far.
+        All of them so far, file by file.
+    unmarked
+        By what people marked, the names of the photos of results that are not among those in which they did.
     """
 
     metrics: Mapping[str, Metric]
@@ -84,6 +103,8 @@ class ResultRun:
     marked: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
     told: Callable[[Path, str], None] = lambda _path, _message: None
     errors: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    unmarked: dict[str, set[str]] = field(init=False, default_factory=dict[str, set[str]])
+    _later: dict[str, list[Path]] = field(init=False, default_factory=dict[str, list[Path]])
     _parts: list[_Part] = field(init=False, default_factory=list["_Part"])
 
     def run(self, paths: Iterable[Path], advance: Callable[[int], None] = lambda _files: None) -> None:
@@ -99,6 +120,9 @@ class ResultRun:
         for path in given:
             self._measure(path)
             advance(1)
+        for message, paths in self._later.items():
+            self.told(paths[0], message if len(paths) == 1 else f"{message.rstrip('.')} (in {len(paths)} results)")
+        self._later.clear()
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -122,7 +146,9 @@ class ResultRun:
             return
         photos = [photo.name if photo is not None else "" for photo in result.photos or [None] * len(result)]
         labels = [(str(path), photo, target) for photo, target in zip(photos, result.target, strict=True)]
-        part = _Part(path, result.method, result.provenance.settings, labels, result.queries.sum(axis=1))
+        part = _Part(
+            path, result.method, result.provenance.settings, labels, result.queries.sum(axis=1), pooled_rows(result)
+        )
         if result.photos is not None:
             self._miss(path, photos)
         for name, metric in self.metrics.items():
@@ -131,11 +157,12 @@ class ResultRun:
                     box, result, {name: metric}, seed=self.seed, batch_size=self.batch_size, progress=False
                 )
             except BlackBoxExplainError as error:
-                self._tell(path, f"{name}: {error}")
+                self._tell_later(path, f"{name}: {error}")
+                part.errors[name] = error
                 continue
             part.measurements[name] = found.measurements[0]
             for message in dict.fromkeys(map(str, found.measurements[0].failures.values())):
-                self._tell(path, f"{name}: {message}")
+                self._tell_later(path, f"{name}: {message}")
         if part.measurements:
             self._parts.append(part)
 
@@ -145,21 +172,43 @@ class ResultRun:
             for name in dict.fromkeys(photos):
                 if name not in known and PurePath(name).stem not in known:
                     about = f"its photo {name!r}" if name else "the photo, which the result does not name,"
-                    self._tell(path, f"{about} is not among those with {what}")
+                    self._tell_later(path, f"{about} is not among those with {what}")
+                    self.unmarked.setdefault(what, set()).add(name)
 
     def _tell(self, path: Path, message: str) -> None:
         self.errors.append((path, message))
         self.told(path, message)
 
+    def _tell_later(self, path: Path, message: str) -> None:
+        self.errors.append((path, message))
+        self._later.setdefault(message, []).append(path)
+
     def _group(self, name: str, parts: Sequence[_Part]) -> Group:
         measured: dict[str, Measurement] = {}
+        pooled = tuple(row for part in parts for row in part.pooled)
         for metric in self.metrics:
-            # A file that this metric failed on is left out, as its error says.
-            own = [part.measurements[metric] for part in parts if metric in part.measurements]
-            if own:
-                measured[metric] = joined(own, seed=self.seed)
+            like = next((part.measurements[metric] for part in parts if metric in part.measurements), None)
+            if like is not None:
+                # Rows of a file that this metric failed on have no value, as its error says.
+                own = [
+                    part.measurements[metric]
+                    if metric in part.measurements
+                    else unmeasured(like, len(part.labels), part.errors[metric])
+                    for part in parts
+                ]
+                measured[metric] = joined(own, seed=self.seed, repeated=repeated_rows(pooled))
         labels = tuple(label for part in parts for label in part.labels)
-        return Group(name, labels, np.concatenate([part.queries for part in parts]), measured)
+        return Group(name, labels, np.concatenate([part.queries for part in parts]), measured, pooled)
+
+
+def warnings_of(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return what speaks against comparing groups, as `bx.evaluate` says it."""
+    metrics = dict.fromkeys(metric for group in groups for metric in group.measurements)
+    counted = {
+        metric: {group.name: group.measurements[metric].counted for group in groups if metric in group.measurements}
+        for metric in metrics
+    }
+    return pooling_warnings({group.name: group.pooled for group in groups}, counted)
 
 
 def result_paths(given: Sequence[Path]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from blackbox_explain.auditing.output_folder import OutputFolder
-from blackbox_explain.auditing.result_run import Group, ResultRun, result_paths
+from blackbox_explain.auditing.result_run import Group, ResultRun, result_paths, warnings_of
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.oracle import BATCH
@@ -106,7 +106,7 @@ def evaluate_command(
     ] = None,
     printed: Printed,
 ) -> None:
-    """Measure how good explanations are: one line for each method and metric.
+    """Measure how good explanations are: a row for each method, a column for each metric.
 
     Results of one method with the same settings belong together. Each is asked
     of its own model, or of --model; results of several models, or to another
@@ -149,16 +149,18 @@ def evaluate_command(
         with progress_bar(len(paths), many, None if printed.progress else False) as advance:
             run.run(paths, advance)
         groups = run.groups
-        told = evaluation_dict(groups, run.errors)
-        _warn(groups)
+        warnings = [*warnings_of(groups), *_unmeasured(groups, run.unmarked)]
+        told = evaluation_dict(groups, run.errors, warnings)
+        for warning in warnings:
+            _tell_warning(warning)
         if objects is not None and label is None:
             models.warn_of_others(objects)
         if printed.as_json:
             typer.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
         elif groups and not printed.quiet:
-            show_evaluation(groups)
+            show_evaluation(groups, list(chosen))
         if folder is not None and groups:
-            written = write_evaluation(groups, told, folder.made())
+            written = write_evaluation(groups, list(chosen), told, folder.made())
             if printed.progress:
                 stdout.print(f"{', '.join(written)} in {escape(str(folder.path))}/")
         if run.errors:
@@ -189,7 +191,7 @@ class _Boxes:
             some = ", ".join(map(repr, others[:3])) + ", ..." * (len(others) > 3)
             many = "a label of the boxes is" if len(others) == 1 else f"{len(others)} labels of the boxes are"
             said = f"{many} no class of the model: {some}; --label says which boxes are meant"
-            stderr.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
+            _tell_warning(said)
 
 
 def _has_class(label: str | int, count: int, names: Sequence[str] | None) -> bool:
@@ -232,16 +234,33 @@ def _tell_error(path: Path, message: str) -> None:
     show_error(message if str(path) in message else f"{path}: {message}")
 
 
-def _warn(groups: tuple[Group, ...]) -> None:
-    """Say how many explanations had nothing to measure: they are in no mean."""
+def _tell_warning(sentence: str) -> None:
+    stderr.print(f"[yellow]warning:[/] {escape(sentence)}", soft_wrap=True)
+
+
+def _unmeasured(groups: tuple[Group, ...], unmarked: Mapping[str, Collection[str]]) -> list[str]:
+    """Say how many explanations had nothing to measure: they are in no mean.
+
+    Rows that failed, and photos that are not among those that people marked, are errors of their own.
+    """
+    found: list[str] = []
     for group in groups:
+        failed = {row for row, of in enumerate(group.pooled) if of.outcome.failed}
         for name, one in group.measurements.items():
-            nothing = int(np.isnan(one.values).sum()) - len(one.failures)
+            what, why = _why_nothing(name)
+            missing = unmarked.get(what, ())
+            rows = set(np.flatnonzero(np.isnan(one.values)).tolist()) - failed - set(one.failures) - set(one.repeated)
+            nothing = [row for row in rows if group.labels[row][1] not in missing]
             if nothing:
-                why = "nothing to measure"
-                if name in OF_OBJECTS:
-                    why = "no object of the class in sight"
-                elif name.startswith(OF_POINTS):
-                    why = "no point of the part in sight"
-                said = f"{group.name}, {name}: {nothing} of {len(one.values)} explanations are in no mean: {why}"
-                stderr.print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True)
+                many = f"{len(nothing)} of {one.distinct} explanations are in no mean"
+                found.append(f"{group.name}, {name}: {many}: {why}")
+    return found
+
+
+def _why_nothing(metric: str) -> tuple[str, str]:
+    """Return what people marked that a metric compares with, "" of others, and why there may be nothing to measure."""
+    if metric in OF_OBJECTS:
+        return "boxes", "no object of the class in sight"
+    if metric.startswith(OF_POINTS):
+        return "points", "no point of the part in sight"
+    return "", "nothing to measure"

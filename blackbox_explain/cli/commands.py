@@ -12,8 +12,24 @@ from typer.main import get_command
 
 __all__ = ["COMMANDS", "Commands", "settings_of_help"]
 
-COMMANDS = ("explain", "audit", "interrogate", "report", "methods", "evaluate", "compare", "rules", "verify", "models")
+COMMANDS = (
+    "explain",
+    "audit",
+    "interrogate",
+    "report",
+    "methods",
+    "metrics",
+    "evaluate",
+    "compare",
+    "rules",
+    "verify",
+    "models",
+)
 """In the order of the help.  Each is ``NAME_command`` of its module, or ``NAME_app`` where it has its own."""
+
+
+MODULES = {"metrics": "methods"}
+"""Where a command is that shares the module of another."""
 
 
 class ImportedLater(MutableMapping[str, Any]):
@@ -54,7 +70,7 @@ def settings_of_help() -> dict[str, Any]:
 
 
 def _imported(name: str) -> Any:
-    module = import_module(f"blackbox_explain.cli.{name}")
+    module = import_module(f"blackbox_explain.cli.{MODULES.get(name, name)}")
     application = getattr(module, f"{name}_app", None)
     if application is None:
         application = typer.Typer(add_completion=False, **settings_of_help())

@@ -54,14 +54,15 @@ def evaluate_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Such as deletion or smallest-region; may be repeated. Default: deletion, insertion, with --boxes "
-            "pointing-game and localization, and with --points part-saliency.",
+            help="Such as deletion or smallest-region; 'blackbox-explain metrics' lists them; may be repeated. "
+            "Default: deletion, insertion, with --boxes pointing-game and localization, with --points part-saliency.",
         ),
     ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="A setting of the metrics that have it, such as steps=50; may be repeated."
+            metavar="NAME=VALUE",
+            help="A setting of the metrics that have it, such as steps=50; 'blackbox-explain metrics' lists them.",
         ),
     ] = None,
     boxes: Annotated[

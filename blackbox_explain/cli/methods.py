@@ -1,33 +1,50 @@
-"""``blackbox-explain methods``: what a model allows, and why not the others."""
+"""``blackbox-explain methods`` and ``metrics``: what there is, its settings, and what a model does not allow."""
 
 from __future__ import annotations
 
-import inspect
 import json
+import math
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from blackbox_explain.box.entry_points import DEFAULT_MODEL, settings_of
+from blackbox_explain.box.entry_points import DEFAULT_MODEL, entry_points, load
 from blackbox_explain.box.info import BoxInfo
-from blackbox_explain.cli.console import errors_as_messages, stdout
+from blackbox_explain.cli.console import errors_as_messages, show_error
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import Model, ModelOptions
+from blackbox_explain.cli.shown.listed import (
+    TAKES,
+    choices_of,
+    defaults_of,
+    first_line,
+    reasons,
+    say,
+    settings_told,
+    show_settings,
+    show_table,
+    takes,
+)
+from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.metrics.by_name import METRICS
+from blackbox_explain.perturbations.named import NAMES
 
-__all__ = ["methods_command"]
+__all__ = ["methods_command", "metrics_command"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+TYPED = ("preset", "game", "perturbation", "queries")
+"""Settings of the mask that are options of their own."""
+
+PERTURBATIONS = f"perturbation= takes {', '.join(NAMES)}"
 
 
 @with_groups
-def methods_command(
-    *,
-    model: Model = DEFAULT_MODEL,
-    said: ModelOptions,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
+def methods_command(*, model: Model = DEFAULT_MODEL, said: ModelOptions, as_json: AsJson = False) -> None:
     """List the methods that a model allows, and why not the others.
 
     A method is chosen by its name: explain --method NAME. Its settings are
@@ -42,41 +59,109 @@ def methods_command(
     with errors_as_messages():
         box = replace(said, model=model).wrapped()
         info = BoxInfo.of(box)
-        found: list[dict[str, Any]] = []
-        for name, why in methods_for(box).items():
-            if why is not None:
-                found.append({"method": name, "allowed": False, "why_not": why})
-                continue
-            method = method_of(name, {})
-            kind = kind_of(name)
-            found.append(
-                {
-                    "method": name,
-                    "allowed": True,
-                    "queries": method.budget(info).with_region,
-                    "what": (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " "),
-                    "settings": {one: _plain(getattr(method, one)) for one in settings_of(kind)},
-                }
-            )
+        available = methods_for(box)
+        found = [_method(name, why, info) for name, why in available.items()]
         if as_json:
             typer.echo(json.dumps(found, indent=2))
             return
-        table = Table("method", "runs, at most", "what", title="methods", title_justify="left")
-        for one in found:
-            if one["allowed"]:
-                table.add_row(one["method"], f"{one['queries']:,}", escape(one["what"]))
-        stdout.print(table)
-        stdout.print("runs: images that the model is run on, with gradient or without, the region's search included")
-        for one in found:
-            if one["allowed"] and one["settings"] and one["method"] != "mask":
-                told = ", ".join(f"{name}={json.dumps(value)}" for name, value in one["settings"].items())
-                stdout.print(f"{one['method']}: {escape(told)}", soft_wrap=True)
-        for one in found:
-            if not one["allowed"]:
-                stdout.print(f"[yellow]not {one['method']}:[/] {escape(one['why_not'])}", soft_wrap=True)
+        allowed = sorted((one for one in found if one["allowed"]), key=_place)
+        rows = [(one["method"], one["takes"], f"{one['queries']:,}", one["what"]) for one in allowed]
+        show_table(("method", "takes", "runs, at most", "what it does"), rows, numbers=("runs, at most",))
+        say("\ntakes: what the model has to give; mask estimates gradients from scores where there are none")
+        say("runs: images that the model is run on, with gradient or without, the region's search included")
+        say(
+            f"\nsettings, by --setting NAME=VALUE, with their defaults; null: the method chooses; {PERTURBATIONS}; "
+            "--suppress and --seed are of all methods"
+        )
+        show_settings({one["method"]: _settings(one) for one in allowed if one["settings"]})
+        refused = {name: why for name, why in available.items() if why is not None}
+        for why, names in reasons(refused, "method").items():
+            say("")
+            say(f"[yellow]not {', '.join(names)}:[/] {escape(why)}")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
+def _method(name: str, why_not: str | None, info: BoxInfo) -> dict[str, Any]:
+    if why_not is not None:
+        return {"method": name, "allowed": False, "why_not": why_not}
+    kind = kind_of(name)
+    return {
+        "method": name,
+        "allowed": True,
+        "takes": "gradients" if name == Mask.name and info.exact else takes(kind),
+        "queries": method_of(name, {}).budget(info).with_region,
+        "what": first_line(kind),
+        "settings": defaults_of(kind, method_of(name, {})),
+        "choices": choices_of(kind),
+    }
+
+
+def _place(one: dict[str, Any]) -> tuple[bool, int]:
+    """Return what lists are sorted by: the mask first, which is the default, and then what takes least."""
+    kinds = list(TAKES.values())
+    return one["method"] != Mask.name, kinds.index(one["takes"]) if one["takes"] in kinds else len(kinds)
+
+
+def _settings(one: dict[str, Any]) -> str:
+    """Return the settings of a method as they are typed; of the mask those that are options of their own."""
+    if one["method"] != Mask.name:
+        return settings_told(one["settings"], one["choices"])
+    choices = {**one["choices"], "perturbation": NAMES}
+    options = {f"--{name}": one["settings"][name] for name in TYPED}
+    told = settings_told(options, {f"--{name}": choices.get(name, ()) for name in TYPED}).replace("=", " ")
+    others = {name: value for name, value in one["settings"].items() if name not in TYPED}
+    few = settings_told(dict(list(others.items())[:2]), {})
+    return f"options of explain: {told}; by --setting {len(others)} more, such as {few}: --json lists them"
+
+
+def metrics_command(*, as_json: AsJson = False) -> None:
+    """List the metrics: what each says of an explanation, what it needs, and its settings.
+
+    A metric is chosen by its name: evaluate --metric NAME. Its settings are
+    given by --setting NAME=VALUE.
+
+    [bold]Examples[/]
+
+      blackbox-explain metrics
+
+      blackbox-explain evaluate explanations --metric insertion --metric pointing-game --boxes boxes.csv
+    """
+    found: list[dict[str, Any]] = []
+    for point in entry_points(METRICS):
+        try:
+            found.append(_metric(load(point)))
+        except BlackBoxExplainError as error:
+            show_error(f"{point.name}: {error}")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    rows = [(one["metric"], one["better"], _between(*one["range"]), one["needs"] or "-", one["what"]) for one in found]
+    show_table(("metric", "better", "values", "needs", "what it does"), rows)
+    say(
+        "\nneeds, besides what explain saved: boxes (--boxes) and points (--points) that people marked; the method, "
+        "which is run again; parameters of the model, which are drawn anew; maps with signs, as gradients have them"
+    )
+    say("any metric can be asked of another model than the one that was explained: evaluate --model OTHER")
+    say(f"\nsettings, by --setting NAME=VALUE, with their defaults; null: the metric chooses; {PERTURBATIONS}")
+    told = {one["metric"]: settings_told(one["settings"], one["choices"]) for one in found if one["settings"]}
+    show_settings(told)
+
+
+def _metric(kind: type[Any]) -> dict[str, Any]:
+    least, most = kind.range
+    needed = "" if takes(kind) == "scores" else takes(kind)
+    return {
+        "metric": kind.name,
+        "what": first_line(kind),
+        "better": kind.better,
+        "range": [one if math.isfinite(one) else None for one in (least, most)],
+        "needs": ", ".join(one for one in (getattr(kind, "also_needs", ""), needed) if one),
+        "settings": defaults_of(kind),
+        "choices": choices_of(kind),
+    }
+
+
+def _between(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f"{least:g} to {most:g}"
+    bound = "" if least is None else f"from {least:g}"
+    return bound or ("any" if most is None else f"to {most:g}")

@@ -18,9 +18,9 @@ __all__ = ["Center", "centre_distance"]
 
 @dataclass(frozen=True)
 class Center:
-    """Take the pixels by how near they are to the centre: photos mostly have their object there (Table 2).
+    """Take the pixels by how near they are to the centre: photos mostly have their object there.
 
-    The model is not asked, and the map is the same for all images.
+    A baseline of Table 2 of the paper.  The model is not asked, and the map is the same for all images.
     """
 
     name: ClassVar[str] = "center"

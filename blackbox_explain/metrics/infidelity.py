@@ -49,6 +49,7 @@ class Infidelity:
 
     name: ClassVar[str] = "infidelity"
     needs: ClassVar[type[Any]] = BlackBox
+    also_needs: ClassVar[str] = "signed maps"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 

@@ -45,6 +45,7 @@ class MaxSensitivity:
 
     name: ClassVar[str] = "max-sensitivity"
     needs: ClassVar[type[Any]] = BlackBox
+    also_needs: ClassVar[str] = "the method"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 

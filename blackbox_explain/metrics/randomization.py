@@ -57,6 +57,7 @@ class Randomization:
 
     name: ClassVar[str] = "randomization"
     needs: ClassVar[type[Any]] = Randomizable
+    also_needs: ClassVar[str] = "the method"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
     range: ClassVar[tuple[float, float]] = (-1, 1)
 

@@ -34,12 +34,12 @@ PAPER_SIGMA_MASK = 5.0
 
 @dataclass(frozen=True)
 class Representativeness:
-    """Measure the share of the score that is left when simplified regions of the map are deleted, as section 5.2 does.
+    """Measure the share of the score that is left when simplified regions of the map are deleted.
 
-    The map is smoothed by a Gaussian and scaled to reach from 0 to 1, so that 1 − map is a mask which keeps; for each
-    α in [0 : 0.05 : 0.95] all pixels where that mask is at most α are deleted.  The value is the mean of
-    p' = (f − f_b) / (f_0 − f_b) over all α and all perturbations, the mean height of the curves of figure 7: the lower,
-    the faster simple regions at the right place suppress the score, whatever stands in for them.
+    As section 5.2 of the paper does it.  The map is smoothed by a Gaussian and scaled to reach from 0 to 1, so that 1 −
+    map is a mask which keeps; for each α in [0 : 0.05 : 0.95] all pixels where that mask is at most α are deleted.  The
+    value is the mean of p' = (f − f_b) / (f_0 − f_b) over all α and all perturbations, the mean height of the curves of
+    figure 7: the lower, the faster simple regions at the right place suppress the score, whatever stands in for them.
 
     The paper does not say how far it smooths its masks; here it is σm of eq. 4, unless you say otherwise.  It does not
     scale its masks, which are in [0, 1] already; maps of other methods are not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 import blackbox_explain as bx
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
+from blackbox_explain.cli.shown.listed import choices_of, defaults_of, first_line, reasons, takes
 
 BRIGHT = ("--model", "tests.auditing.test_photo_run:bright")
 """A model of three classes without gradients, for photos of 32 × 32 pixels."""
@@ -30,12 +32,71 @@ def test_methods_are_listed_with_what_the_model_does_not_allow() -> None:
     found = {one["method"]: one for one in json.loads(done.output)}
     assert found["occlusion"]["allowed"]
     assert found["rise"]["settings"] == {"perturbation": None, "masks": 4000, "cells": 7, "kept": 0.5}
+    assert (found["rise"]["takes"], found["mask"]["takes"]) == ("scores", "scores")
+    assert found["mask"]["choices"]["preset"][0] == "fast"
     assert found["rise"]["queries"] > 4000
     assert not found["grad-cam"]["allowed"]
     assert "grad-cam" in found["grad-cam"]["why_not"]
-    shown = run("methods", *BRIGHT).output
-    assert "Cover squares of the image" in " ".join(shown.split())
-    assert "not grad-cam:" in shown
+    lines = run("methods", *BRIGHT).output.splitlines()
+    assert lines[1].split()[:2] == ["mask", "scores"]
+    assert any(line.startswith("occlusion") and "Cover squares of the image" in line for line in lines)
+    (refused,) = [line for line in lines if line.startswith("not ")]
+    names, _, why = refused.removeprefix("not ").partition(": ")
+    assert set(names.split(", ")) == {name for name, one in found.items() if not one["allowed"]}
+    assert why.startswith("This black box gives scores but no gradients. Got a CallableBlackBox")
+
+
+def test_methods_tell_choices_and_where_the_settings_of_the_mask_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {line.split()[0]: line for line in run("methods").output.partition("settings,")[2].splitlines() if line}
+    assert "space=input|mask" in told["integrated-gradients"]
+    assert "of=logits|scores" in told["grad-cam"]
+    assert "options of explain: --preset fast|quick|thorough|paper|authors, --game deletion|" in told["mask"]
+    monkeypatch.setenv("COLUMNS", "90")
+    narrow = run("methods").output
+    assert max(map(len, narrow.splitlines())) <= 90
+    assert [line.split()[1] for line in narrow.splitlines() if line.startswith(("mask ", "grad-cam ", "gradient "))][
+        :3
+    ] == ["gradients", "gradients", "layers"]
+
+
+def test_metrics_are_listed_with_what_they_need_and_their_settings() -> None:
+    done = run("metrics", "--json")
+    assert done.exit_code == 0, done.output
+    found = {one["metric"]: one for one in json.loads(done.output)}
+    box = bx.wrap(lambda images: images.mean(axis=(1, 2, 3))[:, None], shape=(3, 8, 8), activation="none")
+    assert set(found) == set(bx.metrics_for(box))
+    assert all(one["what"].endswith(".") and one["better"] in ("higher", "lower") for one in found.values())
+    assert found["deletion"]["settings"] == {"perturbation": "blur", "steps": 20}
+    assert found["deletion"]["range"] == [None, None]
+    assert found["smallest-region"]["range"] == [0, 0.5]
+    assert found["localization"]["needs"] == found["pointing-game"]["needs"] == "boxes"
+    assert "objects" not in found["pointing-game"]["settings"]
+    assert found["part-saliency"]["needs"] == "points"
+    assert found["randomization"]["needs"] == "the method, parameters"
+    assert "method" not in found["randomization"]["settings"]
+    shown = run("metrics").output
+    assert "threshold=value|energy|mean, alpha=null" in shown
+    assert "blackbox-explain metrics" in " ".join(run("evaluate", "--help").output.replace("│", " ").split())
+
+
+def test_a_type_for_the_type_checker_alone_hides_choices_and_nothing_else() -> None:
+    @dataclass(frozen=True)
+    class Elsewhere:
+        """Measure nothing.
+
+        Not even this.
+        """
+
+        way: NotImported = "near"  # type: ignore[name-defined]  # noqa: F821
+        least: float | None = None
+        needs = bx.Rewritable
+
+    assert defaults_of(Elsewhere) == {"way": "near", "least": None}
+    assert choices_of(Elsewhere) == {}
+    assert (first_line(Elsewhere), takes(Elsewhere)) == ("Measure nothing.", "backward rules")
+    assert reasons({"a": "No; the metric 'a' needs X, a box with y. Got z.", "b": "No. Got z."}, "metric") == {
+        "No. Got z.": ["a", "b"]
+    }
 
 
 def test_two_methods_make_one_picture_and_two_results(tmp_path: Path) -> None:

@@ -43,6 +43,22 @@ def test_areas_by_hand() -> None:
     assert deletion.mean == deletion.low == deletion.high == deletion.values[0]
 
 
+def test_twenty_steps_tell_no_regions_apart_that_are_within_the_first() -> None:
+    # A score of one pixel of 400, which is the first that is deleted, or the twentieth.
+    weights = np.zeros((1, 20, 20))
+    weights[0, 3, 4] = 1.0
+    box = Linear(weights)
+    ranked = by_gradient(box, np.ones((1, 1, 20, 20)))
+    late = ranked.saliency.copy()
+    late[0, 0, :19] = 2 * late.max()
+    late[0, 3, 4] = 1.5 * ranked.saliency.max()
+    several = {"first": ranked, "twentieth": dataclasses.replace(ranked, saliency=late)}
+    for steps, same in ((20, True), (100, False)):
+        found = bx.evaluate(box, several, [Deletion("zero", steps=steps)], progress=False)
+        assert (found["first", "deletion"].mean == found["twentieth", "deletion"].mean) is same
+        assert found["first", "deletion"].mean == pytest.approx(0.5 / steps)
+
+
 def test_the_better_order_has_the_better_areas() -> None:
     good = by_gradient()
     images, worst = good.images, Linear(WEIGHTS[:, ::-1, ::-1])

@@ -114,7 +114,9 @@ def _all(centres: list[Floats]) -> list[tuple[float, ...]]:
 
 @dataclass(frozen=True)
 class CircleOcclusion(_Circles):
-    """Blur circles of the image, and see how far the score falls (Table 2, note §).
+    """Blur circles of the image, and see how far the score falls.
+
+    The occlusion of Table 2, note §, of the paper.
 
     Attributes
     ----------
@@ -148,12 +150,12 @@ class CircleOcclusion(_Circles):
 
 @dataclass(frozen=True)
 class VariableOcclusion(_Circles):
-    """Find the smallest of the blurred circles that lower the score most (Table 2, note †).
+    """Find the smallest of the blurred circles that lower the score most.
 
-    The paper takes circles of several sizes, and of the tenth that lowers the score most the smallest; its centre is
-    the point that the object is said to be at.  Here every pixel gets a value, and that point the highest: a centre is
-    ranked by the smallest of its circles in that tenth, and among equal ones by how far that lowers the score; all
-    others come after them, by the most that a circle of theirs does.
+    The paper (Table 2, note †) takes circles of several sizes, and of the tenth that lowers the score most the
+    smallest; its centre is the point that the object is said to be at.  Here every pixel gets a value, and that point
+    the highest: a centre is ranked by the smallest of its circles in that tenth, and among equal ones by how far that
+    lowers the score; all others come after them, by the most that a circle of theirs does.
 
     Attributes
     ----------

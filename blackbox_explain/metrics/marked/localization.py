@@ -42,10 +42,10 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Localization:
-    """Measure whether the tightest box around what is salient is that of an object of the class (section 5.6).
+    """Measure whether the tightest box around what is salient is that of an object of the class.
 
-    1 where the intersection over union with such a box is at least `least_iou`, 0 elsewhere; one minus the mean is the
-    localisation error of table 1.  Salient are, of a map s:
+    As in section 5.6 of the paper: 1 where the intersection over union with such a box is at least `least_iou`, 0
+    elsewhere; one minus the mean is the localisation error of table 1.  Salient are, of a map s:
 
     - ``"value"``: pixels where s, scaled to reach from 0 to 1, is at least α;
     - ``"energy"``: the fewest of the most salient pixels that hold a share α of the sum of s;
@@ -74,6 +74,7 @@ class Localization:
 
     name: ClassVar[str] = "localization"
     needs: ClassVar[type[Any]] = BlackBox
+    also_needs: ClassVar[str] = "boxes"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 

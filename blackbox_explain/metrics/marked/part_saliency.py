@@ -28,13 +28,14 @@ Parts = Mapping[str, Sequence[Point]]
 
 @dataclass(frozen=True)
 class PartSaliency:
-    """Measure how salient a part is: the mean of the map in windows around the points where it is (section 5.4).
+    """Measure how salient a part is: the mean of the map in windows around the points where it is.
 
-    The map is scaled to reach from 0 to 1; a window is of `window` × `window` pixels of the map, around the pixel that
-    the point is in, and cut at the edges of the image.  To test whether one part matters more than another, measure
-    both, ``{"eyes": PartSaliency(points, "eyes"), "feet": PartSaliency(points, "feet")}``, and compare the means; the
-    paper gives the ratio of the two for its masks, which are low where an image is deleted.  A value alone does not say
-    that an explanation is good: "higher" says only which part matters more.  The model is not asked.
+    As in section 5.4 of the paper.  The map is scaled to reach from 0 to 1; a window is of `window` × `window` pixels
+    of the map, around the pixel that the point is in, and cut at the edges of the image.  To test whether one part
+    matters more than another, measure both,
+    ``{"eyes": PartSaliency(points, "eyes"), "feet": PartSaliency(points, "feet")}``, and compare the means; the paper
+    gives the ratio of the two for its masks, which are low where an image is deleted.  A value alone does not say that
+    an explanation is good: "higher" says only which part matters more.  The model is not asked.
 
     Attributes
     ----------
@@ -53,6 +54,7 @@ class PartSaliency:
 
     name: ClassVar[str] = "part-saliency"
     needs: ClassVar[type[Any]] = BlackBox
+    also_needs: ClassVar[str] = "points"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 

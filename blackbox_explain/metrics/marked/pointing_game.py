@@ -23,11 +23,12 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 @dataclass(frozen=True)
 class PointingGame:
-    """Measure how often the most salient pixel lies on an object of the class that was explained (section 5.6).
+    """Measure how often the most salient pixel lies on an object of the class that was explained.
 
-    1 where the centre of that pixel is at most `tolerance` pixels from a box of the class, 0 elsewhere; of equally
-    salient pixels the first counts.  The mean is hits / (hits + misses), the accuracy of Zhang et al., *Top-down neural
-    attention by excitation backprop*, ECCV 2016, which the paper follows.  The model is not asked.
+    The pointing game of section 5.6 of the paper: 1 where the centre of that pixel is at most `tolerance` pixels from a
+    box of the class, 0 elsewhere; of equally salient pixels the first counts.  The mean is hits / (hits + misses), the
+    accuracy of Zhang et al., *Top-down neural attention by excitation backprop*, ECCV 2016, which the paper follows.
+    The model is not asked.
 
     Attributes
     ----------
@@ -51,6 +52,7 @@ class PointingGame:
 
     name: ClassVar[str] = "pointing-game"
     needs: ClassVar[type[Any]] = BlackBox
+    also_needs: ClassVar[str] = "boxes"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 

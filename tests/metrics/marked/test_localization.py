@@ -40,6 +40,16 @@ def test_boxes_by_hand(threshold: Any, alpha: float, box: tuple[int, ...]) -> No
     assert Localization(WHERE, threshold, alpha).box(MAP) == box
 
 
+@pytest.mark.parametrize("threshold", ["value", "energy", "mean"])
+def test_of_a_ranking_the_boxes_by_the_alpha_of_masks_are_almost_the_image(threshold: Any) -> None:
+    down, across = np.indices((40, 40)) - 19.5
+    ranking = np.linspace(1, 0, 1600)[np.argsort(np.argsort((down**2 + across**2).ravel()))].reshape(40, 40)
+    left, top, right, bottom = Localization(WHERE, threshold).box(ranking) or (0, 0, 0, 0)
+    assert (right - left) * (bottom - top) > 0.9 * 1600
+    found = Localization(WHERE, "value", 0.9).box(ranking) or (0, 0, 40, 40)
+    assert (found[2] - found[0]) * (found[3] - found[1]) < 0.2 * 1600
+
+
 def test_nothing_is_salient_above_the_maximum() -> None:
     metric = Localization(WHERE, "mean", 20.0)
     assert metric.box(MAP) is None

@@ -18,6 +18,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BLACKBOX_EXPLAIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print as into a pipe: processes of a test run are told the width of the terminal that it was begun in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def shared_photos() -> list[Path]:
     """Return the shared photos; skip without them, fail without them where REQUIRE_DATA=1."""

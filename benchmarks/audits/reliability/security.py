@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import subprocess
@@ -38,7 +39,8 @@ def attacked(scale: float) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, case in cases.items():
         with tempfile.TemporaryDirectory() as folder:
-            found[name] = case(Path(folder))
+            # What is stored tells nothing of the machine's folders.
+            found[name] = json.loads(json.dumps(case(Path(folder))).replace(f"{folder}/", ""))
     return found
 
 

@@ -18,10 +18,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BLACKBOX_EXPLAIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_terminal() -> None:
     """Print as into a pipe: processes of a test run are told the width of the terminal that it was begun in."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+    os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")

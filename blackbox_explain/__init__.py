@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blackbox_explain.auditing.auditor import audit, read_audit
     from blackbox_explain.auditing.report_page import write_report
     from blackbox_explain.comparing.models import compare
-    from blackbox_explain.evaluating import evaluate
+    from blackbox_explain.evaluating.evaluation import evaluate
     from blackbox_explain.interrogating import interrogate
     from blackbox_explain.verifying.certification import verify
 
@@ -69,7 +69,7 @@ LATER = {
     "attack": "blackbox_explain.attacking",
     "audit": "blackbox_explain.auditing.auditor",
     "compare": "blackbox_explain.comparing.models",
-    "evaluate": "blackbox_explain.evaluating",
+    "evaluate": "blackbox_explain.evaluating.evaluation",
     "interrogate": "blackbox_explain.interrogating",
     "read_audit": "blackbox_explain.auditing.auditor",
     "recover": "blackbox_explain.attacking",

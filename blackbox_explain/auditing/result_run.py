@@ -13,9 +13,10 @@ import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, ResultError
-from blackbox_explain.evaluating import Measurement, check_together, evaluate, joined, unmeasured
+from blackbox_explain.evaluating.evaluation import check_together, evaluate
+from blackbox_explain.evaluating.measurement import Measurement, joined, unmeasured
+from blackbox_explain.evaluating.pooling import Pooled, pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.pooling import Pooled, pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.metrics.metric import Metric
 
 __all__ = ["Group", "ResultRun", "result_paths", "warnings_of"]

@@ -18,7 +18,7 @@ from blackbox_explain.box.targets import Target
 from blackbox_explain.data.annotations import cut_to_photo, regions_from_boxes
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
-from blackbox_explain.evaluating import evaluate
+from blackbox_explain.evaluating.evaluation import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.suppression import effect

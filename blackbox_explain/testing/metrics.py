@@ -8,7 +8,8 @@ import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError
-from blackbox_explain.evaluating import Measurement, evaluate
+from blackbox_explain.evaluating.evaluation import evaluate
+from blackbox_explain.evaluating.measurement import Measurement
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
 from blackbox_explain.metrics.metric import Metric

@@ -12,7 +12,7 @@ import pytest
 import blackbox_explain as bx
 from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
-from blackbox_explain.evaluating import joined
+from blackbox_explain.evaluating.measurement import joined
 from blackbox_explain.metrics.by_name import METRICS, metric_of
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.metrics.smallest_region import SmallestRegion

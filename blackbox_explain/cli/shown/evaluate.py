@@ -16,7 +16,7 @@ from rich.table import Table
 from blackbox_explain.auditing.result_run import Group
 from blackbox_explain.cli.console import WIDE, Start, numbers_table, stdout
 from blackbox_explain.errors import ResultError
-from blackbox_explain.evaluating import Measurement
+from blackbox_explain.evaluating.measurement import Measurement
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.report.cost_plot import Panel, Reached, cost_figure
 

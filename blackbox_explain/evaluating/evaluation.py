@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,90 +13,17 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
+from blackbox_explain.evaluating.measurement import Measurement, line_of, measurement_of
+from blackbox_explain.evaluating.pooling import pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.pooling import pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.metrics.by_name import metric_of
-from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Metric
 from blackbox_explain.progress import Advance, progress_bar
 
-__all__ = ["Evaluation", "Measurement", "check_together", "evaluate", "joined", "unmeasured"]
+__all__ = ["Evaluation", "check_together", "evaluate"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-
-
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """What one metric says of the explanations of one method.
-
-    Attributes
-    ----------
-    method, metric
-        By name.
-    settings
-        The metric with its settings, as Python writes it.
-    better
-        Which values are those of good explanations.
-    values
-        (N,), NaN for rows that failed or have nothing to measure.
-    mean
-        Of the values there are; NaN of none.
-    low, high
-        95 % interval of the mean over images (percentiles of a bootstrap); NaN of fewer than two values.
-    queries
-        (N,) images that the model was run on.
-    failures
-        Why a row could not be measured, by row.
-    curve
-        (N, S) where the metric follows a curve, of which `values` are the end; None of others.
-    repeated
-        Rows that explain the image and the class of a row before them, and are in no mean.
-    """
-
-    method: str
-    metric: str
-    settings: str
-    better: Literal["higher", "lower"]
-    values: Floats
-    mean: float
-    low: float
-    high: float
-    queries: np.ndarray[Any, np.dtype[np.int64]]
-    failures: Mapping[int, BlackBoxExplainError]
-    curve: Floats | None = None
-    repeated: tuple[int, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what was measured, for JSON, without what it is called."""
-        return {
-            "settings": self.settings,
-            "better": self.better,
-            "mean": self.mean,
-            "interval": [self.low, self.high],
-            "values": self.values.tolist(),
-            **({} if self.curve is None else {"curve": self.curve.tolist()}),
-            "queries": self.queries.tolist(),
-            "failures": {str(row): str(error) for row, error in self.failures.items()},
-            **({"repeated": list(self.repeated)} if self.repeated else {}),
-        }
-
-    @property
-    def measured(self) -> int:
-        """How many rows have a value that is in the mean."""
-        return int(self.counted.sum())
-
-    @property
-    def distinct(self) -> int:
-        """How many rows are not of an image and a class that a row before them explains."""
-        return len(self.values) - len(self.repeated)
-
-    @property
-    def counted(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """(N,) whether the value of a row is in the mean."""
-        found = np.isfinite(self.values)
-        found[list(self.repeated)] = False
-        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,7 +56,7 @@ class Evaluation:
     def summary(self) -> str:
         """Return a table: a line for each method and metric, and for each warning."""
         heads = ("method", "metric", "better", "mean", "95 % interval", "images", "queries")
-        lines = [heads, *(_line(one) for one in self.measurements)]
+        lines = [heads, *(line_of(one) for one in self.measurements)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
         table = [
             "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -313,67 +240,4 @@ def _measured(
     for row, answer in measured.items():
         found[row] = answer
     queries = oracle.counts.sum(axis=1)
-    return _measurement(names, repr(metric), metric.better, found, queries, failures, seed, repeated)
-
-
-def joined(parts: Sequence[Measurement], *, seed: int = 0, repeated: tuple[int, ...] = ()) -> Measurement:
-    """Return one measurement of all rows of several, by the same metric of the same method.
-
-    Parameters
-    ----------
-    parts
-        At least one, in the order of their rows.
-    seed
-        Of the bootstrap.
-    repeated
-        Rows of all parts together that are in no mean, as in `Measurement`.
-    """
-    first = parts[0]
-    starts = np.cumsum([0, *(len(one.values) for one in parts)]).tolist()
-    failures = {
-        start + row: error for start, one in zip(starts, parts, strict=False) for row, error in one.failures.items()
-    }
-    steps = max((one.curve.shape[1:] for one in parts if one.curve is not None), default=())
-    # Where all rows of a part failed, nothing tells that there are curves.
-    found = [
-        (one.values if not steps else np.full((len(one.values), *steps), np.nan)) if one.curve is None else one.curve
-        for one in parts
-    ]
-    queries = np.concatenate([one.queries for one in parts])
-    names = first.method, first.metric
-    return _measurement(names, first.settings, first.better, np.concatenate(found), queries, failures, seed, repeated)
-
-
-def unmeasured(like: Measurement, rows: int, error: BlackBoxExplainError) -> Measurement:
-    """Return the measurement by the same metric of the same method that failed on each of so many rows."""
-    nothing = np.full(rows, np.nan)
-    none = np.zeros(rows, np.int64)
-    return _measurement(
-        (like.method, like.metric), like.settings, like.better, nothing, none, dict.fromkeys(range(rows), error), 0, ()
-    )
-
-
-def _measurement(
-    names: tuple[str, str],
-    settings: str,
-    better: Literal["higher", "lower"],
-    found: Floats,
-    queries: np.ndarray[Any, np.dtype[np.int64]],
-    failures: Mapping[int, BlackBoxExplainError],
-    seed: int,
-    repeated: tuple[int, ...],
-) -> Measurement:
-    """Take the mean over the rows that have a value, and its interval; `found` are the values (N,) or curves (N, S)."""
-    values, curve = (found, None) if found.ndim == 1 else (found[:, -1], found)
-    once = np.delete(values, list(repeated))
-    known = once[np.isfinite(once)]
-    mean = float(known.mean()) if len(known) else np.nan
-    low, high = interval_of_mean(known, seed)
-    return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve, repeated)
-
-
-def _line(one: Measurement) -> tuple[str, ...]:
-    interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
-    images = f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}"
-    mean = f"{one.mean:.3f}" if one.measured else "-"
-    return (one.method, one.metric, one.better, mean, interval, images, f"{int(one.queries.sum())}")
+    return measurement_of(names, repr(metric), metric.better, found, queries, failures, seed, repeated)

@@ -11,8 +11,8 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.data.photos import LoadedImages, Photo
+from blackbox_explain.evaluating.pooling import pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.explanation.outcome import Outcome
-from blackbox_explain.explanation.pooling import pooled_rows, pooling_warnings, repeated_rows
 from tests.toys import Linear
 
 WEIGHTS = np.arange(1.0, 49.0).reshape(3, 4, 4)

@@ -1,0 +1,153 @@
+"""What one metric says of the explanations of one method: a value for each image, their mean and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.metrics.mean_interval import interval_of_mean
+
+__all__ = ["Measurement", "joined", "line_of", "measurement_of", "unmeasured"]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one metric says of the explanations of one method.
+
+    Attributes
+    ----------
+    method, metric
+        By name.
+    settings
+        The metric with its settings, as Python writes it.
+    better
+        Which values are those of good explanations.
+    values
+        (N,), NaN for rows that failed or have nothing to measure.
+    mean
+        Of the values there are; NaN of none.
+    low, high
+        95 % interval of the mean over images (percentiles of a bootstrap); NaN of fewer than two values.
+    queries
+        (N,) images that the model was run on.
+    failures
+        Why a row could not be measured, by row.
+    curve
+        (N, S) where the metric follows a curve, of which `values` are the end; None of others.
+    repeated
+        Rows that explain the image and the class of a row before them, and are in no mean.
+    """
+
+    method: str
+    metric: str
+    settings: str
+    better: Literal["higher", "lower"]
+    values: Floats
+    mean: float
+    low: float
+    high: float
+    queries: np.ndarray[Any, np.dtype[np.int64]]
+    failures: Mapping[int, BlackBoxExplainError]
+    curve: Floats | None = None
+    repeated: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was measured, for JSON, without what it is called."""
+        return {
+            "settings": self.settings,
+            "better": self.better,
+            "mean": self.mean,
+            "interval": [self.low, self.high],
+            "values": self.values.tolist(),
+            **({} if self.curve is None else {"curve": self.curve.tolist()}),
+            "queries": self.queries.tolist(),
+            "failures": {str(row): str(error) for row, error in self.failures.items()},
+            **({"repeated": list(self.repeated)} if self.repeated else {}),
+        }
+
+    @property
+    def measured(self) -> int:
+        """How many rows have a value that is in the mean."""
+        return int(self.counted.sum())
+
+    @property
+    def distinct(self) -> int:
+        """How many rows are not of an image and a class that a row before them explains."""
+        return len(self.values) - len(self.repeated)
+
+    @property
+    def counted(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(N,) whether the value of a row is in the mean."""
+        found = np.isfinite(self.values)
+        found[list(self.repeated)] = False
+        return found
+
+
+def joined(parts: Sequence[Measurement], *, seed: int = 0, repeated: tuple[int, ...] = ()) -> Measurement:
+    """Return one measurement of all rows of several, by the same metric of the same method.
+
+    Parameters
+    ----------
+    parts
+        At least one, in the order of their rows.
+    seed
+        Of the bootstrap.
+    repeated
+        Rows of all parts together that are in no mean, as in `Measurement`.
+    """
+    first = parts[0]
+    starts = np.cumsum([0, *(len(one.values) for one in parts)]).tolist()
+    failures = {
+        start + row: error for start, one in zip(starts, parts, strict=False) for row, error in one.failures.items()
+    }
+    steps = max((one.curve.shape[1:] for one in parts if one.curve is not None), default=())
+    # Where all rows of a part failed, nothing tells that there are curves.
+    found = [
+        (one.values if not steps else np.full((len(one.values), *steps), np.nan)) if one.curve is None else one.curve
+        for one in parts
+    ]
+    queries = np.concatenate([one.queries for one in parts])
+    names = first.method, first.metric
+    return measurement_of(names, first.settings, first.better, np.concatenate(found), queries, failures, seed, repeated)
+
+
+def unmeasured(like: Measurement, rows: int, error: BlackBoxExplainError) -> Measurement:
+    """Return the measurement by the same metric of the same method that failed on each of so many rows."""
+    nothing = np.full(rows, np.nan)
+    none = np.zeros(rows, np.int64)
+    return measurement_of(
+        (like.method, like.metric), like.settings, like.better, nothing, none, dict.fromkeys(range(rows), error), 0, ()
+    )
+
+
+def measurement_of(
+    names: tuple[str, str],
+    settings: str,
+    better: Literal["higher", "lower"],
+    found: Floats,
+    queries: np.ndarray[Any, np.dtype[np.int64]],
+    failures: Mapping[int, BlackBoxExplainError],
+    seed: int,
+    repeated: tuple[int, ...],
+) -> Measurement:
+    """Take the mean over the rows that have a value, and its interval; `found` are the values (N,) or curves (N, S)."""
+    values, curve = (found, None) if found.ndim == 1 else (found[:, -1], found)
+    once = np.delete(values, list(repeated))
+    known = once[np.isfinite(once)]
+    mean = float(known.mean()) if len(known) else np.nan
+    low, high = interval_of_mean(known, seed)
+    return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve, repeated)
+
+
+def line_of(one: Measurement) -> tuple[str, ...]:
+    """Return what a table shows: method, metric, which is better, mean, interval, images and queries."""
+    interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
+    images = f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}"
+    mean = f"{one.mean:.3f}" if one.measured else "-"
+    return (one.method, one.metric, one.better, mean, interval, images, f"{int(one.queries.sum())}")

@@ -109,7 +109,8 @@ def explain(
         shows a bar on a terminal.
     **settings
         Fields of the method.  Of ``"mask"`` (`Settings`): ``game=``, ``perturbation=``, ``preset=``, ``steps=``,
-        ``learning_rate=`` and more.
+        ``learning_rate=`` and more.  Every method takes ``game=`` and ``perturbation=``: where they are no fields of
+        it, its map is the same, and its region is looked for by them.
 
     Returns
     -------

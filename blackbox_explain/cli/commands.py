@@ -28,10 +28,6 @@ COMMANDS = (
 """In the order of the help.  Each is ``NAME_command`` of its module, or ``NAME_app`` where it has its own."""
 
 
-MODULES = {"metrics": "methods"}
-"""Where a command is that shares the module of another."""
-
-
 class ImportedLater(MutableMapping[str, Any]):
     """Commands by name, each imported when it is first looked up; those that are added are kept as they are."""
 
@@ -70,7 +66,7 @@ def settings_of_help() -> dict[str, Any]:
 
 
 def _imported(name: str) -> Any:
-    module = import_module(f"blackbox_explain.cli.{MODULES.get(name, name)}")
+    module = import_module(f"blackbox_explain.cli.{name}")
     application = getattr(module, f"{name}_app", None)
     if application is None:
         application = typer.Typer(add_completion=False, **settings_of_help())

@@ -1,26 +1,28 @@
-"""``blackbox-explain methods`` and ``metrics``: what there is, its settings, and what a model does not allow."""
+"""``blackbox-explain methods``: what a model allows, its settings, and why not the others."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.markup import escape
 
-from blackbox_explain.box.entry_points import DEFAULT_MODEL, entry_points, load
-from blackbox_explain.box.info import BoxInfo
-from blackbox_explain.cli.console import errors_as_messages, show_error
+from blackbox_explain.box.entry_points import DEFAULT_MODEL
+from blackbox_explain.box.info import BoxInfo, require
+from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.cli.console import errors_as_messages
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import Model, ModelOptions
 from blackbox_explain.cli.shown.listed import (
+    PERTURBATIONS,
     TAKES,
+    AsJson,
     choices_of,
     defaults_of,
     first_line,
-    reasons,
     say,
     settings_told,
     show_settings,
@@ -30,17 +32,12 @@ from blackbox_explain.cli.shown.listed import (
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.methods.by_name import kind_of, method_of, methods_for
 from blackbox_explain.methods.mask.mask import Mask
-from blackbox_explain.metrics.by_name import METRICS
 from blackbox_explain.perturbations.named import NAMES
 
-__all__ = ["methods_command", "metrics_command"]
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+__all__ = ["methods_command"]
 
 TYPED = ("preset", "game", "perturbation", "queries")
 """Settings of the mask that are options of their own."""
-
-PERTURBATIONS = f"perturbation= takes {', '.join(NAMES)}"
 
 
 @with_groups
@@ -75,9 +72,24 @@ def methods_command(*, model: Model = DEFAULT_MODEL, said: ModelOptions, as_json
         )
         show_settings({one["method"]: _settings(one) for one in allowed if one["settings"]})
         refused = {name: why for name, why in available.items() if why is not None}
-        for why, names in reasons(refused, "method").items():
+        for why, names in _reasons(refused, box).items():
             say("")
             say(f"[yellow]not {', '.join(names)}:[/] {escape(why)}")
+
+
+def _reasons(refused: Mapping[str, str], box: BlackBox) -> dict[str, list[str]]:
+    """Return names by what the box lacks; by their own reason where it lacks nothing that they need."""
+    found: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        shared = why
+        try:
+            require(box, kind_of(name).needs)
+        except BlackBoxExplainError as error:
+            shared = str(error)
+        except Exception:  # a method that cannot be loaded, of which `methods_for` warned
+            shared = why
+        found.setdefault(shared, []).append(name)
+    return found
 
 
 def _method(name: str, why_not: str | None, info: BoxInfo) -> dict[str, Any]:
@@ -111,57 +123,3 @@ def _settings(one: dict[str, Any]) -> str:
     others = {name: value for name, value in one["settings"].items() if name not in TYPED}
     few = settings_told(dict(list(others.items())[:2]), {})
     return f"options of explain: {told}; by --setting {len(others)} more, such as {few}: --json lists them"
-
-
-def metrics_command(*, as_json: AsJson = False) -> None:
-    """List the metrics: what each says of an explanation, what it needs, and its settings.
-
-    A metric is chosen by its name: evaluate --metric NAME. Its settings are
-    given by --setting NAME=VALUE.
-
-    [bold]Examples[/]
-
-      blackbox-explain metrics
-
-      blackbox-explain evaluate explanations --metric insertion --metric pointing-game --boxes boxes.csv
-    """
-    found: list[dict[str, Any]] = []
-    for point in entry_points(METRICS):
-        try:
-            found.append(_metric(load(point)))
-        except BlackBoxExplainError as error:
-            show_error(f"{point.name}: {error}")
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    rows = [(one["metric"], one["better"], _between(*one["range"]), one["needs"] or "-", one["what"]) for one in found]
-    show_table(("metric", "better", "values", "needs", "what it does"), rows)
-    say(
-        "\nneeds, besides what explain saved: boxes (--boxes) and points (--points) that people marked; the method, "
-        "which is run again; parameters of the model, which are drawn anew; maps with signs, as gradients have them"
-    )
-    say("any metric can be asked of another model than the one that was explained: evaluate --model OTHER")
-    say(f"\nsettings, by --setting NAME=VALUE, with their defaults; null: the metric chooses; {PERTURBATIONS}")
-    told = {one["metric"]: settings_told(one["settings"], one["choices"]) for one in found if one["settings"]}
-    show_settings(told)
-
-
-def _metric(kind: type[Any]) -> dict[str, Any]:
-    least, most = kind.range
-    needed = "" if takes(kind) == "scores" else takes(kind)
-    return {
-        "metric": kind.name,
-        "what": first_line(kind),
-        "better": kind.better,
-        "range": [one if math.isfinite(one) else None for one in (least, most)],
-        "needs": ", ".join(one for one in (getattr(kind, "also_needs", ""), needed) if one),
-        "settings": defaults_of(kind),
-        "choices": choices_of(kind),
-    }
-
-
-def _between(least: float | None, most: float | None) -> str:
-    if least is not None and most is not None:
-        return f"{least:g} to {most:g}"
-    bound = "" if least is None else f"from {least:g}"
-    return bound or ("any" if most is None else f"to {most:g}")

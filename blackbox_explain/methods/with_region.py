@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -71,10 +70,11 @@ class WithRegion:
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Explain by the method, and say how its region is to be looked for."""
-        found = dataclasses.replace(self.method.explain(oracle, images, weights, seed), game=self.game)
+        found = self.method.explain(oracle, images, weights, seed)
+        told = dataclasses.asdict(self.method) if dataclasses.is_dataclass(self.method) else {}
+        found = dataclasses.replace(found, game=self.game, settings=told if found.settings is None else found.settings)
         if self.perturbation is None:
-            own = found.settings
-            return dataclasses.replace(found, settings=_fields(self.method) if own is None else own)
+            return found
         chosen = perturbation_of(self.perturbation)
         return dataclasses.replace(
             found,
@@ -82,10 +82,5 @@ class WithRegion:
             perturbation_name=called(self.perturbation),
             gone=None,
             perturbed=None,
-            settings={**(found.settings or _fields(self.method)), "perturbation_settings": record_of(chosen)},
+            settings={**(found.settings or {}), "perturbation_settings": record_of(chosen)},
         )
-
-
-def _fields(method: Method) -> Mapping[str, Any]:
-    """Return the settings of a method: what is recorded where it does not say."""
-    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}

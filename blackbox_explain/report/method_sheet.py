@@ -69,9 +69,10 @@ def method_sheet(
     from blackbox_explain.report.legend import draw_bar, draw_key
     from blackbox_explain.report.text_layout import WARNING, Picture, wrapped, write
 
+    found = [name for name, one in results.items() if not one.outcome[row].failed]
     # The smallest region that does what was asked first, as in a table.
-    order = sorted(results, key=lambda name: (results[name].outcome[row].kind != "ok", float(results[name].share[row])))
-    good = {name: results[name] for name in order if not results[name].outcome[row].failed}
+    found.sort(key=lambda name: (results[name].outcome[row].kind != "ok", float(results[name].share[row])))
+    good = {name: results[name] for name in found}
     if not good:
         raise InputError("There is nothing to draw", got="no method whose row did not fail")
     first = next(iter(good.values()))

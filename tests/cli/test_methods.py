@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import blackbox_explain as bx
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
-from blackbox_explain.cli.shown.listed import choices_of, defaults_of, first_line, reasons, takes
+from blackbox_explain.cli.shown.listed import choices_of, defaults_of, first_line, takes
 
 BRIGHT = ("--model", "tests.auditing.test_photo_run:bright")
 """A model of three classes without gradients, for photos of 32 × 32 pixels."""
@@ -94,9 +94,11 @@ def test_a_type_for_the_type_checker_alone_hides_choices_and_nothing_else() -> N
     assert defaults_of(Elsewhere) == {"way": "near", "least": None}
     assert choices_of(Elsewhere) == {}
     assert (first_line(Elsewhere), takes(Elsewhere)) == ("Measure nothing.", "backward rules")
-    assert reasons({"a": "No; the metric 'a' needs X, a box with y. Got z.", "b": "No. Got z."}, "metric") == {
-        "No. Got z.": ["a", "b"]
-    }
+
+
+def test_what_a_model_lacks_nothing_for_is_refused_for_a_reason_of_its_own() -> None:
+    (refused,) = [line for line in run("methods").output.splitlines() if line.startswith("not ")]
+    assert refused.startswith("not attention-rollout: No attention was found in this model")
 
 
 def test_two_methods_make_one_picture_and_two_results(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def dealt_out(given: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], wh
     if unused := [name for name in given if name not in taken]:
         known = sorted({setting for settings in own.values() for setting in settings})
         near = difflib.get_close_matches(unused[0].rpartition(".")[2], known, 3)
-        hint = f"did you mean {' or '.join(f'{one}=' for one in near)}?" if near else f"{what}: {', '.join(own)}"
+        hint = f"did you mean {' or '.join(f'{one}=' for one in near)}?" if near else ""
         raise InputError(
             f"None of these {what} has such a setting",
             got=", ".join(unused),

@@ -1,4 +1,4 @@
-"""What the lists of methods and metrics show: what each takes, its settings, and what a model does not allow."""
+"""What the lists of methods and metrics show: what each takes, and its settings."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Randomizable, Rewritable
 from blackbox_explain.cli.console import stdout
+from blackbox_explain.perturbations.named import NAMES
 
 __all__ = [
+    "PERTURBATIONS",
     "TAKES",
+    "AsJson",
     "choices_of",
     "defaults_of",
     "first_line",
-    "reasons",
     "say",
     "settings_told",
     "show_settings",
     "show_table",
     "takes",
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+PERTURBATIONS = f"perturbation= takes {', '.join(NAMES)}"
 
 TAKES: dict[type[Any], str] = {
     BlackBox: "scores",
@@ -113,24 +120,6 @@ def settings_told(defaults: Mapping[str, Any], choices: Mapping[str, Sequence[An
 
 def _typed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def reasons(refused: Mapping[str, str], word: str) -> dict[str, list[str]]:
-    """Return names by the reason why a model does not allow them.
-
-    Parameters
-    ----------
-    refused
-        From `methods_for` or `metrics_for`: a reason for each name.
-    word
-        What they are, such as ``"method"``.
-    """
-    found: dict[str, list[str]] = {}
-    for name, why in refused.items():
-        # What each of them needs is not told again: the reason is what the model lacks.
-        shared = re.sub(rf"; the {word} {re.escape(repr(name))} needs \w+, a box with [\w ]+", "", why)
-        found.setdefault(shared, []).append(name)
-    return found
 
 
 def show_table(heads: Iterable[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()) -> None:

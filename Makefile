@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:
 	@echo 'make demo      explain a sample photo with the embedded classifier'
 	@echo 'make test      linters, types, and tests: one of each kind'
-	@echo 'make test-all  every test: all architectures, exporters, opsets and operators'
+	@echo 'make test-all  every test: all architectures, exporters, opsets and operators (PART=0/3: a third of those)'
 	@echo 'make placement does ONNX Runtime for CUDA have a kernel for all that a gradient needs? no GPU is needed'
 	@echo 'make gpu-dry-run  the benchmarks of a GPU, each part of CUDA replaced by its twin on the CPU: no timing means anything'
 	@echo 'make setup     the environment alone, in .venv'
@@ -52,8 +52,9 @@ JOBS ?= 2
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not exhaustive"
 
+# Of the exhaustive tests, PART=0/3 runs the first third alone.
 test-all: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal $(if $(PART),--exhaustive-part $(PART))
 
 # ONNX Runtime for CUDA beside that for CPUs, with stand-ins for CUDA's own libraries: it places graphs and runs none.
 GPU := .placement

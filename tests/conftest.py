@@ -11,6 +11,22 @@ import pytest
 import blackbox_explain as bx
 from benchmarks.common.photos import data_folder
 from blackbox_explain import samples
+from tests.kinds import is_drawn
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exhaustive-part", metavar="K/N", help="of the exhaustive tests, run part K (from 0) of N alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the exhaustive tests of other parts."""
+    part = config.getoption("--exhaustive-part")
+    if part is None:
+        return
+    left_out = [one for one in items if one.get_closest_marker("exhaustive") and not is_drawn(one.nodeid, part)]
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [one for one in items if one not in gone]
 
 
 @pytest.fixture(scope="session", autouse=True)

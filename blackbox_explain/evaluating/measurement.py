@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.metrics.mean_interval import interval_of_mean
+from blackbox_explain.metrics.metric import Better
 
 __all__ = ["Measurement", "joined", "line_of", "measurement_of", "unmeasured"]
 
@@ -47,7 +48,7 @@ class Measurement:
     method: str
     metric: str
     settings: str
-    better: Literal["higher", "lower"]
+    better: Better
     values: Floats
     mean: float
     low: float
@@ -129,7 +130,7 @@ def unmeasured(like: Measurement, rows: int, error: BlackBoxExplainError) -> Mea
 def measurement_of(
     names: tuple[str, str],
     settings: str,
-    better: Literal["higher", "lower"],
+    better: Better,
     found: Floats,
     queries: np.ndarray[Any, np.dtype[np.int64]],
     failures: Mapping[int, BlackBoxExplainError],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import suppression
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 from blackbox_explain.setting_ranges import check_whole
@@ -85,7 +86,7 @@ class Deletion(_CurveArea):
     """
 
     name: ClassVar[str] = "deletion"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     keep: ClassVar[bool] = False
 
 
@@ -97,5 +98,5 @@ class Insertion(_CurveArea):
     """
 
     name: ClassVar[str] = "insertion"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     keep: ClassVar[bool] = True

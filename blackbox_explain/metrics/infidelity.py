@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import ModelError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["Infidelity"]
@@ -50,7 +51,7 @@ class Infidelity:
     name: ClassVar[str] = "infidelity"
     needs: ClassVar[type[Any]] = BlackBox
     also_needs: ClassVar[str] = "signed maps"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method, norms
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["MaxSensitivity"]
@@ -46,7 +47,7 @@ class MaxSensitivity:
     name: ClassVar[str] = "max-sensitivity"
     needs: ClassVar[type[Any]] = BlackBox
     also_needs: ClassVar[str] = "the method"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     range: ClassVar[tuple[float, float]] = (0, np.inf)
 
     def __post_init__(self) -> None:

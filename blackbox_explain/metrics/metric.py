@@ -9,9 +9,19 @@ import numpy as np
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.explanation.explanation import Explanation
 
-__all__ = ["Metric"]
+__all__ = ["Better", "Metric", "distance_from_best"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+Better = Literal["higher", "lower", "nearer 0"]
+"""Which values of a metric are those of good explanations."""
+
+
+def distance_from_best(value: float, better: Better) -> float:
+    """Return what is smaller the better a value of a metric is."""
+    if better == "nearer 0":
+        return abs(value)
+    return value if better == "lower" else -value
 
 
 @runtime_checkable
@@ -24,7 +34,7 @@ class Metric(Protocol):
     needs: ClassVar[type[Any]]
     """What a box has to be: `BlackBox`, `Differentiable`, `Layered`, `Rewritable` or `Randomizable`."""
 
-    better: ClassVar[Literal["higher", "lower"]]
+    better: ClassVar[Better]
     """Which values are those of good explanations."""
 
     range: ClassVar[tuple[float, float]]

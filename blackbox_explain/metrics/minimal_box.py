@@ -13,6 +13,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.region import SUPPRESS, check_suppress
 from blackbox_explain.metrics.maps import normalised, tightest_box
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
@@ -57,7 +58,7 @@ class MinimalBox:
 
     name: ClassVar[str] = "minimal-box"
     needs: ClassVar[type[Any]] = BlackBox
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     range: ClassVar[tuple[float, float]] = (0, 1)
 
     def __post_init__(self) -> None:

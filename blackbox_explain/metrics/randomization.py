@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +17,7 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError, NotMeasura
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.explained_again import ExplainedAgain, Explains, check_method
 from blackbox_explain.metrics.maps import rank_correlation
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["Randomization"]
@@ -36,7 +37,8 @@ class Randomization:
     explains the same target, that of the original model, to each of these models.  The value of a step is Spearman's
     rank correlation of the two maps; a map that is the same everywhere has none to that of the model, 0.  What is
     reported is the last step, by default the model all of whose parameters are random; the curve of all steps is kept
-    (`Measurement.curve`).  A method whose map hardly changes, near 1, does not explain what the model has learned.
+    (`Measurement.curve`).  A method whose map hardly changes, near 1, does not explain what the model has learned;
+    nor does one whose map is turned around, near -1: best is 0, of maps that have nothing to do with one another.
 
     Each parameter is drawn from the normal distribution of its own mean and standard deviation; statistics of
     normalisations stay.  The cost is that of one explanation and one for each step, without their regions.
@@ -58,7 +60,7 @@ class Randomization:
     name: ClassVar[str] = "randomization"
     needs: ClassVar[type[Any]] = Randomizable
     also_needs: ClassVar[str] = "the method"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "nearer 0"
     range: ClassVar[tuple[float, float]] = (-1, 1)
 
     def __post_init__(self) -> None:

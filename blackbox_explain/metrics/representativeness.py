@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised, smoothed
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 from blackbox_explain.perturbations.perturbation import PAPER_SIZE, Perturbation
@@ -57,7 +58,7 @@ class Representativeness:
 
     name: ClassVar[str] = "representativeness"
     needs: ClassVar[type[Any]] = BlackBox
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def __post_init__(self) -> None:
@@ -122,7 +123,7 @@ class Transfer:
 
     name: ClassVar[str] = "transfer"
     needs: ClassVar[type[Any]] = BlackBox
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress, smallest_region
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.metrics.suppressing import Suppressing
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
@@ -49,7 +50,7 @@ class SmallestRegion:
 
     name: ClassVar[str] = "smallest-region"
     needs: ClassVar[type[Any]] = BlackBox
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    better: ClassVar[Better] = "lower"
     range: ClassVar[tuple[float, float]] = (0, SHARES[-1])
 
     def __post_init__(self) -> None:

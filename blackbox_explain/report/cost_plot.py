@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.report.text_layout import INK, Picture, families_for, width_of, wrapped
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Panel:
     """
 
     metric: str
-    better: Literal["higher", "lower"]
+    better: Better
     reached: tuple[Reached, ...]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from blackbox_explain.evaluating.evaluation import evaluate
 from blackbox_explain.evaluating.measurement import Measurement
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
-from blackbox_explain.metrics.metric import Metric
+from blackbox_explain.metrics.metric import Better, Metric
 from blackbox_explain.testing.case import require, require_frozen
 
 __all__ = ["check_metric"]
@@ -48,7 +48,8 @@ def check_metric(
     """
     chosen = metric_of(metric)
     require_frozen(chosen)
-    require(chosen.better in ("higher", "lower"), f"better is {chosen.better!r}, not 'higher' or 'lower'")
+    known = get_args(Better)
+    require(chosen.better in known, f"better is {chosen.better!r}, not {' or '.join(map(repr, known))}")
     require(len(explanation) > 1, "one image alone has no company: take two at least")
     try:
         together = evaluate(box, explanation, [chosen], seed=seed, progress=False).measurements[0]

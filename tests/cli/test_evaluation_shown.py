@@ -63,6 +63,23 @@ def test_the_best_is_marked_and_first_where_all_methods_saw_the_same_photos(fold
     ]
 
 
+def test_where_0_is_best_no_sign_is_better_than_the_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured = ResultRun({"deletion": metric_of("deletion")}, lambda *_: model(), 8)
+    measured.run(result_paths([folder]))
+    group = measured.groups[0]
+    one = dataclasses.replace(group.measurements["deletion"], better="nearer 0")
+    groups = [
+        dataclasses.replace(group, name=name, measurements={"correlation": dataclasses.replace(one, mean=mean)})
+        for name, mean in (("turned around", -0.9), ("hardly changed", 0.8), ("another map", -0.1))
+    ]
+    show_evaluation(groups, ["correlation"])
+    shown = capsys.readouterr().out
+    names = [line.split("  ")[0] for line in shown.splitlines()[2:5]]
+    assert names == ["another map", "hardly changed", "turned around"]
+    assert "nearer 0 is better" in shown
+    assert "-0.100*" in shown
+
+
 def test_a_terminal_that_is_too_narrow_has_a_line_for_each_metric_and_method(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

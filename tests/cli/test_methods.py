@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ import blackbox_explain as bx
 from blackbox_explain import Explanation, samples
 from blackbox_explain.cli import app
 from blackbox_explain.cli.shown.listed import choices_of, defaults_of, first_line, takes
+from blackbox_explain.metrics.metric import Better
 
 BRIGHT = ("--model", "tests.auditing.test_photo_run:bright")
 """A model of three classes without gradients, for photos of 32 × 32 pixels."""
@@ -65,7 +66,7 @@ def test_metrics_are_listed_with_what_they_need_and_their_settings() -> None:
     found = {one["metric"]: one for one in json.loads(done.output)}
     box = bx.wrap(lambda images: images.mean(axis=(1, 2, 3))[:, None], shape=(3, 8, 8), activation="none")
     assert set(found) == set(bx.metrics_for(box))
-    assert all(one["what"].endswith(".") and one["better"] in ("higher", "lower") for one in found.values())
+    assert all(one["what"].endswith(".") and one["better"] in get_args(Better) for one in found.values())
     assert found["deletion"]["settings"] == {"perturbation": "blur", "steps": 20}
     assert found["deletion"]["range"] == [None, None]
     assert found["smallest-region"]["range"] == [0, 0.5]

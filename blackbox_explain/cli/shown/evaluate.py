@@ -18,6 +18,7 @@ from blackbox_explain.cli.console import WIDE, Start, numbers_table, stdout
 from blackbox_explain.errors import ResultError
 from blackbox_explain.evaluating.measurement import Measurement
 from blackbox_explain.explanation.archive import finite
+from blackbox_explain.metrics.metric import distance_from_best
 from blackbox_explain.report.cost_plot import Panel, Reached, cost_figure
 
 __all__ = ["evaluation_dict", "show_evaluation", "write_evaluation"]
@@ -67,9 +68,9 @@ def _best(groups: Sequence[Group], metric: str) -> frozenset[str]:
         return frozenset()
     if len({group.measured_on(metric) for group in groups}) > 1:
         return frozenset()
-    least = groups[0].measurements[metric].better == "lower"
-    first = (min if least else max)(means.values())
-    found = frozenset(name for name, mean in means.items() if mean == first)
+    better = groups[0].measurements[metric].better
+    away = {name: distance_from_best(mean, better) for name, mean in means.items()}
+    found = frozenset(name for name, one in away.items() if one == min(away.values()))
     return found if len(found) < len(groups) else frozenset()
 
 
@@ -78,8 +79,8 @@ def _ranked(groups: Sequence[Group], metrics: Sequence[str], best: dict[str, fro
     by = next((name for name in metrics if best[name]), None)
     if by is None:
         return list(groups)
-    lower = groups[0].measurements[by].better == "lower"
-    return sorted(groups, key=lambda group: group.measurements[by].mean, reverse=not lower)
+    better = groups[0].measurements[by].better
+    return sorted(groups, key=lambda group: distance_from_best(group.measurements[by].mean, better))
 
 
 def _pivot(groups: Sequence[Group], metrics: Sequence[str], best: dict[str, frozenset[str]], digits: int) -> Table:

@@ -16,6 +16,7 @@ from blackbox_explain.errors import InputError, NotMeasurableError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised, tightest_box
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.setting_ranges import check_number
 
@@ -75,7 +76,7 @@ class Localization:
     name: ClassVar[str] = "localization"
     needs: ClassVar[type[Any]] = BlackBox
     also_needs: ClassVar[str] = "boxes"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 
     def __post_init__(self) -> None:

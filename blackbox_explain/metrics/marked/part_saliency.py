@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.maps import normalised
 from blackbox_explain.metrics.marked.scenes import check_given, whose
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["PartSaliency", "Parts"]
@@ -55,7 +56,7 @@ class PartSaliency:
     name: ClassVar[str] = "part-saliency"
     needs: ClassVar[type[Any]] = BlackBox
     also_needs: ClassVar[str] = "points"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 
     def __post_init__(self) -> None:

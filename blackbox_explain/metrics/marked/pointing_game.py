@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_number
 
 __all__ = ["PointingGame"]
@@ -53,7 +54,7 @@ class PointingGame:
     name: ClassVar[str] = "pointing-game"
     needs: ClassVar[type[Any]] = BlackBox
     also_needs: ClassVar[str] = "boxes"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
 
     def __post_init__(self) -> None:

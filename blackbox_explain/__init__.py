@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from blackbox_explain.comparing.models import compare
     from blackbox_explain.evaluating.evaluation import evaluate
     from blackbox_explain.interrogating import interrogate
+    from blackbox_explain.report.method_sheet import plot_methods
     from blackbox_explain.verifying.certification import verify
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ __all__ = [
     "load_images",
     "methods_for",
     "metrics_for",
+    "plot_methods",
     "read_audit",
     "recover",
     "rules",
@@ -71,6 +73,7 @@ LATER = {
     "compare": "blackbox_explain.comparing.models",
     "evaluate": "blackbox_explain.evaluating.evaluation",
     "interrogate": "blackbox_explain.interrogating",
+    "plot_methods": "blackbox_explain.report.method_sheet",
     "read_audit": "blackbox_explain.auditing.auditor",
     "recover": "blackbox_explain.attacking",
     "rules": "blackbox_explain.rules",

@@ -14,6 +14,7 @@ from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
 from blackbox_explain.evaluating.measurement import Measurement, line_of, measurement_of
+from blackbox_explain.evaluating.naming import named_explanations
 from blackbox_explain.evaluating.pooling import pooled_rows, pooling_warnings, repeated_rows
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
@@ -116,7 +117,7 @@ def evaluate(
         If nothing could be measured, because the explanations lack what the metrics measure.
     """
     check_call(box, batch_size, seed)
-    several = _by_name(explanations)
+    several = named_explanations(explanations)
     chosen = _named(metrics)
     for name, metric in chosen.items():
         require(box, metric.needs, f"the metric {name!r}")
@@ -160,28 +161,6 @@ def check_together(explained: Mapping[str, tuple[str, float]]) -> None:
                 got=f"{first}: {told[first]}; {other}: {told[other]}",
                 hint="evaluate those that belong together by themselves",
             )
-
-
-def _by_name(explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations by what their method is called in the result; errors as in `evaluate`."""
-    named: list[tuple[str, Any]]
-    if isinstance(explanations, Mapping):
-        named = [(str(name), one) for name, one in explanations.items()]
-    else:
-        given = [explanations] if isinstance(explanations, Explanation) else explanations
-        several: list[Any] = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-        named = [(one.method if isinstance(one, Explanation) else "", one) for one in several]
-    expected = "an Explanation, several of different methods, or a mapping with a name for each"
-    for _, one in named:
-        if not isinstance(one, Explanation):
-            raise InputError("This is no explanation", got=repr(one)[:80], expected=expected)
-    if not named:
-        raise InputError("There are no explanations to evaluate", expected=expected)
-    names = [name for name, _ in named]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        hint = f'a name for each: explanations={{"{twice}, one": ..., "{twice}, other": ...}}'
-        raise InputError("Two explanations are by one method", got=repr(twice), hint=hint)
-    return dict(named)
 
 
 def _named(metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blackbox_explain.errors import InputError, ResultError
+from blackbox_explain.evaluating.naming import named_explanations
 from blackbox_explain.explanation.explanation import COLOURS, COVER, Explanation
 from blackbox_explain.report.figure import WIDEST, check_row, draw_importance, draw_photo, has_region
 from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of, in_specks
@@ -14,7 +15,7 @@ from blackbox_explain.report.overlay import LONGEST_SMALL, canvas_of, in_specks
 if TYPE_CHECKING:
     from blackbox_explain.report.text_layout import Picture
 
-__all__ = ["method_sheet", "save_method_sheet"]
+__all__ = ["plot_methods", "save_method_sheet"]
 
 COLUMNS, CELL, ACROSS, DOWN, MARGIN = 6, 2.4, 0.12, 0.12, 0.16
 """Of a picture at most; the width of a cell, what lies between two of them, and at the edges, in inches."""
@@ -29,8 +30,8 @@ NAME, NUMBER, SMALL = 9.0, 9.0, 9.0
 """Sizes of letters, in points."""
 
 
-def method_sheet(
-    results: Mapping[str, Explanation],
+def plot_methods(
+    results: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
     row: int = 0,
     *,
     seconds: Mapping[str, float] | None = None,
@@ -43,7 +44,8 @@ def method_sheet(
     Parameters
     ----------
     results
-        By name, of the same images and targets.
+        From `explain`, of the same images and targets; by a name for each, or in a sequence, where each has the name of
+        its method and no two are by the same.
     row
         Which image.
     seconds
@@ -63,16 +65,18 @@ def method_sheet(
     Raises
     ------
     InputError
-        If there is nothing to draw, no such row, or the results are not of the same images.
+        If there is nothing to draw, no such row, two of a sequence are by the same method, or the results are not of
+        the same images.
     """
     from blackbox_explain.report.heading import Line, draw_heading, heading_height, noun_of, title_of
     from blackbox_explain.report.legend import draw_bar, draw_key
     from blackbox_explain.report.text_layout import WARNING, Picture, wrapped, write
 
-    found = [name for name, one in results.items() if not one.outcome[row].failed]
+    several = named_explanations(results)
+    found = [name for name, one in several.items() if not one.outcome[row].failed]
     # The smallest region that does what was asked first, as in a table.
-    found.sort(key=lambda name: (results[name].outcome[row].kind != "ok", float(results[name].share[row])))
-    good = {name: results[name] for name in found}
+    found.sort(key=lambda name: (several[name].outcome[row].kind != "ok", float(several[name].share[row])))
+    good = {name: several[name] for name in found}
     if not good:
         raise InputError("There is nothing to draw", got="no method whose row did not fail")
     first = next(iter(good.values()))
@@ -89,7 +93,7 @@ def method_sheet(
     lines += [
         Line(one, 10.0, warning=True) for doubt in first.provenance.doubts for one in wrapped(doubt, room - 0.3, 10.0)
     ]
-    missing = {name: one.outcome[row].message for name, one in results.items() if name not in good}
+    missing = {name: one.outcome[row].message for name, one in several.items() if name not in good}
     below = [
         Line(one, SMALL)
         for name, why in {**(refused or {}), **missing}.items()
@@ -156,7 +160,7 @@ def save_method_sheet(
         If the file cannot be written.
     """
     try:
-        method_sheet(results, seconds=seconds, refused=refused).savefig(path)
+        plot_methods(results, seconds=seconds, refused=refused).savefig(path)
     except OSError as error:
         raise ResultError("The picture cannot be written", got=f"{path}: {error.strerror}") from error
     return path

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.outcome import Outcome
-from blackbox_explain.report.method_sheet import method_sheet
+from blackbox_explain.report.method_sheet import plot_methods
 from blackbox_explain.report.overlay import in_specks
 from tests.report.pictures import box_of, check_texts, photo_file, said
 
@@ -28,7 +28,7 @@ def by_methods(folder: Path) -> dict[str, bx.Explanation]:
 
 def test_each_method_has_a_cell(tmp_path: Path) -> None:
     results = by_methods(tmp_path)
-    drawing = method_sheet(results, seconds={"occlusion": 1.25}, refused={"grad-cam": "the model has no layers."})
+    drawing = plot_methods(results, seconds={"occlusion": 1.25}, refused={"grad-cam": "the model has no layers."})
     assert sum(bool(axes.images) and axes.get_position().height > 0.2 for axes in drawing.axes) == 4
     text = said(drawing)
     for name, one in results.items():
@@ -43,29 +43,29 @@ def test_each_method_has_a_cell(tmp_path: Path) -> None:
 def test_cells_stand_in_the_order_of_a_table_and_words_say_what_they_show(tmp_path: Path) -> None:
     results = by_methods(tmp_path)
     results["mask"] = dataclasses.replace(results["mask"], outcome=(Outcome("weak", "nothing does it"),))
-    drawing = method_sheet(results)
+    drawing = plot_methods(results)
     text = said(drawing)
     good = sorted(("occlusion", "circle-occlusion"), key=lambda name: float(results[name].share[0]))
     titles = [one.get_text() for one in drawing.findobj(Text) if one.get_text() in results]
     assert titles == [*good, "mask"]
     assert "Weak: no part of up to half of the image does that" in text
     kept = {name: dataclasses.replace(one, game="preservation") for name, one in results.items()}
-    assert "keeps 95% of the score when all the rest is" in said(method_sheet(kept))
+    assert "keeps 95% of the score when all the rest is" in said(plot_methods(kept))
 
 
 def test_a_method_that_failed_is_named(tmp_path: Path) -> None:
     results = by_methods(tmp_path)
     results["mask"] = dataclasses.replace(results["mask"], outcome=(Outcome("failed", "the model broke"),))
-    assert "not drawn: mask: the model broke" in said(method_sheet(results))
+    assert "not drawn: mask: the model broke" in said(plot_methods(results))
     with pytest.raises(InputError, match="nothing to draw"):
-        method_sheet({"mask": results["mask"]})
+        plot_methods({"mask": results["mask"]})
 
 
 def test_results_of_other_images_are_refused(tmp_path: Path) -> None:
     results = by_methods(tmp_path)
     other = dataclasses.replace(results["mask"], target=("no spot",))
     with pytest.raises(InputError, match="not of the same images"):
-        method_sheet({"occlusion": results["occlusion"], "mask": other})
+        plot_methods({"occlusion": results["occlusion"], "mask": other})
 
 
 def test_specks_are_told_from_regions(tmp_path: Path) -> None:
@@ -75,13 +75,13 @@ def test_specks_are_told_from_regions(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).random((1, *shape)).astype(result.saliency.dtype)
     torn = dataclasses.replace(result, saliency=noise, region=noise > 0.8)
     assert in_specks(torn, 0)
-    assert "in specks" in said(method_sheet({"occlusion": torn}))
+    assert "in specks" in said(plot_methods({"occlusion": torn}))
     assert "no outline: the region is in specks" in said(torn.plot())
 
 
 def test_what_is_doubtful_is_said(tmp_path: Path) -> None:
     results = {name: one.judged(["every photo gets one class."]) for name, one in by_methods(tmp_path).items()}
-    drawing = method_sheet(results)
+    drawing = plot_methods(results)
     assert "every photo gets one class." in said(drawing)
     check_texts(drawing)
 
@@ -93,3 +93,13 @@ def test_specks_of_a_large_region_are_told_by_how_much_of_the_image_their_edge_i
     squares = ((rows // 12 + columns // 12) % 2 == 0)[None]
     torn = dataclasses.replace(result, saliency=squares.astype(result.saliency.dtype), region=squares)
     assert in_specks(torn, 0)
+
+
+def test_a_sequence_is_named_by_its_methods(tmp_path: Path) -> None:
+    results = by_methods(tmp_path)
+    drawing = bx.plot_methods(list(results.values()))
+    assert said(drawing) == said(bx.plot_methods(results))
+    with pytest.raises(InputError, match="Two explanations are by one method"):
+        bx.plot_methods([results["mask"], results["mask"]])
+    with pytest.raises(InputError, match="There are no explanations"):
+        bx.plot_methods([])

@@ -17,8 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.hardware import RESULTS, machine, record, recorded
 from benchmarks.common.masked import hard_deletion, left_of_region
-from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
+from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from benchmarks.common.ranking_variants import Variant, learned_by
 from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain, wrap
 from blackbox_explain.explanation.map_similarity import correlation
@@ -184,7 +185,7 @@ def main(
     photos = confident_photos(box, "stretch")
     commit = machine()["commit"]
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
-    known = json.loads((RESULTS / "convergence.json").read_text(encoding="utf-8")) if only else {}
+    stored = recorded("convergence") if only else None
     for half, rows, names in (
         ("tuned_on", slice(0, None, 2), tuple(VARIANTS)),
         ("held_out", slice(1, None, 2), HELD_OUT),
@@ -192,8 +193,8 @@ def main(
         for name in names:
             if only and name not in only:
                 # It is of the same settings, or it is left out.
-                if known["variants"].get(name) == str(VARIANTS[name]) and name in known[half]:
-                    results[half][name] = {"commit": known["machine"]["commit"], **known[half][name]}
+                if stored and stored["settings"].get(name) == str(VARIANTS[name]) and name in stored["measured"][half]:
+                    results[half][name] = {"commit": stored["machine"]["commit"], **stored["measured"][half][name]}
                 continue
             key = json.dumps([source_hash(), half, limit, repr(VARIANTS[name]), repr(PRESETS)])
             kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
@@ -205,8 +206,8 @@ def main(
     console.print(table_of(results["held_out"], "presets, on the other photos"))
     if limit >= 16:
         fill(page, results)
-        stored = store("convergence", {"variants": {name: str(one) for name, one in VARIANTS.items()}, **results})
-        console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}")
+        path = record("convergence", {name: str(one) for name, one in VARIANTS.items()}, results)
+        console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.hardware import machine, record
 from benchmarks.common.loops import paired
-from benchmarks.common.photos import machine, store
 from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import BlackBox, wrap
 from blackbox_explain.box.oracle import Oracle
@@ -97,13 +97,13 @@ def by_gradients(box: Any, name: str, batch: int, repeats: int) -> dict[str, Any
 
         return runs
 
-    ours, model, ratio = paired(whole, bare(box), repeats, CLOCK)
-    found = {"method": name, "batch": batch, "scores": scores, "gradients": gradients}
-    found |= {"method_ms": ours / turns * 1e3, "bare_ms": model / turns * 1e3, "ratio": ratio}
-    console.print(f"  {name}: {ratio:.2f}")
+    found: dict[str, Any] = {"method": name, "batch": batch, "scores": scores, "gradients": gradients}
+    found |= paired(whole, bare(box), repeats, CLOCK).to_dict("method", "bare", turns)
+    console.print(f"  {name}: {found['ratio']:.2f}")
     if name in RULES:
         settings = {"epsilon": method.epsilon} if isinstance(method, Lrp) else {}
-        found["of_own_rules"] = paired(whole, bare(form_of(box, RULES[name], "logits", **settings)), repeats, CLOCK)[2]
+        form = form_of(box, RULES[name], "logits", **settings)
+        found["of_own_rules"] = paired(whole, bare(form), repeats, CLOCK).ratio
     return found
 
 
@@ -129,8 +129,7 @@ def by_scores(box: Any, method: Rise | Occlusion, repeats: int) -> dict[str, Any
     def whole() -> None:
         method.explain(oracle, images, weights, 0)
 
-    ours, model, ratio = paired(whole, bare, repeats, CLOCK)
-    return {"method": method.name, "runs": count, "method_ms": ours * 1e3, "bare_ms": model * 1e3, "ratio": ratio}
+    return {"method": method.name, "runs": count, **paired(whole, bare, repeats, CLOCK).to_dict("method", "bare")}
 
 
 def plain_rise(box: BlackBox, image: Any, weights: Any) -> Any:
@@ -201,8 +200,7 @@ def beside_peers(repeats: int) -> list[dict[str, Any]]:
         def peers(other: Callable[[], Any] = other) -> None:
             other()
 
-        mine, theirs, ratio = paired(ours, peers, repeats, CLOCK)
-        found.append({"what": what, "ours_ms": mine * 1e3, "peer_ms": theirs * 1e3, "ratio": ratio})
+        found.append({"what": what, **paired(ours, peers, repeats, CLOCK).to_dict("ours", "peer")})
     return found
 
 
@@ -230,8 +228,9 @@ def main(
         times = (f"{row['ours_ms']:.0f}", f"{row['peer_ms']:.0f}", f"{row['ratio']:.2f}")
         beside.add_row(row["what"], *times, _verdict(row["ratio"], 1.0))
     console.print(beside)
-    results = {"batch": batch, "repeats": repeats, "gradients": rows, "scores": masks, "peers": peers}
-    console.print(f"stored in {store('methods-speed', results).name}")
+    measured = {"gradients": rows, "scores": masks, "peers": peers}
+    path = record("methods-speed", {"batch": batch, "repeats": repeats}, measured)
+    console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 def _verdict(ratio: float, most: float) -> str:

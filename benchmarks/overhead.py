@@ -19,8 +19,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.hardware import machine, record
 from benchmarks.common.loops import inside_of, learning_loop, paired
-from benchmarks.common.photos import machine, store
 from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import wrap
 from blackbox_explain.methods.mask.settings import PRESETS, PresetName, Settings
@@ -52,16 +52,8 @@ def measure(backend: Backend, preset: PresetName, batch: int, steps: int, repeat
             took = time.perf_counter() - started
         beside.append(took / inside[0] - 1)
 
-    ours, model, ratio = paired(watched, bare, repeats)
-    return {
-        "backend": backend,
-        "preset": preset,
-        "batch": batch,
-        "loop_ms": ours / steps * 1e3,
-        "model_ms": model / steps * 1e3,
-        "ratio": ratio,
-        "beside": float(np.median(beside[1:])),
-    }
+    found = paired(watched, bare, repeats).to_dict("loop", "model", steps)
+    return {"backend": backend, "preset": preset, "batch": batch, **found, "beside": float(np.median(beside[1:]))}
 
 
 def bare_torch(box: Any, images: Any, weights: Any) -> Callable[[], Any]:
@@ -106,7 +98,8 @@ def main(
         table.add_row(row["backend"], row["preset"], str(row["batch"]), *times, f"{row['beside']:.1%}", verdict)
     console.print(machine()["processor"])
     console.print(table)
-    console.print(f"stored in {store(f'overhead-{backend}', {'steps': steps, 'repeats': repeats, 'rows': rows}).name}")
+    path = record(f"overhead-{backend}", {"steps": steps, "repeats": repeats}, {"rows": rows})
+    console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":

@@ -17,32 +17,31 @@ from benchmarks.common.hardware import RESULTS
 __all__ = ["draw", "page_of"]
 
 NOT_YET = "Not measured yet."
-SHOWN = ("speed", "peers", "memory", "gpu")
 
 Rows = list[list[str]]
 
 
 def page_of(results: Path) -> str:
     """Return the page about all results under a folder; pictures are drawn beside them."""
-    found: dict[str, list[tuple[Path, dict[str, Any]]]] = {name: [] for name in SHOWN}
-    for name in SHOWN:
-        for path in sorted(results.glob(f"*/{name}.json")):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            settings = stored["settings"]
-            if not settings.get("quick") and not settings.get("tiny"):
-                found[name].append((path, stored))
     parts = [
         "# Results",
         "Written by `python -m benchmarks.page` from the files beside it; nothing here is typed by hand. Runs that "
         "only show that a command works (`--quick`, `--tiny`) are left out.",
     ]
-    for name, title, show in SECTIONS:
-        parts.append(f"## {title}\n\n`python -m benchmarks.{name}`")
-        if not found[name]:
+    for command, files, title, show in SECTIONS:
+        parts.append(f"## {title}\n\n`python -m benchmarks.{command}`")
+        found = _found(results, files)
+        if not found:
             parts.append(NOT_YET)
-        for path, stored in found[name]:
+        for path, stored in found:
             parts += [_heading(path, stored), *show(path, stored["measured"])]
     return "\n\n".join(parts) + "\n"
+
+
+def _found(results: Path, files: str) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the results of whole runs, machine by machine."""
+    every = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(results.glob(f"*/{files}.json"))]
+    return [one for one in every if not one[1]["settings"].get("quick") and not one[1]["settings"].get("tiny")]
 
 
 def _heading(path: Path, stored: dict[str, Any]) -> str:
@@ -73,6 +72,14 @@ def _speed(path: Path, measured: dict[str, Any]) -> list[str]:
         table(["by", "batch", "images", "seconds per image"], together),
         table(["from its start", "seconds"], start) if start else NOT_YET,
     ]
+
+
+def _overhead(path: Path, measured: dict[str, Any]) -> list[str]:
+    rows = [
+        [row["backend"], row["preset"], str(row["batch"]), f"{row['ratio']:.3f}", f"{row['beside']:.1%}"]
+        for row in measured["rows"]
+    ]
+    return [table(["by", "preset", "batch", "step of the loop over the model alone", "time beside the model"], rows)]
 
 
 def _memory(path: Path, measured: dict[str, Any]) -> list[str]:
@@ -186,12 +193,14 @@ def _left(row: dict[str, Any]) -> list[str]:
     return [f"{one:.2f}" for one in row["left"].values()]
 
 
-SECTIONS: tuple[tuple[str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
-    ("speed", "Speed", _speed),
-    ("peers", "Peers", _peers),
-    ("memory", "Memory", _memory),
-    ("gpu", "On a GPU", _gpu),
+SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
+    ("speed", "speed", "Speed", _speed),
+    ("overhead", "overhead-*", "The loop beside the model", _overhead),
+    ("peers", "peers", "Peers", _peers),
+    ("memory", "memory", "Memory", _memory),
+    ("gpu", "gpu", "On a GPU", _gpu),
 )
+"""Command, names of its files, title, and what is shown of each."""
 
 
 def main(results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS) -> None:

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.adapters.exports import BVLC, googlenet
+from benchmarks.common.hardware import RESULTS, machine, record, recorded
 from benchmarks.common.masked import OwnScore, hard_deletion, left_of_region, random_map
-from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, source_hash, store
+from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
@@ -203,9 +204,9 @@ def main(
     (other,) = boxes.values()
     photos = confident_photos(box, fit, limit=limit)
     console.print(f"{len(photos.paths)} photos classified right with p > 0.5, {machine()['processor']}")
-    path = RESULTS / f"{_name_of(model, fit, limit)}.json"
+    name = _name_of(model, fit, limit)
     learned: dict[str, list[MaskExplanation]] = {}
-    results: dict[str, Any] = {"model": model, "photos": len(photos.paths), "fit": fit, "presets": {}}
+    results: dict[str, Any] = {"presets": {}}
     for variant in only or [name for name in VARIANTS if name != FILE_BLUR or file_blur]:
         learned[variant], seconds = learn(box, photos, variant, cache)
         found = measure(box, other, photos, variant, learned[variant])
@@ -221,14 +222,15 @@ def main(
         {name: smallest_regions(box, images, reference, one, game) for name, one in maps.items() if name != "random"}
         for game in get_args(Game)
     )
-    if only and path.exists():
-        results = _with_stored(results, json.loads(path.read_text(encoding="utf-8")))
+    if only and (stored := recorded(name)):
+        results = _with_stored(results, stored)
     show_shares(results["hard_deletion"], "score left, most salient share deleted")
     show_shares(results["hard_preservation"], "score left, all but the most salient share deleted")
     show_regions(results["smallest_region"], "smallest region that takes away so much")
     show_regions(results["smallest_region_kept"], "smallest region that alone keeps so much")
     if limit is None or limit >= LEAST_STORED:
-        console.print(f"stored in {store(path.stem, results).relative_to(RESULTS.parent.parent)}")
+        path = record(name, {"model": model, "photos": len(photos.paths), "fit": fit}, results)
+        console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 def _name_of(model: str, fit: str, limit: int | None) -> str:
@@ -240,7 +242,7 @@ def _with_stored(results: dict[str, Any], stored: dict[str, Any]) -> dict[str, A
     """Return results with those of variants that were not measured again, in the stored order."""
     merged = dict(results)
     for part in BY_VARIANT:
-        merged[part] = {name: results[part].get(name, row) for name, row in stored[part].items()}
+        merged[part] = {name: results[part].get(name, row) for name, row in stored["measured"][part].items()}
     for row in merged["presets"].values():
         row.setdefault("commit", stored["machine"]["commit"])
     return merged

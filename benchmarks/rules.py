@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.photos import RESULTS, data_folder, machine, store
+from benchmarks.common.hardware import machine, record
+from benchmarks.common.photos import data_folder
 from blackbox_explain import BlackBox, Preprocessing, wrap
 from blackbox_explain.box import parts
 from blackbox_explain.box.info import BoxInfo
@@ -223,9 +224,9 @@ def main(
         for what, reached in verdicts.items():
             console.print(f"{'met   ' if reached else 'MISSED'}  {name}: {what}")
         if limit is None:
-            whole = {"max_error": MAX_ERROR, **result, "verdicts": verdicts}
-            stored = store(f"rules-{name}", {**whole, "ways": ways(name)} if tried else whole)
-            console.print(f"stored in {stored.relative_to(RESULTS.parent.parent)}")
+            measured = {**result, "verdicts": verdicts} | ({"ways": ways(name)} if tried else {})
+            path = record(f"rules-{name}", {"max_error": MAX_ERROR}, measured)
+            console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 def judge(rows: list[dict[str, Any]]) -> dict[str, bool]:

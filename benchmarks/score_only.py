@@ -5,7 +5,6 @@ Run with ``python -m benchmarks.score_only``.  The same classifier is explained 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,8 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.hardware import machine, record, recorded
 from benchmarks.common.masked import OwnScore, hard_deletion
-from benchmarks.common.photos import RESULTS, LabelledPhotos, confident_photos, machine, store
+from benchmarks.common.photos import LabelledPhotos, confident_photos
 from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 
@@ -172,7 +172,7 @@ def of_masks(box: BlackBox, chosen: LabelledPhotos, plot: Path) -> None:
     if photos == STORED:
         draw(rows, exact, plot)
         names = [path.name for path in chosen.paths]
-        store_as("score-only", {"photos": names, "exact": exact, "by_queries": rows, "verdicts": verdicts})
+        store_as("score-only", names, {"exact": exact, "by_queries": rows, "verdicts": verdicts})
 
 
 def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], peer: bool) -> None:
@@ -192,11 +192,11 @@ def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], p
         left = hard_deletion(box, chosen.images, exact, maps, SHARES)
         measured["SHAP"] = {"left": left, "queries": SHAP_PASSES}
     commit = machine()["commit"]
-    stored = RESULTS / "score-only-rankings.json"
-    known: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {"photos": None}
+    stored = recorded("score-only-rankings")
     rows = {name: {**row, "commit": commit} for name, row in measured.items()}
-    if known["photos"] == names:
-        rows = {name: rows.get(name) or known["rows"][name] for name in ROWS if name in rows or name in known["rows"]}
+    if stored and stored["settings"]["photos"] == names:
+        known = stored["measured"]["rows"]
+        rows = {name: rows.get(name) or known[name] for name in ROWS if name in rows or name in known}
     table = Table("queries", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share blurred")
     for name, row in rows.items():
         table.add_row(name, *(f"{value:.2f}" for value in row["left"].values()))
@@ -210,7 +210,7 @@ def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], p
     }
     show_verdicts(verdicts)
     if len(names) == STORED:
-        store_as("score-only-rankings", {"photos": names, "rows": rows, "verdicts": verdicts})
+        store_as("score-only-rankings", names, {"rows": rows, "verdicts": verdicts})
 
 
 def most_asked(results: list[MaskExplanation]) -> int:
@@ -224,9 +224,10 @@ def show_verdicts(verdicts: dict[str, bool]) -> None:
         console.print(f"{'met   ' if reached else 'MISSED'}  {what}")
 
 
-def store_as(name: str, results: dict[str, Any]) -> None:
-    """Store results, and say where."""
-    console.print(f"stored in {store(name, results).relative_to(RESULTS.parent.parent)}")
+def store_as(name: str, photos: list[str], measured: dict[str, Any]) -> None:
+    """Store what was measured, and say where."""
+    path = record(name, {"photos": photos}, measured)
+    console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 def main(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.audits.audit_rate import filled, section, stored_rates
+from benchmarks.common.hardware import documented
 from benchmarks.convergence import HELD_OUT, VARIANTS, lines_of
 from blackbox_explain.rules.measuring.faithfulness import percent
 
@@ -20,6 +20,13 @@ FRAGMENTS = ("docs/add-an-onnx-operator.md",)
 
 LONGEST_README = 1000
 """Words."""
+
+
+def measured(benchmark: str) -> dict[str, Any]:
+    """Return what the docs are to show."""
+    stored = documented(benchmark)
+    assert stored, f"{benchmark} was never run"
+    return stored["measured"]
 
 
 def _examples(page: str) -> list[str]:
@@ -61,7 +68,7 @@ def test_readme_is_short() -> None:
 
 def test_figures_are_those_measured() -> None:
     text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
-    quality = json.loads((ROOT / "benchmarks/results/quality-stretch.json").read_text(encoding="utf-8"))
+    quality = measured("quality-stretch")
     for name, row in quality["presets"].items():
         objective = f"{row['objective']:.4f}" if "objective" in row else "-"
         left = " | ".join(f"{row['score_left_under'][one]:.2f}" for one in ("two-level blur", "constant", "noise"))
@@ -70,28 +77,24 @@ def test_figures_are_those_measured() -> None:
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for name, row in (*quality["smallest_region"].items(), *quality["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
-    googlenet = json.loads(
-        (ROOT / "benchmarks/results/quality-googlenet-stretch-first-12.json").read_text(encoding="utf-8")
-    )
+    googlenet = measured("quality-googlenet-stretch-first-12")
     for name, row in (*googlenet["hard_deletion"].items(), *googlenet["hard_preservation"].items()):
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for name, row in googlenet["smallest_region"].items():
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
-    overhead = [*(ROOT / "benchmarks/results").glob("overhead-*.json")]
-    assert len(overhead) == 2
-    for row in (row for path in overhead for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
+    for row in (row for backend in ("onnx", "torch") for row in measured(f"overhead-{backend}")["rows"]):
         if row["batch"] == 16:
             assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} | {row['beside']:.1%} |" in text
-    speed = json.loads((ROOT / "benchmarks/results/onnx-gradient.json").read_text(encoding="utf-8"))
+    speed = measured("onnx-gradient")
     for name, rows in speed["networks"].items():
         row = rows["8"]
         ratios = (row["over_torch"], row["over_channels_last"], row["over_forward"])
         assert f"| {name} | {row['gradient_ms_per_image']:.1f} | " + " | ".join(f"{one:.2f}" for one in ratios) in text
-    exports = json.loads((ROOT / "benchmarks/results/exports.json").read_text(encoding="utf-8"))
+    exports = measured("exports")
     for name, row in exports["pairs"].items():
         figures = f"{row['score_difference']:.4f} | {row['correlation']:.3f} | {row['correlation_least']:.3f}"
         assert f"| {name} | {figures} |" in text or name.endswith("preset fast")
-    alone = json.loads((ROOT / "benchmarks/results/score-only.json").read_text(encoding="utf-8"))
+    alone = measured("score-only")
     for queries, row in alone["by_queries"].items():
         ratio = row["objective"] / alone["exact"]["objective"]
         enough = sum(one >= 0.95 for one in row["suppressions"])
@@ -99,14 +102,11 @@ def test_figures_are_those_measured() -> None:
             f"| {int(queries):,} | {row['objective']:.4f} | {ratio:.2f} | {enough} of 20 | {row['overhead']:.1%} |"
             in text
         )
-    rankings = json.loads((ROOT / "benchmarks/results/score-only-rankings.json").read_text(encoding="utf-8"))
+    rankings = measured("score-only-rankings")
     for name, row in rankings["rows"].items():
         left = " | ".join(f"{one:.2f}" for one in row["left"].values())
         assert f"| {name} | {row['queries']:,} | {left} |" in text
-    found = [
-        json.loads((ROOT / f"benchmarks/results/rules-{name}.json").read_text(encoding="utf-8"))["relations"]
-        for name in ("efficientnet-lite0", "googlenet")
-    ]
+    found = [measured(f"rules-{name}")["relations"] for name in ("efficientnet-lite0", "googlenet")]
     for rows in zip(*found, strict=True):
         cells = [rows[0]["relation"]]
         for row in rows:
@@ -120,7 +120,9 @@ def test_estimates_for_large_data_sets_are_those_of_what_was_measured() -> None:
     text = (ROOT / "docs/audits.md").read_text(encoding="utf-8")
     assert filled(text, stored_rates()) == text
     row = {"images_per_second": 0.5, "bytes_per_image": 9000.0}
-    told = section({"machine": {"processor": "P"}, "ways": {"mask": row}, "bytes_per_listed_image": 500.0})
+    told = section(
+        {"machine": {"processor": "P"}, "measured": {"ways": {"mask": row}, "bytes_per_listed_image": 500.0}}
+    )
     # A million images at one in two seconds are 556 hours; in a shard of a minute there are 30 of them.
     assert "| mask | 0.50 | 9,000 | 30 | 556 | 33,333 | 9.0 | 23 | 9.0 |" in told
     assert "0.50 GB of a million, and 500 GB of a billion" in told
@@ -128,7 +130,7 @@ def test_estimates_for_large_data_sets_are_those_of_what_was_measured() -> None:
 
 def test_what_was_tried_for_rankings_is_what_was_measured() -> None:
     text = (ROOT / "docs/ranking.md").read_text(encoding="utf-8")
-    found = json.loads((ROOT / "benchmarks/results/convergence.json").read_text(encoding="utf-8"))
+    found = measured("convergence")
     lines = [line for half in ("tuned_on", "held_out") for line in lines_of(found[half])]
     assert len(lines) == len(VARIANTS) + len(HELD_OUT)
     assert all(line in text for line in lines)
@@ -136,14 +138,13 @@ def test_what_was_tried_for_rankings_is_what_was_measured() -> None:
 
 def test_readme_figures_are_those_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    results = ROOT / "benchmarks/results"
-    quality = json.loads((results / "quality-stretch.json").read_text(encoding="utf-8"))
+    quality = measured("quality-stretch")
     left = {name: f"{row['0.20']:.2f}" for name, row in quality["hard_deletion"].items()}
     assert f"| {left['fast']} (its centre: {left['centre']}; random: {left['random']}) |" in text
-    speed = json.loads((results / "onnx-gradient.json").read_text(encoding="utf-8"))
+    speed = measured("onnx-gradient")
     ratios = sorted(row["8"]["over_torch"] for row in speed["networks"].values())
     assert f"| {ratios[0]:.2f} to {ratios[-1]:.2f} |" in text
-    alone = json.loads((results / "score-only.json").read_text(encoding="utf-8"))
+    alone = measured("score-only")
     ratio = alone["by_queries"]["1000"]["objective"] / alone["exact"]["objective"]
     assert f"estimated from 1,000 scores, over 300 exact ones | {ratio:.2f} |" in text
 

@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.photos import confident_photos, data_folder, machine, store
+from benchmarks.common.hardware import machine, record
+from benchmarks.common.photos import confident_photos, data_folder
 from benchmarks.models import networks
 from benchmarks.models.efficientnet_lite0 import network, pytorch_box
 from benchmarks.models.efficientnet_lite0_keras import keras_box
@@ -98,7 +99,8 @@ def main(photos: Annotated[int, typer.Option(help="How many photos.")] = 8) -> N
     judged = [name for name in PAIRS if "quantised" not in name]
     met = all(rows[name]["correlation"] >= CORRELATION for name in [*judged, f"{ROUNDED}fast"])
     console.print(f"{'met' if met else 'MISSED'}: masks of exports correlate by at least {CORRELATION} on average")
-    console.print(f"stored in {store('exports', {'photos': photos, 'pairs': rows}).name}")
+    path = record("exports", {"photos": photos}, {"pairs": rows})
+    console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":

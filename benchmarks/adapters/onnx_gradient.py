@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.photos import data_folder, machine, store
+from benchmarks.common.hardware import machine, record
+from benchmarks.common.loops import Paired
+from benchmarks.common.photos import data_folder
 from benchmarks.models.efficientnet_lite0 import network as efficientnet
 from benchmarks.models.networks import MobileNetV3, ResNet18, exported, googlenet
 from blackbox_explain import Differentiable, InputSpec, wrap
@@ -69,21 +70,21 @@ def _onnx(model: onnx.ModelProto, spec: InputSpec, activation: Any, device: str)
     return box
 
 
-def paired(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> tuple[list[float], list[float]]:
+def in_turns(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> Paired:
     """Time two calls in turn, each right after an untimed call of its own.
 
     The untimed call takes the cores back from the other library's threads, which go on spinning for a while.
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for call, times in zip((first, second), seconds, strict=True):
+    times = np.empty((repeats, 2))
+    for repeat in range(repeats):
+        for place, call in enumerate((first, second)):
             call()
             _finish()
             started = time.perf_counter()
             call()
             _finish()
-            times.append(time.perf_counter() - started)
-    return seconds
+            times[repeat, place] = time.perf_counter() - started
+    return Paired(times)
 
 
 def _finish() -> None:
@@ -121,12 +122,12 @@ def compare(pair: Pair, batch: int, repeats: int, device: str) -> dict[str, floa
         "channels_last": bare(torch.channels_last),
         "forward": lambda: pair.onnx.scores(given[0]),
     }
-    row: dict[str, float] = {}
+    row: dict[str, Any] = {"repetitions": {}}
     for name, other in others.items():
-        theirs, ours = paired(other, gradient, repeats)
-        row[f"{name}_ms_per_image"] = 1000 * statistics.median(theirs) / batch
-        row["gradient_ms_per_image"] = 1000 * statistics.median(ours) / batch
-        row[f"over_{name}"] = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        found = in_turns(gradient, other, repeats).to_dict("gradient", name, batch)
+        row[f"{name}_ms_per_image"], row["gradient_ms_per_image"] = found[f"{name}_ms"], found["gradient_ms"]
+        row[f"over_{name}"] = found["ratio"]
+        row["repetitions"][name] = found["repetitions"]
     return row
 
 
@@ -150,7 +151,7 @@ def profile(box: Any, batch: int) -> None:
             key = (event["name"].removesuffix("_kernel_time"), event["args"]["op_name"])
             times.setdefault(key, []).append(event["dur"] / 1000)
     spent: dict[str, float] = {}
-    single = {name: statistics.median(one) for (name, _), one in times.items()}
+    single = {name: float(np.median(one)) for (name, _), one in times.items()}
     for name, kind in times:
         spent[kind] = spent.get(kind, 0) + single[name]
     console.print(f"{sum(spent.values()):.0f} ms")
@@ -168,7 +169,7 @@ def main(
     batches: Annotated[list[int] | None, typer.Option(help="Batch sizes.")] = None,
     repeats: Annotated[int, typer.Option(help="Rounds.")] = 9,
     only: Annotated[str | None, typer.Option(help="One network; the result is not stored.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda: its results have a file of their own.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
     profiled: Annotated[bool, typer.Option("--profile", help="Print where the time goes instead.")] = False,
 ) -> None:
     """Compare the speed of gradients."""
@@ -195,9 +196,8 @@ def main(
         return
     console.print(table)
     if not only:
-        gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
-        stored = store("onnx-gradient" if device == "cpu" else "onnx-gradient-cuda", {**gpu, "networks": results})
-        console.print(f"stored in {stored.name}")
+        path = record("onnx-gradient", {"device": device, "repeats": repeats}, {"networks": results})
+        console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":

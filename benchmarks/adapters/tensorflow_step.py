@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.hardware import machine, record
 from benchmarks.common.loops import paired
-from benchmarks.common.photos import machine, store
 from benchmarks.models.efficientnet_lite0_keras import keras_network
 from blackbox_explain import Blur, InputSpec, wrap
 from blackbox_explain.box.oracle import Oracle
@@ -122,25 +122,18 @@ def main(
     levels = Blur(levels_count=settings.blur_levels).levels(images, spec, 0)
     ours, theirs = (make(network, spec, levels, settings) for make in (by_us, by_hand))
     apart = float(np.abs(ours() - theirs()).max())
-    us, hand, ratio = paired(lambda: _run(ours), lambda: _run(theirs), repeats)
+    found = paired(lambda: _run(ours), lambda: _run(theirs), repeats).to_dict("ours", "by_hand", steps)
     table = Table(
         "preset", "batch", "ours, ms / step", "by hand, ms / step", "ratio", f"at most {TARGET}", "masks differ"
     )
-    verdict = "met" if ratio <= TARGET else "MISSED"
-    times = (f"{us / steps * 1e3:.1f}", f"{hand / steps * 1e3:.1f}", f"{ratio:.3f}")
+    verdict = "met" if found["ratio"] <= TARGET else "MISSED"
+    times = (f"{found['ours_ms']:.1f}", f"{found['by_hand_ms']:.1f}", f"{found['ratio']:.3f}")
     table.add_row("authors", str(BATCH), *times, verdict, f"{apart:.1e}")
     console.print(machine()["processor"])
     console.print(table)
-    row = {
-        "preset": "authors",
-        "batch": BATCH,
-        "ours_ms": us / steps * 1e3,
-        "by_hand_ms": hand / steps * 1e3,
-        "ratio": ratio,
-        "masks_differ": apart,
-    }
-    results = {"steps": steps, "repeats": repeats, "target": TARGET, "rows": [row]}
-    console.print(f"stored in {store('tensorflow-step', results).name}")
+    row = {"preset": "authors", "batch": BATCH, **found, "masks_differ": apart}
+    path = record("tensorflow-step", {"steps": steps, "repeats": repeats, "target": TARGET}, {"rows": [row]})
+    console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 def _run(learn: Learn) -> None:

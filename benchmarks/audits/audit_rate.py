@@ -7,7 +7,6 @@ alone does without measuring again.
 
 from __future__ import annotations
 
-import json
 import resource
 import tempfile
 import time
@@ -19,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.photos import RESULTS, data_folder, machine, store
+from benchmarks.common.hardware import RESULTS, documented, machine, record
+from benchmarks.common.photos import data_folder
 from blackbox_explain import audit, wrap
 from blackbox_explain.auditing.auditor import MOST_ROWS, SECONDS
 from blackbox_explain.auditing.entries import entries_of
@@ -92,7 +92,7 @@ def section(stored: dict[str, Any] | None) -> str:
         "| 1 billion on 1,000 cores: days | TB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in stored["ways"].items():
+    for name, row in stored["measured"]["ways"].items():
         rate, size = row["images_per_second"], row["bytes_per_image"]
         shard = min(float(MOST_ROWS), SECONDS * rate)
         cells = (
@@ -100,7 +100,7 @@ def section(stored: dict[str, Any] | None) -> str:
             f"{1e6 * size / 1e9:.1f}", f"{1e9 / rate / 1000 / 86400:,.0f}", f"{1e9 * size / 1e12:.1f}",
         )  # fmt: skip
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    held = stored["bytes_per_listed_image"]
+    held = stored["measured"]["bytes_per_listed_image"]
     lines += [
         "",
         f"The list of images is held as a whole, {held:,.0f} bytes for each: {held / 1e3:.2f} GB of a million, and "
@@ -118,9 +118,8 @@ def filled(page: str, stored: dict[str, Any] | None) -> str:
 
 
 def stored_rates() -> dict[str, Any] | None:
-    """Return what was measured last; None if nothing was."""
-    path = RESULTS / f"{NAME}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Return what was measured on the machine that the docs are about; None if nothing was."""
+    return documented(NAME)
 
 
 def main(
@@ -154,8 +153,8 @@ def measured(limit: int) -> None:
     console.print(machine()["processor"])
     console.print(table)
     if limit >= 64:
-        path = store(NAME, {"ways": rows, "bytes_per_listed_image": listed()})
-        console.print(f"stored in {path.relative_to(RESULTS.parent.parent)}")
+        path = record(NAME, {"photos": limit}, {"ways": rows, "bytes_per_listed_image": listed()})
+        console.print(f"stored in {path.parent.name}/{path.name}")
 
 
 if __name__ == "__main__":

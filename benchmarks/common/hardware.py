@@ -13,9 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "folder_of", "gpu", "machine", "processor", "record"]
+__all__ = ["RESULTS", "documented", "folder_of", "gpu", "machine", "processor", "record", "recorded"]
 
 RESULTS = Path(__file__).parents[1] / "results"
+
+DOCUMENTED = "amd-epyc-2-cores"
+"""The folder of the machine whose results README and docs show."""
 
 PACKAGES = (
     *("blackbox-explain", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "tensorflow", "captum", "grad-cam"),
@@ -88,6 +91,20 @@ def record(
     draft.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
     return path
+
+
+def recorded(name: str, results: Path = RESULTS) -> dict[str, Any] | None:
+    """Return what `record` wrote of a benchmark on this machine; None where it has not."""
+    return _read(folder_of(machine(), results) / f"{name}.json")
+
+
+def documented(name: str) -> dict[str, Any] | None:
+    """Return what was written of a benchmark on the machine whose results the docs show; None where nothing was."""
+    return _read(RESULTS / DOCUMENTED / f"{name}.json")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def gpu() -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -21,7 +22,7 @@ from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.upsampling import make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.level_stack import LevelStack
 
-__all__ = ["inside_of", "learning_loop", "paired"]
+__all__ = ["Paired", "inside_of", "learning_loop", "paired"]
 
 
 def learning_loop(box: Any, settings: Settings, batch: int) -> tuple[Callable[[], None], Any, Any]:
@@ -64,21 +65,57 @@ def learning_loop(box: Any, settings: Settings, batch: int) -> tuple[Callable[[]
     return loop, images, weights
 
 
+@dataclass(frozen=True)
+class Paired:
+    """Two things timed in turns.
+
+    Attributes
+    ----------
+    times
+        (repeats, 2) seconds of both.
+    """
+
+    times: np.ndarray[Any, np.dtype[np.float64]]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios of the pairs: the first over the second."""
+        return float(np.median(self.times[:, 0] / self.times[:, 1]))
+
+    def to_dict(self, first: str, second: str, calls: int = 1) -> dict[str, Any]:
+        """Return the medians in milliseconds by a name for each, their ratio, and all repetitions.
+
+        Parameters
+        ----------
+        first, second
+            What was timed.
+        calls
+            That one timing is of.
+        """
+        each = np.round(self.times / calls * 1e3, 4)
+        return {
+            f"{first}_ms": float(np.median(each[:, 0])),
+            f"{second}_ms": float(np.median(each[:, 1])),
+            "ratio": self.ratio,
+            "repetitions": {name: {"all_ms": each[:, place].tolist()} for place, name in enumerate((first, second))},
+        }
+
+
 def paired(
     first: Callable[[], None],
     second: Callable[[], None],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[float, float, float]:
-    """Time two functions in turns; return the medians of both in seconds, and the median of the ratios of the pairs."""
+) -> Paired:
+    """Time two functions in turns, after a pair that warms up and is not kept."""
     times = np.empty((repeats, 2))
     for repeat in range(-1, repeats):
-        # Alternate who goes first; the first pair warms up and is not kept.
+        # Alternate who goes first.
         for place in (0, 1) if repeat % 2 else (1, 0):
             started = clock()
             (first, second)[place]()
             times[max(repeat, 0), place] = clock() - started
-    return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 0] / times[:, 1]))
+    return Paired(times)
 
 
 @contextmanager

@@ -1,9 +1,8 @@
-"""What all benchmarks share: where the photos are, what machine this is, how results are stored."""
+"""The shared photos, those that a classifier is sure of, and a digest of the sources that results depend on."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.hardware import RESULTS, machine
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import Fit
 
-__all__ = ["RESULTS", "LabelledPhotos", "confident_photos", "data_folder", "machine", "source_hash", "store"]
+__all__ = ["LabelledPhotos", "confident_photos", "data_folder", "source_hash"]
 
 
 def data_folder() -> Path:
@@ -67,11 +65,3 @@ def source_hash() -> str:
     root = Path(__file__).parents[2]
     sources = sorted(path for folder in ("blackbox_explain", "adapters") for path in (root / folder).rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-
-
-def store(name: str, results: dict[str, Any]) -> Path:
-    """Write results with the machine they were measured on to ``results/NAME.json``."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **results}, indent=2) + "\n", encoding="utf-8")
-    return path

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 import matplotlib as mpl
 import typer
 
-from benchmarks.common.photos import RESULTS
+from benchmarks.common.hardware import RESULTS
 from benchmarks.paper.each_image import console
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.page import write_page

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.photos import machine, source_hash
+from benchmarks.common.hardware import machine
+from benchmarks.common.photos import source_hash
 from blackbox_explain.whole_files import written_whole
 
 __all__ = ["Arrays", "Kept"]

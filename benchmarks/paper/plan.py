@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.common.photos import RESULTS, data_folder
+from benchmarks.common.hardware import RESULTS
+from benchmarks.common.photos import data_folder
 from benchmarks.paper.kept import Kept
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import LoadedImages

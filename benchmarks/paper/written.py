@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.common.photos import machine
+from benchmarks.common.hardware import machine
 from benchmarks.paper.methods import METHODS, map_name
 from benchmarks.paper.plan import Labelled, Plan
 from blackbox_explain.explanation.archive import finite

@@ -17,7 +17,7 @@ from benchmarks.audits.reliability.fuzzing import fuzzed
 from benchmarks.audits.reliability.killing import killed
 from benchmarks.audits.reliability.load import loaded
 from benchmarks.audits.reliability.security import attacked
-from benchmarks.common.photos import store
+from benchmarks.common.hardware import record
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "kill": killed,
@@ -46,7 +46,7 @@ def main(
         found = PARTS[name](scale) | {"seconds": time.monotonic() - started}
         console.print(f"{name}: {found}", markup=False)
         if scale == 1:
-            store(f"reliability-{name}", found)
+            record(f"reliability-{name}", {}, found)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import compare, memory, page
+from benchmarks import compare, memory, overhead, page
 from benchmarks.common.hardware import folder_of, machine, record
+from benchmarks.common.loops import paired
 from benchmarks.compare import changes, timings_of
 from benchmarks.peers.baseline import baseline_mask
 from benchmarks.peers.methods import PEERS, Asked, absent, peer_maps
+from tests.kinds import kept
 
 
 def result(**timings: list[float]) -> dict[str, Any]:
@@ -114,6 +116,29 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
         assert line in text
     (picture,) = tmp_path.glob("*/peers.png")
     assert f"({picture.parent.name}/peers.png)" in text
+
+
+def test_two_things_in_turns_are_told_with_all_repetitions() -> None:
+    # A pair that warms up; then the second goes first, and then the first again.
+    ticks = iter([tick for seconds in (5.0, 5.0, 3.0, 1.0, 3.0, 1.0) for tick in (0.0, seconds)])
+    found = paired(lambda: None, lambda: None, 2, clock=lambda: next(ticks)).to_dict("ours", "theirs", calls=2)
+    assert found["repetitions"] == {"ours": {"all_ms": [500.0, 1500.0]}, "theirs": {"all_ms": [1500.0, 500.0]}}
+    assert (found["ours_ms"], found["theirs_ms"]) == (1000.0, 1000.0)
+    assert found["ratio"] == pytest.approx((1 / 3 + 3) / 2)
+    assert dict(timings_of({"row": found})) == {
+        "row / repetitions / ours": [500.0, 1500.0],
+        "row / repetitions / theirs": [1500.0, 500.0],
+    }
+
+
+@pytest.mark.parametrize("backend", kept(["onnx", "torch", "tensorflow"], "onnx"))
+def test_the_loop_is_held_against_the_model_alone(backend: overhead.Backend, tmp_path: Path) -> None:
+    overhead.main(backend, quick=True, results=tmp_path)
+    (path,) = tmp_path.glob(f"*/overhead-{backend}.json")
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["measured"]["rows"]
+    assert row["ratio"] > 0
+    assert row["loop_ms"] > 0 < row["model_ms"]
+    assert row["beside"] > 0
 
 
 def test_memory_is_measured_in_a_process_of_its_own() -> None:

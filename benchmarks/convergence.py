@@ -10,7 +10,7 @@ import hashlib
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -174,6 +174,7 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
     page: Annotated[Path, typer.Option(help="What the tables are put into.")] = Path("docs/ranking.md"),
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the model runs.")] = "cpu",
     only: Annotated[
         list[str] | None,
         typer.Option(help="Measure this variant, and keep what is stored of others, each with its commit; repeatable."),
@@ -181,7 +182,7 @@ def main(
 ) -> None:
     """Measure every variant on one half of the photos, and the presets on the other."""
     cache.mkdir(parents=True, exist_ok=True)
-    box = wrap("efficientnet-lite0", threads=threads)
+    box = wrap("efficientnet-lite0", device=device, threads=threads)
     photos = confident_photos(box, "stretch")
     commit = machine()["commit"]
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}

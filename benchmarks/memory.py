@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -22,41 +22,50 @@ from benchmarks.common.hardware import RESULTS, record
 
 __all__ = ["peak_of"]
 
+Device = Literal["cpu", "cuda"]
+
 BATCHES, STEPS, IMAGES = (1, 2, 4, 8, 16, 32), (10, 40, 160), (16, 64, 256)
 """What is varied, the others at a batch of 4, 10 steps and 4 images."""
 
 console = Console(width=100, highlight=False)
 
 
-def peak_of(backend: str, batch: int, steps: int, images: int) -> dict[str, Any]:
+def peak_of(backend: str, batch: int, steps: int, images: int, device: Device = "cpu") -> dict[str, Any]:
     """Explain so many images, a batch after the other, in a new process; return its peak memory in MiB.
+
+    On a GPU that of the GPU, as PyTorch counts it, is told beside that of the process.
 
     Raises
     ------
     subprocess.CalledProcessError
         If that process fails.
     """
-    command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps([backend, batch, steps, images])]
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps([backend, batch, steps, images, device])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return {"batch": batch, "steps": steps, "images": images, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def explain_here(backend: str, batch: int, steps: int, images: int) -> dict[str, float]:
+def explain_here(backend: str, batch: int, steps: int, images: int, device: Device) -> dict[str, float]:
     """Explain noise in this process, throwing results away as of a stream; return memory before and at its peak."""
     from blackbox_explain import explain, wrap
 
     if backend == "torch":
         from benchmarks.models.efficientnet_lite0 import pytorch_box
 
-        box: Any = pytorch_box()
+        box: Any = pytorch_box(device)
     else:
-        box = wrap("efficientnet-lite0")
+        box = wrap("efficientnet-lite0", device=device)
     before = _peak_mib()
     for first in range(0, images, batch):
         rows = min(batch, images - first)
         noise = np.random.default_rng(first).random((rows, *box.spec.shape), dtype=np.float32)
         explain(box, noise, steps=steps, batch_size=batch, progress=False)
-    return {"before_mib": before, "peak_mib": _peak_mib()}
+    found = {"before_mib": before, "peak_mib": _peak_mib()}
+    if backend == "torch" and device == "cuda":
+        import torch
+
+        found["peak_gpu_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return found
 
 
 def _peak_mib() -> float:
@@ -69,6 +78,7 @@ def _peak_mib() -> float:
 
 
 def main(
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="As little as shows that it works.")] = False,
     one: Annotated[str | None, typer.Option(hidden=True)] = None,
     results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
@@ -87,11 +97,11 @@ def main(
         runs += [("steps", (min(4, few), count, min(4, few))) for count in steps]
         runs += [("images", (min(4, few), few, count)) for count in images]
         for varied, (batch, count, total) in runs:
-            row = peak_of(backend, batch, count, total)
+            row = peak_of(backend, batch, count, total, device)
             rows[varied].append(row)
             table.add_row(backend, varied, str(batch), str(count), str(total), f"{row['peak_mib']:.0f}")
-            record("memory", {"quick": quick}, measured, results)
-    path = record("memory", {"quick": quick}, measured, results)
+            record("memory", {"device": device, "quick": quick}, measured, results)
+    path = record("memory", {"device": device, "quick": quick}, measured, results)
     console.print(table)
     console.print(f"stored in {path.parent.name}/{path.name}")
 

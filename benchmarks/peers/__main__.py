@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ METRICS = {
     "smallest region at 95 %": SmallestRegion(0.95),
     "minimal box at 95 %": MinimalBox(0.95),
 }
+Device = Literal["cpu", "cuda"]
+
 OURS = ("quick", "fast", "thorough")
 
 console = Console(width=140, highlight=False)
@@ -57,15 +59,15 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     return found, time.perf_counter() - started
 
 
-def of_peer(name: str, box: Any, template: Explanation) -> dict[str, Any]:
+def of_peer(name: str, box: Any, template: Explanation, device: Device) -> dict[str, Any]:
     """Explain the photos one after the other by a peer, and judge its maps; or say why it does not run."""
     if why := absent(name):
         return {"skipped": why}
     rules = box.spec.preprocessing
     maps, seconds, queries = list[Any](), list[float](), list[int]()
     for row, image in enumerate(template.images):
-        network: Any = folded_network()  # anew: some packages leave hooks behind
-        given = torch.tensor(image)[None]
+        network: Any = folded_network().to(device)  # anew: some packages leave hooks behind
+        given = torch.tensor(image, device=device)[None]
         grey = rules.forward(torch.full_like(given, 0.5))
         target = int(np.argmax(template.weights[row]))
         asked = Asked(network, given, rules.forward(given), grey, target, network.head, rules.forward)
@@ -108,24 +110,27 @@ def of_ours(preset: str, box: Any, template: Explanation, batch: int, **settings
 
 def main(
     photos: Annotated[int, typer.Option(help="How many; none that settings were chosen by.")] = 40,
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="One photo, and few steps: shows that it works.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="This row alone; repeatable.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
 ) -> None:
     """Measure every peer and preset on photos that the classifier is sure of."""
-    box: Any = wrap(folded_network(), spec=wrap("efficientnet-lite0").spec, activation="softmax", channels_last=True)
+    spec = wrap("efficientnet-lite0").spec
+    box: Any = wrap(folded_network(), spec=spec, activation="softmax", channels_last=True, device=device)
     # Settings were chosen by every second photo from the first on.
     chosen = confident_photos(box, "stretch")
     count = 1 if quick else photos
     images, labels = (one[1::2][:count] for one in (chosen.images, chosen.labels))
     template = explain(box, images, labels.tolist(), method="center", progress=False)
-    settings = {"photos": len(images), "quick": quick, "model": "efficientnet-lite0, PyTorch", "first_run": "counted"}
+    settings = {"photos": len(images), "quick": quick, "device": device, "first_run": "counted"}
+    settings["model"] = "efficientnet-lite0, PyTorch"
     few: dict[str, Any] = {"steps": 1} if quick else {}
     rows: dict[str, Callable[[], dict[str, Any]]] = {}
     for preset in OURS:
         rows[f"ours, {preset}"] = lambda preset=preset: of_ours(preset, box, template, 1, **few)
         rows[f"ours, {preset}, 16 together"] = lambda preset=preset: of_ours(preset, box, template, 16, **few)
-    rows |= {name: (lambda name=name: of_peer(name, box, template)) for name in PEERS}
+    rows |= {name: (lambda name=name: of_peer(name, box, template, device)) for name in PEERS}
     measured: dict[str, Any] = {}
     table = Table("by", "s / image", "queries", *METRICS)
     path = None

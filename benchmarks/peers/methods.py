@@ -54,9 +54,13 @@ class Asked:
 
     def by_lines(self, images: Any) -> Map:
         """Map images (n, H, W, 3) in pixel space, as LIME and SHAP hand them, to probabilities (n, K)."""
-        given = torch.tensor(np.asarray(images, np.float32)).permute(0, 3, 1, 2)
+        given = torch.tensor(np.asarray(images, np.float32), device=self.image.device).permute(0, 3, 1, 2)
         with torch.no_grad():
-            return self.probabilities(self.pixels(given)).numpy()
+            return self.probabilities(self.pixels(given)).cpu().numpy()
+
+    def by_places(self) -> Map:
+        """Return the image as those packages take it: (H, W, 3), in pixel space."""
+        return self.image[0].permute(1, 2, 0).cpu().numpy()
 
 
 def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
@@ -70,7 +74,7 @@ def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
         with torch.set_grad_enabled(name in ("IntegratedGradients", "GuidedBackprop")):
             made = {key: value(asked) if callable(value) else value for key, value in call.items()}
             found = explainer.attribute(given, target=asked.target, **made)
-        return found.detach().numpy()[0].sum(axis=0)
+        return found.detach().cpu().numpy()[0].sum(axis=0)
 
     return explain
 
@@ -78,8 +82,8 @@ def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
 def segments(asked: Asked) -> torch.Tensor:
     """Return superpixels as Captum's LIME wants them: (1, 1, H, W)."""
     segmentation: Any = import_module("skimage.segmentation")
-    image = asked.image[0].permute(1, 2, 0).numpy()
-    return torch.tensor(segmentation.slic(image, n_segments=50, start_label=0))[None, None]
+    found = segmentation.slic(asked.by_places(), n_segments=50, start_label=0)
+    return torch.tensor(found, device=asked.image.device)[None, None]
 
 
 def grad_cam(name: str) -> Callable[[Asked], Map]:
@@ -97,7 +101,7 @@ def grad_cam(name: str) -> Callable[[Asked], Map]:
 def lime_image(asked: Asked) -> Map:
     """LIME's own package, at its 1,000 samples."""
     package: Any = import_module("lime.lime_image")
-    image = asked.image[0].permute(1, 2, 0).numpy().astype(np.float64)
+    image = asked.by_places().astype(np.float64)
     explainer = package.LimeImageExplainer(random_state=0)
     found = explainer.explain_instance(
         image, asked.by_lines, labels=[asked.target], top_labels=None, progress_bar=False
@@ -109,7 +113,7 @@ def lime_image(asked: Asked) -> Map:
 def shap_partition(asked: Asked) -> Map:
     """SHAP's partition explainer with a blurred background, at its default number of evaluations."""
     package: Any = import_module("shap")
-    image = asked.image[0].permute(1, 2, 0).numpy()
+    image = asked.by_places()
     masker = package.maskers.Image("blur(64,64)", image.shape)
     explainer = package.Explainer(lambda given: asked.by_lines(given)[:, [asked.target]], masker)
     return np.asarray(explainer(image[None], silent=True).values).reshape(*image.shape, -1)[..., 0].sum(axis=2)
@@ -126,8 +130,9 @@ def shap_gradient(asked: Asked) -> Map:
 def dianna_rise(asked: Asked) -> Map:
     """DIANNA's RISE at its defaults."""
     package: Any = import_module("dianna")
-    image = asked.image[0].permute(1, 2, 0).numpy()
-    found = package.explain_image(asked.by_lines, image, "RISE", labels=[asked.target], axis_labels={2: "channels"})
+    found = package.explain_image(
+        asked.by_lines, asked.by_places(), "RISE", labels=[asked.target], axis_labels={2: "channels"}
+    )
     return np.asarray(found)[0]
 
 
@@ -136,7 +141,7 @@ def baseline(asked: Asked) -> Map:
     from benchmarks.peers.baseline import baseline_mask
 
     mask = baseline_mask(lambda given: asked.probabilities(asked.pixels(given)), asked.image, asked.target)
-    return 1 - mask.numpy()
+    return 1 - mask.cpu().numpy()
 
 
 def window(asked: Asked) -> tuple[int, ...]:

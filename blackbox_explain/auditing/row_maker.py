@@ -89,7 +89,9 @@ class RowMaker:
                 batch_size=self.plan.batch_size,
                 progress=False,
                 **settings,
-            )
+            ).judged(
+                ()
+            )  # What is doubted is told of the whole data set, before the first row: no row depends on company.
         except UnreachableError:
             raise
         except (ModelError, OutOfMemoryError, TargetError) as error:

@@ -124,7 +124,7 @@ class Session:
         content = weights.message(model, chosen, shared)
         chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         try:
-            self._session = onnxruntime.InferenceSession(content, chosen, providers=list(providers))
+            self._session = onnxruntime.InferenceSession(content, chosen, providers=list(providers), enable_fallback=0)
         except Exception as error:
             raise ModelError("ONNX Runtime does not take the model", got=_first_line(error)) from error
         self.outputs = [one.name for one in self._session.get_outputs()]
@@ -256,4 +256,6 @@ def _like(answer: np.ndarray[Any, Any], given: Array) -> Array:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
+    # What ONNX Runtime says may repeat names of a damaged file, which are no text.
+    text = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
+    return next((line for line in text.strip().splitlines() if line), type(error).__name__)

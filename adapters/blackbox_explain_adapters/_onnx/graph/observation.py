@@ -157,7 +157,7 @@ def _session(model: onnx.ModelProto, weights: Weights) -> onnxruntime.InferenceS
     # Shapes are taken as early as they can be, so that a tensor is freed after its last reader.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _types(model: onnx.ModelProto, started: Started) -> dict[str, np.dtype[Any]]:

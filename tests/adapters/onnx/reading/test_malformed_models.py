@@ -155,3 +155,12 @@ def test_one_number_for_all_images_is_no_answer(source: str) -> None:
     made.graph.output[0].type.tensor_type.ClearField("shape")
     with pytest.raises((ModelError, UnsupportedModelError), match=r"class scores|row for each image"):
         bx.wrap(made)
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "damaged.onnx"
+    made = changed(lambda graph: graph.node[-1].input.__setitem__(0, "no text"))
+    path.write_bytes(made.SerializeToString().replace(b"no text", b"no \xb8\x94xt"))
+    with pytest.raises(ModelError, match=r"ONNX Runtime does not take the model.*no ��xt"):
+        bx.wrap(path, cache=False)
+    assert capsys.readouterr().out == ""

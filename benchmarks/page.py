@@ -6,7 +6,7 @@ Tables and plots hold what the files hold, and nothing else; where there is no f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,9 @@ from benchmarks.common.hardware import RESULTS
 __all__ = ["draw", "page_of"]
 
 NOT_YET = "Not measured yet."
+
+UNTOLD, LONGEST = ("message", "seconds", "how"), 4
+"""What reliability's tables leave to the files: keys, and lists of more numbers."""
 
 Rows = list[list[str]]
 
@@ -49,7 +52,7 @@ def _heading(path: Path, stored: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {one}" for name, one in told["versions"].items())
     card = f", {told['gpu']['name']}" if "gpu" in told else ""
     where = f"{told['processor']}, {told['cores']} cores{card}"
-    return f"### {path.parent.name}\n\n{where}; {stored['date']} at {told['commit']}; {versions}."
+    return f"### {path.parent.name}, {path.stem}\n\n{where}; {stored['date']} at {told['commit']}; {versions}."
 
 
 def table(head: list[str], rows: Rows) -> str:
@@ -193,12 +196,33 @@ def _left(row: dict[str, Any]) -> list[str]:
     return [f"{one:.2f}" for one in row["left"].values()]
 
 
+def _reliability(path: Path, measured: dict[str, Any]) -> list[str]:
+    """Return what became of each case: a line for each that has several figures, and one for all others together."""
+    several = {name: one for name, one in measured.items() if isinstance(one, dict)}
+    single = {name: one for name, one in measured.items() if name not in several and name not in UNTOLD}
+    rows = [[path.stem.removeprefix("reliability-"), "; ".join(_figures(single))]] if single else []
+    rows += [[name, "; ".join(_figures(one))] for name, one in several.items()]
+    return [table(["case", "what became of it"], rows)]
+
+
+def _figures(found: dict[str, Any], within: str = "") -> Iterator[str]:
+    for key, value in found.items():
+        name = f"{within}{key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            yield from _figures(value, f"{name} ")
+        elif key not in UNTOLD and not (isinstance(value, list) and len(value) > LONGEST):
+            told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+            text = f"{told:,.3g}" if isinstance(told, float) else "none" if told == [] else str(told)
+            yield f"{name}: {text}"
+
+
 SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
     ("speed", "speed", "Speed", _speed),
     ("overhead", "overhead-*", "The loop beside the model", _overhead),
     ("peers", "peers", "Peers", _peers),
     ("memory", "memory", "Memory", _memory),
     ("gpu", "gpu", "On a GPU", _gpu),
+    ("audits.reliability", "reliability-*", "What audits bear", _reliability),
 )
 """Command, names of its files, title, and what is shown of each."""
 

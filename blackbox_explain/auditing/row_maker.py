@@ -11,14 +11,15 @@ import numpy as np
 from blackbox_explain.auditing.decoded_image import DecodedImage
 from blackbox_explain.auditing.ledger.columns import CERTIFICATES, Row
 from blackbox_explain.auditing.plan import AuditPlan, top_classes
+from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Target
 from blackbox_explain.data.annotations import cut_to_photo, regions_from_boxes
 from blackbox_explain.data.objects import Object
 from blackbox_explain.errors import BlackBoxExplainError, ModelError, OutOfMemoryError, TargetError, UnreachableError
-from blackbox_explain.evaluating.evaluation import evaluate
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.suppression import effect
@@ -119,13 +120,25 @@ class RowMaker:
         """Return how well the regions do what they were not found with, and why that cannot be told, or ""."""
         kind = PLAIN if result.perturbation in PLAIN else {result.perturbation}
         others = {name: one for name, one in CERTIFIED_BY.items() if one.perturbation not in kind}
-        try:
-            found = evaluate(self.box, result, others, batch_size=self.plan.batch_size, progress=False)
-        except UnreachableError:
-            raise
-        except BlackBoxExplainError as error:
-            return {}, f"the region could not be checked: {error}"
-        return {one.metric: one.values for one in found.measurements}, ""
+        good, explained = result.good, result[result.good]
+        oracle = Oracle.of(self.box, len(good), batch_size=self.plan.batch_size)
+
+        def check(part: slice) -> list[Floats]:
+            some = explained[part]
+            view = oracle.take(part)
+            return list(np.stack([one.measure(view, some, some.score) for one in others.values()], axis=1))
+
+        answers = split_until_done(len(good), self.plan.batch_size, check)
+        failures = [one for one in answers if isinstance(one, BlackBoxExplainError)]
+        if unreachable := next((one for one in failures if isinstance(one, UnreachableError)), None):
+            raise unreachable
+        if len(failures) == len(answers):
+            return {}, f"the region could not be checked: {failures[0]}"
+        found = np.full((len(result), len(others)), np.nan)
+        for row, answer in zip(good, answers, strict=True):
+            if not isinstance(answer, BlackBoxExplainError):
+                found[row] = answer
+        return {name: found[:, place] for place, name in enumerate(others)}, ""
 
     def _about(self, image: DecodedImage, method: str, rank: int) -> Row:
         """Return what a row says of its image."""

@@ -129,14 +129,21 @@ class Transfer:
     def __post_init__(self) -> None:
         perturbation_of(self.perturbation)
 
-    def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
+    def measure(self, oracle: Oracle, explanation: Explanation, original: Floats | None = None) -> Floats:
         """Return 1 − p', or p', (n,); NaN where perturbing the whole image hardly lowers the score.
+
+        Parameters
+        ----------
+        oracle, explanation
+            As of all metrics.
+        original
+            (n,) the target scores of the images, where this model has just told them; None asks for them.
 
         Raises
         ------
         ModelError
             If the model fails, or a score is not finite.
         """
-        ends = Suppressing.of(oracle, explanation, perturbation_of(self.perturbation))
+        ends = Suppressing.of(oracle, explanation, perturbation_of(self.perturbation), original)
         done = ends.done(explanation.region, np.arange(len(explanation)), explanation.game)
         return np.where(ends.there, done, np.nan)

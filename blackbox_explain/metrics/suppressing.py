@@ -47,8 +47,17 @@ class Suppressing:
     perturbed: Floats
 
     @classmethod
-    def of(cls, oracle: Oracle, explanation: Explanation, perturbation: Perturbation) -> Suppressing:
+    def of(
+        cls, oracle: Oracle, explanation: Explanation, perturbation: Perturbation, original: Floats | None = None
+    ) -> Suppressing:
         """Perturb the images of an explanation, and ask for the scores of both; two images a row.
+
+        Parameters
+        ----------
+        oracle, explanation, perturbation
+            What to ask, of what, and what stands in for deleted pixels.
+        original
+            (n,) the target scores of the images, where this model has just told them; None asks for them.
 
         Raises
         ------
@@ -58,8 +67,8 @@ class Suppressing:
         images, weights = explanation.images, explanation.weights
         levels = perturbation.take(oracle.rows).levels(images, oracle.box.spec, explanation.provenance.seed)
         gone = np.asarray(levels[0])
-        original, perturbed = (_finite(oracle.target_scores(one, weights)) for one in (images, gone))
-        return cls(oracle, images, gone, weights, original, perturbed)
+        known = _finite(oracle.target_scores(images, weights) if original is None else original)
+        return cls(oracle, images, gone, weights, known, _finite(oracle.target_scores(gone, weights)))
 
     @property
     def there(self) -> Booleans:

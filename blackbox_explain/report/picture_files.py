@@ -29,7 +29,7 @@ def map_png(values: np.ndarray[Any, Any]) -> bytes:
 
     picture = Image.fromarray(values.astype(np.uint8) * (255 if values.dtype == bool else 1))
     file = io.BytesIO()
-    (picture.convert("1") if values.dtype == bool else picture).save(file, "PNG", optimize=True)
+    (picture.convert("1") if values.dtype == bool else picture).save(file, "PNG")
     return file.getvalue()
 
 

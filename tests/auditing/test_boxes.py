@@ -46,7 +46,7 @@ def test_why_a_region_could_not_be_checked_is_said(tmp_path: Path, monkeypatch: 
     def refuse(*_: Any, **__: Any) -> Any:
         raise ModelError("No more today")
 
-    monkeypatch.setattr(row_maker, "evaluate", refuse)
+    monkeypatch.setattr(row_maker.Transfer, "measure", refuse)
     table = run(tmp_path, [f"001_{NAMES[1]}.png,8,8,24,24,{NAMES[1]}"])
     assert set(table.outcome) == {"ok"}
     assert set(table.message) == {"the region could not be checked: No more today."}

@@ -77,6 +77,11 @@ def _speed(path: Path, measured: dict[str, Any]) -> list[str]:
     ]
 
 
+def _first_run(path: Path, measured: dict[str, Any]) -> list[str]:
+    rows = [[part, f"{row['median_s']:.1f}", str(len(row["all_s"]))] for part, row in measured.items()]
+    return [table(["part", "seconds", "times"], rows)]
+
+
 def _overhead(path: Path, measured: dict[str, Any]) -> list[str]:
     rows = [
         [row["backend"], row["preset"], str(row["batch"]), f"{row['ratio']:.3f}", f"{row['beside']:.1%}"]
@@ -217,6 +222,7 @@ def _figures(found: dict[str, Any], within: str = "") -> Iterator[str]:
 
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
+    ("first_run", "first-run", "A first run", _first_run),
     ("speed", "speed", "Speed", _speed),
     ("overhead", "overhead-*", "The loop beside the model", _overhead),
     ("peers", "peers", "Peers", _peers),

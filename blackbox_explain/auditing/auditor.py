@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,11 +12,11 @@ from typing import Any, Literal, get_args
 
 from blackbox_explain.auditing.decoded_image import Decoder
 from blackbox_explain.auditing.engines.local import run_here
-from blackbox_explain.auditing.engines.ray_cluster import run_on_ray
+from blackbox_explain.auditing.engines.ray_cluster import run_on_ray, sent_box
 from blackbox_explain.auditing.entries import Entry, entries_of
 from blackbox_explain.auditing.findings.audited import COLUMNS
 from blackbox_explain.auditing.findings.everything import findings_of
-from blackbox_explain.auditing.findings.sampled_rules import SAMPLE, learn_rules
+from blackbox_explain.auditing.findings.sampled_rules import SAMPLE, check_sample, learn_rules
 from blackbox_explain.auditing.first_look import FirstLook, look_at
 from blackbox_explain.auditing.interrupts import interrupts_wait, terminations_as_interrupts
 from blackbox_explain.auditing.ledger.columns import CERTIFICATES, Row, as_text, schema_of
@@ -85,11 +84,15 @@ class Audit:
         """Return all rows as a pandas DataFrame; see `read_audit`."""
         return read_audit(self.folder)
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods that the images were explained by."""
+        manifest = Manifest.read(self.folder)
+        return () if manifest is None else tuple(manifest.plan["methods"])
+
     def findings(self) -> list[Finding]:
         """Return what was found by the first method of what audits look for, the worst first."""
-        manifest = Manifest.read(self.folder)
-        method = next(iter(manifest.plan["methods"]), "") if manifest is not None else ""
-        return findings_of(partial(shard_tables, self.folder, COLUMNS), method)
+        return findings_of(partial(shard_tables, self.folder, COLUMNS), next(iter(self.methods), ""))
 
     def unexplained(self) -> int:
         """Return how many images of the table have no explanation, of all runs."""
@@ -195,6 +198,7 @@ def audit(
     if engine not in get_args(Engine) or (limit is not None and limit < 1) or (workers is not None and workers < 1):
         got = f"engine={engine!r}, limit={limit}, workers={workers}"
         raise InputError("This cannot be audited so", got=got, expected="'local' or 'ray', and numbers from 1 up")
+    check_sample(rules)
     where = OutputFolder(Path(out))
     given = [Path(one) for one in ([images] if isinstance(images, (str, Path)) else images)]
     sources = source_images(given, where.path)[:limit]
@@ -239,7 +243,7 @@ def audit(
         writer = ShardWriter(folder, schema_of(asked.grid(box), len(SHARES)), run)
         work = _Work(manifest, folder, writer, told)
         if engine == "ray":
-            give = _given(box) if load is None else load
+            give = sent_box(box) if load is None else load
             batches = run_on_ray(give, asked, manifest.plan, decoder, entries, workers, ray_address, gpus)
         else:
             batches = run_here(RowMaker(box, asked), decoder, entries, workers)
@@ -343,27 +347,6 @@ def _classes(box: BlackBox, sources: Sequence[SourceImage], plan: AuditPlan) -> 
 def _digest(path: str | Path | None) -> str | None:
     """Return what tells one file of labels or boxes from another; None of none."""
     return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _given(box: BlackBox) -> Callable[[], BlackBox]:
-    """Return what hands a box to workers.
-
-    Raises
-    ------
-    InputError
-        If it cannot be sent.
-    """
-    try:
-        pickle.dumps(box)
-    except Exception as error:  # whatever pickle makes of what it does not know
-        raise InputError(
-            "This box cannot be sent to workers", got=f"{type(error).__name__}: {error}", hint="load=a function"
-        ) from error
-    return partial(_itself, box)
-
-
-def _itself(box: BlackBox) -> BlackBox:
-    return box
 
 
 def _check_listed(folder: Path, before: set[str], now: set[str]) -> None:

@@ -36,6 +36,9 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the photos that most networks for photos were trained on, R, G and B from 0 to 1."""
 
+CAFFE = (123, 117, 104)
+"""The mean of these photos in bytes, R, G and B, which networks from Caffe subtract."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -184,6 +187,10 @@ def _others(box: BlackBox, images: Floats) -> list[tuple[str, str, Floats]]:
     if images.shape[1] == 3:
         usual = (unit - _per_channel(MEAN, images)) / _per_channel(STD, images)
         found.append(("mean and std of ImageNet", _imagenet(), usual))
+        less = unit * 255 - _per_channel(CAFFE, images)
+        found.append(
+            ("bytes less the mean of Caffe's networks", f"--mean {','.join(map(str, CAFFE))} --range 255", less)
+        )
         found += [
             (f"{name}, channels in the other order", f"{options} {reverse}", other[:, ::-1])
             for name, options, other in found

@@ -103,7 +103,6 @@ class AuditPlan:
             "methods": methods,
             "suppress": self.suppress,
             "seed": self.seed,
-            "batch_size": self.batch_size,
             "fit": self.fit,
             "white": self.white,
             "curve_shares": list(SHARES),

@@ -91,7 +91,11 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
         summary=_summary(overview, manifest),
         cards=cards,
         curve_shares=[float(one) for one in plan["curve_shares"]],
-        warnings=[*map(str, manifest.first_look.get("doubts", ())), *failures_of_rules(rules)],
+        warnings=[
+            *_unfinished(overview, manifest),
+            *map(str, manifest.first_look.get("doubts", ())),
+            *failures_of_rules(rules),
+        ],
         findings=findings,
         left_out=overview.images - len({row["position"] for row in chosen}),
         game="preservation" if game == "preservation" else "deletion",
@@ -99,7 +103,7 @@ def page_of_audit(folder: str | Path, *, most: int = MOST_CARDS) -> Page:
         classes=overview.classes(MOST_CLASSES),
         rules=rows_of_rules(rules),
         rules_images=len(rules.get("photos", ())),
-        command=manifest.command,
+        command=_again(manifest),
         versions=dict(manifest.runs[-1]["versions"]) if manifest.runs else {},
     )
 
@@ -192,6 +196,7 @@ def _card(row: dict[str, Any], photos: _Photos, plan: Mapping[str, Any], finding
         for name, word in zip(CERTIFICATES, words, strict=True)
     ]
     certificate.append(("Share of the region in boxes of the class", row["inside_boxes"]))
+    certificate.append(("Share of the image that these boxes are", row["boxes_share"]))
     return Card(
         position=row["position"],
         path=row["path"],
@@ -234,13 +239,31 @@ def _perturbation(settings: Mapping[str, Any]) -> str:
 
 def _summary(overview: Overview, manifest: Manifest) -> dict[str, str]:
     """Return the numbers of the page's head."""
-    told = {"model": _model_name(manifest), "images": f"{overview.images:,} of {manifest.count:,}"}
+    told = {"model": _model_name(manifest), "images": f"{overview.good:,} of {manifest.count:,}"}
+    if failed := overview.images - overview.good:
+        told["images"] += f", {failed:,} failed"
     if overview.labelled:
         told["accuracy"] = f"{overview.right / overview.labelled:.0%} of {overview.labelled:,} with labels"
     told["region does what was asked"] = f"{overview.fine / overview.good:.0%}" if overview.good else "–"
     told["median region"] = f"{overview.median_share():.1%} of the image" if overview.fine else "–"
-    told["method"] = ", ".join(manifest.plan["methods"])
-    ended = manifest.runs[-1]["ended"] if manifest.runs else ""
-    if ended != "finished":
-        told["state"] = "not finished"
+    first, *others = manifest.plan["methods"]
+    told["method"] = f"{first}, which findings are of; and {', '.join(others)}" if others else first
     return told
+
+
+def _is_finished(manifest: Manifest) -> bool:
+    return bool(manifest.runs) and manifest.runs[-1]["ended"] == "finished"
+
+
+def _unfinished(overview: Overview, manifest: Manifest) -> list[str]:
+    """Say that the rest is still to come."""
+    if _is_finished(manifest):
+        return []
+    return [f"This audit is not finished: all of this is about {overview.images:,} of {manifest.count:,} images."]
+
+
+def _again(manifest: Manifest) -> str:
+    """Return a line that goes on with an audit, or does it again where it is finished."""
+    if not manifest.command or _is_finished(manifest) or "--resume" in manifest.command.split():
+        return manifest.command
+    return f"{manifest.command} --resume"

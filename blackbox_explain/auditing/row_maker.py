@@ -174,7 +174,7 @@ class RowMaker:
         if outcome.failed:
             return about | queries | {"outcome": "failed", "message": outcome.message, "error": outcome.message}
         region = result.region[place]
-        inside, outside = self._inside(region, image, _index(result.weights[place]))
+        inside, boxes, outside = self._inside(region, image, _index(result.weights[place]))
         done = effect(result.score[place], result.score_region[place], result.lowest[place], result.game)
         return {
             **about,
@@ -198,25 +198,29 @@ class RowMaker:
             "ranking": map_png(levels_of(result.saliency[place], result.curve_shares)),
             "region": map_png(region),
             "inside_boxes": inside,
+            "boxes_share": boxes,
         }  # fmt: skip
 
     def _inside(
         self, region: np.ndarray[Any, Any], image: DecodedImage, target: int | None
-    ) -> tuple[float | None, str]:
-        """Return the share of a region that lies in boxes of its class, or of none that is named, and what is wrong.
+    ) -> tuple[float | None, float | None, str]:
+        """Return what share of a region lies in boxes of its class, or of none that is named; their own; what is wrong.
 
-        It is None where there is no such box, or one lies outside of its photo, which is said.
+        Shares are None where there is no such box.  Where one lies outside of its photo, which is said, or none in what
+        the model reads, the first is None and the second 0.
         """
         objects = image.entry.objects
         own = [one.box for one in objects or () if self._is(one, target)]
         if not own or not region.any():
-            return None, ""
+            return None, None, ""
         try:
             boxes = [cut_to_photo(box, image.size, image.entry.source.name) for box in own]
         except BlackBoxExplainError as error:
-            return None, str(error)
+            return None, 0.0, str(error)
         within = regions_from_boxes([boxes], [image.size], self.box.spec, self.plan.fit)[0]
-        return float((region & within).sum() / region.sum()), ""
+        if not within.any():
+            return None, 0.0, "none of the boxes lies in what the model reads"
+        return float((region & within).sum() / region.sum()), float(within.mean()), ""
 
     def _is(self, one: Object, target: int | None) -> bool:
         if one.label == "":

@@ -111,6 +111,8 @@ def test_another_model_or_other_settings_are_refused_by_name(photos: Path, whole
         run(StampModel(), photos, whole, resume=True)
     with pytest.raises(ResultError, match=r"model: 'stamps 54\.000 18\.000' then, 'stamps 45\.000 15\.000' now"):
         run(StampModel(gain=15), photos, whole, resume=True, labels=labels)
+    # No row depends on how many images are explained together.
+    assert run(StampModel(), photos, whole, plan=replace(PLAN, batch_size=2), resume=True, labels=labels).done == 0
     other = AuditPlan(methods={"mask": {"preset": "quick", "perturbation": "noise"}}, batch_size=4, seed=3)
     with pytest.raises(
         ResultError, match=r"methods, mask, perturbation: 'constant' then, 'noise' now; seed: 0 then, 3"
@@ -238,6 +240,8 @@ def test_other_readings_are_what_their_options_say() -> None:
     assert np.allclose(shown["pixels from -1 to 1, channels in the other order"], (2 * image - 1)[:, ::-1])
     assert np.allclose(shown["channels in the other order"], box.spec.preprocessing.forward(image)[:, ::-1])
     assert np.allclose(shown["mean and std of ImageNet"][0, 0], (image[0, 0] - 0.485) / 0.229)
+    caffe = shown["bytes less the mean of Caffe's networks, channels in the other order"]
+    assert np.allclose(caffe[0, 2], 255 * image[0, 0] - 123)
     # What is asked for already is not another way.
     box.spec = replace(box.spec, preprocessing=bx.Preprocessing())
     assert "pixels from 0 to 1" not in {name for name, _, _ in first_look._others(box, image)}

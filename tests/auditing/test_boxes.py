@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from blackbox_explain.auditing import row_maker
 from blackbox_explain.auditing.auditor import audit, read_audit
@@ -30,6 +31,24 @@ def test_a_box_outside_of_its_photo_is_said(tmp_path: Path) -> None:
     assert "outside of its photo" in table.message[0]
     assert table.inside_boxes.isna().tolist() == [True, False, True, True, True, True]
     assert table.message[1:].isna().all()
+    assert table.boxes_share[0] == 0
+    assert table.boxes_share[1] == pytest.approx(1 / 4)
+
+
+def test_boxes_that_the_model_does_not_see_are_told(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", 3)
+    with Image.open(tmp_path / "photos" / f"001_{NAMES[1]}.png") as photo:
+        wide = Image.new("RGB", (96, 32))
+        wide.paste(photo, (32, 0))
+        wide.save(tmp_path / "photos" / f"001_{NAMES[1]}.png")
+    # The middle square is read: the box lies left of it.
+    (tmp_path / "boxes.csv").write_text(f"file,x0,y0,x1,y1,label\n001_{NAMES[1]}.png,0,0,20,32,{NAMES[1]}\n")
+    done = audit(
+        StampModel(), tmp_path / "photos", tmp_path / "out", plan=PLAN, boxes=tmp_path / "boxes.csv", progress=False
+    )
+    one = next(one for one in done.findings() if one.name == "boxes not seen")
+    assert (one.count, one.total, one.positions) == (1, 1, (1,))
+    assert "none of the boxes" in read_audit(tmp_path / "out").message[1]
 
 
 def test_boxes_of_classes_that_the_model_lacks_count_where_others_are_known(tmp_path: Path) -> None:

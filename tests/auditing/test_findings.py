@@ -45,6 +45,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
     ("name", "changed"),
     [
         ("outside boxes", {"inside_boxes": 0.1}),
+        ("boxes not seen", {"boxes_share": 0.0}),
         ("tiny region", {"share": 0.001}),
         ("at the border", {"at_border": 0.8}),
         ("artefact suspect", {"transfer_constant": 0.1, "transfer_noise": -0.3}),
@@ -54,15 +55,28 @@ def test_nothing_is_found_where_nothing_is() -> None:
     ],
 )
 def test_what_is_true_of_some_images_is_counted_with_its_interval(name: str, changed: dict[str, Any]) -> None:
-    right = {"inside_boxes": 0.9, "label": 3}
+    right = {"inside_boxes": 0.9, "boxes_share": 0.5, "label": 3}
     rows = [row(k, **(right | (changed if k < 9 else {}))) for k in range(30)]
     one = found(rows, name)
-    assert (one.count, one.total, one.severity) == (9, 30, "problem")
+    # What was not found, or was not given to see, says nothing against the model.
+    severity = "notice" if name in ("no region", "boxes not seen") else "problem"
+    assert (one.count, one.total, one.severity) == (9, 30, severity)
     assert one.share == 0.3
     assert one.low < 0.3 < one.high
     assert sorted(one.positions) == list(range(9))
     few = found([row(k, **(right | (changed if k < 1 else {}))) for k in range(60)], name)
     assert (few.count, few.severity) == (1, "notice")
+
+
+def test_regions_lie_outside_of_boxes_by_what_could_lie_in_them() -> None:
+    boxed = {"boxes_share": 0.02, "share": 0.2}
+    # A tenth of such a region fits into the boxes.
+    inside = [row(k, inside_boxes=0.08, **boxed) for k in range(3)]
+    outside = [row(3 + k, inside_boxes=0.02, **boxed) for k in range(2)]
+    weak = [row(5 + k, inside_boxes=0.0, outcome="weak", **boxed) for k in range(4)]
+    one = found([*inside, *outside, *weak], "outside boxes")
+    assert (one.count, one.total) == (2, 5)
+    assert sorted(one.positions) == [3, 4]
 
 
 def test_a_place_of_one_class_is_found_and_so_is_one_of_all() -> None:

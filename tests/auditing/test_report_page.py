@@ -45,7 +45,20 @@ def test_the_page_shows_what_the_table_says(tmp_path: Path) -> None:
     assert stamped.shape == (28, 28)
     assert np.unravel_index(stamped.argmax(), stamped.shape) < (8, 8)
     assert page.summary["images"] == "12 of 12"
+    assert not page.warnings
     assert page.left_out == 0
+
+
+def test_an_audit_that_is_not_finished_says_so_first(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", 6)
+    folder = audited(tmp_path / "photos", tmp_path / "out", command="blackbox-explain audit photos --out out")
+    assert page_of_audit(folder).command == "blackbox-explain audit photos --out out"
+    told = json.loads((folder / "audit.json").read_text())
+    told["runs"][-1]["ended"], told["count"] = "interrupted", 50
+    (folder / "audit.json").write_text(json.dumps(told))
+    page = page_of_audit(folder)
+    assert page.warnings[0] == "This audit is not finished: all of this is about 6 of 50 images."
+    assert page.command == "blackbox-explain audit photos --out out --resume"
 
 
 def test_of_many_images_those_that_something_was_found_of_come_first(tmp_path: Path) -> None:

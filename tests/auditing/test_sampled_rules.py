@@ -13,7 +13,7 @@ from blackbox_explain.auditing.auditor import audit
 from blackbox_explain.auditing.findings.sampled_rules import read_rules, rows_of_rules
 from blackbox_explain.auditing.plan import AuditPlan
 from blackbox_explain.auditing.report_page import page_of_audit
-from blackbox_explain.errors import ModelError, ResultError
+from blackbox_explain.errors import InputError, ModelError, ResultError
 from tests.auditing.stamped import StampModel, make_photos
 
 PLAN = AuditPlan(methods={"center": {}}, batch_size=8)
@@ -48,6 +48,12 @@ def test_few_images_or_none_wanted_give_no_rules(tmp_path: Path, count: int, rul
     out = run(StampModel(), tmp_path, count, rules=rules)
     assert read_rules(out) == {}
     assert not page_of_audit(out).rules
+
+
+def test_too_few_images_for_rules_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"rules=10; expected 30 or more, or 0"):
+        run(StampModel(), tmp_path, 4, rules=10)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_fails_at_rules_is_said_on_the_page(tmp_path: Path) -> None:

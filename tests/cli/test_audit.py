@@ -34,6 +34,11 @@ def test_the_command_finds_the_stamp_and_says_where(photos: Path, tmp_path: Path
     assert done.exit_code == 0, done.output
     assert "In 8 of 8 images of stamped the region is at the top left" in " ".join(done.output.split())
     assert "first look at 24 images: 100% right" in done.output
+    # The clearest images are named, and what makes a page of it.
+    assert "000_stamped.png" in done.output
+    assert f"'blackbox-explain report {tmp_path / 'out'}' makes a page" in done.output
+    assert "outside boxes: not looked for: no boxes" in done.output
+    assert "no rules were learned: they need 30 images" in done.output
     told = json.loads(cli(photos, *MODEL, "--out", tmp_path / "out2", "--limit", "9", "--json").stdout)
     assert (told["images"], told["failed"]) == (9, 0)
     again = cli(photos, *MODEL, "--out", tmp_path / "out")
@@ -49,6 +54,7 @@ def test_an_image_that_failed_before_is_told_by_the_exit_status_of_every_run(tmp
     again = cli(photos, *MODEL, "--out", tmp_path / "out", "--resume")
     assert again.exit_code == 2
     assert "0 images explained" in again.output
+    assert ", 6 before; 1 of 7 failed" in again.output
     assert "1 of 7 images could not be explained" in again.output
 
 

@@ -7,6 +7,7 @@ import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from blackbox_explain.auditing.row_maker import RowMaker
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError
 
-__all__ = ["Worker", "run_on_ray"]
+__all__ = ["Worker", "run_on_ray", "sent_box"]
 
 WORK, DONE = "work", "done"
 """Columns of what goes to a worker and what comes back: bytes that this package alone writes and reads."""
@@ -104,6 +105,27 @@ def run_on_ray(
     finally:
         if started:
             ray.shutdown()
+
+
+def sent_box(box: BlackBox) -> Callable[[], BlackBox]:
+    """Return what hands a box to workers.
+
+    Raises
+    ------
+    InputError
+        If it cannot be sent.
+    """
+    try:
+        pickle.dumps(box)
+    except Exception as error:  # whatever pickle makes of what it does not know
+        raise InputError(
+            "This box cannot be sent to workers", got=f"{type(error).__name__}: {error}", hint="load=a function"
+        ) from error
+    return partial(_itself, box)
+
+
+def _itself(box: BlackBox) -> BlackBox:
+    return box
 
 
 class Worker:

@@ -21,7 +21,7 @@ Texts = np.ndarray[Any, np.dtype[np.str_]]
 
 COLUMNS = (
     "position", "method", "rank", "sha256", "look", "label", "target", "target_index", "score", "outcome", "share",
-    "region", "inside_boxes", "at_border", "error", *CERTIFICATES,
+    "region", "inside_boxes", "boxes_share", "at_border", "error", *CERTIFICATES,
 )  # fmt: skip
 """Of the table, those that are looked at."""
 

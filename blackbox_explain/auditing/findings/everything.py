@@ -9,7 +9,7 @@ from blackbox_explain.auditing.findings.audited import Audited
 from blackbox_explain.auditing.findings.counting import Count
 from blackbox_explain.auditing.findings.images import CONFIDENT_MISTAKE, FAILED, NearDuplicates
 from blackbox_explain.auditing.findings.places import FixedPlaces
-from blackbox_explain.auditing.findings.regions import ARTEFACT, AT_BORDER, NO_REGION, OUTSIDE_BOXES, TINY
+from blackbox_explain.auditing.findings.regions import ARTEFACT, AT_BORDER, BOXES_UNREAD, NO_REGION, OUTSIDE_BOXES, TINY
 from blackbox_explain.report.page.content import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["findings_of"]
 
 ORDER = ("problem", "notice", "none")
 
-QUESTIONS = (OUTSIDE_BOXES, CONFIDENT_MISTAKE, ARTEFACT, AT_BORDER, TINY, NO_REGION)
+QUESTIONS = (OUTSIDE_BOXES, CONFIDENT_MISTAKE, ARTEFACT, AT_BORDER, TINY, NO_REGION, BOXES_UNREAD)
 
 
 def findings_of(tables: Callable[[], Iterable[pyarrow.Table]], method: str = "") -> list[Finding]:

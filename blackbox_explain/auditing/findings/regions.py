@@ -8,10 +8,10 @@ from blackbox_explain.auditing.findings.audited import Audited, Booleans, Floats
 from blackbox_explain.auditing.findings.counting import Question
 from blackbox_explain.auditing.ledger.columns import CERTIFICATES
 
-__all__ = ["ARTEFACT", "AT_BORDER", "NO_REGION", "OUTSIDE_BOXES", "TINY"]
+__all__ = ["ARTEFACT", "AT_BORDER", "BOXES_UNREAD", "NO_REGION", "OUTSIDE_BOXES", "TINY"]
 
 OUTSIDE = 0.25
-"""A region of which less than this share lies in the boxes of its class lies outside."""
+"""A region of which less than this share of what could lie in the boxes of its class does lies outside."""
 
 SMALL = 0.005
 """Share of the image below which few pixels decide."""
@@ -26,8 +26,15 @@ Answer = tuple[Booleans, Booleans, Floats]
 
 
 def _outside(images: Audited) -> Answer:
-    inside = images.numbers("inside_boxes")
-    return inside < OUTSIDE, ~np.isnan(inside), inside
+    inside, boxes, share = (images.numbers(name) for name in ("inside_boxes", "boxes_share", "share"))
+    # Of a region that is larger than the boxes, no more than they are can lie in them.
+    possible = np.minimum(1.0, boxes / np.where(share > 0, share, np.nan))
+    return inside < OUTSIDE * possible, (images.texts("outcome") == "ok") & ~np.isnan(inside), inside
+
+
+def _unread(images: Audited) -> Answer:
+    boxes = images.numbers("boxes_share")
+    return boxes == 0, ~np.isnan(boxes), np.zeros(len(images))
 
 
 def _tiny(images: Audited) -> Answer:
@@ -51,10 +58,20 @@ def _unexplained(images: Audited) -> Answer:
 
 OUTSIDE_BOXES = Question(
     "outside boxes",
-    "In {count} of {total} images with boxes the region lies outside the objects",
-    f"Less than {OUTSIDE:.0%} of the region is in a box of its class: the decision hangs on the surroundings.",
+    "In {count} of {total} images with boxes and a region it lies outside the objects",
+    f"Less than {OUTSIDE:.0%} of the region is in a box of its class, or of what of a larger region could be: the "
+    "decision hangs on the surroundings.",
     _outside,
     by_class=True,
+    missing="no boxes of the explained classes were given",
+)
+
+BOXES_UNREAD = Question(
+    "boxes not seen",
+    "In {count} of {total} images with boxes none of them lies in what the model reads",
+    "They lie outside of their photos (boxes are x0, y0, x1, y1 in pixels of the upright photo), or were cropped away.",
+    _unread,
+    serious=False,
     missing="no boxes of the explained classes were given",
 )
 
@@ -84,6 +101,8 @@ ARTEFACT = Question(
 NO_REGION = Question(
     "no region",
     "{count} of {total} images have no region that does what was asked",
-    "No part of up to half of the image decides alone: the class is everywhere in it, or nowhere.",
+    "None of up to half of the image was found: the class may be everywhere in it, or the search fell short, which "
+    "another preset (thorough more seldom than fast, and that more seldom than quick) or method would show.",
     _unexplained,
+    serious=False,
 )

@@ -23,7 +23,16 @@ from blackbox_explain.rules.serialization import from_dict
 from blackbox_explain.rules.studies.examination import Examination, examine, looked_for
 from blackbox_explain.whole_files import written_whole
 
-__all__ = ["LEAST", "RULES", "SAMPLE", "failures_of_rules", "learn_rules", "read_rules", "rows_of_rules"]
+__all__ = [
+    "LEAST",
+    "RULES",
+    "SAMPLE",
+    "check_sample",
+    "failures_of_rules",
+    "learn_rules",
+    "read_rules",
+    "rows_of_rules",
+]
 
 RULES = "rules.json"
 """Name of the file in the folder of an audit; it has the form of that of ``blackbox-explain rules``."""
@@ -33,6 +42,14 @@ SAMPLE, LEAST = 100, 30
 
 MAX_ERROR, CONFIDENCE = 0.05, 0.95
 """Of images that a rule may be wrong for; larger where the images are too few to show so little."""
+
+
+def check_sample(images: int) -> None:
+    """Raise `InputError` unless rules can be learned on so many images, or on none."""
+    if 0 < images < LEAST:
+        raise InputError(
+            "So few images say nothing of a rule", got=f"rules={images}", expected=f"{LEAST} or more, or 0"
+        )
 
 
 def learn_rules(

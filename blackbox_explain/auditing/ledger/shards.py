@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,15 @@ from blackbox_explain.whole_files import partial_name, written_whole
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ShardWriter", "finished_images", "read_shards", "remove_unfinished", "shard_paths", "shard_tables"]
+__all__ = [
+    "ShardWriter",
+    "finished_images",
+    "paths_of",
+    "read_shards",
+    "remove_unfinished",
+    "shard_paths",
+    "shard_tables",
+]
 
 NAME = re.compile(r"rows-(\d{4})-(\d{9})\.parquet")
 """Number of the run, the first of which is 0, and of the shard in it."""
@@ -136,6 +144,12 @@ def read_shards(folder: Path, columns: Sequence[str] | None = None) -> pyarrow.T
     tables = list(shard_tables(folder, wanted))
     joined = arrow().concat_tables(tables).sort_by([(name, "ascending") for name in KEY]).combine_chunks()
     return joined if columns is None else joined.select(list(columns))
+
+
+def paths_of(folder: Path, positions: Collection[int]) -> dict[int, str]:
+    """Return the paths of images by their places in the data set; errors are those of `shard_tables`."""
+    rows = (row for table in shard_tables(folder, ["position", "path"]) for row in table.to_pylist())
+    return {row["position"]: row["path"] for row in rows if row["position"] in positions}
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> pyarrow.Table:

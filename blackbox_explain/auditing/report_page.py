@@ -217,12 +217,18 @@ def _card(row: dict[str, Any], photos: _Photos, plan: Mapping[str, Any], finding
         leading=tuple((one["name"], one["score"]) for one in row["top_predictions"] or ()),
         certificate=tuple((word, value) for word, value in certificate if value is not None),
         findings=tuple(findings),
+        objects=_fours(row["boxes"] or ()),
     )
 
 
 def _box(size: tuple[int, int], target: tuple[int, int], fit: Fit) -> tuple[float, float, float, float]:
     left, top, right, bottom = part_read(size, target, fit)
     return left / size[0], top / size[1], right / size[0], bottom / size[1]
+
+
+def _fours(numbers: Sequence[float]) -> tuple[tuple[float, float, float, float], ...]:
+    sides = (numbers[at : at + 4] for at in range(0, len(numbers), 4))
+    return tuple((left, top, right, bottom) for left, top, right, bottom in sides)
 
 
 def _number(value: float | None) -> float:

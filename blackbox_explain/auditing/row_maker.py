@@ -174,12 +174,13 @@ class RowMaker:
         if outcome.failed:
             return about | queries | {"outcome": "failed", "message": outcome.message, "error": outcome.message}
         region = result.region[place]
-        inside, boxes, outside = self._inside(region, image, _index(result.weights[place]))
+        boxed, outside = self._boxed(region, image, _index(result.weights[place]))
         done = effect(result.score[place], result.score_region[place], result.lowest[place], result.game)
         return {
             **about,
             **queries,
             **_placed(region),
+            **boxed,
             **certified,
             "target": result.target[place],
             "target_index": _index(result.weights[place]),
@@ -197,30 +198,30 @@ class RowMaker:
             "mask": _cells(result.importance(place), self.plan.grid(self.box)),
             "ranking": map_png(levels_of(result.saliency[place], result.curve_shares)),
             "region": map_png(region),
-            "inside_boxes": inside,
-            "boxes_share": boxes,
         }  # fmt: skip
 
-    def _inside(
-        self, region: np.ndarray[Any, Any], image: DecodedImage, target: int | None
-    ) -> tuple[float | None, float | None, str]:
-        """Return what share of a region lies in boxes of its class, or of none that is named; their own; what is wrong.
+    def _boxed(self, region: np.ndarray[Any, Any], image: DecodedImage, target: int | None) -> tuple[Row, str]:
+        """Return the boxes of the class, or of none that is named, how a region lies to them, and what is wrong.
 
-        Shares are None where there is no such box.  Where one lies outside of its photo, which is said, or none in what
-        the model reads, the first is None and the second 0.
+        Nothing where there is no such box.  Where one lies outside of its photo, which is said, or none in what the
+        model reads, their share is 0 and that of the region unknown.
         """
         objects = image.entry.objects
         own = [one.box for one in objects or () if self._is(one, target)]
         if not own or not region.any():
-            return None, None, ""
+            return {}, ""
         try:
             boxes = [cut_to_photo(box, image.size, image.entry.source.name) for box in own]
         except BlackBoxExplainError as error:
-            return None, 0.0, str(error)
+            return {"boxes_share": 0.0}, str(error)
         within = regions_from_boxes([boxes], [image.size], self.box.spec, self.plan.fit)[0]
+        found: Row = {
+            "boxes": (np.asarray(boxes) / (2 * image.size)).ravel().tolist(),
+            "boxes_share": float(within.mean()),
+        }
         if not within.any():
-            return None, 0.0, "none of the boxes lies in what the model reads"
-        return float((region & within).sum() / region.sum()), float(within.mean()), ""
+            return found, "none of the boxes lies in what the model reads"
+        return found | {"inside_boxes": float((region & within).sum() / region.sum())}, ""
 
     def _is(self, one: Object, target: int | None) -> bool:
         if one.label == "":

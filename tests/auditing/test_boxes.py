@@ -33,6 +33,8 @@ def test_a_box_outside_of_its_photo_is_said(tmp_path: Path) -> None:
     assert table.message[1:].isna().all()
     assert table.boxes_share[0] == 0
     assert table.boxes_share[1] == pytest.approx(1 / 4)
+    assert table.boxes[0] is None
+    assert table.boxes[1].tolist() == [0.25, 0.25, 0.75, 0.75]
 
 
 def test_boxes_that_the_model_does_not_see_are_told(tmp_path: Path) -> None:

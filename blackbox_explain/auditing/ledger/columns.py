@@ -81,6 +81,9 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
     inside_boxes, boxes_share
         Share of the region that lies in boxes of the class, and the share of the image that they are, 0 where none of
         them lies in what the model reads; null where there are none.
+    boxes
+        Left, top, right and bottom of each of these boxes, one after the other, as shares of the photo's width and
+        height; null where there are none, or one lies outside of its photo.
     at_border
         Share of the region in the outer sixteenth of the image, on each side.
     center_x, center_y
@@ -100,7 +103,8 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
         "score": number, "score_region": number, "score_perturbed": number, "outcome": text, "message": text,
         "suppression": number, "share": number, "curve": pa.list_(number, shares),
         "mask": pa.list_(pa.float16(), int(np.prod(grid))), "ranking": pa.binary(), "region": pa.binary(),
-        **dict.fromkeys(CERTIFICATES, number), "inside_boxes": number, "boxes_share": number, "at_border": number,
+        **dict.fromkeys(CERTIFICATES, number), "inside_boxes": number, "boxes_share": number,
+        "boxes": pa.list_(number), "at_border": number,
         "center_x": number, "center_y": number, "queries": whole, "gradients": whole, "error": text,
     }  # fmt: skip
     return pa.schema(list(columns.items()))

@@ -94,6 +94,7 @@ def _facts(card: Card) -> dict[str, Any]:
         "leading": [[name, _short(score)] for name, score in card.leading],
         "certificate": [[what, _short(number)] for what, number in card.certificate],
         "findings": list(card.findings),
+        "objects": [[_short(one) for one in box] for box in card.objects],
         "photo": None,
         "size": None,
         "map": None,

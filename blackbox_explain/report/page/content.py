@@ -91,6 +91,8 @@ class Card:
         What else was measured of the region, in words, with a number.
     findings
         Names of the findings that are true of it.
+    objects
+        Left, top, right and bottom of the boxes of its class, as shares of the photo's width and height.
     """
 
     position: int
@@ -112,6 +114,7 @@ class Card:
     leading: tuple[tuple[str, float], ...] = ()
     certificate: tuple[tuple[str, float], ...] = ()
     findings: tuple[str, ...] = ()
+    objects: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

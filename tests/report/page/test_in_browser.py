@@ -170,6 +170,26 @@ def test_the_region_slider_paints_the_region(shown: Show) -> None:
     np.testing.assert_array_equal(opened.pixels()[~expected], before[~expected])
 
 
+def test_boxes_of_objects_are_drawn_where_they_are(shown: Show) -> None:
+    boxed = replace(CARD, objects=((0.25, 0.5, 0.5, 1.0), (0.0, 0.0, 0.125, 0.25)))
+    opened = shown(replace(small_page(), cards=[boxed, *small_page().cards[1:]]))
+    opened.look_at(0)
+    within = """nodes => {
+        const whole = document.querySelector('#stage').getBoundingClientRect();
+        return nodes.map(one => {
+            const { left, top, right, bottom } = one.getBoundingClientRect();
+            return [(left - whole.left) / whole.width, (top - whole.top) / whole.height,
+                    (right - whole.left) / whole.width, (bottom - whole.top) / whole.height];
+        });
+    }"""
+    np.testing.assert_allclose(opened.tab.locator(".object").evaluate_all(within), boxed.objects, atol=0.01)
+    assert opened.tab.locator("#objects").is_visible()
+    opened.tab.locator("#next").click()
+    opened.tab.wait_for_selector("#detail[data-ready=yes]")
+    assert opened.tab.locator(".object").count() == 0
+    assert not opened.tab.locator("#objects").is_visible()
+
+
 def test_the_curve_marks_the_slider_and_the_region(shown: Show) -> None:
     opened = shown(small_page())
     opened.look_at(0)

@@ -44,6 +44,7 @@ async function show(card) {
   detail.dataset.ready = "";
   if (await stage.show(card)) {
     byId("no-photo").hidden = stage.photo !== null;
+    byId("objects").hidden = stage.photo === null || card.objects.length === 0;
     redraw();
     detail.dataset.ready = "yes";
   }

@@ -32,6 +32,7 @@ class Stage {
     this.outline.replaceChildren();
     if (card.outlined) drawOutline(this.outline, card, map);
     this.drawRead();
+    this.drawObjects();
     return true;
   }
 
@@ -43,6 +44,16 @@ class Stage {
     const read = element("div", "read");
     place(read, this.card.box);
     this.frame.insertBefore(read, this.outline);
+  }
+
+  // The boxes that people drew around the objects of the class.
+  drawObjects() {
+    for (const one of this.frame.querySelectorAll(".object")) one.remove();
+    for (const box of this.photo === null ? [] : this.card.objects) {
+      const drawn = element("div", "object");
+      place(drawn, box);
+      this.frame.insertBefore(drawn, this.outline);
+    }
   }
 
   draw(stop, opacity) {

@@ -59,8 +59,8 @@ def _unexplained(images: Audited) -> Answer:
 OUTSIDE_BOXES = Question(
     "outside boxes",
     "In {count} of {total} images with boxes and a region it lies outside the objects",
-    f"Less than {OUTSIDE:.0%} of the region is in a box of its class, or of what of a larger region could be: the "
-    "decision hangs on the surroundings.",
+    f"Less than {OUTSIDE:.0%} of the region lies in the boxes of its class (of a region larger than the boxes, of what "
+    "could lie in them): the decision hangs on the surroundings.",
     _outside,
     by_class=True,
     missing="no boxes of the explained classes were given",
@@ -101,8 +101,8 @@ ARTEFACT = Question(
 NO_REGION = Question(
     "no region",
     "{count} of {total} images have no region that does what was asked",
-    "None of up to half of the image was found: the class may be everywhere in it, or the search fell short, which "
-    "another preset (thorough more seldom than fast, and that more seldom than quick) or method would show.",
+    "None of up to half of the image was found. The class may be everywhere in it; or the search fell short, as the "
+    "preset quick does more often than fast, and fast more often than thorough.",
     _unexplained,
     serious=False,
 )

@@ -70,10 +70,11 @@ function redraw() {
 function sentence(card) {
   if (card.score === null) return "There is no explanation of this image.";
   const [before, region, fully] = [card.score, card.scoreRegion, card.scorePerturbed].map((one) => scoreText(one));
-  const whole = `With the whole image ${page.gone} it is ${fully}.`;
+  const image = isCropped(card) ? "part that the model reads (the dashed frame)" : "image";
+  const whole = `With the whole ${image} ${page.gone} it is ${fully}.`;
   if (!(card.share > 0)) return `No region was found. The score is ${before}. ${whole}`;
   const but = page.game === "deletion" ? "" : "all but ";
-  const part = `With ${but}the outlined ${percentText(card.share)} of the image ${page.gone}`;
+  const part = `With ${but}the outlined ${percentText(card.share)} of the ${image} ${page.gone}`;
   return `${part}, the score goes from ${before} to ${region}. ${whole}`;
 }
 

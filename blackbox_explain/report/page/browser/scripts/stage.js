@@ -39,8 +39,7 @@ class Stage {
   // A frame around what the model reads, where that is not the whole photo.
   drawRead() {
     this.frame.querySelector(".read")?.remove();
-    const [left, top, right, bottom] = this.card.box;
-    if (this.photo === null || Math.max(left, top, 1 - right, 1 - bottom) < 0.005) return;
+    if (this.photo === null || !isCropped(this.card)) return;
     const read = element("div", "read");
     place(read, this.card.box);
     this.frame.insertBefore(read, this.outline);

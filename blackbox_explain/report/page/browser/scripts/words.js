@@ -38,3 +38,8 @@ function scoreEnds(scores) {
   if (known.length === 0 || (low >= 0 && high <= 1)) return [0, 1];
   return high > low ? [low, high] : [low, low + 1];
 }
+
+// Whether the model reads less than the whole photo.
+function isCropped({ box: [left, top, right, bottom] }) {
+  return Math.max(left, top, 1 - right, 1 - bottom) >= 0.005;
+}

@@ -77,10 +77,15 @@ def test_figures_are_those_measured() -> None:
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for name, row in (*quality["smallest_region"].items(), *quality["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
-    googlenet = measured("quality-googlenet-stretch-first-12")
+    googlenet = measured("quality-googlenet-stretch")
+    for name, row in googlenet["presets"].items():
+        objective = f"{row['objective']:.4f}" if "objective" in row else "-"
+        left = " | ".join(f"{row['score_left_under'][one]:.2f}" for one in ("two-level blur", "constant", "noise"))
+        other = f"{row['score_left_of_other_model']['left']:.2f}"
+        assert f"| `{name}` | {objective} | {row['region']:.1%} | {row['weak']} | {left} | {other} |" in text
     for name, row in (*googlenet["hard_deletion"].items(), *googlenet["hard_preservation"].items()):
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
-    for name, row in googlenet["smallest_region"].items():
+    for name, row in (*googlenet["smallest_region"].items(), *googlenet["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
     for row in (row for backend in ("onnx", "torch") for row in measured(f"overhead-{backend}")["rows"]):
         if row["batch"] == 16:

@@ -50,6 +50,12 @@ class Picture(Figure):
         with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}), _quiet():
             super().savefig(fname, **chosen)
 
+    def add_axes(self, *given: Any, **options: Any) -> Any:
+        """Add axes whose title, which is empty, is not moved out of the way of labels: measuring them takes long."""
+        axes = super().add_axes(*given, **options)
+        axes.set_title("", y=1.0)
+        return axes
+
     def draw(self, renderer: Any) -> None:
         """Draw everything; letters that no font has become boxes, without a warning for each."""
         with _quiet():

@@ -216,9 +216,15 @@ def _figures(found: dict[str, Any], within: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _figures(value, f"{name} ")
         elif key not in UNTOLD and not (isinstance(value, list) and len(value) > LONGEST):
-            told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-            text = f"{told:,.3g}" if isinstance(told, float) else "none" if told == [] else str(told)
-            yield f"{name}: {text}"
+            yield f"{name}: {_figure(value)}"
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3g}"
+    return "none" if value == [] else str(value)
 
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (

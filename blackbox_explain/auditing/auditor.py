@@ -165,7 +165,8 @@ def audit(
     load
         Returns the model on each worker on Ray; None sends the box, which must then be one that can be pickled.
     rules
-        Images, drawn at random, that rules with measured errors are learned on once all are explained; 0 for none.
+        Images, drawn at random, that rules with measured errors are learned on once all are explained: at
+        least 30, or 0 for none.
     model, command
         What the manifest says of the model and of how to do the same again.
     progress

@@ -44,7 +44,8 @@ class AuditPlan:
         As in `explain`.
     batch_size
         Images explained together: those at the places 0 to N − 1, N to 2 N − 1, ... of the data set, so that a resumed
-        audit asks the model about the same batches.
+        audit asks the model about the same batches.  It may be resumed with another number: no row depends on its
+        company, but for the last bits of TensorFlow's gradients on a CPU.
     fit, white
         As in `load_images`.
     """

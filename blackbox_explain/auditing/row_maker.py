@@ -204,24 +204,25 @@ class RowMaker:
         """Return the boxes of the class, or of none that is named, how a region lies to them, and what is wrong.
 
         Nothing where there is no such box.  Where one lies outside of its photo, which is said, or none in what the
-        model reads, their share is 0 and that of the region unknown.
+        model reads, their share is 0; how much of the region lies in them is then unknown, as it is without a region.
         """
         objects = image.entry.objects
         own = [one.box for one in objects or () if self._is(one, target)]
-        if not own or not region.any():
+        if not own:
             return {}, ""
         try:
             boxes = [cut_to_photo(box, image.size, image.entry.source.name) for box in own]
         except BlackBoxExplainError as error:
             return {"boxes_share": 0.0}, str(error)
         within = regions_from_boxes([boxes], [image.size], self.box.spec, self.plan.fit)[0]
-        found: Row = {
-            "boxes": (np.asarray(boxes) / (2 * image.size)).ravel().tolist(),
-            "boxes_share": float(within.mean()),
-        }
+        width, height = image.size
+        shares = np.asarray(boxes) / (width, height, width, height)
+        found: Row = {"boxes": shares.ravel().tolist(), "boxes_share": float(within.mean())}
         if not within.any():
             return found, "none of the boxes lies in what the model reads"
-        return found | {"inside_boxes": float((region & within).sum() / region.sum())}, ""
+        if region.any():
+            found["inside_boxes"] = float((region & within).sum() / region.sum())
+        return found, ""
 
     def _is(self, one: Object, target: int | None) -> bool:
         if one.label == "":

@@ -50,7 +50,7 @@ class Suppressing:
     def of(
         cls, oracle: Oracle, explanation: Explanation, perturbation: Perturbation, original: Floats | None = None
     ) -> Suppressing:
-        """Perturb the images of an explanation, and ask for the scores of both; two images a row.
+        """Perturb the images of an explanation, and ask for the scores of those that are not known.
 
         Parameters
         ----------

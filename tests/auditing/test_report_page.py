@@ -121,6 +121,15 @@ def test_a_manifest_that_lacks_a_part_is_damaged(tmp_path: Path, part: str) -> N
         page_of_audit(folder)
 
 
+def test_an_audit_of_another_version_is_named(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", 3)
+    folder = audited(tmp_path / "photos", tmp_path / "out")
+    told = json.loads((folder / "audit.json").read_text())
+    (folder / "audit.json").write_text(json.dumps(told | {"format": 1}))
+    with pytest.raises(ResultError, match=r"written by another version.*format 1; expected format 2"):
+        page_of_audit(folder)
+
+
 def test_the_command_writes_the_page_and_says_where(tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", 6)
     folder = audited(tmp_path / "photos", tmp_path / "out")

@@ -17,7 +17,8 @@ __all__ = ["MANIFEST", "Manifest", "locked"]
 
 MANIFEST = "audit.json"
 
-FORMAT = 1
+FORMAT = 2
+"""Of manifest and rows: audits of other formats lack columns, and are refused whole."""
 
 LOCK = ".lock"
 
@@ -89,8 +90,15 @@ class Manifest:
             "plan": dict, "images": list, "folder": str, "labels": str, "boxes": str, "command": str, "count": int,
             "runs": list, "first_look": dict,
         }  # fmt: skip
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(found, dict) or "format" not in found:
             raise ResultError("This is no manifest of an audit", got=str(path), expected=f"format {FORMAT}")
+        if found["format"] != FORMAT:
+            raise ResultError(
+                "This audit was written by another version of this package",
+                got=f"{path}: format {found['format']}",
+                expected=f"format {FORMAT}",
+                hint="that version to read it, or the audit again into another folder",
+            )
         wrong = [name for name, kind in known.items() if not isinstance(found.get(name), kind)]
         wrong += [name for name in ("model",) if not isinstance(found.get(name), (dict, type(None)))]
         wrong += ["runs"] if not wrong and not all(isinstance(one, dict) for one in found["runs"]) else []

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.measured import Asked
+from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Plan
 
 __all__ = ["Measured", "console", "measured"]
@@ -44,14 +45,18 @@ def measured(
         The arrays of all images, stacked, in the order of `names`.
     """
     found: dict[str, list[Arrays]] = {method: [] for method in methods}
-    started, share = time.process_time(), plan.share(names)
-    for place, name in enumerate(share):
-        asked = Asked(plan, plan.image(name))
+    started, done, share = time.process_time(), 0, plan.share(names)
+    for some in plan.batches(names):
+        images = [plan.image(name) for name in some]
         for method in methods:
-            found[method].append(measure(asked, method))
+            make_maps(plan, images, method)
+        for one in images:
+            asked = Asked(plan, one)
+            for method in methods:
+                found[method].append(measure(asked, method))
+        done += len(some)
         spent = time.process_time() - started
-        if place % 10 == 9 or place + 1 == len(share):
-            console.print(f"  {what}: {place + 1} of {len(share)}, {spent / 60:.1f} core-minutes")
+        console.print(f"  {what}: {done} of {len(share)}, {spent / 60:.1f} core-minutes")
     return {
         method: {key: np.stack([one[key] for one in rows]) for key in rows[0]} for method, rows in found.items() if rows
     }

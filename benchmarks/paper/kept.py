@@ -45,22 +45,26 @@ class Kept:
 
     def get(self, name: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of a name, made where they are not there yet; always as they are read from the file."""
-        path = self.path(name)
         if not self.has(name):
             started = time.process_time()
-            arrays: dict[str, Any] = dict(make())
-            told = {
-                "core_seconds": round(time.process_time() - started, 2),
-                "source": source_hash_once(),
-                "commit": commit_once(),
-            }
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            with written_whole(self._told(path), "The file cannot be written") as partial:
-                partial.write_text(json.dumps(told), encoding="utf-8")
-        with np.load(path) as found:
+            arrays = make()
+            self.put(name, arrays, time.process_time() - started)
+        return self.read(name)
+
+    def read(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of a name that is finished."""
+        with np.load(self.path(name)) as found:
             return dict(found)
+
+    def put(self, name: str, arrays: Arrays, core_seconds: float) -> None:
+        """Store the arrays of a name, and what they took."""
+        path = self.path(name)
+        told = {"core_seconds": round(core_seconds, 2), "source": source_hash_once(), "commit": commit_once()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **dict[str, Any](arrays))
+        with written_whole(self._told(path), "The file cannot be written") as partial:
+            partial.write_text(json.dumps(told), encoding="utf-8")
 
     def has(self, name: str) -> bool:
         """Tell whether a name is finished."""

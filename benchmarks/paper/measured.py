@@ -51,7 +51,7 @@ class Asked:
 
     def map(self, method: str) -> Arrays:
         """Return the map of a method of `METHODS`."""
-        return map_of(self.plan, self.one, method, self.box)
+        return map_of(self.plan, self.one, method)
 
     def suppression(self, method: str) -> Arrays:
         """Return minimal ``box`` and smallest ``region`` (4,) as shares of the image, at each of `SUPPRESSIONS`."""

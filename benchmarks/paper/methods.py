@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from blackbox_explain import BlackBox, Explanation, MaskExplanation, Top, explai
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.methods.method import Attribution, Budget
 
-__all__ = ["MASKS", "METHODS", "Entry", "explained", "map_name", "map_of"]
+__all__ = ["MASKS", "METHODS", "Entry", "explained", "make_maps", "map_name", "map_of"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ MASKS = ("paper", "authors", "fast")
 """Learners of masks, side by side."""
 
 
-def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) -> dict[str, np.ndarray[Any, Any]]:
+def map_of(plan: Plan, one: Labelled, name: str) -> dict[str, np.ndarray[Any, Any]]:
     """Return what a method finds in an image, from what is kept or made now.
 
     Parameters
@@ -96,8 +97,6 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
         The image.
     name
         Of `METHODS`.
-    box
-        What is asked in place of the plan's: the same model, remembering.
 
     Returns
     -------
@@ -105,24 +104,40 @@ def map_of(plan: Plan, one: Labelled, name: str, box: BlackBox | None = None) ->
         ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
         image and of the fully perturbed one, ``masked_image``, and ``importance`` (H, W) for pictures.
     """
+    make_maps(plan, [one], name)
+    shown_of = METHODS[name].shown_of
+    found = plan.kept.read(map_name(plan, one, shown_of or name))
+    return found if shown_of is None else found | {"saliency": found["importance"].astype(np.float32)}
+
+
+def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
+    """Keep what a method finds in images, those that are not kept yet together: a batch takes a model less time."""
+    shown_of = METHODS[name].shown_of
+    if shown_of is not None:
+        make_maps(plan, images, shown_of)
+        return
+    places = {map_name(plan, one, name): one for one in images}
+    missing = {place: one for place, one in places.items() if not plan.kept.has(place)}
+    if not missing:
+        return
     entry = METHODS[name]
-    if entry.shown_of is not None:
-        found = map_of(plan, one, entry.shown_of, box)
-        return found | {"saliency": found["importance"].astype(np.float32)}
+    pixels = np.concatenate([one.image for one in missing.values()])
+    targets = [entry.target(one.label) for one in missing.values()]
+    started = time.process_time()
+    found = explain(plan.box, pixels, targets, method=entry.method, progress=False, **entry.called(plan))
+    spent = time.process_time() - started
+    for row, place in enumerate(missing):
+        plan.kept.put(place, _row(found, row, entry), spent / len(missing))
 
-    def make() -> Arrays:
-        asked = plan.box if box is None else box
-        target = entry.target(one.label)
-        found = explain(asked, one.image, target, method=entry.method, progress=False, **entry.called(plan))
-        saliency = np.maximum(found.saliency[0], 0) if entry.positive else found.saliency[0]
-        arrays = {"saliency": saliency, "queries": found.queries[0]}
-        if isinstance(found, MaskExplanation):
-            # Half precision is far finer than the bytes of a picture.
-            arrays |= {"masked": found.scores[0], "masked_image": found.masked_images[0].astype(np.float16)}
-            arrays["importance"] = found.importance(0).astype(np.float16)
-        return arrays
 
-    return plan.kept.get(map_name(plan, one, name), make)
+def _row(found: Explanation, row: int, entry: Entry) -> Arrays:
+    saliency = found.saliency[row]
+    arrays = {"saliency": np.maximum(saliency, 0) if entry.positive else saliency, "queries": found.queries[row]}
+    if isinstance(found, MaskExplanation):
+        # Half precision is far finer than the bytes of a picture.
+        arrays |= {"masked": found.scores[row], "masked_image": found.masked_images[row].astype(np.float16)}
+        arrays["importance"] = found.importance(row).astype(np.float16)
+    return arrays
 
 
 def explained(box: BlackBox, one: Labelled, saliency: np.ndarray[Any, Any]) -> Explanation:

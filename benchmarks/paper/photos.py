@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.paper.each_image import console
-from benchmarks.paper.methods import map_of
+from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Labelled, Plan
 
 __all__ = ["SHOWN", "WORDS", "maps_made", "photos"]
@@ -34,8 +34,8 @@ def photos(plan: Plan, words: Sequence[str]) -> list[Labelled]:
 
 def maps_made(plan: Plan, items: Sequence[Labelled], methods: Sequence[str]) -> bool:
     """Make the maps of this process's share; return whether all are there."""
-    for one in plan.share(items):
+    for some in plan.batches(items):
         for method in methods:
-            map_of(plan, one, method)
-        console.print(f"  {one.name}")
+            make_maps(plan, some, method)
+        console.print("  " + ", ".join(one.name for one in some))
     return not plan.is_part

@@ -23,6 +23,8 @@ __all__ = ["Labelled", "Plan", "remembering"]
 
 Item = TypeVar("Item")
 
+AT_ONCE = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -79,6 +81,11 @@ class Plan:
     def share(self, items: Sequence[Item]) -> list[Item]:
         """Return this process's own."""
         return list(items)[self.part[0] :: self.part[1]]
+
+    def batches(self, items: Sequence[Item]) -> list[list[Item]]:
+        """Return this process's own, as many at once as a model takes least time for."""
+        own = self.share(items)
+        return [own[first : first + AT_ONCE] for first in range(0, len(own), AT_ONCE)]
 
     def size(self, wanted: int) -> int:
         """Return how many images are taken where an experiment asks for some."""

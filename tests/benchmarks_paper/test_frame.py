@@ -16,7 +16,7 @@ from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_s
 from benchmarks.paper.experiments.telling_apart import told_apart
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.measured import Asked
-from benchmarks.paper.methods import METHODS, explained, map_name, map_of
+from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
@@ -97,6 +97,21 @@ def test_maps_are_those_of_the_library_and_come_from_the_cache(plan: Plan, regio
     np.testing.assert_array_equal(found, wanted)
     assert plan.kept.has(map_name(plan, one, "grad"))
     np.testing.assert_array_equal(explained(region, one, found).saliency[0], wanted)
+
+
+@pytest.mark.parametrize("name", ["grad", "fast"])
+def test_maps_made_together_are_those_made_alone_and_are_made_once(tmp_path: Path, region: Regions, name: str) -> None:
+    alone, together = (Plan("googlenet", region, Kept(tmp_path / part)) for part in ("alone", "together"))
+    texture = region.image()
+    images = [Labelled(name, LoadedImages(pixels), 0) for name, pixels in (("one", texture), ("two", 1 - texture))]
+    make_maps(together, images, name)
+    made = [together.kept.path(map_name(together, one, name)).stat().st_mtime_ns for one in images]
+    for one in images:
+        wanted, found = map_of(alone, one, name), map_of(together, one, name)
+        assert wanted.keys() == found.keys()
+        for key, array in wanted.items():
+            np.testing.assert_allclose(found[key], array, atol=1e-6, err_msg=key)
+    assert made == [together.kept.path(map_name(together, one, name)).stat().st_mtime_ns for one in images]
 
 
 def test_a_ranking_as_it_is_shown_is_not_learned_again(plan: Plan, region: Regions) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import console
 from benchmarks.paper.experiments.telling_apart import told_apart
-from benchmarks.paper.methods import METHODS, map_of
+from benchmarks.paper.methods import METHODS, make_maps, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of
@@ -31,14 +31,13 @@ def run(plan: Plan) -> None:
     """Attack images, explain both, train classifiers on the maps, and apply the masks to the attacked images."""
     names = plan.halves[1][: plan.size(IMAGES)]
     pairs: list[tuple[Labelled, Labelled]] = []
-    share = plan.share(names)
-    for place, name in enumerate(share):
-        pairs.append((clean := plan.image(name), attacked(plan, clean)))
+    for some in plan.batches(names):
+        clean = [plan.image(name) for name in some]
+        pairs += [(one, attacked(plan, one)) for one in clean]
         for method in LISTED:
-            for one in pairs[-1]:
-                map_of(plan, one, method)
-        if place % 10 == 9 or place + 1 == len(share):
-            console.print(f"  adversarial: {place + 1} of {len(share)}")
+            make_maps(plan, clean, method)
+            make_maps(plan, [after for _, after in pairs[-len(some) :]], method)
+        console.print(f"  adversarial: {len(pairs)} of {len(plan.share(names))}")
     if plan.is_part:
         return
     fooled = [pair for pair in pairs if pair[0].label != pair[1].label]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.photos import data_folder
 from benchmarks.paper.each_image import console
-from benchmarks.paper.methods import MASKS, METHODS, explained, map_of
+from benchmarks.paper.methods import MASKS, METHODS, explained, make_maps, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.silent import Silent
@@ -39,12 +39,14 @@ def run(plan: Plan) -> None:
     for animal, points in animals.items():
         names = list(points)[: plan.size(len(points))]
         rows = found[animal] = {m: {part: [] for _, *two in ASKED for part in two} for m in LISTED}
-        for name in plan.share(names):
-            one = _labelled(plan, name)
-            items.append(one)
+        for some in plan.batches(names):
+            images = [_labelled(plan, name) for name in some]
+            items += images
             for method in LISTED:
-                for part, values in rows[method].items():
-                    values.append(_salient(plan, one, method, points[name], part))
+                make_maps(plan, images, method)
+                for name, one in zip(some, images, strict=True):
+                    for part, values in rows[method].items():
+                        values.append(_salient(plan, one, method, points[name], part))
         console.print(f"  {animal}: {len(names)}")
     if plan.is_part:
         return
@@ -155,7 +157,7 @@ def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Par
         size, spatial = one.image.photos[0].size, plan.box.spec.spatial
         for place, (part, points) in enumerate(every[one.name].items()):
             xy = np.asarray(points, dtype=float).reshape(-1, 2) * (spatial[1] / size[0], spatial[0] / size[1])
-            axis.plot(*xy.T, "os^"[place % 3], ms=4, mec="white", label=part)
+            axis.plot(*xy.T, "os^"[place % 3], ms=4, mec="white", label=part, clip_on=False)
         axis.set_title(class_name(plan, one.label), fontsize=8)
         axis.legend(fontsize=6, loc="lower right")
         axis.set_axis_off()
@@ -165,7 +167,7 @@ def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Par
             where = np.arange(len(LISTED)) + shift
             axis.bar(where, [m.mean for m in means], 0.4, yerr=[m.error for m in means], label=part)
         axis.set_xticks(range(len(LISTED)), [METHODS[one].label for one in LISTED], rotation=30, ha="right", fontsize=7)
-        axis.set(title=animal, ylabel="mean of the map")
-        axis.legend(frameon=False, fontsize=8)
+        axis.set(title=animal, ylabel="mean of the map", ylim=(0, 1.2))
+        axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
         axis.spines[["top", "right"]].set_visible(False)
     return figure

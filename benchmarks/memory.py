@@ -1,7 +1,7 @@
 """How much memory explaining takes, by the batch, the steps and the number of images: each in a process of its own.
 
 Run with ``python -m benchmarks.memory``.  Memory is to grow with the batch, and neither with steps nor with images that
-stream through.
+stream through, of which the last takes as long as the first.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,8 +25,11 @@ __all__ = ["peak_of"]
 
 Device = Literal["cpu", "cuda"]
 
-BATCHES, STEPS, IMAGES = (1, 2, 4, 8, 16, 32), (10, 40, 160), (16, 64, 256)
+BATCHES, STEPS = (1, 2, 4, 8, 16, 32), (10, 40, 160)
 """What is varied, the others at a batch of 4, 10 steps and 4 images."""
+
+IMAGES = {"onnx": (16, 256, 10_000), "torch": (16, 64, 256)}
+"""At a batch of 16 and one step, which is as good as any to show what many images do."""
 
 console = Console(width=100, highlight=False)
 
@@ -46,7 +50,7 @@ def peak_of(backend: str, batch: int, steps: int, images: int, device: Device = 
 
 
 def explain_here(backend: str, batch: int, steps: int, images: int, device: Device) -> dict[str, float]:
-    """Explain noise in this process, throwing results away as of a stream; return memory before and at its peak."""
+    """Explain noise in this process, throwing results away as of a stream; return peak memory and time for an image."""
     from blackbox_explain import explain, wrap
 
     if backend == "torch":
@@ -55,17 +59,31 @@ def explain_here(backend: str, batch: int, steps: int, images: int, device: Devi
         box: Any = pytorch_box(device)
     else:
         box = wrap("efficientnet-lite0", device=device)
-    before = _peak_mib()
+    before, times = _peak_mib(), [time.monotonic()]
     for first in range(0, images, batch):
         rows = min(batch, images - first)
         noise = np.random.default_rng(first).random((rows, *box.spec.shape), dtype=np.float32)
         explain(box, noise, steps=steps, batch_size=batch, progress=False)
-    found = {"before_mib": before, "peak_mib": _peak_mib()}
+        times.append(time.monotonic())
+    each = np.diff(times) / batch
+    found = {"before_mib": before, "peak_mib": _peak_mib(), "seconds_per_image": float(np.mean(each))}
+    tenth = max(1, len(each) // 10)
+    found["last_tenth_over_first"] = float(np.median(each[-tenth:]) / np.median(each[:tenth]))
     if backend == "torch" and device == "cuda":
         import torch
 
         found["peak_gpu_mib"] = torch.cuda.max_memory_allocated() / 2**20
     return found
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    numbers = [str(row[key]) for key in ("batch", "steps", "images")]
+    return [
+        *numbers,
+        f"{row['peak_mib']:.0f}",
+        f"{row['seconds_per_image']:.2f}",
+        f"{row['last_tenth_over_first']:.2f}",
+    ]
 
 
 def _peak_mib() -> float:
@@ -87,19 +105,19 @@ def main(
     if one is not None:
         print(json.dumps(explain_here(*json.loads(one))))
         return
-    batches, steps, images = ((1, 2), (1,), (2,)) if quick else (BATCHES, STEPS, IMAGES)
+    batches, steps = ((1, 2), (1,)) if quick else (BATCHES, STEPS)
     few = 1 if quick else 10
     measured: dict[str, Any] = {}
-    table = Table("by", "varied", "batch", "steps", "images", "peak, MiB")
+    table = Table("by", "varied", "batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first")
     for backend in ("onnx", "torch"):
         rows = measured[backend] = {"batch": [], "steps": [], "images": []}
         runs = [("batch", (size, few, size)) for size in batches]
         runs += [("steps", (min(4, few), count, min(4, few))) for count in steps]
-        runs += [("images", (min(4, few), few, count)) for count in images]
+        runs += [("images", (1, 1, 2))] if quick else [("images", (16, 1, count)) for count in IMAGES[backend]]
         for varied, (batch, count, total) in runs:
             row = peak_of(backend, batch, count, total, device)
             rows[varied].append(row)
-            table.add_row(backend, varied, str(batch), str(count), str(total), f"{row['peak_mib']:.0f}")
+            table.add_row(backend, varied, *_told(row))
             record("memory", {"device": device, "quick": quick}, measured, results)
     path = record("memory", {"device": device, "quick": quick}, measured, results)
     console.print(table)

@@ -92,12 +92,16 @@ def _overhead(path: Path, measured: dict[str, Any]) -> list[str]:
 
 def _memory(path: Path, measured: dict[str, Any]) -> list[str]:
     rows = [
-        [by, varied, *(str(row[key]) for key in ("batch", "steps", "images")), f"{row['peak_mib']:.0f}"]
+        [
+            *(by, varied, *(str(row[key]) for key in ("batch", "steps", "images"))),
+            *(f"{row['peak_mib']:.0f}", f"{row['seconds_per_image']:.2f}", f"{row['last_tenth_over_first']:.2f}"),
+        ]
         for by, kinds in measured.items()
         for varied, found in kinds.items()
         for row in found
     ]
-    return [table(["by", "varied", "batch", "steps", "images", "peak, MiB"], rows)]
+    columns = ["by", "varied", "batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first"]
+    return [table(columns, rows)]
 
 
 def _peers(path: Path, measured: dict[str, Any]) -> list[str]:

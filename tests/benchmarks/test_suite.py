@@ -92,7 +92,8 @@ def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
 
 
 def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
-    row = {"batch": 4, "steps": 10, "images": 16, "peak_mib": 512.4}
+    row = {"batch": 4, "steps": 10, "images": 16, "peak_mib": 512.4, "seconds_per_image": 0.31}
+    row["last_tenth_over_first"] = 0.987
     record("memory", {}, {"onnx": {"batch": [row]}}, tmp_path)
     quality = {name: {"mean": 0.123} for name in ("deletion, blur", "smallest region at 95 %", "minimal box at 95 %")}
     measured = {
@@ -107,7 +108,7 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     record("speed", {}, speed, tmp_path)
     text = page.page_of(tmp_path)
     for line in (
-        "| onnx | batch | 4 | 10 | 16 | 512 |",
+        "| onnx | batch | 4 | 10 | 16 | 512 | 0.31 | 0.99 |",
         "| ours, fast | 2.50 | 60 | 0.123 | 0.123 | 0.123 |",
         "| PyTorch | fast | 42 + 18 | 1.50 | 1.034 |",
         "| PyTorch | 4 | 16 | 0.250 |",
@@ -144,6 +145,7 @@ def test_the_loop_is_held_against_the_model_alone(backend: overhead.Backend, tmp
 def test_memory_is_measured_in_a_process_of_its_own() -> None:
     found = memory.peak_of("onnx", 1, 1, 1)
     assert found["peak_mib"] > found["before_mib"] > 0
+    assert found["seconds_per_image"] > 0 < found["last_tenth_over_first"]
 
 
 class Corner(torch.nn.Module):

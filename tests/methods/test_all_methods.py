@@ -16,7 +16,7 @@ from blackbox_explain.methods.by_name import METHODS, kind_of
 from blackbox_explain.methods.extremal import ExtremalPerturbation
 from blackbox_explain.methods.gradients import IntegratedGradients, SmoothGrad
 from blackbox_explain.methods.occlusions import Lime, Occlusion, Rise, SegmentGraying, Shapley
-from blackbox_explain.methods.occlusions.rise import masks_of
+from blackbox_explain.methods.occlusions.rise import RandomMasks
 from blackbox_explain.methods.occlusions.segments import segments_of
 from blackbox_explain.testing import check_method
 from tests.toys import Regions, Scores, box_region
@@ -168,7 +168,7 @@ def test_shapley_values_of_a_sum_are_its_terms(samples: int) -> None:
 def test_rise_is_its_formula() -> None:
     found = explained("rise", masks=40, perturbation="low")
     box, method = Bright(), Rise(masks=40)
-    masks = masks_of(method, SIZE, 0)(slice(0, 40))
+    masks = RandomMasks.draw(method, SIZE, 0).masks(slice(0, 40))
     assert masks.min() >= 0
     assert masks.max() <= 1
     assert masks.mean() == pytest.approx(0.5, abs=0.05)

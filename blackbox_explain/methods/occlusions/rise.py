@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes
+from blackbox_explain.arrays import Array, one_thread
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.setting_ranges import check_number, check_whole
 
-__all__ = ["Rise", "masks_of"]
+__all__ = ["RandomMasks", "Rise"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Whole = np.ndarray[Any, np.dtype[np.int64]]
 
 AT_ONCE = 64
 """Masks that are added up at a time."""
@@ -72,37 +71,80 @@ class Rise(Deleting):
 
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Return the weighted mean of the masks, the same masks for every image."""
-        spatial = oracle.box.spec.spatial
-        made = masks_of(self, spatial, seed)
+        drawn = RandomMasks.draw(self, oracle.box.spec.spatial, seed)
         scores = self.masked_scores(oracle, images, weights, seed)
-        found = scores.of_shared(made, self.masks).astype(np.float64)
+        found = scores.of_shared(drawn.masks, self.masks).astype(np.float64)
         # What the mean score would have given a pixel that was kept as often: no other than all pixels.
-        above = (found - found.mean(axis=1, keepdims=True)).astype(np.float32)
-        saliency = np.zeros((len(found), math.prod(spatial)))
-        for first in range(0, self.masks, AT_ONCE):
-            part = slice(first, min(first + AT_ONCE, self.masks))
-            saliency += above[:, part] @ made(part).reshape(part.stop - part.start, -1)
-        return self.found((saliency / (self.masks * self.kept)).reshape(-1, *spatial), images)
+        above = found - found.mean(axis=1, keepdims=True)
+        return self.found(drawn.weighted(above) / (self.masks * self.kept), images)
 
 
-def masks_of(settings: Rise, spatial: tuple[int, ...], seed: int) -> Callable[[slice], Floats]:
-    """Return a function that makes some of the masks (m, *spatial), each from the seed and its number."""
-    grid = tuple(min(settings.cells, size) for size in spatial)
-    cell = tuple(-(-size // n) for size, n in zip(spatial, grid, strict=True))
-    rng = np.random.default_rng([seed, settings.masks])
-    kept = rng.random((settings.masks, *(n + BESIDES for n in grid))) < settings.kept
-    shifts = np.stack([rng.integers(0, one, settings.masks) for one in cell], axis=1)
-    matrices = [_linear(size, n + BESIDES, one) for size, n, one in zip(spatial, grid, cell, strict=True)]
+@dataclass(frozen=True, eq=False)
+class RandomMasks:
+    """Grids of cells that are kept or not, and where the image lies on each.
 
-    def made(part: slice) -> Floats:
-        masks = np.empty((part.stop - part.start, *spatial), np.float32)
-        for mask, cells, shift in zip(masks, kept[part], shifts[part], strict=True):
-            windows = zip(matrices, shift, spatial, strict=True)
-            own = tuple(matrix[offset : offset + size] for matrix, offset, size in windows)
-            mask[...] = along_axes(own, cells[None].astype(np.float32))[0]
-        return masks
+    Attributes
+    ----------
+    spatial
+        Of the image.
+    kept
+        (masks, *cells), 0 or 1.
+    shifts
+        (masks, axes) pixels by which the image is moved over the grid.
+    matrices
+        For each axis (size + cell, cells) to pixels from cells, linearly.
+    """
 
-    return made
+    spatial: tuple[int, ...]
+    kept: Floats
+    shifts: Whole
+    matrices: tuple[Floats, ...]
+
+    @classmethod
+    def draw(cls, settings: Rise, spatial: tuple[int, ...], seed: int) -> RandomMasks:
+        """Draw the masks of a seed, the same for every image."""
+        grid = tuple(min(settings.cells, size) for size in spatial)
+        cell = tuple(-(-size // n) for size, n in zip(spatial, grid, strict=True))
+        rng = np.random.default_rng([seed, settings.masks])
+        kept = rng.random((settings.masks, *(n + BESIDES for n in grid))) < settings.kept
+        shifts = np.stack([rng.integers(0, one, settings.masks) for one in cell], axis=1)
+        matrices = [_linear(size, n + BESIDES, one) for size, n, one in zip(spatial, grid, cell, strict=True)]
+        return cls(spatial, kept.astype(np.float32), shifts, tuple(matrices))
+
+    def masks(self, part: slice) -> Floats:
+        """Return some of the masks (m, *spatial), in 0 to 1."""
+        return self._along_axes(part, 0)
+
+    def weighted(self, weights: Floats) -> Floats:
+        """Return Σ_k w_k M_k (n, *spatial) of weights (n, masks).
+
+        Masks that are moved alike along the first axis are added up as cells of it: no mask is made again.
+        """
+        matrix, size = self.matrices[0], self.spatial[0]
+        most = len(matrix) - size
+        cells = np.zeros((most, len(weights), matrix.shape[1], *self.spatial[1:]))
+        for first in range(0, len(self.kept), AT_ONCE):
+            part = slice(first, min(first + AT_ONCE, len(self.kept)))
+            strips = self._along_axes(part, 1)
+            for shift, strip, weight in zip(self.shifts[part, 0], strips, weights[:, part].T, strict=True):
+                cells[shift] += np.multiply.outer(weight, strip)
+        total = np.zeros((len(weights), *self.spatial))
+        for shift in np.unique(self.shifts[:, 0]):
+            total += np.moveaxis(np.tensordot(matrix[shift : shift + size], cells[shift], (1, 1)), 0, 1)
+        return total
+
+    def _along_axes(self, part: slice, begin: int) -> Floats:
+        """Return the cells of some masks as pixels along the axes from `begin` on."""
+        found = self.kept[part]
+        with one_thread():
+            for axis in range(begin, len(self.spatial)):
+                places = self.shifts[part, axis, None] + np.arange(self.spatial[axis])
+                # (m, size, cells) with (m, ..., cells, ...): the axis goes last, and comes back as pixels.
+                moved = np.moveaxis(found, axis + 1, -1)
+                rows = moved.reshape(len(moved), -1, moved.shape[-1])
+                pixels = np.matmul(rows, self.matrices[axis][places].transpose(0, 2, 1))
+                found = np.moveaxis(pixels.reshape(*moved.shape[:-1], self.spatial[axis]), -1, axis + 1)
+        return found
 
 
 def _linear(size: int, cells: int, cell: int) -> Floats:

@@ -7,7 +7,15 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, along_axes, constant_like, gaussian_matrix, namespace, to_numpy
+from blackbox_explain.arrays import (
+    Array,
+    along_axes,
+    constant_like,
+    gaussian_factors,
+    gaussian_matrix,
+    namespace,
+    to_numpy,
+)
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError
 
@@ -197,7 +205,12 @@ def shortest_side(spatial: tuple[int, ...]) -> int:
 
 def blur(images: Array, sigma: float) -> Array:
     """Blur images (N, C, *spatial) with a Gaussian of `sigma` pixels, normalised at the borders."""
-    return along_axes(tuple(constant_like(gaussian_matrix(n, n, sigma), images) for n in images.shape[2:]), images)
+    spatial = images.shape[2:]
+    factors = [found for size in spatial if (found := gaussian_factors(size, sigma)) is not None]
+    if len(factors) < len(spatial):
+        return along_axes(tuple(constant_like(gaussian_matrix(n, n, sigma), images) for n in spatial), images)
+    narrowed = along_axes(tuple(constant_like(narrow, images) for _, narrow in factors), images)
+    return along_axes(tuple(constant_like(wide, images) for wide, _ in factors), narrowed)
 
 
 def _check_channels(name: str, value: float | tuple[float, ...], spec: InputSpec) -> None:

@@ -13,14 +13,14 @@ from scipy.ndimage import gaussian_filter1d
 from threadpoolctl import ThreadpoolController
 
 import blackbox_explain as bx
-from blackbox_explain.arrays import gaussian_matrix, one_thread
+from blackbox_explain.arrays import along_axes, gaussian_factors, gaussian_matrix, one_thread
 from blackbox_explain.box.activations import ACTIVATIONS, activate, activation_adjoint
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.regularizers import Regularizer, area, total_variation
 from blackbox_explain.methods.upsampling import make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
-from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
+from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference, blur
 
 quick = settings(deadline=None, max_examples=40)
 spatial = st.lists(st.integers(2, 13), min_size=1, max_size=3).map(tuple)
@@ -179,6 +179,27 @@ def test_blur_is_a_gaussian_away_from_the_border() -> None:
     row = np.random.default_rng(0).random(200)
     ours = gaussian_matrix(200, 200, 3.0) @ row
     np.testing.assert_allclose(ours[40:-40], gaussian_filter1d(row, 3.0, truncate=10)[40:-40], atol=1e-10)
+
+
+@pytest.mark.parametrize(("size", "sigma"), [(60, 17.5), (60, 200.0), (224, 10.0), (224, 50.0), (301, 12.3)])
+def test_a_wide_gaussian_is_the_product_of_two_narrow_matrices(size: int, sigma: float) -> None:
+    factors = gaussian_factors(size, sigma)
+    assert factors is not None
+    wide, narrow = factors
+    assert wide.shape[1] == narrow.shape[0] <= 0.4 * size
+    np.testing.assert_allclose(wide @ narrow, gaussian_matrix(size, size, sigma), atol=1e-10)
+
+
+@pytest.mark.parametrize(("size", "sigma"), [(224, 0.0), (224, 5.0), (12, 10.0), (1, 10.0)])
+def test_where_narrow_matrices_save_nothing_there_are_none(size: int, sigma: float) -> None:
+    assert gaussian_factors(size, sigma) is None
+
+
+@pytest.mark.parametrize("spatial", [(80,), (80, 100), (80, 12), (40, 48, 56)])
+def test_blur_by_narrow_matrices_is_that_by_whole_ones(spatial: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).random((2, 3, *spatial))
+    expected = along_axes(tuple(gaussian_matrix(n, n, 25.0) for n in spatial), images)
+    np.testing.assert_allclose(blur(images, 25.0), expected, atol=1e-9)
 
 
 def exact_per_pixel_blur(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:

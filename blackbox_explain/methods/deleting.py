@@ -196,7 +196,7 @@ def _mixed(image: Floats, gone: Floats, masks: Floats) -> Floats:
     One image is made after the other, so that it stays in the processor's cache: three times as fast as all at once.
     """
     made, rest = np.empty((len(masks), *image.shape), image.dtype), np.empty_like(image)
-    for one, mask in zip(made, masks, strict=True):
-        np.multiply(image, mask, out=one)
-        one += np.multiply(gone, 1 - mask, out=rest)
+    for place, mask in enumerate(masks):
+        np.multiply(image, mask, out=made[place])
+        made[place] += np.multiply(gone, 1 - mask, out=rest)
     return made

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, one_thread
+from blackbox_explain.arrays import Array, along_axes, one_thread
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.deleting import Deleting
@@ -21,7 +21,6 @@ Whole = np.ndarray[Any, np.dtype[np.int64]]
 
 AT_ONCE = 64
 """Masks that are added up at a time."""
-
 
 MOST_CELLS = 1000
 """Along an axis: all masks are drawn at once."""
@@ -135,15 +134,12 @@ class RandomMasks:
 
     def _along_axes(self, part: slice, begin: int) -> Floats:
         """Return the cells of some masks as pixels along the axes from `begin` on."""
-        found = self.kept[part]
+        kept, sizes, matrices = self.kept[part], self.spatial[begin:], self.matrices[begin:]
+        found = np.empty((*kept.shape[: 1 + begin], *sizes), np.float32)
         with one_thread():
-            for axis in range(begin, len(self.spatial)):
-                places = self.shifts[part, axis, None] + np.arange(self.spatial[axis])
-                # (m, size, cells) with (m, ..., cells, ...): the axis goes last, and comes back as pixels.
-                moved = np.moveaxis(found, axis + 1, -1)
-                rows = moved.reshape(len(moved), -1, moved.shape[-1])
-                pixels = np.matmul(rows, self.matrices[axis][places].transpose(0, 2, 1))
-                found = np.moveaxis(pixels.reshape(*moved.shape[:-1], self.spatial[axis]), -1, axis + 1)
+            for one, cells, shifts in zip(found, kept, self.shifts[part, begin:], strict=True):
+                windows = zip(matrices, shifts, sizes, strict=True)
+                one[...] = along_axes(tuple(matrix[shift : shift + size] for matrix, shift, size in windows), cells)
         return found
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.common.hardware import RESULTS, record
 
-__all__ = ["peak_of"]
+__all__ = ["COLUMNS", "peak_of", "told"]
 
 Device = Literal["cpu", "cuda"]
 
@@ -30,6 +30,9 @@ BATCHES, STEPS = (1, 2, 4, 8, 16, 32), (10, 40, 160)
 
 IMAGES = {"onnx": (16, 256, 10_000), "torch": (16, 64, 256)}
 """At a batch of 16 and one step, which is as good as any to show what many images do."""
+
+COLUMNS = ("batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first")
+"""Of tables."""
 
 console = Console(width=100, highlight=False)
 
@@ -76,14 +79,11 @@ def explain_here(backend: str, batch: int, steps: int, images: int, device: Devi
     return found
 
 
-def _told(row: dict[str, Any]) -> list[str]:
+def told(row: dict[str, Any]) -> list[str]:
+    """Return what was measured as the cells of `COLUMNS`."""
     numbers = [str(row[key]) for key in ("batch", "steps", "images")]
-    return [
-        *numbers,
-        f"{row['peak_mib']:.0f}",
-        f"{row['seconds_per_image']:.2f}",
-        f"{row['last_tenth_over_first']:.2f}",
-    ]
+    times = [f"{row[key]:.2f}" for key in ("seconds_per_image", "last_tenth_over_first")]
+    return [*numbers, f"{row['peak_mib']:.0f}", *times]
 
 
 def _peak_mib() -> float:
@@ -108,7 +108,7 @@ def main(
     batches, steps = ((1, 2), (1,)) if quick else (BATCHES, STEPS)
     few = 1 if quick else 10
     measured: dict[str, Any] = {}
-    table = Table("by", "varied", "batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first")
+    table = Table("by", "varied", *COLUMNS)
     for backend in ("onnx", "torch"):
         rows = measured[backend] = {"batch": [], "steps": [], "images": []}
         runs = [("batch", (size, few, size)) for size in batches]
@@ -117,7 +117,7 @@ def main(
         for varied, (batch, count, total) in runs:
             row = peak_of(backend, batch, count, total, device)
             rows[varied].append(row)
-            table.add_row(backend, varied, *_told(row))
+            table.add_row(backend, varied, *told(row))
             record("memory", {"device": device, "quick": quick}, measured, results)
     path = record("memory", {"device": device, "quick": quick}, measured, results)
     console.print(table)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import memory
 from benchmarks.common.hardware import RESULTS
 
 __all__ = ["draw", "page_of"]
@@ -92,16 +93,12 @@ def _overhead(path: Path, measured: dict[str, Any]) -> list[str]:
 
 def _memory(path: Path, measured: dict[str, Any]) -> list[str]:
     rows = [
-        [
-            *(by, varied, *(str(row[key]) for key in ("batch", "steps", "images"))),
-            *(f"{row['peak_mib']:.0f}", f"{row['seconds_per_image']:.2f}", f"{row['last_tenth_over_first']:.2f}"),
-        ]
+        [by, varied, *memory.told(row)]
         for by, kinds in measured.items()
         for varied, found in kinds.items()
         for row in found
     ]
-    columns = ["by", "varied", "batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first"]
-    return [table(columns, rows)]
+    return [table(["by", "varied", *memory.COLUMNS], rows)]
 
 
 def _peers(path: Path, measured: dict[str, Any]) -> list[str]:

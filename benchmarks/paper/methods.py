@@ -20,6 +20,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import resolve
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget
+from blackbox_explain.metrics.explained_again import maps_by
 
 __all__ = ["MASKS", "METHODS", "Entry", "explained", "make_maps", "map_name", "map_of"]
 
@@ -114,7 +115,7 @@ def map_of(plan: Plan, one: Labelled, name: str) -> dict[str, np.ndarray[Any, An
 
 
 def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
-    """Keep what a method finds in images, those that are not kept yet together: a batch takes a model less time."""
+    """Keep what a method finds in images, those that are not kept yet together."""
     shown_of = METHODS[name].shown_of
     if shown_of is not None:
         make_maps(plan, images, shown_of)
@@ -151,13 +152,10 @@ def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Ar
 def _maps(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:
     """Return the maps alone: `explain` looks for their regions too, which takes most methods far longer."""
     oracle, host = Oracle.of(plan.box, len(images)), np.asarray(images)
-    scores = np.asarray(oracle.scores(host))
-    weights, _ = resolve(targets, scores, plan.box.spec.class_names)
-    method = method_of(entry.method, entry.called(plan))
-    found = method.explain(dataclasses.replace(oracle, originals=scores), host, weights.astype(scores.dtype), 0)
-    if found.failures:
-        raise next(iter(found.failures.values()))
-    maps = np.maximum(found.saliency, 0) if entry.positive else found.saliency
+    # The method asks for the scores itself, and is to be counted alone.
+    weights, _ = resolve(targets, np.asarray(plan.box.scores(host)), plan.box.spec.class_names)
+    found = maps_by(method_of(entry.method, entry.called(plan)), oracle, weights, 0, host).astype(host.dtype)
+    maps = np.maximum(found, 0) if entry.positive else found
     return [{"saliency": one, "queries": asked} for one, asked in zip(maps, oracle.queries, strict=True)]
 
 

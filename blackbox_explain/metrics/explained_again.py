@@ -22,7 +22,7 @@ from blackbox_explain.errors import (
 )
 from blackbox_explain.explanation.explanation import Explanation
 
-__all__ = ["ExplainedAgain", "Explains", "check_method", "norms"]
+__all__ = ["ExplainedAgain", "Explains", "check_method", "maps_by", "norms"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -105,7 +105,7 @@ class ExplainedAgain:
         except BlackBoxExplainError as error:
             raise NotMeasurableError(str(error).removesuffix(".")) from error
         weights, seed = explanation.weights, explanation.provenance.seed
-        original = _maps(chosen, oracle, weights, seed, explanation.images)
+        original = maps_by(chosen, oracle, weights, seed, explanation.images)
         far = norms(original - explanation.saliency) > SAME * norms(explanation.saliency)
         if method is None and far.any():
             raise NotMeasurableError(
@@ -126,7 +126,7 @@ class ExplainedAgain:
             If the model fails, or a map is not finite.
         """
         oracle = self.oracle if box is None else self.oracle.asking(box)
-        return _maps(self.method, oracle, self.weights, self.seed, images)
+        return maps_by(self.method, oracle, self.weights, self.seed, images)
 
 
 def norms(maps: Floats) -> Floats:
@@ -134,7 +134,29 @@ def norms(maps: Floats) -> Floats:
     return np.linalg.norm(maps.reshape(len(maps), -1), axis=1)
 
 
-def _maps(method: Explains, oracle: Oracle, weights: Floats, seed: int, images: Floats) -> Floats:
+def maps_by(method: Explains, oracle: Oracle, weights: Floats, seed: int, images: Floats) -> Floats:
+    """Explain images (n, *shape) by a method alone, without their regions; the maps (n, *spatial), float64.
+
+    Parameters
+    ----------
+    method
+        What explains.
+    oracle
+        Asks the model, on behalf of n rows.
+    weights
+        (n, K) the targets as weights over the scores.
+    seed
+        As in `explain`.
+    images
+        In pixel space.
+
+    Raises
+    ------
+    ModelError, OutOfMemoryError
+        If the model fails on a row, the first of them, or a map is not finite.
+    NotMeasurableError
+        If the model does not allow the method.
+    """
     native = oracle.native(images)
     asking = replace(oracle, originals=oracle.scores(native))
     try:

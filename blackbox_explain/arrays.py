@@ -166,7 +166,7 @@ def gaussian_factors(size: int, sigma: float) -> tuple[np.ndarray[Any, Any], np.
     A wide Gaussian is smooth: as a function of the sample that it weighs, it is the polynomial through its values at m
     Chebyshev nodes.  None where m is so large that the matrix itself takes less time.
     """
-    # Found by trying, for 40 to 2,000 samples. Of a square image, both products by 0.4 of its side take 0.56 of one by all.
+    # Found by trying, for 40 to 2,000 samples. Both products by 0.4 of a side take 0.56 of one by all of it.
     nodes = math.ceil(3.3 * size / sigma) + 10 if sigma > 0 else size
     if nodes > 0.4 * size:
         return None

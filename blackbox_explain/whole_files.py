@@ -12,9 +12,9 @@ from blackbox_explain.errors import ResultError
 __all__ = ["partial_name", "written_whole"]
 
 
-def partial_name(name: str) -> str:
-    """Return the name that a file has while it is written."""
-    return f".{name}.partial"
+def partial_name(name: str, process: int | str) -> str:
+    """Return the name that a file has while a process writes it: two may write one file, and the later one wins."""
+    return f".{name}.{process}.partial"
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def written_whole(path: Path, message: str, hint: str = "") -> Generator[Path]:
     ResultError
         If it cannot be written; what was there before is still there.
     """
-    partial = path.with_name(partial_name(path.name))
+    partial = path.with_name(partial_name(path.name, os.getpid()))
     try:
         yield partial
         with partial.open("rb+") as file:

@@ -1,4 +1,7 @@
-"""The command: ``python -m benchmarks.paper fig8``, and ``python -m benchmarks.paper page`` once results are there."""
+"""The command: ``python -m benchmarks.paper fig8``.
+
+Then ``store`` puts what was measured of each image among the results, and ``page`` draws the page of all results.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from benchmarks.paper.each_image import console
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Plan
+from benchmarks.paper.stored import Stored
+from benchmarks.paper.written import store
 from benchmarks.rules import black_box
 
 Experiment = Literal[
@@ -23,7 +28,9 @@ EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
 
 
 def main(
-    what: Annotated[Literal[Experiment, "all", "page"], typer.Argument(help="Which, or the page of all results.")],
+    what: Annotated[
+        Literal[Experiment, "all", "store", "page"], typer.Argument(help="Which; or what is made of what they found.")
+    ],
     model: Annotated[Literal["googlenet", "efficientnet-lite0"], typer.Option(help="What is explained.")] = "googlenet",
     limit: Annotated[
         int | None, typer.Option(help="Most images that claims are of; fewer than asked for are no result.")
@@ -44,7 +51,12 @@ def main(
     share, of = (int(one) for one in part.split("/"))
     if not 0 <= share < of:
         raise typer.BadParameter(f"{part!r} is no part; try 0/2 and 1/2", param_hint="--part")
-    plan = Plan(model, black_box(model, threads), Kept(cache, resume), limit, steps, (share, of))
+    kept = Kept(cache, resume, Stored(RESULTS / "paper" / "measured"))
+    plan = Plan(model, black_box(model, threads), kept, limit, steps, (share, of))
+    if what == "store":
+        for path in store(plan):
+            console.print(f"written: {path}")
+        return
     for name in EXPERIMENTS if what == "all" else (what,):
         console.print(name)
         import_module(f"benchmarks.paper.experiments.{name}").run(plan)

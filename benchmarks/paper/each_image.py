@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
 
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.measured import Asked
+from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Plan
 
@@ -21,9 +21,7 @@ Measured = dict[str, dict[str, np.ndarray]]
 console = Console(width=120, highlight=False)
 
 
-def measured(
-    plan: Plan, names: Sequence[str], methods: Sequence[str], measure: Callable[[Asked, str], Arrays], what: str
-) -> Measured:
+def measured(plan: Plan, names: Sequence[str], methods: Sequence[str], measurement: Measurement, what: str) -> Measured:
     """Measure the maps of methods in images; of a part of them where other processes do the rest.
 
     Parameters
@@ -34,8 +32,8 @@ def measured(
         Of validation images.
     methods
         Of `METHODS`.
-    measure
-        What is measured of a method in an image.
+    measurement
+        What is measured of each map.
     what
         Is done, for people who wait.
 
@@ -47,13 +45,12 @@ def measured(
     found: dict[str, list[Arrays]] = {method: [] for method in methods}
     started, done, share = time.process_time(), 0, plan.share(names)
     for some in plan.batches(names):
-        images = [plan.image(name) for name in some]
+        images = [Asked(plan, plan.image(name)) for name in some]
         for method in methods:
-            make_maps(plan, images, method)
-        for one in images:
-            asked = Asked(plan, one)
+            make_maps(plan, [asked.one for asked in images if not asked.has(measurement, method)], method)
+        for asked in images:
             for method in methods:
-                found[method].append(measure(asked, method))
+                found[method].append(asked.measured(measurement, method))
         done += len(some)
         spent = time.process_time() - started
         console.print(f"  {what}: {done} of {len(share)}, {spent / 60:.1f} core-minutes")

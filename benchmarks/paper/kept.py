@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.common.hardware import machine
 from benchmarks.common.photos import source_hash
+from benchmarks.paper.stored import Row, Stored
 from blackbox_explain.whole_files import written_whole
 
 __all__ = ["Arrays", "Kept"]
@@ -38,10 +39,13 @@ class Kept:
         Where they are; several processes may share it.
     resume
         Whether files that other sources made are taken too; else they are made anew.
+    stored
+        What was measured before and lies among the results, for what the folder lacks.
     """
 
     folder: Path
     resume: bool = False
+    stored: Stored | None = None
 
     def get(self, name: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of a name, made where they are not there yet; always as they are read from the file."""
@@ -53,6 +57,8 @@ class Kept:
 
     def read(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of a name that is finished."""
+        if not self._own_told(name):
+            return self._stored(name)[0]
         with np.load(self.path(name)) as found:
             return dict(found)
 
@@ -68,18 +74,34 @@ class Kept:
 
     def has(self, name: str) -> bool:
         """Tell whether a name is finished."""
-        path = self.path(name)
-        if not (path.exists() and self._told(path).exists()):
-            return False
-        return self.resume or self.told(name)["source"] == source_hash_once()
+        found = self._own_told(name) or self._stored(name)[1]
+        return bool(found) and (self.resume or found["source"] == source_hash_once())
 
     def told(self, name: str) -> dict[str, Any]:
         """Return what a finished file took, and what made it."""
-        return json.loads(self._told(self.path(name)).read_text(encoding="utf-8"))
+        return self._own_told(name) or self._stored(name)[1]
 
     def path(self, name: str) -> Path:
         """Return where the arrays of a name are."""
-        return self.folder / (re.sub(r"[^\w./+-]+", "-", name) + ".npz")
+        return self.folder / f"{_plain(name)}.npz"
+
+    def matching(self, pattern: str) -> dict[str, Row]:
+        """Return what is finished in the folder, by its name; not what is stored already."""
+        paths = sorted(self.folder.glob(f"{pattern}.npz"))
+        names = [path.relative_to(self.folder).with_suffix("").as_posix() for path in paths]
+        return {name: (self.read(name), self.told(name)) for name in names if self._own_told(name)}
+
+    def _own_told(self, name: str) -> dict[str, Any]:
+        path = self.path(name)
+        there = path.exists() and self._told(path).exists()
+        return json.loads(self._told(path).read_text(encoding="utf-8")) if there else {}
+
+    def _stored(self, name: str) -> Row:
+        return (self.stored and self.stored.find(_plain(name))) or ({}, {})
 
     def _told(self, path: Path) -> Path:
         return path.with_suffix(".json")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w./+-]+", "-", name)

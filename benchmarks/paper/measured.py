@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.methods import explained, map_name, map_of
+from benchmarks.paper.methods import explained, map_of, name_of
 from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
 from blackbox_explain import BlackBox, Explanation
@@ -19,7 +19,7 @@ from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.representativeness import Representativeness
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
-__all__ = ["SIGMAS", "SUPPRESSIONS", "THRESHOLDS", "Asked"]
+__all__ = ["MARKED", "SIGMAS", "SUPPRESSION", "SUPPRESSIONS", "THRESHOLDS", "Asked", "Measurement", "representative"]
 
 SUPPRESSIONS = (0.80, 0.90, 0.95, 0.99)
 """Of section 5.3."""
@@ -28,6 +28,33 @@ SIGMAS = (0.0, 5.0, 10.0)
 """Pixels by which masks are blurred further before they are cut; section 5.2 does not tell its own."""
 
 THRESHOLDS: tuple[Threshold, ...] = ("value", "energy", "mean")
+
+
+class Measure(Protocol):
+    """Measures a map, given the method's name of `METHODS`, as an explanation."""
+
+    def __call__(self, asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+        """Return what was found."""
+        ...
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of maps.
+
+    Attributes
+    ----------
+    name
+        In the cache.
+    measure
+        How.
+    silent
+        Whether the model is not asked.
+    """
+
+    name: str
+    measure: Measure
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,60 +76,57 @@ class Asked:
     def __post_init__(self) -> None:
         object.__setattr__(self, "box", remembering(self.plan.box))
 
-    def map(self, method: str) -> Arrays:
-        """Return the map of a method of `METHODS`."""
-        return map_of(self.plan, self.one, method)
-
-    def suppression(self, method: str) -> Arrays:
-        """Return minimal ``box`` and smallest ``region`` (4,) as shares of the image, at each of `SUPPRESSIONS`."""
-
-        def measure(explanation: Explanation, oracle: Oracle) -> Arrays:
-            boxes = [MinimalBox(one).measure(oracle, explanation)[0] for one in SUPPRESSIONS]
-            regions = [SmallestRegion(one).measure(oracle, explanation)[0] for one in SUPPRESSIONS]
-            return {"box": np.asarray(boxes), "region": np.asarray(regions)}
-
-        return self._kept("suppression", method, measure)
-
-    def representative(self, method: str, sigma: float) -> Arrays:
-        """Return ``left`` (3, 20), p' by blur, constant and noise at each α of section 5.2."""
-
-        def measure(explanation: Explanation, oracle: Oracle) -> Arrays:
-            return {"left": Representativeness(sigma=sigma).curves(oracle, explanation)[0]}
-
-        return self._kept(f"representative-{sigma:g}", method, measure)
-
-    def has_representative(self, method: str, sigma: float) -> bool:
-        """Tell whether that is measured already."""
-        return self.plan.kept.has(f"{map_name(self.plan, self.one, method)}.representative-{sigma:g}")
-
-    def marked(self, method: str) -> Arrays:
-        """Return localisation hits by threshold, at each of its α, and pointing hits ``at`` 15 and 0 pixels."""
-
-        def measure(explanation: Explanation, oracle: Oracle) -> Arrays:
-            objects, label = self.plan.objects, self.one.label
-            found = {
-                kind: np.asarray(
-                    [
-                        Localization(objects, kind, alpha, label=label).measure(oracle, explanation)[0]
-                        for alpha in ALPHAS[kind]
-                    ]
-                )
-                for kind in THRESHOLDS
-            }
-            games = [PointingGame(objects, tolerance, label=label) for tolerance in (15.0, 0.0)]
-            return {**found, "point": np.asarray([game.measure(oracle, explanation)[0] for game in games])}
-
-        return self._kept("marked", method, measure, silent=True)
-
-    def _kept(
-        self, what: str, method: str, measure: Callable[[Explanation, Oracle], Arrays], *, silent: bool = False
-    ) -> Arrays:
-        saliency = self.map(method)["saliency"]
-        # The name of the map holds its settings, and stands for them here.
-        place = map_name(self.plan, self.one, method)
+    def measured(self, what: Measurement, method: str) -> Arrays:
+        """Return what is measured of the map of a method of `METHODS`; the map is made only where that is not kept."""
 
         def make() -> Arrays:
-            box = Silent(self.box, self.one.label + 1) if silent else self.box
-            return measure(explained(box, self.one, saliency), Oracle.of(box, 1))
+            saliency = map_of(self.plan, self.one, method)["saliency"]
+            box = Silent(self.box, self.one.label + 1) if what.silent else self.box
+            return what.measure(self, method, explained(box, self.one, saliency), Oracle.of(box, 1))
 
-        return self.plan.kept.get(f"{place}.{what}", make)
+        return self.plan.kept.get(self._name(what, method), make)
+
+    def has(self, what: Measurement, method: str) -> bool:
+        """Tell whether that is measured already."""
+        return self.plan.kept.has(self._name(what, method))
+
+    def _name(self, what: Measurement, method: str) -> str:
+        return name_of(self.plan, self.one, method, f"measured/{what.name}")
+
+
+def _suppression(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del asked, method
+    boxes = [MinimalBox(one).measure(oracle, explanation)[0] for one in SUPPRESSIONS]
+    regions = [SmallestRegion(one).measure(oracle, explanation)[0] for one in SUPPRESSIONS]
+    return {"box": np.asarray(boxes), "region": np.asarray(regions)}
+
+
+SUPPRESSION = Measurement("suppression", _suppression)
+"""Minimal ``box`` and smallest ``region`` (4,) as shares of the image, at each of `SUPPRESSIONS`."""
+
+
+def representative(sigma: float) -> Measurement:
+    """Return the measurement of ``left`` (3, 20), p' by blur, constant and noise at each α of section 5.2."""
+
+    def measure(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+        del asked, method
+        return {"left": Representativeness(sigma=sigma).curves(oracle, explanation)[0]}
+
+    return Measurement(f"representative-{sigma:g}", measure)
+
+
+def _marked(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del method
+    objects, label = asked.plan.objects, asked.one.label
+    found = {
+        kind: np.asarray(
+            [Localization(objects, kind, alpha, label=label).measure(oracle, explanation)[0] for alpha in ALPHAS[kind]]
+        )
+        for kind in THRESHOLDS
+    }
+    games = [PointingGame(objects, tolerance, label=label) for tolerance in (15.0, 0.0)]
+    return {**found, "point": np.asarray([game.measure(oracle, explanation)[0] for game in games])}
+
+
+MARKED = Measurement("marked", _marked, silent=True)
+"""Localisation hits by threshold, at each of its α, and pointing hits ``point`` (2,) within 15 and 0 pixels."""

@@ -22,7 +22,18 @@ from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.metrics.explained_again import maps_by
 
-__all__ = ["MASKS", "METHODS", "Entry", "explained", "make_maps", "map_name", "map_of"]
+__all__ = [
+    "MASKS",
+    "METHODS",
+    "QUERIES",
+    "Entry",
+    "explained",
+    "make_maps",
+    "map_name",
+    "map_of",
+    "name_of",
+    "settled",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,9 @@ METHODS: dict[str, Entry] = {
 }
 """Occlusion moves by half of its square, and circles by 16 pixels; the paper tells neither."""
 
+QUERIES = "measured/queries"
+"""Kind of what tells how often the model was run for a map: it stays where the map does not."""
+
 MASKS = ("paper", "authors", "fast")
 """Learners of masks, side by side."""
 
@@ -130,8 +144,9 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
     started = time.process_time()
     rows = _masks(plan, entry, pixels, targets) if entry.method == "mask" else _maps(plan, entry, pixels, targets)
     spent = time.process_time() - started
-    for place, row in zip(missing, rows, strict=True):
+    for (place, one), row in zip(missing.items(), rows, strict=True):
         plan.kept.put(place, row, spent / len(missing))
+        plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
 
 
 def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:
@@ -165,12 +180,22 @@ def explained(box: BlackBox, one: Labelled, saliency: np.ndarray[Any, Any]) -> E
 
 
 def map_name(plan: Plan, one: Labelled, name: str) -> str:
-    """Return the name in the cache of a method's map: it tells model, method, settings and image apart."""
+    """Return the name in the cache of a method's map."""
+    return name_of(plan, one, name, "maps")
+
+
+def name_of(plan: Plan, one: Labelled, name: str, kind: str) -> str:
+    """Return the name in the cache of something about a method: it tells model, method, settings and image apart."""
+    return f"{plan.model}/{kind}/{settled(plan, name)}/{_of(one)}"
+
+
+def settled(plan: Plan, name: str) -> str:
+    """Return the name of a method with its settings, and of the model's file."""
     entry = METHODS[name]
     key = json.dumps(
         [entry.method, entry.called(plan), entry.positive, str(entry.target(0)), BoxInfo.of(plan.box).fingerprint]
     )
-    return f"{plan.model}/maps/{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}/{_of(one)}"
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
 
 
 def _of(one: Labelled) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.common.hardware import machine
-from benchmarks.paper.methods import METHODS, map_name
+from benchmarks.paper.methods import METHODS, QUERIES, name_of, settled
 from benchmarks.paper.plan import Labelled, Plan
 from blackbox_explain.explanation.archive import finite
 
-__all__ = ["Claim", "Table", "costs", "table_as_markdown", "write"]
+__all__ = ["Claim", "Table", "costs", "store", "table_as_markdown", "write"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,16 @@ def write(
     (folder / "results.json").write_text(json.dumps(finite(_plain(told)), indent=2) + "\n", encoding="utf-8")
 
 
+def store(plan: Plan) -> list[Path]:
+    """Put what was measured with all steps among the results, beside what is there; return the files."""
+    stored = plan.kept.stored
+    assert stored is not None
+    for method in METHODS:
+        for name, row in plan.kept.matching(f"{plan.model}/measured/*/{settled(plan, method)}/*").items():
+            stored.add(name, row)
+    return stored.write()
+
+
 def table_as_markdown(table: Table) -> str:
     """Return a table as Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
@@ -87,8 +97,8 @@ def costs(plan: Plan, images: Sequence[Labelled], methods: Sequence[str]) -> dic
     """Return for each method its settings, how often the model was run on an image, the time, and who made the maps."""
     found: dict[str, Any] = {}
     for method in methods:
-        names = [map_name(plan, one, METHODS[method].shown_of or method) for one in images]
-        asked = np.asarray([np.load(plan.kept.path(name))["queries"] for name in names])
+        names = [name_of(plan, one, METHODS[method].shown_of or method, QUERIES) for one in images]
+        asked = np.asarray([plan.kept.read(name)["queries"] for name in names])
         told = [plan.kept.told(name) for name in names]
         found[method] = {
             "method": METHODS[method].method,

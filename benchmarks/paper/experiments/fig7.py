@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import Measured, console, measured
-from benchmarks.paper.measured import SIGMAS, Asked
+from benchmarks.paper.measured import SIGMAS, Asked, representative
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.pictures import shown_map
 from benchmarks.paper.plan import Labelled, Plan
@@ -34,7 +34,7 @@ def run(plan: Plan) -> None:
     if plan.is_part:
         # What all parts together found decides about σ.
         images = [Asked(plan, plan.image(name)) for name in held_out]
-        if not all(one.has_representative(mask, sigma) for one in images for mask in MASKS for sigma in SIGMAS):
+        if not all(one.has(representative(sigma), mask) for one in images for mask in MASKS for sigma in SIGMAS):
             console.print("  run this part again once all parts are done with what is held out")
             return
         tried = _tried(dataclasses.replace(plan, part=(0, 1)), held_out)
@@ -43,8 +43,7 @@ def run(plan: Plan) -> None:
     sigmas = {mask: min(SIGMAS, key=height[mask].__getitem__) for mask in MASKS}
     found: Measured = {}
     for mask in MASKS:
-        sigma = sigmas[mask]
-        found |= measured(plan, names, (mask,), lambda asked, m, s=sigma: asked.representative(m, s), "fig7")
+        found |= measured(plan, names, (mask,), representative(sigmas[mask]), "fig7")
     if plan.is_part:
         return
     curves = {mask: found[mask]["left"] for mask in MASKS}
@@ -81,10 +80,7 @@ def run(plan: Plan) -> None:
 
 
 def _tried(plan: Plan, names: list[str]) -> dict[float, Measured]:
-    return {
-        sigma: measured(plan, names, MASKS, lambda asked, m, s=sigma: asked.representative(m, s), f"fig7, σ {sigma:g}")
-        for sigma in SIGMAS
-    }
+    return {sigma: measured(plan, names, MASKS, representative(sigma), f"fig7, σ {sigma:g}") for sigma in SIGMAS}
 
 
 def _claim(curves: np.ndarray[Any, Any], mask: str, place: int) -> Claim:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import Measured, measured
-from benchmarks.paper.measured import SUPPRESSIONS, Asked
+from benchmarks.paper.measured import SUPPRESSION, SUPPRESSIONS
 from benchmarks.paper.methods import MASKS, METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import Compared, Mean, compared, mean_of
@@ -27,7 +27,7 @@ def run(plan: Plan) -> None:
     """Measure all methods, and compare each mask with each other method at each suppression."""
     names = plan.halves[1][: plan.size(IMAGES)]
     methods = (*JUDGED, *COMPARED, *FURTHER)
-    found = measured(plan, names, methods, Asked.suppression, "fig8")
+    found = measured(plan, names, methods, SUPPRESSION, "fig8")
     if plan.is_part:
         return
     means = {kind: {one: [mean_of(v) for v in found[one][kind].T] for one in methods} for kind in MEASURES}

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.measured import Asked
-from benchmarks.paper.methods import MASKS, METHODS, explained, map_name
+from benchmarks.paper.measured import Asked, Measurement
+from benchmarks.paper.methods import MASKS, METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
+from blackbox_explain import Explanation
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.metrics.randomization import Randomization
@@ -31,7 +32,7 @@ AT_MOST = 0.2
 def run(plan: Plan) -> None:
     """Explain the same images to ever more random networks."""
     names = plan.halves[1][: plan.size(IMAGES)]
-    found = measured(plan, names, LISTED, lambda asked, method: randomised(plan, asked, method), "sanity")
+    found = measured(plan, names, LISTED, RANDOM, "sanity")
     if plan.is_part:
         return
     curves = {method: found[method]["curve"] for method in LISTED}
@@ -79,17 +80,16 @@ def run(plan: Plan) -> None:
     )
 
 
-def randomised(plan: Plan, asked: Asked, name: str) -> Arrays:
-    """Return the ``curve`` of correlations with the maps of random networks, one for each of `SHARES`."""
-    saliency = asked.map(name)["saliency"]
-    entry = METHODS[name]
+def _randomised(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    # The box itself, which can be randomised, rather than what stands in for it.
+    del oracle
+    entry, plan = METHODS[method], asked.plan
+    metric = Randomization(SHARES, method=method_of(entry.method, entry.called(plan)))
+    return {"curve": metric.measure(Oracle.of(plan.box, 1), explanation)[0]}
 
-    def make() -> Arrays:
-        explanation = explained(asked.box, asked.one, saliency)
-        metric = Randomization(SHARES, method=method_of(entry.method, entry.called(plan)))
-        return {"curve": metric.measure(Oracle.of(plan.box, 1), explanation)[0]}
 
-    return plan.kept.get(f"{map_name(plan, asked.one, name)}.random", make)
+RANDOM = Measurement("random", _randomised)
+"""The ``curve`` of correlations with the maps of random networks, one for each of `SHARES`."""
 
 
 def draw(curves: dict[str, np.ndarray[Any, Any]]) -> Figure:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
-from benchmarks.paper.measured import THRESHOLDS, Asked
+from benchmarks.paper.measured import MARKED, THRESHOLDS
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import Compared, Mean, compared, mean_of
@@ -53,8 +53,8 @@ def run(plan: Plan) -> None:
     """Measure all methods, by the α that is best on the held-out half."""
     held_out = plan.halves[0][: plan.size(IMAGES) // 2]
     names = plan.halves[1][: plan.size(IMAGES)]
-    tuning = measured(plan, held_out, LISTED, Asked.marked, "table1, held out")
-    found = measured(plan, names, LISTED, Asked.marked, "table1")
+    tuning = measured(plan, held_out, LISTED, MARKED, "table1, held out")
+    found = measured(plan, names, LISTED, MARKED, "table1")
     if plan.is_part:
         return
     best = {kind: {one: int(tuning[one][kind].mean(axis=0).argmax()) for one in LISTED} for kind in THRESHOLDS}

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
-from benchmarks.paper.measured import Asked
+from benchmarks.paper.measured import MARKED
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of
@@ -41,7 +41,7 @@ def run(plan: Plan) -> None:
     hard = [name for name in plan.right if _small(plan, name) or _off_centre(plan, name)]
     hard = hard if plan.limit is None else hard[: plan.limit]
     every = list(dict.fromkeys([*names, *hard]))
-    found = measured(plan, every, LISTED, Asked.marked, "table2")
+    found = measured(plan, every, LISTED, MARKED, "table2")
     if plan.is_part:
         return
     rows = {

@@ -97,7 +97,7 @@ def shard_paths(folder: Path) -> list[Path]:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a run that was killed had begun to write."""
-    for path in folder.glob(partial_name("rows-*.parquet")):
+    for path in folder.glob(partial_name("rows-*.parquet", "*")):
         path.unlink(missing_ok=True)
 
 

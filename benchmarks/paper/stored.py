@@ -59,7 +59,7 @@ class Stored:
             arrays = {f"{m}/{key}": value for m, own in by_method.items() for key, value in _stacked(own).items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, **dict[str, Any](arrays))
         return list(self._read)
 
 

@@ -14,7 +14,7 @@ from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
 from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
 from benchmarks.paper.experiments.telling_apart import told_apart
-from benchmarks.paper.kept import Kept
+from benchmarks.paper.kept import Arrays, Kept
 from benchmarks.paper.measured import MARKED, SUPPRESSION, Asked, representative
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
@@ -148,7 +148,7 @@ def test_what_was_measured_is_stored_and_gone_on_with_without_maps(tmp_path: Pat
     images = [
         Labelled(name, LoadedImages(pixels), 0) for name, pixels in (("a.JPEG", texture), ("b.JPEG", 1 - texture))
     ]
-    found: dict[str, dict[str, np.ndarray]] = {}
+    found: dict[str, Arrays] = {}
     for one in images:
         # A run for each image: the second one adds to what the first one stored.
         plan = Plan("googlenet", region, Kept(tmp_path / one.name, stored=Stored(folder)))

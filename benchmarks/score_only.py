@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.common.hardware import machine, record, recorded
 from benchmarks.common.masked import OwnScore, hard_deletion
 from benchmarks.common.photos import LabelledPhotos, confident_photos
+from benchmarks.paper.statistics import compared
 from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 
@@ -213,6 +214,35 @@ def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], p
         store_as("score-only-rankings", names, {"rows": rows, "verdicts": verdicts})
 
 
+def of_peer(box: BlackBox, chosen: LabelledPhotos) -> None:
+    """Compare our rankings with the strongest peer's at the same number of passes, photo by photo."""
+    ours, theirs = list[list[float]](), list[list[float]]()
+    for first in range(0, len(chosen.paths), BATCH):
+        images = chosen.images[first : first + BATCH]
+        (result,) = learn(ScoresOnly(box), images, "fast", queries=SHAP_PASSES)[0]
+        maps = by_shap(box, images, [result], SHAP_PASSES)
+        for row, image in enumerate(images):
+            one = [result[row]]
+            for left, ranking in ((ours, result.saliency), (theirs, maps)):
+                left.append([*hard_deletion(box, image[None], one, ranking[row : row + 1], SHARES).values()])
+        console.print(f"  {len(ours)} of {len(chosen.paths)} photos")
+    rows: dict[str, Any] = {}
+    table = Table("share", f"ours, {SHAP_PASSES}", "SHAP", "difference", "p", title="score left")
+    for share, own, peer in zip(SHARES, np.asarray(ours).T, np.asarray(theirs).T, strict=True):
+        test = compared(own, peer)
+        rows[f"{share:.2f}"] = {"ours": float(own.mean()), "SHAP": float(peer.mean()), "p": test.p}
+        table.add_row(
+            f"{share:.0%}", f"{own.mean():.3f}", f"{peer.mean():.3f}", f"{(own - peer).mean():+.3f}", f"{p:.2g}"
+        )
+    console.print(table)
+    better = all(row["ours"] < row["SHAP"] for row in rows.values())
+    verdicts = {f"{SHAP_PASSES} queries better than as many passes of SHAP at every share": better}
+    show_verdicts(verdicts)
+    names = [path.name for path in chosen.paths]
+    each = {"ours": np.round(ours, 4).tolist(), "SHAP": np.round(theirs, 4).tolist()}
+    store_as("score-only-peer", names, {"shares": rows, "left": each, "verdicts": verdicts})
+
+
 def most_asked(results: list[MaskExplanation]) -> int:
     """Return the most that any image was asked for, scores and gradients."""
     return int(max(one.queries.sum(axis=1).max() for one in results))
@@ -231,7 +261,10 @@ def store_as(name: str, photos: list[str], measured: dict[str, Any]) -> None:
 
 
 def main(
-    what: Annotated[Literal["masks", "rankings", "all"], typer.Option(help="What is learned.")] = "all",
+    what: Annotated[
+        Literal["masks", "rankings", "peer", "all"],
+        typer.Option(help="What is learned; peer: rankings beside SHAP's, of all photos, photo by photo."),
+    ] = "all",
     photos: Annotated[int, typer.Option(help="How many photos; results are stored for 20.")] = STORED,
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
     queries: Annotated[
@@ -244,10 +277,12 @@ def main(
     box = wrap("efficientnet-lite0", threads=threads)
     chosen = confident_photos(box, "stretch", limit=photos)
     console.print(machine()["processor"])
-    if what != "masks":
+    if what in ("rankings", "all"):
         of_rankings(box, chosen, queries or BUDGETS, shap)
-    if what != "rankings":
+    if what in ("masks", "all"):
         of_masks(box, chosen, plot)
+    if what in ("peer", "all"):
+        of_peer(box, confident_photos(box, "stretch"))
 
 
 def _share(row: dict[str, Any]) -> str:

@@ -232,7 +232,7 @@ def of_peer(box: BlackBox, chosen: LabelledPhotos) -> None:
         test = compared(own, peer)
         rows[f"{share:.2f}"] = {"ours": float(own.mean()), "SHAP": float(peer.mean()), "p": test.p}
         table.add_row(
-            f"{share:.0%}", f"{own.mean():.3f}", f"{peer.mean():.3f}", f"{(own - peer).mean():+.3f}", f"{p:.2g}"
+            f"{share:.0%}", f"{own.mean():.3f}", f"{peer.mean():.3f}", f"{(own - peer).mean():+.3f}", f"{test.p:.2g}"
         )
     console.print(table)
     better = all(row["ours"] < row["SHAP"] for row in rows.values())

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.paper.kept import Arrays
+from benchmarks.paper.learned import applied
 from benchmarks.paper.plan import Labelled, Plan
-from blackbox_explain import BlackBox, Explanation, Top, explain
+from blackbox_explain import BlackBox, Explanation, MaskExplanation, Top, explain
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import resolve
@@ -100,6 +101,9 @@ METHODS: dict[str, Entry] = {
 QUERIES = "measured/queries"
 """Kind of what tells how often the model was run for a map: it stays where the map does not."""
 
+LEARNED = "measured/masks"
+"""Kind of the cells of masks of eq. 4, from which maps are made again."""
+
 MASKS = ("paper", "authors", "fast")
 """Learners of masks, side by side."""
 
@@ -120,7 +124,8 @@ def map_of(plan: Plan, one: Labelled, name: str) -> dict[str, np.ndarray[Any, An
     -------
     dict
         ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
-        image and of the fully perturbed one, ``masked_image``, and ``importance`` (H, W) for pictures.
+        image and of the fully perturbed one, ``masked_image``, ``importance`` (H, W) for pictures, and of those of
+        eq. 4 ``mask``, their cells.
     """
     make_maps(plan, [one], name)
     shown_of = METHODS[name].shown_of
@@ -135,10 +140,13 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
         make_maps(plan, images, shown_of)
         return
     places = {map_name(plan, one, name): one for one in images}
-    missing = {place: one for place, one in places.items() if not plan.kept.has(place)}
+    entry = METHODS[name]
+    missing: dict[str, Labelled] = {}
+    for place, one in places.items():
+        if not plan.kept.has(place) and not _applied_again(plan, entry, one, place, name_of(plan, one, name, LEARNED)):
+            missing[place] = one
     if not missing:
         return
-    entry = METHODS[name]
     pixels = np.concatenate([one.image for one in missing.values()])
     targets = [entry.target(one.label) for one in missing.values()]
     started = time.process_time()
@@ -147,21 +155,43 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
     for (place, one), row in zip(missing.items(), rows, strict=True):
         plan.kept.put(place, row, spent / len(missing))
         plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
+        if "mask" in row:
+            learned = {key: row[key] for key in ("mask", "masked", "queries")}
+            plan.kept.put(name_of(plan, one, name, LEARNED), learned, spent / len(missing))
 
 
 def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:
     found = explain(plan.box, images, targets, method="mask", progress=False, **entry.called(plan))
-    # Half precision is far finer than the bytes of a picture.
+    assert isinstance(found, MaskExplanation)
     return [
-        {
-            "saliency": found.saliency[row],
-            "queries": found.queries[row],
-            "masked": found.scores[row],
-            "masked_image": found.masked_images[row].astype(np.float16),
-            "importance": found.importance(row).astype(np.float16),
-        }
+        _row_of_mask(
+            {
+                "saliency": found.saliency[row],
+                "importance": found.importance(row),
+                "masked_image": found.masked_images[row],
+                "masked": found.scores[row],
+                "queries": found.queries[row],
+            }
+            # A ranking has a cell for each pixel: it is not much smaller than its map.
+            | ({"mask": found.mask[row]} if found.learns == "mask" else {})
+        )
         for row in range(len(images))
     ]
+
+
+def _row_of_mask(row: Arrays) -> Arrays:
+    # Half precision is far finer than the bytes of a picture.
+    return {**row, **{key: row[key].astype(np.float16) for key in ("importance", "masked_image")}}
+
+
+def _applied_again(plan: Plan, entry: Entry, one: Labelled, place: str, learned: str) -> bool:
+    """Keep the map of a mask that was learned before; tell whether there is one."""
+    if not plan.kept.has(learned):
+        return False
+    found, started = plan.kept.read(learned), time.process_time()
+    row = applied(plan.box, entry.called(plan), np.asarray(one.image), found["mask"])
+    plan.kept.put(place, _row_of_mask({**found, **row, "importance": row["saliency"]}), time.process_time() - started)
+    return True
 
 
 def _maps(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:

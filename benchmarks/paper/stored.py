@@ -51,7 +51,8 @@ class Stored:
 
     def write(self) -> list[Path]:
         """Write all files that were asked of or added to; return their paths."""
-        for path, rows in self._read.items():
+        there = {path: rows for path, rows in self._read.items() if rows}
+        for path, rows in there.items():
             by_method: dict[str, dict[str, Row]] = defaultdict(dict)
             for name, row in sorted(rows.items()):
                 method, image = name.split("/", 1)
@@ -60,7 +61,7 @@ class Stored:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
                 np.savez_compressed(file, **dict[str, Any](arrays))
-        return list(self._read)
+        return list(there)
 
 
 def _stacked(rows: dict[str, Row]) -> dict[str, np.ndarray[Any, Any]]:

@@ -115,6 +115,27 @@ def test_maps_made_together_are_those_made_alone_and_are_made_once(tmp_path: Pat
     assert made == [together.kept.path(map_name(together, one, name)).stat().st_mtime_ns for one in images]
 
 
+@pytest.mark.parametrize("name", ["paper", "authors"])
+def test_a_mask_that_is_stored_is_applied_again_and_gives_the_same_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    box = Regions([box_region((32, 32), (4, 4), (12, 12)) for _ in range(6)])
+    one = Labelled("image", LoadedImages(box.image()), 0)
+    plan = Plan("googlenet", box, Kept(tmp_path / "one"), steps=3)
+    wanted = map_of(plan, one, name)
+    assert wanted["mask"].size < wanted["saliency"].size
+    stored = Stored(tmp_path / "stored")
+    for place, row in plan.kept.matching("googlenet/measured/*/*/*").items():
+        stored.add(place, row)
+    stored.write()
+    monkeypatch.setattr("benchmarks.paper.methods.explain", None)
+    again = Plan("googlenet", box, Kept(tmp_path / "two", stored=Stored(tmp_path / "stored")), steps=3)
+    found = map_of(again, one, name)
+    assert found.keys() == wanted.keys()
+    for key, array in wanted.items():
+        np.testing.assert_allclose(found[key], array, atol=1e-6, err_msg=key)
+
+
 def test_a_ranking_as_it_is_shown_is_not_learned_again(plan: Plan, region: Regions) -> None:
     one = Labelled("image", LoadedImages(region.image()), 0)
     ranking, shown = map_of(plan, one, "fast"), map_of(plan, one, "shown")
@@ -156,7 +177,7 @@ def test_what_was_measured_is_stored_and_gone_on_with_without_maps(tmp_path: Pat
             found[one.name + method] = Asked(plan, one).measured(SUPPRESSION, method)
         store(plan)
     before = {path.name: path.read_bytes() for path in (folder / "googlenet").iterdir()}
-    assert before.keys() == {"suppression.npz", "queries.npz"}
+    assert before.keys() == {"suppression.npz", "queries.npz"}  # no mask was learned
     again = Plan("googlenet", region, Kept(tmp_path / "empty", stored=Stored(folder)))
     for one in images:
         for method in ("grad", "center"):

@@ -1,0 +1,42 @@
+"""A mask of eq. 4 that was learned before, applied to its image again: of it, its cells alone are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper.kept import Arrays
+from blackbox_explain import BlackBox
+from blackbox_explain.arrays import to_numpy
+from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.methods.mask.settings import make_perturbation
+from blackbox_explain.methods.upsampling import make_upsampling
+from blackbox_explain.perturbations.level_stack import LevelStack
+
+__all__ = ["applied"]
+
+
+def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Arrays:
+    """Return the map of a mask, and the image masked by it, as its explanation holds them.
+
+    Parameters
+    ----------
+    box, settings
+        What was explained, and how: settings of the mask learner.
+    image
+        (1, *shape) in pixel space.
+    mask
+        (*cells), 1 keeps.
+
+    Returns
+    -------
+    dict
+        ``saliency`` (H, W) and ``masked_image`` (*shape).
+    """
+    method, spatial = Mask(**settings), box.spec.spatial
+    levels = make_perturbation(method).levels(image, box.spec, 0)
+    up = make_upsampling(method.upsampling, mask.shape, spatial, mask).up(mask[None])
+    masked = LevelStack(levels, spatial).mixed(up)[0]
+    saliency = 1 - up if method.region_game == "deletion" else up
+    return {"saliency": to_numpy(saliency)[0], "masked_image": to_numpy(masked)[0]}

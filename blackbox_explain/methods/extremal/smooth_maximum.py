@@ -35,6 +35,7 @@ class SmoothMaximum:
         self, cells: tuple[int, ...], spatial: tuple[int, ...], sigma: float, temperature: float = 1 / 20
     ) -> None:
         self._cells, self._temperature = cells, temperature
+        self._arrays: tuple[Floats, Floats] | None = None
         self._reach = int(np.ceil(REACH * sigma))
         self._matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, cells, strict=True))
         around = range(-self._reach, self._reach + 1)
@@ -42,6 +43,7 @@ class SmoothMaximum:
             offset for offset in itertools.product(around, repeat=len(cells)) if np.hypot.reduce(offset) <= self._reach
         ]
         self._windows = [self._window(offset) for offset in offsets]
+        self._inside = self._window((0,) * len(cells))
         squares = np.square(np.asarray(offsets, float)).sum(axis=1)
         self._kernel = np.exp(-0.5 * squares / sigma**2).reshape(-1, *(1,) * (1 + len(cells)))
 
@@ -52,35 +54,50 @@ class SmoothMaximum:
     def with_adjoint(self, grid: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
         """Return the masks (N, *spatial) of grids (N, *cells), and what takes a gradient by masks to one by grids.
 
+        The latter can be called once: it gives its large arrays back, and they are used again.
+
         d smax / d a = e^(a/T) / Σ e^(a/T) · (1 + (a − smax) / T).  The powers are those of the masks: they are most of
         what either takes.
         """
         kernel = self._kernel.astype(grid.dtype)
-        around = self._padded(grid)
-        values = np.stack([around[window] for window in self._windows])
+        around = self._nothing(grid)
+        around[self._inside] = grid
+        values, powers = self._taken((len(kernel), *grid.shape), grid.dtype)
+        np.stack([around[window] for window in self._windows], out=values)
         values *= kernel / self._temperature  # a / T
-        powers = np.exp(values)
+        np.exp(values, out=powers)
         total = powers.sum(axis=0)
-        highest = (values * powers).sum(axis=0) / total  # smax / T
+        highest = np.einsum("o...,o...->...", values, powers) / total  # smax / T
         matrices = tuple(one.astype(grid.dtype) for one in self._matrices)
 
+        held = [(values, powers)]
+
         def down(gradient: Floats) -> Floats:
+            values, powers = held.pop()
             share = along_axes(matrices, gradient.astype(grid.dtype, copy=False), transpose=True) / total
-            by_values = values * share
-            by_values += share * (1 - highest)
-            by_values *= powers
+            np.add(values, 1 - highest, out=values)
+            by_values = np.multiply(values, powers, out=powers)
+            by_values *= share
             by_values *= kernel
-            padded = self._padded(np.zeros_like(grid))
+            padded = self._nothing(grid)
             for window, one in zip(self._windows, by_values, strict=True):
-                padded[window] += one
-            return padded[self._window((0,) * len(self._cells))]
+                part = padded[window]
+                np.add(part, one, out=part)
+            self._arrays = values, powers
+            return padded[self._inside]
 
         return along_axes(matrices, highest * self._temperature), down
 
-    def _padded(self, grid: Floats) -> Floats:
-        """Surround grids by cells that keep nothing."""
-        around = [(0, 0), *((self._reach, self._reach),) * len(self._cells)]
-        return np.pad(grid, around, constant_values=0.0)
+    def _taken(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Floats, Floats]:
+        """Return two arrays that nobody else uses: fresh memory takes longer than what is written there."""
+        given, self._arrays = self._arrays, None
+        if given is not None and given[0].shape == shape and given[0].dtype == dtype:
+            return given
+        return np.empty(shape, dtype), np.empty(shape, dtype)
+
+    def _nothing(self, grid: Floats) -> Floats:
+        """Return cells that keep nothing, those of grids and around them."""
+        return np.zeros((len(grid), *(n + 2 * self._reach for n in self._cells)), grid.dtype)
 
     def _window(self, offset: tuple[int, ...]) -> tuple[slice, ...]:
         """Return where in padded grids the cells lie that are so far from each cell."""

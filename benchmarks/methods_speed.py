@@ -23,8 +23,8 @@ from benchmarks.common.hardware import machine, record
 from benchmarks.common.loops import paired
 from benchmarks.models.efficientnet_lite0 import pytorch_box
 from blackbox_explain import BlackBox, wrap
+from blackbox_explain.box.batches.sizes import BATCH
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.explaining import AT_ONCE
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.forms import form_of
 from blackbox_explain.methods.occlusions import Occlusion, Rise
@@ -46,12 +46,12 @@ ONCE = ("gradient", "gradient-times-input", "grad-cam", "grad-cam++", "layer-cam
 """Methods of one or two gradients."""
 
 LOOPS: dict[str, dict[str, int]] = {
-    "smoothgrad": {"samples": 5},
-    "integrated-gradients": {"steps": 5},
-    "blur-integrated-gradients": {"steps": 5},
-    "extremal-perturbation": {"steps": 12},
+    "smoothgrad": {"samples": 25},
+    "integrated-gradients": {"steps": 25},
+    "blur-integrated-gradients": {"steps": 25},
+    "extremal-perturbation": {"steps": 50},
 }
-"""Methods of many gradients, with how many."""
+"""Methods of many gradients, with how many: fewer than their defaults, enough for what is done once to be little."""
 
 MASKS, SIDE, STRIDE = 192, 32, 16
 """Of RISE and of occlusion."""
@@ -67,7 +67,7 @@ console = Console(width=110, highlight=False)
 def asked(box: Any, batch: int) -> tuple[Oracle, Any, Any]:
     """Return images and targets of a batch, in the library of the box, and an oracle that knows the images' scores."""
     oracle = Oracle.of(box, batch, batch_size=batch)
-    oracle.limit.images = max(batch, AT_ONCE)
+    oracle.limit.images = max(batch, BATCH)  # as `explain` asks on a CPU
     images = oracle.native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))
     weights = oracle.native(np.eye(1000, dtype=np.float32)[:batch])
     return replace(oracle, originals=box.scores(images)), images, weights
@@ -110,8 +110,8 @@ def by_gradients(box: Any, name: str, batch: int, repeats: int) -> dict[str, Any
 def masked(images: Any, masks: Any) -> list[Any]:
     """Return images under masks, in batches as the methods ask for them."""
     return [
-        np.ascontiguousarray(0.5 + masks[first : first + AT_ONCE, None] * (images - 0.5), np.float32)
-        for first in range(0, len(masks), AT_ONCE)
+        np.ascontiguousarray(0.5 + masks[first : first + BATCH, None] * (images - 0.5), np.float32)
+        for first in range(0, len(masks), BATCH)
     ]
 
 
@@ -137,8 +137,8 @@ def plain_rise(box: BlackBox, image: Any, weights: Any) -> Any:
     rng = np.random.default_rng(0)
     cell = math.ceil(box.spec.spatial[0] / 7)
     total = np.zeros(box.spec.spatial)
-    for first in range(0, MASKS, AT_ONCE):
-        count = min(AT_ONCE, MASKS - first)
+    for first in range(0, MASKS, BATCH):
+        count = min(BATCH, MASKS - first)
         grids = torch.tensor((rng.random((count, 1, 8, 8)) < 0.5).astype(np.float32))
         large = torch.nn.functional.interpolate(grids, size=(8 * cell,) * 2, mode="bilinear").numpy()[:, 0]
         shifts = rng.integers(0, cell, (count, 2))
@@ -168,7 +168,7 @@ def captum_occlusion(box: Any, image: Any) -> Callable[[], Any]:
                 baselines=grey,
                 sliding_window_shapes=(3, SIDE, SIDE),
                 strides=(3, STRIDE, STRIDE),
-                perturbations_per_eval=AT_ONCE,
+                perturbations_per_eval=BATCH,
             )
 
     return once

@@ -74,14 +74,14 @@ class IntegratedGradients(Deleting):
         host = to_numpy(images)
         parts, level = self.path(oracle, host, seed)
         at, lower, upper = 0, level(0), level(1)
-        total, term = np.zeros(host.shape, np.float64), np.empty_like(host)
+        total, point, term = np.zeros(host.shape, np.float64), np.empty_like(host), np.empty_like(host)
         for step in range(self.steps):
             position = parts * (step + 0.5) / self.steps
             below = min(int(position), parts - 1)
             if below > at:
                 at, lower, upper = below, upper if below == at + 1 else level(below), level(below + 1)
             change = upper - lower
-            point = np.multiply(change, position - below, dtype=host.dtype)
+            np.multiply(change, position - below, out=point)
             point += lower
             total += np.multiply(to_numpy(oracle.gradient(oracle.native(point), weights)[1]), change, out=term)
         found = total * parts / self.steps

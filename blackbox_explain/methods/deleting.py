@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,6 +29,9 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 AT_ONCE = 1024
 """Masks whose scores are held for all classes."""
+
+AHEAD = 3
+"""Arrays of images that are there at a time: what the model reads, what is made meanwhile, and what waits."""
 
 OF = 224
 """Pixels along the shortest side of the images that papers state lengths for; in proportion elsewhere."""
@@ -122,6 +126,7 @@ class MaskedScores:
     images: Floats
     gone: Floats
     weights: Floats
+    _spare: _Spare = field(default_factory=lambda: _Spare(), init=False, repr=False)
 
     @property
     def original(self) -> Floats:
@@ -179,24 +184,40 @@ class MaskedScores:
         return found.reshape(len(self.images), count)
 
     def _made(self, make: Callable[[int, slice], Floats], count: int, part: slice) -> Floats:
-        pieces: list[Floats] = []
+        made = self._spare.take((part.stop - part.start, *self.images.shape[1:]), self.images.dtype)
         first = part.start
         while first < part.stop:
             row, place = divmod(first, count)
             last = min(part.stop, (row + 1) * count)
-            pieces.append(_mixed(self.images[row], self.gone[row], make(row, slice(place, place + last - first))))
+            masks = make(row, slice(place, place + last - first))
+            _mix(self.images[row], self.gone[row], masks, made[first - part.start : last - part.start])
             first = last
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return made
 
 
-def _mixed(image: Floats, gone: Floats, masks: Floats) -> Floats:
-    """Return an image (*shape) under masks (m, *spatial): (m, *shape).
+class _Spare:
+    """Arrays that are filled again once nobody holds them: fresh memory takes longer than what is written there."""
+
+    def __init__(self) -> None:
+        self._made: list[Floats] = []
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
+        """Return an array of any content."""
+        for place in range(len(self._made)):
+            # The list and the argument hold it; views hold it too.
+            if sys.getrefcount(self._made[place]) == 2 and self._made[place].shape == shape:
+                return self._made[place]
+        self._made = [*self._made[1 - AHEAD :], np.empty(shape, dtype)]
+        return self._made[-1]
+
+
+def _mix(image: Floats, gone: Floats, masks: Floats, made: Floats) -> None:
+    """Put an image (*shape) under masks (m, *spatial) into an array (m, *shape).
 
     Where nothing or everything is deleted, the pixels are to the bit those of the image, or of what stands in for it.
     One image is made after the other, so that it stays in the processor's cache: three times as fast as all at once.
     """
-    made, rest = np.empty((len(masks), *image.shape), image.dtype), np.empty_like(image)
+    rest = np.empty_like(image)
     for place, mask in enumerate(masks):
         np.multiply(image, mask, out=made[place])
         made[place] += np.multiply(gone, 1 - mask, out=rest)
-    return made

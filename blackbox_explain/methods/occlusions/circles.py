@@ -30,6 +30,9 @@ EDGES = 5.0
 LONGEST = 10_000.0
 """Of the lengths of a circle, in pixels of 224: more than any image has beside its shortest side."""
 
+DIGITS = 4
+"""Of falls over the largest one that tell circles apart."""
+
 
 def _scaled(value: float, spatial: tuple[int, ...]) -> float:
     """Return a length stated for 224 pixels in pixels of images of a size."""
@@ -190,6 +193,9 @@ class VariableOcclusion(_Circles):
         radii = tuple(sorted(self.radii))
         fall, _ = self.falls(oracle, images, weights, seed, radii)
         flat = fall.reshape(len(fall), -1)
+        # Circles that do the same differ by rounding, which is another one in other batches; the first of them counts.
+        most = np.abs(flat).max(axis=1, keepdims=True)
+        flat = np.round(flat / np.where(most > 0, most, 1), DIGITS)
         order = np.argsort(np.argsort(-flat, axis=1, kind="stable"), axis=1).reshape(fall.shape)
         among = order < max(1, round(self.best * flat.shape[1]))
         # Ranks, so that circles compare whatever the unit of the score: a fall counts for less than one, a size for 1.

@@ -111,6 +111,13 @@ def test_figures_are_those_measured() -> None:
     for name, row in rankings["rows"].items():
         left = " | ".join(f"{one:.2f}" for one in row["left"].values())
         assert f"| {name} | {row['queries']:,} | {left} |" in text
+    shares = measured("score-only-peer")["shares"].values()
+    for name, key, form in (
+        ("1,000 queries", "ours", ".3f"),
+        ("SHAP, 1,000", "SHAP", ".3f"),
+        ("p (Wilcoxon)", "p", ".2g"),
+    ):
+        assert f"| {name} | {' | '.join(format(one[key], form) for one in shares)} |" in text
     found = [measured(f"rules-{name}")["relations"] for name in ("efficientnet-lite0", "googlenet")]
     for rows in zip(*found, strict=True):
         cells = [rows[0]["relation"]]

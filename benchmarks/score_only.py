@@ -281,7 +281,7 @@ def main(
         of_rankings(box, chosen, queries or BUDGETS, shap)
     if what in ("masks", "all"):
         of_masks(box, chosen, plot)
-    if what in ("peer", "all"):
+    if what == "peer" or (what == "all" and shap):
         of_peer(box, confident_photos(box, "stretch"))
 
 

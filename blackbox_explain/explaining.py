@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, on_host, to_numpy
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.batches.sizes import AUTO, BATCH, Policy, policy_of
 from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.info import BoxInfo, require
@@ -33,9 +33,10 @@ from blackbox_explain.progress import Advance, progress_bar
 __all__ = ["explain"]
 
 AT_ONCE = 64
-"""Images that a model on a GPU is run on together at least, as long as memory lasts, where a method asks for many.
+"""Images that a model is run on together at least, as long as memory lasts, where a method asks for many at a time.
 
-On a CPU more than a batch do nothing faster, and slow PyTorch down: large arrays are fresh memory each time."""
+Of one that is known to compute on a CPU they are `BATCH`: more do nothing faster there, and slow PyTorch down, because
+large arrays are fresh memory each time."""
 
 
 @overload
@@ -103,7 +104,9 @@ def explain(
         Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
         outcome says may depend on the other images, which tell whether the model is shown the right pixels.
     batch_size
-        Rows explained together; halved, with a note in the result, when memory runs out.  ``"auto"`` begins with 16,
+        Rows explained together; halved, with a note in the result, when memory runs out.  Methods that ask for many
+        images of a row ask for so many at a time, but for 64 at least, or 16 where the model is known to compute on a
+        CPU.  ``"auto"`` begins with 16,
         and finds out, of many rows, how many together are fastest; a clock then decides on the batches, and models
         round otherwise in other batches, so that two runs may differ by that.
     progress
@@ -139,7 +142,7 @@ def explain(
     host = check_images(images, box.spec)
     targets = one_per_image(target, len(host))
     budget = chosen.budget(info)
-    at_once = sizes.size if on_host(info.native(np.zeros(1, np.float32))) else max(sizes.size, AT_ONCE)
+    at_once = max(sizes.size, BATCH if info.on_cpu else AT_ONCE)
     oracle = Oracle.of(box, len(host), batch_size=at_once)
     run = _Run(oracle, chosen, budget, host, targets, int(seed), suppress)
     label = f"explaining by {chosen.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,9 @@ from blackbox_explain.errors import ResultError
 __all__ = ["partial_name", "written_whole"]
 
 
-def partial_name(name: str, process: int | str) -> str:
-    """Return the name that a file has while a process writes it: two may write one file, and the later one wins."""
-    return f".{name}.{process}.partial"
+def partial_name(name: str, writer: str) -> str:
+    """Return the name that a file has while it is written: two may write one file, and the later one wins."""
+    return f".{name}.{writer}.partial"
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def written_whole(path: Path, message: str, hint: str = "") -> Generator[Path]:
     ResultError
         If it cannot be written; what was there before is still there.
     """
-    partial = path.with_name(partial_name(path.name, os.getpid()))
+    partial = path.with_name(partial_name(path.name, secrets.token_hex(4)))
     try:
         yield partial
         with partial.open("rb+") as file:

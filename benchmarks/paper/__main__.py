@@ -54,6 +54,8 @@ def main(
     kept = Kept(cache, resume, Stored(RESULTS / "paper" / "measured"))
     plan = Plan(model, black_box(model, threads), kept, limit, steps, (share, of))
     if what == "store":
+        if steps is not None:
+            raise typer.BadParameter("what was learned in fewer steps is no result", param_hint="--steps")
         for path in store(plan):
             console.print(f"written: {path}")
         return

@@ -56,16 +56,26 @@ class Kept:
         return self.read(name)
 
     def read(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the arrays of a name that is finished."""
-        if not self._own_told(name):
+        """Return the arrays of a name; `KeyError` if it is not finished."""
+        place, _ = self._best(name)
+        if place == "stored":
             return self._stored(name)[0]
         with np.load(self.path(name)) as found:
             return dict(found)
 
-    def put(self, name: str, arrays: Arrays, core_seconds: float) -> None:
-        """Store the arrays of a name, and what they took."""
+    def put(self, name: str, arrays: Arrays, core_seconds: float, made: Mapping[str, Any] | None = None) -> None:
+        """Store the arrays of a name, and what they took.
+
+        Parameters
+        ----------
+        name, arrays, core_seconds
+            What was made, and what it took.
+        made
+            What is told of something that this comes from, whose sources count; None: these sources made it.
+        """
         path = self.path(name)
-        told = {"core_seconds": round(core_seconds, 2), "source": source_hash_once(), "commit": commit_once()}
+        by = made or {"source": source_hash_once(), "commit": commit_once()}
+        told = {"core_seconds": round(core_seconds, 2), "source": by["source"], "commit": by["commit"]}
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path, "The file cannot be written") as partial, partial.open("wb") as file:
             np.savez_compressed(file, **dict[str, Any](arrays))
@@ -74,12 +84,15 @@ class Kept:
 
     def has(self, name: str) -> bool:
         """Tell whether a name is finished."""
-        found = self._own_told(name) or self._stored(name)[1]
-        return bool(found) and (self.resume or found["source"] == source_hash_once())
+        try:
+            _, told = self._best(name)
+        except KeyError:
+            return False
+        return self.resume or told["source"] == source_hash_once()
 
     def told(self, name: str) -> dict[str, Any]:
         """Return what a finished file took, and what made it."""
-        return self._own_told(name) or self._stored(name)[1]
+        return self._best(name)[1]
 
     def path(self, name: str) -> Path:
         """Return where the arrays of a name are."""
@@ -89,7 +102,19 @@ class Kept:
         """Return what is finished in the folder, by its name; not what is stored already."""
         paths = sorted(self.folder.glob(f"{pattern}.npz"))
         names = [path.relative_to(self.folder).with_suffix("").as_posix() for path in paths]
-        return {name: (self.read(name), self.told(name)) for name in names if self._own_told(name)}
+        # What is stored stays where it is as good.
+        return {name: (self.read(name), self.told(name)) for name in names if self._finished_here(name)}
+
+    def _finished_here(self, name: str) -> bool:
+        return bool(self._own_told(name)) and self._best(name)[0] == "own"
+
+    def _best(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Return where a name is finished, and what is told of it: by these sources if that is anywhere."""
+        found = {"own": self._own_told(name), "stored": self._stored(name)[1]}
+        there = [(place, told) for place, told in found.items() if told]
+        if not there:
+            raise KeyError(f"{name} is not finished")
+        return max(there, key=lambda one: one[1]["source"] == source_hash_once())
 
     def _own_told(self, name: str) -> dict[str, Any]:
         path = self.path(name)

@@ -153,11 +153,12 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
     rows = _masks(plan, entry, pixels, targets) if entry.method == "mask" else _maps(plan, entry, pixels, targets)
     spent = time.process_time() - started
     for (place, one), row in zip(missing.items(), rows, strict=True):
-        plan.kept.put(place, row, spent / len(missing))
-        plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
         if "mask" in row:
             learned = {key: row[key] for key in ("mask", "masked", "queries")}
             plan.kept.put(name_of(plan, one, name, LEARNED), learned, spent / len(missing))
+        plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
+        # Last, because it is what is looked for.
+        plan.kept.put(place, row, spent / len(missing))
 
 
 def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:
@@ -190,7 +191,8 @@ def _applied_again(plan: Plan, entry: Entry, one: Labelled, place: str, learned:
         return False
     found, started = plan.kept.read(learned), time.process_time()
     row = applied(plan.box, entry.called(plan), np.asarray(one.image), found["mask"])
-    plan.kept.put(place, _row_of_mask({**found, **row, "importance": row["saliency"]}), time.process_time() - started)
+    row = _row_of_mask({**found, **row, "importance": row["saliency"]})
+    plan.kept.put(place, row, time.process_time() - started, plan.kept.told(learned))
     return True
 
 

@@ -1,4 +1,4 @@
-"""What was measured, among the results: figures are drawn and runs go on from it, and no mask is learned again."""
+"""What was measured of each image, among the results: runs go on from it, and it is not measured again."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ class Stored:
 
 def _stacked(rows: dict[str, Row]) -> dict[str, np.ndarray[Any, Any]]:
     (first, _), *_ = rows.values()
+    if odd := next((image for image, (arrays, _) in rows.items() if arrays.keys() != first.keys()), None):
+        raise ValueError(f"{odd} has other arrays than what is stored with it: {', '.join(rows[odd][0])}")
     found = {key: np.stack([arrays[key] for arrays, _ in rows.values()]) for key in first}
     told = {key: np.asarray([one[key] for _, one in rows.values()]) for key in TOLD}
     return {IMAGES: np.asarray(list(rows)), **found, **told}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, on_host
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered, Randomizable, Rewritable
 from blackbox_explain.errors import BlackBoxExplainError, InputError, NoGradientError, UnsupportedModelError
@@ -81,6 +81,11 @@ class BoxInfo:
             # The spec of a box from elsewhere may be of another class, which knows nothing of this.
             preprocessing_assumed=bool(getattr(box.spec, "preprocessing_assumed", False)),
         )
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the box is known to compute on a CPU: it moves arrays to where it computes, and they stay there."""
+        return hasattr(self.box, "native") and on_host(self.native(np.zeros(1, np.float32)))
 
     @property
     def spec(self) -> InputSpec:

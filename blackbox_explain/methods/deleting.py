@@ -205,10 +205,14 @@ class _Spare:
         """Return an array of any content."""
         for place in range(len(self._made)):
             # The list and the argument hold it; views hold it too.
-            if sys.getrefcount(self._made[place]) == 2 and self._made[place].shape == shape:
+            if sys.getrefcount(self._made[place]) == 2 and _fits(self._made[place], shape, dtype):
                 return self._made[place]
         self._made = [*self._made[1 - AHEAD :], np.empty(shape, dtype)]
         return self._made[-1]
+
+
+def _fits(array: Floats, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    return array.shape == shape and array.dtype == dtype
 
 
 def _mix(image: Floats, gone: Floats, masks: Floats, made: Floats) -> None:

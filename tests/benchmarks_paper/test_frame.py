@@ -115,6 +115,40 @@ def test_maps_made_together_are_those_made_alone_and_are_made_once(tmp_path: Pat
     assert made == [together.kept.path(map_name(together, one, name)).stat().st_mtime_ns for one in images]
 
 
+def test_what_is_stored_counts_where_these_sources_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "net/measured/what/method/image"
+    stored = Stored(tmp_path / "stored")
+    both = Kept(tmp_path / "cache", stored=stored)
+    with pytest.raises(KeyError, match="not finished"):
+        both.read(name)
+    with monkeypatch.context() as before:
+        before.setattr(kept, "source_hash_once", lambda: "earlier")
+        both.put(name, {"a": np.zeros(1)}, 1.0)
+    assert not both.has(name)
+    Kept(tmp_path / "other").put(name, {"a": np.ones(1)}, 2.0)
+    ((_, row),) = Kept(tmp_path / "other").matching("net/measured/*/*/*").items()
+    stored.add(name, row)
+    assert both.has(name)
+    assert both.read(name)["a"].tolist() == [1]
+    assert both.told(name)["core_seconds"] == 2
+    # What is stored and current is not replaced by what is neither.
+    assert both.matching("net/measured/*/*/*") == {}
+    stored.add("net/measured/what/method/another", ({"b": np.ones(1)}, row[1]))
+    with pytest.raises(ValueError, match="other arrays"):
+        stored.write()
+
+
+def test_a_mask_of_other_sources_makes_no_map_of_these(plan: Plan, region: Regions) -> None:
+    one = Labelled("image", LoadedImages(region.image()), 0)
+    short = Plan("googlenet", region, Kept(plan.kept.folder, resume=True), steps=2)
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(kept, "source_hash_once", lambda: "earlier")
+        map_of(short, one, "authors")
+    short.kept.path(map_name(short, one, "authors")).unlink()
+    map_of(short, one, "authors")
+    assert short.kept.told(map_name(short, one, "authors"))["source"] == "earlier"
+
+
 @pytest.mark.parametrize("name", ["paper", "authors"])
 def test_a_mask_that_is_stored_is_applied_again_and_gives_the_same_map(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

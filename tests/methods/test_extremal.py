@@ -20,6 +20,13 @@ def test_a_gradient_is_taken_back_by_the_adjoint(cells: tuple[int, ...], spatial
     assert (found * step).sum() == pytest.approx(change, rel=1e-5)
     with pytest.raises(IndexError):
         down(by_masks)  # its arrays were given back
+    # They are used again, and what was found before stays as it is.
+    before, other = found.copy(), rng.random((2, *cells))
+    again = smooth.with_adjoint(other)
+    fresh = SmoothMaximum(cells, spatial, 1.5).with_adjoint(other)
+    np.testing.assert_array_equal(again[0], fresh[0])
+    np.testing.assert_array_equal(again[1](by_masks), fresh[1](by_masks))
+    np.testing.assert_array_equal(found, before)
     assert masks.shape == (2, *spatial)
     single = smooth.with_adjoint(grid.astype(np.float32))
     assert single[0].dtype == np.float32

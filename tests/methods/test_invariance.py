@@ -12,7 +12,9 @@ import torch
 import blackbox_explain as bx
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.errors import InputError, ModelError, NoGradientError, OutOfMemoryError, TargetError
+from blackbox_explain.methods.deleting import _Spare
 from blackbox_explain.methods.mask.mask import Mask
+from blackbox_explain.methods.occlusions.circles import _order
 from tests.kinds import kept
 from tests.toys import Faulty, Linear, Regions, Scores, box_region
 
@@ -253,3 +255,61 @@ def test_targets_of_every_kind(default_box: bx.BlackBox, sample_images: np.ndarr
     mixed = bx.explain(default_box, sample_images[:2], ["tabby", bx.Top(2)], **options)
     assert mixed.target[0] == "tabby"
     assert " + " in mixed.target[1]
+
+
+class Keeping(Linear):
+    """Keeps all images that it is asked about, and copies of them as they were then."""
+
+    def __init__(self) -> None:
+        super().__init__(np.full((1, 16, 16), 1 / 256))
+        self.asked: list[np.ndarray] = []
+        self.copies: list[np.ndarray] = []
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        self.asked.append(images[1:])  # a part of it is enough to hold it
+        self.copies.append(images[1:].copy())
+        return super().scores(images)
+
+
+class OnHost(Keeping):
+    """Says that it computes where NumPy's arrays are."""
+
+    def native(self, array: np.ndarray) -> np.ndarray:
+        return array
+
+
+@pytest.mark.parametrize(("box", "batch_size", "most"), [(Keeping(), 16, 64), (OnHost(), 16, 16), (OnHost(), 1, 16)])
+def test_arrays_that_a_model_keeps_stay_as_they_are(box: Keeping, batch_size: int, most: int) -> None:
+    images = np.random.default_rng(0).random((2, 1, 16, 16))
+    bx.explain(box, images, 0, method="rise", masks=150, batch_size=batch_size, progress=False)
+    assert max(len(one) + 1 for one in box.asked) == most
+    for asked, copied in zip(box.asked, box.copies, strict=True):
+        np.testing.assert_array_equal(asked, copied)
+
+
+def test_arrays_that_nobody_holds_are_filled_again() -> None:
+    spare = _Spare()
+    first = spare.take((4, 3), np.dtype(np.float32))
+    address = first.ctypes.data
+    view = first[1:2]
+    del first
+    second = spare.take((4, 3), np.dtype(np.float32))
+    assert second.ctypes.data != address
+    del view
+    assert spare.take((4, 3), np.dtype(np.float32)).ctypes.data == address
+    assert spare.take((4, 3), np.dtype(np.float64)).dtype == np.float64
+    assert spare.take((2, 3), np.dtype(np.float32)).shape == (2, 3)
+
+
+def test_circles_that_differ_by_rounding_are_equal() -> None:
+    rng = np.random.default_rng(0)
+    # Three heights, each ten times.
+    falls = np.repeat([0.9, 0.5, 0.1], 10)[rng.permutation(30)]
+    wanted = _order(falls)
+    assert falls[np.argsort(wanted)].tolist() == sorted(falls, reverse=True)
+    for _ in range(20):
+        np.testing.assert_array_equal(_order(falls + rng.normal(0, 1e-7, 30)), wanted)
+    # Others keep the order of what they are.
+    others = rng.random(30)
+    np.testing.assert_array_equal(np.argsort(_order(others)), np.argsort(-others))
+    assert _order(np.zeros(3)).tolist() == [0, 1, 2]

@@ -30,8 +30,8 @@ EDGES = 5.0
 LONGEST = 10_000.0
 """Of the lengths of a circle, in pixels of 224: more than any image has beside its shortest side."""
 
-DIGITS = 4
-"""Of falls over the largest one that tell circles apart."""
+ALIKE = 1e-5
+"""Falls that differ by no more than this share of the largest one are equal: in other batches rounding is another."""
 
 
 def _scaled(value: float, spatial: tuple[int, ...]) -> float:
@@ -193,16 +193,24 @@ class VariableOcclusion(_Circles):
         radii = tuple(sorted(self.radii))
         fall, _ = self.falls(oracle, images, weights, seed, radii)
         flat = fall.reshape(len(fall), -1)
-        # Circles that do the same differ by rounding, which is another one in other batches; the first of them counts.
-        most = np.abs(flat).max(axis=1, keepdims=True)
-        flat = np.round(flat / np.where(most > 0, most, 1), DIGITS)
-        order = np.argsort(np.argsort(-flat, axis=1, kind="stable"), axis=1).reshape(fall.shape)
+        order = np.stack([_order(one) for one in flat]).reshape(fall.shape)
         among = order < max(1, round(self.best * flat.shape[1]))
         # Ranks, so that circles compare whatever the unit of the score: a fall counts for less than one, a size for 1.
         placed = 1 - order / flat.shape[1]
         sizes = np.arange(len(radii), 0, -1).reshape(-1, *(1,) * (fall.ndim - 2))
         value = np.where(among, sizes + placed, placed).max(axis=1)
         return self.found(at_pixels(value / (len(radii) + 1), oracle.box.spec.spatial), images)
+
+
+def _order(falls: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the place of each fall (m,) from the largest on; of equal ones the first comes first."""
+    largest_first = np.argsort(-falls, kind="stable")
+    steps = -np.diff(falls[largest_first], prepend=falls[largest_first[:1]])
+    equal = np.empty(len(falls), np.int64)
+    equal[largest_first] = np.cumsum(steps > ALIKE * np.abs(falls).max())
+    places = np.empty(len(falls), np.int64)
+    places[np.lexsort((np.arange(len(falls)), equal))] = np.arange(len(falls))
+    return places
 
 
 def _is_radius(value: Any) -> bool:

@@ -110,11 +110,11 @@ def by_gradients(box: Any, name: str, batch: int, repeats: int) -> dict[str, Any
     return found
 
 
-def masked(images: Any, masks: Any) -> list[Any]:
-    """Return images under masks, in batches as the methods ask for them."""
+def masked(images: Any, masks: Any, at_once: int = BATCH) -> list[Any]:
+    """Return images under masks, in batches as the methods ask for them, or of another size."""
     return [
-        np.ascontiguousarray(0.5 + masks[first : first + BATCH, None] * (images - 0.5), np.float32)
-        for first in range(0, len(masks), BATCH)
+        np.ascontiguousarray(0.5 + masks[first : first + at_once, None] * (images - 0.5), np.float32)
+        for first in range(0, len(masks), at_once)
     ]
 
 
@@ -151,7 +151,7 @@ def plain_rise(box: BlackBox, image: Any, weights: Any) -> Any:
                 for one, (y, x) in zip(large, shifts, strict=True)
             ]
         )
-        scores = np.asarray(box.scores(masked(image, masks)[0])) @ weights[0]
+        scores = np.asarray(box.scores(masked(image, masks, OF_LOOP)[0])) @ weights[0]
         total += np.tensordot(scores, masks, 1)
     return total / (MASKS * 0.5)
 

@@ -17,8 +17,8 @@ HEAD = """# The paper's experiments, run again
 Fong and Vedaldi, *Interpretable Explanations of Black Boxes by Meaningful Perturbation*, ICCV 2017, on the paper's own
 network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper NAME`, and this page by
 `python -m benchmarks.paper page`, from the files beside it: `results.json` holds settings, evaluation counts and tests.
-`measured/` holds what was measured of each image so far, and the masks of eq. 4; `python -m benchmarks.paper store` puts
-it there, and with `--resume` the commands go on from it.
+`measured/` holds what was measured of each image, and the masks of eq. 4; `python -m benchmarks.paper store` puts them
+there, and with `--resume` the commands go on from there.
 """
 
 SETS = """## Why the sets differ

@@ -105,19 +105,23 @@ class _OneThread:
 
     def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
-        self._limit: Any = None
+        self._before: list[tuple[Any, int]] = []
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
-                self._limit = _blas_libraries().limit(limits=1)
+                # Set by hand: `limit` looks at all libraries again, which takes as long as a small product.
+                self._before = [(one, one.get_num_threads()) for one in _blas_libraries()]
+                for one, _ in self._before:
+                    one.set_num_threads(1)
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._limit.restore_original_limits()
+                for one, threads in self._before:
+                    one.set_num_threads(threads)
 
 
 _ONE_THREAD = _OneThread()
@@ -129,10 +133,10 @@ def one_thread() -> AbstractContextManager[None]:
 
 
 @functools.cache
-def _blas_libraries() -> Any:
+def _blas_libraries() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(internal_api="openblas")
+    return ThreadpoolController().select(internal_api="openblas").lib_controllers
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,7 +7,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
 
 __all__ = ["quiet_tensorflow", "without_lines"]
 
@@ -22,10 +24,22 @@ FATAL_ALONE = "3"
 _ONE_AT_A_TIME = threading.Lock()
 
 
+AT_IMPORT = (b"oneDNN custom operations are on", b"All log messages before absl::InitializeLog()")
+"""In what TensorFlow writes while it is imported, whatever the level, where a processor has what oneDNN needs."""
+
+
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow from writing of processors and devices, unless it is there already or the user set a level."""
-    if "tensorflow" not in sys.modules:
-        os.environ.setdefault(LEVEL, FATAL_ALONE)
+    """Import TensorFlow, if it is installed, without what it writes of processors and devices.
+
+    It is left alone if it is there already, if the user set a level, or if Keras computes by something else.
+    """
+    if "tensorflow" in sys.modules or os.environ.setdefault(LEVEL, FATAL_ALONE) != FATAL_ALONE:
+        return
+    keras: Any = sys.modules.get("keras")
+    if keras is not None and keras.config.backend() != "tensorflow":
+        return
+    with without_lines(*AT_IMPORT), suppress(ModuleNotFoundError):
+        import_module("tensorflow")
 
 
 @contextmanager

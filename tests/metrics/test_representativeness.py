@@ -80,7 +80,8 @@ def test_transfer_finds_an_artefact_of_one_perturbation() -> None:
     box = Scores(scores, (1, 8, 8))
     weights = np.zeros((1, 8, 8))
     weights[0, :2, :2] = 1.0
-    explained = by_gradient(weights, np.ones((1, 1, 8, 8)))
+    options: dict[str, Any] = {"method": "gradient", "perturbation": "zero", "progress": False}
+    explained = bx.explain(Linear(weights), np.ones((1, 1, 8, 8)), 0, **options)
     assert value_of(Transfer("zero"), box, explained) == 1.0
     assert value_of(Transfer(bx.Constant(0.5)), box, explained) == 0.0
 

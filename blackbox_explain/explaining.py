@@ -106,9 +106,8 @@ def explain(
     batch_size
         Rows explained together; halved, with a note in the result, when memory runs out.  Methods that ask for many
         images of a row ask for so many at a time, but for 64 at least, or 16 where the model is known to compute on a
-        CPU.  ``"auto"`` begins with 16,
-        and finds out, of many rows, how many together are fastest; a clock then decides on the batches, and models
-        round otherwise in other batches, so that two runs may differ by that.
+        CPU.  ``"auto"`` begins with 16, and finds out, of many rows, how many together are fastest; a clock then
+        decides on the batches, and models round otherwise in other batches, so that two runs may differ by that.
     progress
         True, False, or a function called with the number of images that the model was run on since its last call; None
         shows a bar on a terminal.

@@ -21,11 +21,10 @@ LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 FATAL_ALONE = "3"
 """What TensorFlow calls an error in its log is raised as an exception too, or is about devices that are not there."""
 
-_ONE_AT_A_TIME = threading.Lock()
-
-
 AT_IMPORT = (b"oneDNN custom operations are on", b"All log messages before absl::InitializeLog()")
 """In what TensorFlow writes while it is imported, whatever the level, where a processor has what oneDNN needs."""
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def quiet_tensorflow() -> None:

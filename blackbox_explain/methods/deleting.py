@@ -108,6 +108,26 @@ class BlurAt224:
         return self
 
 
+class _Spare:
+    """Arrays that are filled again once nobody holds them: fresh memory takes longer than what is written there."""
+
+    def __init__(self) -> None:
+        self._made: list[Floats] = []
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
+        """Return an array of any content."""
+        for place in range(len(self._made)):
+            # The list and the argument hold it; views hold it too.
+            if sys.getrefcount(self._made[place]) == 2 and _fits(self._made[place], shape, dtype):
+                return self._made[place]
+        self._made = [*self._made[1 - AHEAD :], np.empty(shape, dtype)]
+        return self._made[-1]
+
+
+def _fits(array: Floats, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    return array.shape == shape and array.dtype == dtype
+
+
 @dataclass(frozen=True, eq=False)
 class MaskedScores:
     """The target scores of n images as functions of masks over them.
@@ -126,7 +146,7 @@ class MaskedScores:
     images: Floats
     gone: Floats
     weights: Floats
-    _spare: _Spare = field(default_factory=lambda: _Spare(), init=False, repr=False)
+    _spare: _Spare = field(default_factory=_Spare, init=False, repr=False)
 
     @property
     def original(self) -> Floats:
@@ -193,26 +213,6 @@ class MaskedScores:
             _mix(self.images[row], self.gone[row], masks, made[first - part.start : last - part.start])
             first = last
         return made
-
-
-class _Spare:
-    """Arrays that are filled again once nobody holds them: fresh memory takes longer than what is written there."""
-
-    def __init__(self) -> None:
-        self._made: list[Floats] = []
-
-    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
-        """Return an array of any content."""
-        for place in range(len(self._made)):
-            # The list and the argument hold it; views hold it too.
-            if sys.getrefcount(self._made[place]) == 2 and _fits(self._made[place], shape, dtype):
-                return self._made[place]
-        self._made = [*self._made[1 - AHEAD :], np.empty(shape, dtype)]
-        return self._made[-1]
-
-
-def _fits(array: Floats, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    return array.shape == shape and array.dtype == dtype
 
 
 def _mix(image: Floats, gone: Floats, masks: Floats, made: Floats) -> None:

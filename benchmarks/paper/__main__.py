@@ -22,7 +22,19 @@ from benchmarks.paper.written import store
 from benchmarks.rules import black_box
 
 Experiment = Literal[
-    "fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8", "parts", "adversarial", "table1", "table2", "sanity"
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig5",
+    "fig6",
+    "fig7",
+    "fig8",
+    "boxes",
+    "parts",
+    "adversarial",
+    "table1",
+    "table2",
+    "sanity",
 ]
 EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
 

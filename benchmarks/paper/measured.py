@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,25 @@ from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
 from blackbox_explain import BlackBox, Explanation
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.metrics.maps import smoothed, tightest_box
 from blackbox_explain.metrics.marked.localization import ALPHAS, Localization, Threshold
 from blackbox_explain.metrics.marked.pointing_game import PointingGame
 from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.representativeness import Representativeness
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
-__all__ = ["MARKED", "SIGMAS", "SUPPRESSION", "SUPPRESSIONS", "THRESHOLDS", "Asked", "Measurement", "representative"]
+__all__ = [
+    "MARKED",
+    "REACH",
+    "SIGMAS",
+    "SUPPRESSION",
+    "SUPPRESSIONS",
+    "THRESHOLDS",
+    "Asked",
+    "Measurement",
+    "boxes",
+    "representative",
+]
 
 SUPPRESSIONS = (0.80, 0.90, 0.95, 0.99)
 """Of section 5.3."""
@@ -72,6 +84,7 @@ class Asked:
     plan: Plan
     one: Labelled
     box: BlackBox = field(init=False)
+    _template: list[Explanation] = field(init=False, default_factory=list[Explanation])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "box", remembering(self.plan.box))
@@ -82,9 +95,17 @@ class Asked:
         def make() -> Arrays:
             saliency = map_of(self.plan, self.one, method)["saliency"]
             box = Silent(self.box, self.one.label + 1) if what.silent else self.box
-            return what.measure(self, method, explained(box, self.one, saliency), Oracle.of(box, 1))
+            found = explained(box, self.one, saliency) if what.silent else self._as_explanation(saliency)
+            return what.measure(self, method, found, Oracle.of(box, 1))
 
         return self.plan.kept.get(self._name(what, method), make)
+
+    def _as_explanation(self, saliency: np.ndarray[Any, Any]) -> Explanation:
+        # An explanation's region is looked for, which asks the model as often as a metric does: once for all maps,
+        # because no metric here reads it.
+        if not self._template:
+            self._template.append(explained(self.box, self.one, saliency))
+        return replace(self._template[0], saliency=saliency[None])
 
     def has(self, what: Measurement, method: str) -> bool:
         """Tell whether that is measured already."""
@@ -103,6 +124,28 @@ def _suppression(asked: Asked, method: str, explanation: Explanation, oracle: Or
 
 SUPPRESSION = Measurement("suppression", _suppression)
 """Minimal ``box`` and smallest ``region`` (4,) as shares of the image, at each of `SUPPRESSIONS`."""
+
+
+def boxes(sigma: float) -> Measurement:
+    """Return the measurement of minimal ``box`` (4,), as `SUPPRESSION` has it, from smoothed maps."""
+
+    def measure(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+        del asked, method
+        given = replace(explanation, saliency=smoothed(explanation.saliency, sigma).astype(np.float32))
+        return {"box": np.asarray([MinimalBox(one).measure(oracle, given)[0] for one in SUPPRESSIONS])}
+
+    return Measurement(f"boxes-{sigma:g}", measure)
+
+
+def _reach(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del asked, method, oracle
+    (saliency,) = explanation.saliency
+    sides = [one.stop - one.start for one in tightest_box(saliency >= np.quantile(saliency, 0.9))]
+    return {"reach": np.asarray(np.prod(sides) / saliency.size)}
+
+
+REACH = Measurement("reach", _reach, silent=True)
+"""The share of the image in the tightest box around the strongest tenth of a map: 0.1 at best."""
 
 
 def representative(sigma: float) -> Measurement:

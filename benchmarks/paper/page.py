@@ -10,7 +10,21 @@ from benchmarks.paper.written import Table, table_as_markdown
 
 __all__ = ["write_page"]
 
-ORDER = ("fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8", "table1", "table2", "parts", "adversarial", "sanity")
+ORDER = (
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig5",
+    "fig6",
+    "fig7",
+    "fig8",
+    "boxes",
+    "table1",
+    "table2",
+    "parts",
+    "adversarial",
+    "sanity",
+)
 
 HEAD = """# The paper's experiments, run again
 

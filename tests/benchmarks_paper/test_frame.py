@@ -14,18 +14,17 @@ from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
 from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
 from benchmarks.paper.experiments.telling_apart import told_apart
-from benchmarks.paper.kept import Arrays, Kept
-from benchmarks.paper.measured import MARKED, SUPPRESSION, Asked, representative
+from benchmarks.paper.kept import Kept
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
 from benchmarks.paper.statistics import compared, mean_of, share_of
 from benchmarks.paper.stored import Stored
-from benchmarks.paper.written import Claim, Table, costs, store, table_as_markdown, write
+from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
 from blackbox_explain.data.images import LoadedImages
-from tests.toys import Linear, Regions, Scores, box_region
+from tests.toys import Linear, Regions, box_region
 
 
 class Counting(Linear):
@@ -36,16 +35,6 @@ class Counting(Linear):
     def scores(self, images: np.ndarray) -> np.ndarray:
         type(self).asked += len(images)
         return super().scores(images)
-
-
-@pytest.fixture
-def region() -> Regions:
-    return Regions([box_region((32, 32), (4, 4), (12, 12))])
-
-
-@pytest.fixture
-def plan(tmp_path: Path, region: Regions) -> Plan:
-    return Plan("googlenet", region, Kept(tmp_path / "cache"), out=tmp_path / "paper")
 
 
 def test_what_is_kept_is_not_made_again_and_has_the_same_bytes(tmp_path: Path) -> None:
@@ -177,72 +166,6 @@ def test_a_ranking_as_it_is_shown_is_not_learned_again(plan: Plan, region: Regio
     np.testing.assert_array_equal(shown["saliency"], ranking["importance"])
     first = ranking["saliency"] >= np.quantile(ranking["saliency"], 0.99)
     assert shown["saliency"][first].min() > shown["saliency"][~first].mean()
-
-
-def test_of_a_map_that_is_the_region_box_and_region_are_it(plan: Plan, region: Regions) -> None:
-    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
-    found = asked.measured(SUPPRESSION, "grad")
-    np.testing.assert_allclose(found["box"], 64 / 1024)
-    # Some of the region suffices for a part of the suppression, and all of it for nearly all.
-    assert (np.diff(found["region"]) >= 0).all()
-    assert 0.6 * 64 / 1024 < found["region"][0] <= found["region"][-1] <= 1.1 * 64 / 1024
-
-
-def test_curves_of_such_a_map_fall_to_nothing_once_the_region_is_cut(plan: Plan, region: Regions) -> None:
-    asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
-    assert not asked.has(representative(0), "grad")
-    left = asked.measured(representative(0), "grad")["left"]
-    assert asked.has(representative(0), "grad")
-    assert left.shape == (3, 20)
-    # The map is 1 in the region and 0 elsewhere: it is deleted at every α.
-    np.testing.assert_allclose(left, 0, atol=1e-9)
-
-
-def test_what_was_measured_is_stored_and_gone_on_with_without_maps(tmp_path: Path, region: Regions) -> None:
-    folder, texture = tmp_path / "measured", region.image()
-    images = [
-        Labelled(name, LoadedImages(pixels), 0) for name, pixels in (("a.JPEG", texture), ("b.JPEG", 1 - texture))
-    ]
-    found: dict[str, Arrays] = {}
-    for one in images:
-        # A run for each image: the second one adds to what the first one stored.
-        plan = Plan("googlenet", region, Kept(tmp_path / one.name, stored=Stored(folder)))
-        for method in ("grad", "center"):
-            found[one.name + method] = Asked(plan, one).measured(SUPPRESSION, method)
-        store(plan)
-    before = {path.name: path.read_bytes() for path in (folder / "googlenet").iterdir()}
-    assert before.keys() == {"suppression.npz", "queries.npz"}  # no mask was learned
-    again = Plan("googlenet", region, Kept(tmp_path / "empty", stored=Stored(folder)))
-    for one in images:
-        for method in ("grad", "center"):
-            read = Asked(again, one).measured(SUPPRESSION, method)
-            assert read.keys() == found[one.name + method].keys()
-            for key, array in read.items():
-                np.testing.assert_array_equal(array, found[one.name + method][key])
-    assert costs(again, images, ["grad"])["grad"]["gradients_per_image"] == 1
-    assert not (tmp_path / "empty").exists()
-    store(again)
-    assert {path.name: path.read_bytes() for path in (folder / "googlenet").iterdir()} == before
-
-
-@pytest.mark.usefixtures("shared_photos")
-def test_boxes_of_validation_images_are_found(tmp_path: Path) -> None:
-    plan = Plan("googlenet", Silent(Scores(lambda images: images, (3, 224, 224)), 1000), Kept(tmp_path))
-    wide = {
-        name: max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one.box for one in own)) / 227**2
-        for name, own in plan.objects.items()
-    }
-    for name in (max(wide, key=wide.__getitem__), min(wide, key=wide.__getitem__)):
-        found = Asked(plan, plan.image(name)).measured(MARKED, "center")
-        # At α = 0 the box is the whole image, whose intersection over union with the largest box is that box's share.
-        assert found["value"][0] == (wide[name] >= 0.5)
-        assert (len(found["value"]), len(found["mean"])) == (20, 21)
-    middle = next(
-        name
-        for name, own in plan.objects.items()
-        if own[0].box[0] < 113 < own[0].box[2] and own[0].box[1] < 113 < own[0].box[3]
-    )
-    assert Asked(plan, plan.image(middle)).measured(MARKED, "center")["point"].tolist() == [1.0, 1.0]
 
 
 def test_a_silent_box_has_a_score_for_each_class(region: Regions) -> None:

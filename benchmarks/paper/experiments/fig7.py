@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.paper.each_image import Measured, console, measured
-from benchmarks.paper.measured import SIGMAS, Asked, representative
+from benchmarks.paper.each_image import Measured, measured, tried
+from benchmarks.paper.measured import SIGMAS, representative
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.pictures import shown_map
 from benchmarks.paper.plan import Labelled, Plan
@@ -30,16 +29,11 @@ def run(plan: Plan) -> None:
     """Choose how far each mask is smoothed on held-out images, and measure the curves on others."""
     held_out = plan.halves[0][: plan.size(IMAGES) // 2]
     names = plan.halves[1][: plan.size(IMAGES)]
-    tried = _tried(plan, held_out)
-    if plan.is_part:
-        # What all parts together found decides about σ.
-        images = [Asked(plan, plan.image(name)) for name in held_out]
-        if not all(one.has(representative(sigma), mask) for one in images for mask in MASKS for sigma in SIGMAS):
-            console.print("  run this part again once all parts are done with what is held out")
-            return
-        tried = _tried(dataclasses.replace(plan, part=(0, 1)), held_out)
+    held = tried(plan, held_out, MASKS, {sigma: representative(sigma) for sigma in SIGMAS}, "fig7, σ")
+    if held is None:
+        return
     place = int(np.flatnonzero(np.isclose(ALPHAS, AT))[0])
-    height = {mask: {s: float(np.nanmean(tried[s][mask]["left"][:, :, place])) for s in SIGMAS} for mask in MASKS}
+    height = {mask: {s: float(np.nanmean(held[s][mask]["left"][:, :, place])) for s in SIGMAS} for mask in MASKS}
     sigmas = {mask: min(SIGMAS, key=height[mask].__getitem__) for mask in MASKS}
     found: Measured = {}
     for mask in MASKS:
@@ -77,10 +71,6 @@ def run(plan: Plan) -> None:
             "Of a ranking (ours) α is the share of the image that is deleted; of a mask it is a value.",
         ],
     )
-
-
-def _tried(plan: Plan, names: list[str]) -> dict[float, Measured]:
-    return {sigma: measured(plan, names, MASKS, representative(sigma), f"fig7, σ {sigma:g}") for sigma in SIGMAS}
 
 
 def _claim(curves: np.ndarray[Any, Any], mask: str, place: int) -> Claim:

@@ -14,6 +14,7 @@ import typer
 
 from benchmarks import memory
 from benchmarks.common.hardware import RESULTS
+from benchmarks.peers.verdicts import REGION, summary, verdicts
 
 __all__ = ["draw", "page_of"]
 
@@ -102,32 +103,33 @@ def _memory(path: Path, measured: dict[str, Any]) -> list[str]:
 
 
 def _peers(path: Path, measured: dict[str, Any]) -> list[str]:
-    good = {name: row for name, row in measured.items() if "quality" in row}
-    if not good:
+    told = summary(measured)
+    judged = {name: row for name, row in told.items() if row["quality"]}
+    if not judged:
         return [NOT_YET]
-    metrics = list(next(iter(good.values()))["quality"])
+    metrics = list(next(iter(judged.values()))["quality"])
     rows = [
         [
             name,
-            f"{row['seconds_per_image']:.2f}",
+            f"{row['seconds']:.2f}",
             f"{row['queries']:.0f}",
-            *(f"{row['quality'][one]['mean']:.3f}" for one in metrics),
+            *(f"{row['quality'][one]:.3f}" for one in metrics),
+            str(row["photos"]),
         ]
-        for name, row in sorted(good.items(), key=lambda one: one[1]["quality"][metrics[-2]]["mean"])
+        for name, row in sorted(judged.items(), key=lambda one: one[1]["quality"][REGION])
     ]
-    missing = [
-        f"{name}: {row.get('skipped') or row.get('failed')}" for name, row in measured.items() if name not in good
-    ]
+    missing = [f"{name}: {row.get('skipped') or row['failed']}" for name, row in measured.items() if name not in told]
     picture = path.with_suffix(".png")
-    draw(good, picture)
+    draw(judged, picture)
     return [
         f"![quality against time]({picture.parent.name}/{picture.name})",
-        table(["by", "seconds per image", "queries", *metrics], rows),
+        table(["by", "seconds per image", "queries", *metrics, "photos"], rows),
+        "\n".join(f"- {line}" for line in verdicts(measured)),
         *([f"Not measured: {'; '.join(missing)}."] if missing else []),
     ]
 
 
-def draw(measured: dict[str, Any], picture: Path, metric: str = "smallest region at 95 %") -> None:
+def draw(measured: dict[str, Any], picture: Path, metric: str = REGION) -> None:
     """Draw quality against time, a point for each method; lower and further left is better."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -137,7 +139,7 @@ def draw(measured: dict[str, Any], picture: Path, metric: str = "smallest region
     axes = figure.add_subplot()
     for name, row in measured.items():
         ours = name.startswith("ours")
-        place = row["seconds_per_image"], row["quality"][metric]["mean"]
+        place = row["seconds"], row["quality"][metric]
         axes.plot(*place, "o", color="tab:red" if ours else "tab:gray", markersize=7)
         axes.annotate(name, place, xytext=(6, 4), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="seconds per image", ylabel=f"{metric}, share of the image")
@@ -232,7 +234,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]
     ("first_run", "first-run", "A first run", _first_run),
     ("speed", "speed", "Speed", _speed),
     ("overhead", "overhead-*", "The loop beside the model", _overhead),
-    ("peers", "peers", "Peers", _peers),
+    ("peers", "peers-*", "Peers", _peers),
     ("memory", "memory", "Memory", _memory),
     ("gpu", "gpu", "On a GPU", _gpu),
     ("audits.reliability", "reliability-*", "What audits bear", _reliability),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain import BlackBox, MaskExplanation
+from blackbox_explain import BlackBox, Explanation, MaskExplanation
 from blackbox_explain.arrays import namespace, to_numpy
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.methods.mask.jitter import canvas
@@ -73,7 +73,7 @@ def left_of_region(box: BlackBox, result: MaskExplanation, perturbation: Perturb
 def hard_deletion(
     box: BlackBox,
     images: Maps,
-    results: Sequence[MaskExplanation],
+    results: Sequence[Explanation],
     ranking: Maps,
     shares: Sequence[float],
     batch: int = 16,

@@ -69,16 +69,17 @@ class Inception(nn.Module):
                 "pool_proj": nn.Conv2d(inputs, pool, 1),
             }
         )
+        self.relu = nn.ReLU()  # a module, which guided backpropagation of other packages looks for
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H, W)."""
-        at = self.branches
+        at, relu = self.branches, self.relu
         pooled = nn.functional.max_pool2d(x, 3, 1, 1, ceil_mode=True)
         parts = (
-            at["1x1"](x).relu(),
-            at["3x3"](at["3x3_reduce"](x).relu()).relu(),
-            at["5x5"](at["5x5_reduce"](x).relu()).relu(),
-            at["pool_proj"](pooled).relu(),
+            relu(at["1x1"](x)),
+            relu(at["3x3"](relu(at["3x3_reduce"](x)))),
+            relu(at["5x5"](relu(at["5x5_reduce"](x)))),
+            relu(at["pool_proj"](pooled)),
         )
         return torch.cat(parts, dim=1)
 
@@ -93,9 +94,14 @@ class GoogLeNet(nn.Module):
         self.conv2 = nn.Conv2d(64, 192, 3, padding=1)
         self.blocks = nn.ModuleDict({name: Inception(*sizes) for name, sizes in INCEPTIONS.items()})
         self.classifier = nn.Linear(1024, 1000)
+        self.relu = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, 3, 224, 224), BGR less its mean, to (N, 1000)."""
+        return self.logits(x).softmax(dim=1)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, 3, 224, 224) to (N, 1000), before the softmax."""
 
         def pool(y: torch.Tensor) -> torch.Tensor:
             return nn.functional.max_pool2d(y, 3, 2, ceil_mode=True)
@@ -103,11 +109,11 @@ class GoogLeNet(nn.Module):
         def normalise(y: torch.Tensor) -> torch.Tensor:
             return nn.functional.local_response_norm(y, 5, alpha=1e-4, beta=0.75, k=1.0)
 
-        x = normalise(pool(self.conv1(x).relu()))
-        x = pool(normalise(self.conv2(self.reduce2(x).relu()).relu()))
+        x = normalise(pool(self.relu(self.conv1(x))))
+        x = pool(normalise(self.relu(self.conv2(self.relu(self.reduce2(x))))))
         for name, block in self.blocks.items():
             x = block(pool(x) if name in ("4a", "5a") else x)
-        return self.classifier(nn.functional.avg_pool2d(x, 7, 1).flatten(1)).softmax(dim=1)
+        return self.classifier(nn.functional.avg_pool2d(x, 7, 1).flatten(1))
 
 
 def googlenet(path: Path) -> GoogLeNet:

@@ -1,153 +1,146 @@
 """Peers and presets beside one another: seconds, queries and quality of each, by one model on the same photos.
 
 Run with ``python -m benchmarks.peers``; packages that are absent, or fail, are named.  `pip install
-'blackbox-explain[bench]'` brings them.
+'blackbox-explain[bench]'` brings most of them.  Each photo is explained by all of them before the next one is, so that
+times are of the same minutes, and a run that was stopped goes on with ``--resume``.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, machine, record, recorded
 from benchmarks.common.photos import confident_photos
-from benchmarks.models.efficientnet_lite0_folded import folded_network
-from benchmarks.peers.methods import PEERS, Asked, absent, peer_maps
-from blackbox_explain import Explanation, evaluate, explain, wrap
-from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
-from blackbox_explain.metrics.minimal_box import MinimalBox
-from blackbox_explain.metrics.smallest_region import SmallestRegion
+from benchmarks.peers.methods import PEERS
+from benchmarks.peers.rows import METRICS, Row, of_ours, of_peer, together
+from benchmarks.peers.subjects import Model, Subject, subject_of
+from benchmarks.peers.verdicts import summary, verdicts
+from blackbox_explain import Explanation, explain
 
-METRICS = {
-    "deletion, blur": Deletion(),
-    "deletion, grey": Deletion(perturbation="constant"),
-    "insertion, blur": Insertion(),
-    "insertion, grey": Insertion(perturbation="constant"),
-    "smallest region at 95 %": SmallestRegion(0.95),
-    "minimal box at 95 %": MinimalBox(0.95),
-}
 Device = Literal["cpu", "cuda"]
 
-OURS = ("quick", "fast", "thorough")
+PRESETS = ("quick", "fast", "thorough")
 
-console = Console(width=140, highlight=False)
+BY = ("PyTorch", "ONNX")
 
+TOGETHER = 8
+"""Photos at once, in the rows that say so."""
 
-def judged(box: Any, template: Explanation, maps: Any) -> dict[str, Any]:
-    """Return each metric of maps (N, H, W): mean, interval and all values."""
-    explanation = replace(template, saliency=np.asarray(maps, np.float32))
-    found = evaluate(box, {"it": explanation}, METRICS, progress=False)
-    return {
-        one.metric: {"mean": one.mean, "interval": [one.low, one.high], "values": one.values.tolist()}
-        for one in found.measurements
-    }
-
-
-def timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    """Return what a call gives, and its seconds."""
-    started = time.perf_counter()
-    found = call()
-    return found, time.perf_counter() - started
-
-
-def of_peer(name: str, box: Any, template: Explanation, device: Device) -> dict[str, Any]:
-    """Explain the photos one after the other by a peer, and judge its maps; or say why it does not run."""
-    if why := absent(name):
-        return {"skipped": why}
-    rules = box.spec.preprocessing
-    maps, seconds, queries = list[Any](), list[float](), list[int]()
-    for row, image in enumerate(template.images):
-        network: Any = folded_network().to(device)  # anew: some packages leave hooks behind
-        given = torch.tensor(image, device=device)[None]
-        grey = rules.forward(torch.full_like(given, 0.5))
-        target = int(np.argmax(template.weights[row]))
-        asked = Asked(network, given, rules.forward(given), grey, target, network.head, rules.forward)
-        try:
-            (found, count), spent = timed(lambda asked=asked: peer_maps(name, asked))
-        except Exception as error:  # one package that fails must not take the others with it
-            return {"failed": f"{type(error).__name__}: {error}"[:300]}
-        maps.append(found)
-        seconds.append(spent)
-        queries.append(count)
-    return {
-        "seconds_per_image": float(np.median(seconds)),
-        "all_s": seconds,
-        "queries": float(np.mean(queries)),
-        "quality": judged(box, template, maps),
-    }
-
-
-def of_ours(preset: str, box: Any, template: Explanation, batch: int, **settings: Any) -> dict[str, Any]:
-    """Explain the photos by a preset, so many together, and judge its maps."""
-    parts, seconds = list[Any](), list[float]()
-    targets = np.argmax(template.weights, axis=1).tolist()
-    for first in range(0, len(template), batch):
-        rows = slice(first, first + batch)
-        images = template.images[rows]
-
-        def call(images: Any = images, rows: slice = rows) -> Any:
-            return explain(box, images, targets[rows], preset=preset, batch_size=batch, progress=False, **settings)
-
-        found, spent = timed(call)
-        parts.append(found)
-        seconds += [spent / len(images)] * len(images)
-    return {
-        "seconds_per_image": float(np.median(seconds)),
-        "all_s": seconds,
-        "queries": float(np.concatenate([one.queries.sum(axis=1) for one in parts]).mean()),
-        "quality": judged(box, template, np.concatenate([one.saliency for one in parts])),
-    }
+console = Console(width=160, highlight=False)
 
 
 def main(
     photos: Annotated[int, typer.Option(help="How many; none that settings were chosen by.")] = 40,
+    model: Annotated[Model, typer.Option(help="What is explained.")] = "efficientnet-lite0",
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="One photo, and few steps: shows that it works.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="This row alone; repeatable.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the photos that are stored.")] = False,
     results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
 ) -> None:
     """Measure every peer and preset on photos that the classifier is sure of."""
-    spec = wrap("efficientnet-lite0").spec
-    box: Any = wrap(folded_network(), spec=spec, activation="softmax", channels_last=True, device=device)
+    subject = subject_of(model, device)
     # Settings were chosen by every second photo from the first on.
-    chosen = confident_photos(box, "stretch")
+    chosen = confident_photos(subject.torch, "stretch")
     count = 1 if quick else photos
     images, labels = (one[1::2][:count] for one in (chosen.images, chosen.labels))
-    template = explain(box, images, labels.tolist(), method="center", progress=False)
-    settings = {"photos": len(images), "quick": quick, "device": device, "first_run": "counted"}
-    settings["model"] = "efficientnet-lite0, PyTorch"
-    few: dict[str, Any] = {"steps": 1} if quick else {}
-    rows: dict[str, Callable[[], dict[str, Any]]] = {}
-    for preset in OURS:
-        rows[f"ours, {preset}"] = lambda preset=preset: of_ours(preset, box, template, 1, **few)
-        rows[f"ours, {preset}, 16 together"] = lambda preset=preset: of_ours(preset, box, template, 16, **few)
-    rows |= {name: (lambda name=name: of_peer(name, box, template, device)) for name in PEERS}
+    settings = {"photos": len(images), "quick": quick, "device": device, "model": model}
+    settings["first_run"] = "counted"
+    name, known = f"peers-{model}", machine()
+    rows = {key: row for key, row in rows_of(device, quick).items() if not only or key in only}
     measured: dict[str, Any] = {}
+    before = recorded(name, results) if resume else None
+    if before is not None and before["settings"] == settings:
+        measured = {key: row for key, row in before["measured"].items() if key in rows}
+    for place in range(len(images)):
+        template = explain(
+            subject.torch, images[place : place + 1], int(labels[place]), method="center", progress=False
+        )
+        for key, measure in rows.items():
+            if _done(measured.get(key), place):
+                continue
+            add(measured.setdefault(key, {}), measure(subject, template), known["commit"])
+            console.print(f"  photo {place + 1}, {key}: {_seconds(measured[key])}")
+        record(name, settings, measured, results, known=known)
+    groups = range(0, len(images), TOGETHER)
+    for turn, first in enumerate(groups):
+        some = slice(first, first + TOGETHER)
+        template = explain(subject.torch, images[some], labels[some].tolist(), method="center", progress=False)
+        for key, measure in at_once(quick).items():
+            if (only and key not in only) or _done(measured.get(key), turn):
+                continue
+            add(measured.setdefault(key, {}), measure(subject, template), known["commit"])
+        path = record(name, settings, measured, results, known=known)
+        if turn == len(groups) - 1:
+            show(measured)
+            console.print(f"stored in {path.parent.name}/{path.name}")
+
+
+def rows_of(device: str, quick: bool) -> dict[str, Callable[[Subject, Explanation], Row]]:
+    """Return what is measured of a photo, by name."""
+    few: dict[str, Any] = {"steps": 1} if quick else {}
+    ours = {
+        f"ours, {preset}, {by}": (
+            lambda subject, template, preset=preset, by=by: of_ours(preset, subject, template, by, **few)
+        )
+        for preset in PRESETS
+        for by in BY
+    }
+    return ours | {
+        name: (lambda subject, template, name=name: of_peer(name, subject, template, device)) for name in PEERS
+    }
+
+
+def at_once(quick: bool) -> dict[str, Callable[[Subject, Explanation], Row]]:
+    """Return what is measured of several photos, by name."""
+    few: dict[str, Any] = {"steps": 1} if quick else {}
+    return {
+        f"ours, {preset}, {by}, {TOGETHER} together": (
+            lambda subject, template, preset=preset, by=by: together(preset, subject, template, by, **few)
+        )
+        for preset in PRESETS
+        for by in BY
+    }
+
+
+def add(row: dict[str, Any], found: Row, commit: str) -> None:
+    """Add what was measured of a photo to a row; what failed once is not tried again."""
+    if why := {key: found[key] for key in ("skipped", "failed") if key in found}:
+        row.update(why)
+        return
+    row.setdefault("all_s", []).append(found["seconds"])
+    row.setdefault("queries", []).append(found["queries"])
+    row.setdefault("commits", []).append(commit)
+    for metric, value in found.get("quality", {}).items():
+        row.setdefault("quality", {}).setdefault(metric, []).append(value)
+
+
+def show(measured: dict[str, Any]) -> None:
+    """Print a table of all rows, and what it says."""
     table = Table("by", "s / image", "queries", *METRICS)
-    path = None
-    for name, measure in rows.items():
-        if only and name not in only:
-            continue
-        row = measured[name] = measure()
-        path = record("peers", settings, measured, results)
-        if "quality" not in row:
-            table.add_row(name, row.get("skipped") or row.get("failed") or "")
-            continue
-        cells = [f"{row['quality'][one]['mean']:.3f}" for one in METRICS]
-        table.add_row(name, f"{row['seconds_per_image']:.2f}", f"{row['queries']:.0f}", *cells)
-        console.print(f"  {name}: {row['seconds_per_image']:.2f} s")
+    for name, row in summary(measured).items():
+        quality = [f"{row['quality'][one]:.3f}" if one in row["quality"] else "" for one in METRICS]
+        table.add_row(name, f"{row['seconds']:.2f}", f"{row['queries']:.0f}", *quality)
+    for name, row in measured.items():
+        if why := row.get("skipped") or row.get("failed"):
+            table.add_row(name, why)
     console.print(table)
-    if path is not None:
-        console.print(f"stored in {path.parent.name}/{path.name}")
+    for line in verdicts(measured):
+        console.print(line)
+
+
+def _done(row: dict[str, Any] | None, place: int) -> bool:
+    return row is not None and ("skipped" in row or "failed" in row or len(row.get("all_s", ())) > place)
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    return f"{row['all_s'][-1]:.2f} s" if row.get("all_s") else (row.get("skipped") or row["failed"])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,12 @@ from benchmarks import compare, memory, overhead, page
 from benchmarks.common.hardware import folder_of, machine, record
 from benchmarks.common.loops import paired
 from benchmarks.compare import changes, timings_of
+from benchmarks.peers.__main__ import add
+from benchmarks.peers.asked import Asked
 from benchmarks.peers.baseline import baseline_mask
-from benchmarks.peers.methods import PEERS, Asked, absent, peer_maps
+from benchmarks.peers.methods import PEERS, absent, peer_maps
+from benchmarks.peers.rows import LEFT
+from benchmarks.peers.verdicts import PLAIN, REGION, verdicts
 from tests.kinds import kept
 
 
@@ -91,16 +95,19 @@ def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
     assert page.page_of(tmp_path).count(page.NOT_YET) == len(page.SECTIONS)
 
 
+def peer(seconds: list[float], value: float) -> dict[str, Any]:
+    """Return a row of peers in which every metric is `value` in each photo."""
+    quality = {name: [value] * len(seconds) for name in (REGION, *LEFT)}
+    return {"all_s": seconds, "queries": [60] * len(seconds), "quality": quality}
+
+
 def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     row = {"batch": 4, "steps": 10, "images": 16, "peak_mib": 512.4, "seconds_per_image": 0.31}
     row["last_tenth_over_first"] = 0.987
     record("memory", {}, {"onnx": {"batch": [row]}}, tmp_path)
-    quality = {name: {"mean": 0.123} for name in ("deletion, blur", "smallest region at 95 %", "minimal box at 95 %")}
-    measured = {
-        "ours, fast": {"seconds_per_image": 2.5, "queries": 60.0, "quality": quality},
-        "SHAP, partition": {"skipped": "shap: ModuleNotFoundError"},
-    }
-    record("peers", {}, measured, tmp_path)
+    ours, theirs = peer([2.0, 3.0], 0.1), peer([1.0, 1.0], 0.2)
+    measured = {"ours, quick": ours, "Grad-CAM": theirs, "SHAP, partition": {"skipped": "shap: ModuleNotFoundError"}}
+    record("peers-googlenet", {}, measured, tmp_path)
     once = {"median_s": 1.5, "all_s": [1.5]}
     single = {"gradients": 42, "scores": 18, "explain": once, "ratio": 1.034}
     together = {"batch": 4, "images": 16, "seconds_per_image": {"median_s": 0.25}}
@@ -109,14 +116,15 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     text = page.page_of(tmp_path)
     for line in (
         "| onnx | batch | 4 | 10 | 16 | 512 | 0.31 | 0.99 |",
-        "| ours, fast | 2.50 | 60 | 0.123 | 0.123 | 0.123 |",
+        f"| ours, quick | 2.50 | 60 |{' 0.100 |' * (1 + len(LEFT))} 2 |",
+        "- Smallest region: ours, quick, 0.100; of the peers Grad-CAM, 0.200 (p = 0.5).",
         "| PyTorch | fast | 42 + 18 | 1.50 | 1.034 |",
         "| PyTorch | 4 | 16 | 0.250 |",
         "Not measured: SHAP, partition: shap: ModuleNotFoundError.",
     ):
         assert line in text
-    (picture,) = tmp_path.glob("*/peers.png")
-    assert f"({picture.parent.name}/peers.png)" in text
+    (picture,) = tmp_path.glob("*/peers-googlenet.png")
+    assert f"({picture.parent.name}/peers-googlenet.png)" in text
 
 
 def test_two_things_in_turns_are_told_with_all_repetitions() -> None:
@@ -185,6 +193,34 @@ def test_peers_find_what_the_model_sees(name: str) -> None:
     assert np.abs(found[:28, :28]).mean() > 2 * np.abs(found[28:, 28:]).mean()
     assert queries >= 1
     assert not network._forward_pre_hooks
+
+
+def test_what_figures_of_peers_say() -> None:
+    ours, better = peer([2.0] * 6, 0.1), peer([1.0] * 6, 0.2)
+    better["quality"][LEFT[1]] = [0.05] * 6
+    better["quality"][REGION] = [0.01] * 6
+    measured = {"ours, quick": ours, "ours, fast": peer([3.0] * 6, 0.05), "other": better, PLAIN: peer([20.0] * 6, 0.1)}
+    measured["ours, quick, 8 together"] = {"all_s": [0.5], "queries": [60]}
+    told = "\n".join(verdicts(measured))
+    assert "Smallest region: ours, fast, 0.050; of the peers other, 0.010 (p = 0.031)" in told
+    assert "Peers with a smaller one: other." in told
+    assert f"Faster than ours, quick, and better at some deleted share: other ({LEFT[1]})." in told
+    assert f"ours, quick: 10.0 times as fast as the plain loop; not better at {', '.join(LEFT)}." in told
+    assert "ours, fast: 6.7 times as fast as the plain loop; better at every deleted share." in told
+    assert "ours, quick, 8 together: 40.0 times as fast as the plain loop." in told
+    assert verdicts({"other": better}) == []
+    # One that failed at a later photo is not compared.
+    assert "other" not in "\n".join(verdicts({**measured, "other": {**better, "failed": "why"}}))
+
+
+def test_rows_of_peers_grow_photo_by_photo_and_what_fails_is_told() -> None:
+    row: dict[str, Any] = {}
+    for seconds in (1.0, 2.0):
+        add(row, {"seconds": seconds, "queries": 3, "quality": {"metric": seconds}}, "abc")
+    assert row == {"all_s": [1, 2], "queries": [3, 3], "commits": ["abc"] * 2, "quality": {"metric": [1, 2]}}
+    add(row, {"failed": "why"}, "abc")
+    assert row["failed"] == "why"
+    assert row["all_s"] == [1, 2]
 
 
 def test_a_peer_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

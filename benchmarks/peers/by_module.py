@@ -1,0 +1,74 @@
+"""Peers that look into a PyTorch module, or take gradients of it, at their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.peers.asked import Asked, Map
+from benchmarks.peers.baseline import baseline_mask
+
+__all__ = ["baseline", "captum", "grad_cam", "half_window", "segments", "shap_gradient", "window"]
+
+
+def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
+    """Return a method of Captum's; `call` are its arguments that have no default."""
+
+    def explain(asked: Asked) -> Map:
+        package: Any = import_module("captum.attr")
+        takes_module = name == "GuidedBackprop"
+        explainer = getattr(package, name)(asked.module if takes_module else asked.probabilities)
+        given = asked.inputs.clone().requires_grad_()
+        with torch.set_grad_enabled(name in ("IntegratedGradients", "GuidedBackprop")):
+            made = {key: value(asked) if callable(value) else value for key, value in call.items()}
+            found = explainer.attribute(given, target=asked.target, **made)
+        return found.detach().cpu().numpy()[0].sum(axis=0)
+
+    return explain
+
+
+def segments(asked: Asked) -> torch.Tensor:
+    """Return superpixels as Captum's LIME wants them: (1, 1, H, W)."""
+    segmentation: Any = import_module("skimage.segmentation")
+    found = segmentation.slic(asked.by_places(), n_segments=50, start_label=0)
+    return torch.tensor(found, device=asked.image.device)[None, None]
+
+
+def grad_cam(name: str) -> Callable[[Asked], Map]:
+    """Return a method of pytorch-grad-cam's, by the last layer with a spatial extent."""
+
+    def explain(asked: Asked) -> Map:
+        package: Any = import_module("pytorch_grad_cam")
+        target: Any = import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget(asked.target)
+        with getattr(package, name)(model=asked.module, target_layers=[asked.last]) as explainer:
+            return explainer(input_tensor=asked.inputs.clone().requires_grad_(), targets=[target])[0]
+
+    return explain
+
+
+def shap_gradient(asked: Asked) -> Map:
+    """SHAP's expected gradients against grey and black."""
+    package: Any = import_module("shap")
+    background = torch.cat([asked.grey, asked.pixels(torch.zeros_like(asked.image))])
+    values = package.GradientExplainer(asked.module, background).shap_values(asked.inputs)
+    return np.asarray(values)[0, ..., asked.target].sum(axis=0)
+
+
+def baseline(asked: Asked) -> Map:
+    """Learn a mask by the loop that a user would write: 300 steps of eq. 4."""
+    mask = baseline_mask(lambda given: asked.probabilities(asked.pixels(given)), asked.image, asked.target)
+    return 1 - mask.cpu().numpy()
+
+
+def window(asked: Asked) -> tuple[int, ...]:
+    """Return Captum's window: a seventh of the side."""
+    return (3, *(side // 7 for side in asked.image.shape[2:]))
+
+
+def half_window(asked: Asked) -> tuple[int, ...]:
+    """Return the step of that window."""
+    return (3, *(side // 14 for side in asked.image.shape[2:]))

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "documented", "folder_of", "gpu", "machine", "processor", "record", "recorded"]
+__all__ = ["RESULTS", "documented", "folder_of", "gpu", "machine", "memory", "processor", "record", "recorded"]
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -41,7 +41,7 @@ def machine(commit: str | None = None) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "memory_gib": _memory()}
+    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "memory_gib": memory()}
     card = gpu()
     if card:
         found["gpu"] = card
@@ -133,7 +133,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory() -> float | None:
+def memory() -> float | None:
+    """Return the memory of the machine in GiB; None where it does not tell."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError, AttributeError):

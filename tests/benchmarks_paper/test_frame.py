@@ -13,7 +13,7 @@ from benchmarks.paper import kept
 from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
 from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
-from benchmarks.paper.experiments.telling_apart import told_apart
+from benchmarks.paper.experiments.telling_apart import pooled, told_apart
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
@@ -251,8 +251,8 @@ def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
     clean = draw.random((30, 56, 56))
     other = draw.random((30, 56, 56))
     other[:, 20:40, 20:40] += 3
-    assert told_apart(clean, other).mean() > 0.95
-    assert 0.25 < told_apart(clean, draw.random((30, 56, 56))).mean() < 0.75
+    assert told_apart(pooled(clean), pooled(other)).mean() > 0.95
+    assert 0.25 < told_apart(pooled(clean), pooled(draw.random((30, 56, 56)))).mean() < 0.75
 
 
 def test_results_and_the_page_that_is_drawn_from_them(tmp_path: Path) -> None:

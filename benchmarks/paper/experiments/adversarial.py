@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.paper.each_image import console
-from benchmarks.paper.experiments.telling_apart import told_apart
+from benchmarks.paper.each_image import measured
+from benchmarks.paper.experiments.telling_apart import pooled, told_apart
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import METHODS, make_maps, map_of
 from benchmarks.paper.pictures import class_name, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of
 from benchmarks.paper.written import Claim, Table, costs, write
-from blackbox_explain import attack, recover
+from blackbox_explain import Explanation, attack, recover
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import LoadedImages
 
 IMAGES = 200
@@ -25,52 +29,59 @@ LISTED = (*MASKS, "cexc", "exc", "grad", "guid", "gcam", "occ")
 SHOWN = 3
 OF_PAPER = {"discriminating": "93.6 %, far above other maps", "original": "40.64 %", "truth": "37.32 %"}
 TOP = 5
+RECOVERED = ("original label leads", "original label in the top five")
 
 
 def run(plan: Plan) -> None:
     """Attack images, explain both, train classifiers on the maps, and apply the masks to the attacked images."""
     names = plan.halves[1][: plan.size(IMAGES)]
-    pairs: list[tuple[Labelled, Labelled]] = []
+    whole = dataclasses.replace(plan, part=(0, 1))
     for some in plan.batches(names):
+        # Together, as clean images are by `measured`.
         clean = [plan.image(name) for name in some]
-        pairs += [(one, attacked(plan, one)) for one in clean]
         for method in LISTED:
-            make_maps(plan, clean, method)
-            make_maps(plan, [after for _, after in pairs[-len(some) :]], method)
-        console.print(f"  adversarial: {len(pairs)} of {len(plan.share(names))}")
+            missing = [one for one in clean if not Asked(plan, one).has(BOTH, method)]
+            make_maps(plan, [attacked(plan, one) for one in missing], method)
+        measured(whole, some, LISTED, BOTH, "adversarial, these")
     if plan.is_part:
         return
-    fooled = [pair for pair in pairs if pair[0].label != pair[1].label]
-    right = {method: told_apart(*_maps(plan, fooled, method)) for method in LISTED}
+    found = measured(plan, names, LISTED, BOTH, "adversarial")
+    images = [plan.image(name) for name in names]
+    labels = np.asarray([one.label for one in images])
+    fooled = found[LISTED[0]]["label"] != labels
+    right = {method: told_apart(found[method]["clean"][fooled], found[method]["attacked"][fooled]) for method in LISTED}
     tests = {
         mask: {other: compared(right[mask], right[other]) for other in LISTED if other not in MASKS} for mask in MASKS
     }
-    found = {mask: recovered(plan, fooled, mask) for mask in MASKS}
     counts = {
-        mask: {what: share_of(int(one.sum()), len(one)) for what, one in row.items()} for mask, row in found.items()
+        mask: {
+            what: share_of(int(column.sum()), int(fooled.sum()))
+            for what, column in zip(RECOVERED, found[mask]["recovered"][fooled].T, strict=True)
+        }
+        for mask in MASKS
     }
     rows = [
         ["discriminating accuracy", METHODS[m].label, mean_of(v).mean, mean_of(v).error, len(v)]
         for m, v in right.items()
     ]
     rows += [
-        [what, METHODS[mask].label, one[0], f"{one[1]:.3f} to {one[2]:.3f}", len(fooled)]
+        [what, METHODS[mask].label, one[0], f"{one[1]:.3f} to {one[2]:.3f}", int(fooled.sum())]
         for mask, row in counts.items()
         for what, one in row.items()
     ]
     write(
         plan.folder("adversarial", len(names), IMAGES),
         title="5.5 and Fig. 10: adversarial images",
-        figure=draw(plan, fooled, right),
+        figure=draw(plan, [one for one, there in zip(images, fooled, strict=True) if there][:SHOWN], right),
         table=Table(("what", "method", "share", "standard error, or interval", "images"), rows),
         claims=[*(_discriminating(right, tests, mask) for mask in MASKS), *(_recovery(counts[m], m) for m in MASKS)],
         settings={
-            "images": f"{len(names)} of the claims half, classified right; {len(fooled)} of them fooled by the attack",
+            "images": f"{len(names)} of the claims half, classified right; {fooled.sum()} of them fooled by the attack",
             "attack": "basic iterative method, ε = 8/255, 10 steps of 1/255, away from the class",
             "classifier": "regularised logistic regression on 28 × 28 maps and their statistics, five folds by image",
         },
         numbers={
-            "costs": costs(plan, [one for pair in pairs for one in pair], LISTED),
+            "costs": costs(plan, images, LISTED),
             "attack_gradients_per_image": 10,
             "files": names,
             "paired": {m: {o: one.to_dict() for o, one in row.items()} for m, row in tests.items()},
@@ -79,6 +90,7 @@ def run(plan: Plan) -> None:
         notes=[
             "The paper trains an AlexNet on the maps of 4,000 images; on a few hundred that is not to be had, and "
             "the same small classifier is trained on the maps of every method.",
+            "Costs are those of the clean images; the attacked ones take the same.",
             "All images are classified right, so that the original label is the true one.",
         ],
     )
@@ -95,16 +107,25 @@ def attacked(plan: Plan, clean: Labelled) -> Labelled:
     return Labelled(clean.name, LoadedImages(found["image"], clean.image.photos), int(found["top"][0]))
 
 
-def recovered(plan: Plan, pairs: list[tuple[Labelled, Labelled]], mask: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Return whether the original label leads, or is among the top five, once the mask is applied (n,)."""
-    images = np.stack([map_of(plan, one, mask)["masked_image"] for _, one in pairs]).astype(np.float32)
-    found = recover(plan.box, images, [one.label for one, _ in pairs])
-    return {"original label leads": found.leads, "original label in the top five": found.among(TOP)}
+def _both(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del oracle
+    plan, clean = asked.plan, asked.one
+    after = attacked(plan, clean)
+    learned = map_of(plan, after, method)
+    found: Arrays = {
+        "label": np.asarray(after.label),
+        "clean": pooled(explanation.saliency)[0],
+        "attacked": pooled(learned["saliency"][None])[0],
+    }
+    if method not in MASKS:
+        return found
+    again = recover(plan.box, learned["masked_image"][None].astype(np.float32), [clean.label])
+    return {**found, "recovered": np.asarray([again.leads[0], again.among(TOP)[0]])}
 
 
-def _maps(plan: Plan, pairs: list[tuple[Labelled, Labelled]], method: str) -> tuple[np.ndarray[Any, Any], ...]:
-    clean, after = (np.stack([map_of(plan, pair[k], method)["saliency"] for pair in pairs]) for k in (0, 1))
-    return clean, after
+BOTH = Measurement("attacked", _both, silent=True)
+"""The ``label`` of the attacked image, `pooled` maps of the ``clean`` and the ``attacked`` image, and of masks what is
+``recovered`` (2,) once they are applied to the attacked image: `RECOVERED`."""
 
 
 def _discriminating(right: dict[str, Any], tests: dict[str, dict[str, Compared]], mask: str) -> Claim:
@@ -124,7 +145,7 @@ def _recovery(counts: dict[str, tuple[float, float, float]], mask: str) -> Claim
     return Claim(words, paper, told, leads[0] >= 0.4064)
 
 
-def draw(plan: Plan, pairs: list[tuple[Labelled, Labelled]], right: dict[str, np.ndarray[Any, Any]]) -> Figure:
+def draw(plan: Plan, shown: list[Labelled], right: dict[str, np.ndarray[Any, Any]]) -> Figure:
     """Draw clean and attacked images with their masks, and the accuracy of telling the two apart."""
     figure = plt.figure(figsize=(12, 5.2), layout="constrained")
     left, other = np.ravel(figure.subfigures(1, 2, squeeze=False, width_ratios=(1.5, 1)))
@@ -132,9 +153,9 @@ def draw(plan: Plan, pairs: list[tuple[Labelled, Labelled]], right: dict[str, np
     for line in axes:
         for axis in line:
             axis.set_axis_off()
-    for line, pair in zip(axes, pairs, strict=False):
+    for line, clean in zip(axes, shown, strict=False):
         place = 0
-        for one in pair:
+        for one in (clean, attacked(plan, clean)):
             line[place].imshow(pixels(one.image))
             line[place].set_title(class_name(plan, one.label), fontsize=7)
             for shift, mask in enumerate(MASKS, 1):

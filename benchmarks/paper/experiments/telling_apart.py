@@ -12,22 +12,30 @@ from sklearn.preprocessing import StandardScaler
 
 from blackbox_explain.metrics.maps import normalised
 
-__all__ = ["features", "told_apart"]
+__all__ = ["features", "pooled", "told_apart"]
 
 CELLS = 28
 FOLDS = 5
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse regularisation, chosen among within the images that are trained on."""
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def features(maps: Floats) -> Floats:
-    """Return what a classifier sees of maps (n, H, W): 28 × 28 means, quantiles of values and of slopes, spectrum."""
+def pooled(maps: Floats) -> Bytes:
+    """Return the 28 × 28 means of maps (n, H, W) that are scaled to reach from 0 to 1, in 255ths."""
     count, height, width = maps.shape
     whole = normalised(maps)[:, : height - height % CELLS, : width - width % CELLS]
     small = whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS).mean(axis=(2, 4))
-    slopes = np.hypot(*np.gradient(small, axis=(1, 2)))
+    return np.rint(255 * small).astype(np.uint8)
+
+
+def features(maps: Bytes) -> Floats:
+    """Return what a classifier sees of `pooled` maps (n, 28, 28): they themselves, quantiles, slopes, spectrum."""
+    small, count = maps / 255.0, len(maps)
+    down, across = np.gradient(small, axis=(1, 2))
+    slopes = np.hypot(down, across)
     shares = np.linspace(0, 1, 11)
     power = np.log(np.abs(np.fft.fft2(small)) ** 2 + 1e-6)
     steps = np.fft.fftfreq(CELLS) * CELLS
@@ -37,13 +45,13 @@ def features(maps: Floats) -> Floats:
     return np.concatenate([small.reshape(count, -1), *quantiles, rings], axis=1)
 
 
-def told_apart(clean: Floats, attacked: Floats) -> Floats:
+def told_apart(clean: Bytes, attacked: Bytes) -> Floats:
     """Return how many of each image's two maps (n,) are told right, 0, 0.5 or 1, by classifiers of the other images.
 
     Parameters
     ----------
     clean, attacked
-        (n, H, W) maps of the same images; at least as many as there are folds within folds.
+        (n, 28, 28) `pooled` maps of the same images; at least as many as there are folds within folds.
     """
     count = len(clean)
     seen = np.concatenate([features(clean), features(attacked)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ import onnxruntime
 
 from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
 from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
+from blackbox_explain_adapters._cuda_arrays import torch_device
 from blackbox_explain_adapters._onnx.graph.observation import session_options
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights
 
@@ -234,17 +234,8 @@ def device_arrays(session: Session) -> tuple[str | None, tuple[str, ...]]:
         return None, ()
     left = ", ".join(session.on_host)
     notes = (f"the CPU runs what ONNX Runtime has no CUDA kernel for: {left}",) if left else ()
-    try:
-        # Not by its name in an import statement: nothing but CUDA wants it.
-        torch = importlib.import_module("torch")
-    except ImportError:
-        torch = None
-    if torch is not None and torch.cuda.is_available():
-        return f"cuda:{session.device_id}", notes
-    return None, (
-        *notes,
-        "images go to the GPU and back at every step: a PyTorch with CUDA would keep them there",
-    )
+    device, way = torch_device(session.device_id)
+    return device, (*notes, *way)
 
 
 def _host(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

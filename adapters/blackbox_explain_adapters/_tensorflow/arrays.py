@@ -9,8 +9,9 @@ import tensorflow as tf
 from array_api_compat import is_torch_array
 
 from blackbox_explain.arrays import Array
+from blackbox_explain_adapters._cuda_arrays import torch_device
 
-__all__ = ["answer_like", "as_tensor"]
+__all__ = ["answer_like", "as_tensor", "device_arrays"]
 
 ALIGNMENT = 64
 """TensorFlow ends the process where a tensor that it did not allocate begins elsewhere."""
@@ -43,6 +44,26 @@ def answer_like(answer: tf.Tensor, given: Array) -> Array:
         tf.test.experimental.sync_devices()
         return torch.from_dlpack(tf.experimental.dlpack.to_dlpack(answer)).to(given.device, given.dtype, copy=True)
     return answer.numpy().astype(given.dtype, copy=False)
+
+
+def device_arrays(place: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return the torch device whose arrays a model reads without a way through the host, None for the host.
+
+    Parameters
+    ----------
+    place
+        TensorFlow's name of the device that the model computes on; None is its own choice: the first GPU, if any.
+
+    Returns
+    -------
+    device
+        Such as ``"cuda:0"``.
+    notes
+        What the user should know.
+    """
+    gpus = [one.name for one in tf.config.list_logical_devices("GPU")]
+    on = place or (gpus[0] if gpus else "")
+    return torch_device(int(on.rpartition(":")[2])) if "GPU" in on else (None, ())
 
 
 def _from_torch(array: Any, dtype: tf.DType) -> tf.Tensor:

@@ -62,6 +62,8 @@ class Parts:
         Holds the outputs against the guess that they need no activation; None where it is no guess.
     place
         Device, or None.
+    native
+        The torch device whose arrays the model reads where it computes, None for arrays of NumPy.
     stored
         Returns what ``__reduce__`` does, for models that can be pickled.
     of
@@ -77,6 +79,7 @@ class Parts:
     state: State
     watched: WatchedRange | None
     place: str | None
+    native: str | None
     stored: Callable[[], tuple[Any, ...]] | None
     of: Of = "scores"
 
@@ -95,6 +98,14 @@ class TensorFlowBlackBox:
         self.assumptions = parts.assumptions
         self.no_gradient = refusal
         self._parts = parts
+
+    def native(self, array: np.ndarray[Any, Any]) -> Array:
+        """Move a NumPy array to where the model computes: a torch tensor on a GPU, itself on a CPU."""
+        if self._parts.native is None:
+            return np.asarray(array)
+        import torch
+
+        return torch.tensor(array, device=self._parts.native)
 
     def scores(self, images: Array) -> Array:
         """Map images ``(N, *shape)`` in pixel space to scores (N, K)."""

@@ -16,6 +16,7 @@ from blackbox_explain.errors import (
     ModelError,
     UnsupportedModelError,
 )
+from blackbox_explain_adapters._tensorflow.arrays import device_arrays
 from blackbox_explain_adapters._tensorflow.box import DifferentiableTensorFlow, LayeredKeras, Parts, TensorFlowBlackBox
 from blackbox_explain_adapters._tensorflow.graph.refusal import why_no_gradient
 from blackbox_explain_adapters._tensorflow.graph.traced import gradient_function, scores_function
@@ -99,6 +100,7 @@ def box_of(
         Returns what ``__reduce__`` does, for models that can be pickled.
     """
     place = _device(device)
+    native, way = device_arrays(place)
     classes = len(described.class_names) if described.class_names else None
     wanted = Wanted(output, Reduction.of(reduce), classes)
     with tf.device(place):
@@ -109,11 +111,12 @@ def box_of(
             traced,
             traced.reading.spec,
             trial.activation,
-            (*traced.reading.assumptions, *traced.notes, *trial.notes),
+            (*traced.reading.assumptions, *traced.notes, *trial.notes, *way),
             scores_function(traced, trial.activation),
             trial.state,
             trial.watched,
             place,
+            native,
             stored,
         )
         try:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, UnsupportedModelError
+from blackbox_explain_adapters._tensorflow.arrays import device_arrays
 from tests.adapters.tensorflow import models
 from tests.adapters.tensorflow.models import SHAPE, keras
 
@@ -36,6 +41,44 @@ def test_devices(images: np.ndarray) -> None:
     np.testing.assert_allclose(box.scores(images), bx.wrap(models.sequential()).scores(images), atol=1e-7)
     with pytest.raises(InputError, match="no such device"):
         bx.wrap(models.sequential(), device="gpu:7")
+
+
+@pytest.mark.parametrize(
+    ("place", "gpus", "of_torch", "expected"),
+    [
+        (None, 0, 1, None),
+        (None, 2, 2, "cuda:0"),
+        ("/device:GPU:1", 2, 2, "cuda:1"),
+        ("/device:CPU:0", 2, 2, None),
+        ("/device:GPU:1", 2, 1, "the host"),
+    ],
+)
+def test_arrays_are_torch_s_where_the_model_computes_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, place: str | None, gpus: int, of_torch: int, expected: str | None
+) -> None:
+    devices = [SimpleNamespace(name=f"/device:GPU:{k}") for k in range(gpus)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices if kind == "GPU" else [])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: of_torch)
+    device, notes = device_arrays(place)
+    assert device == (None if expected == "the host" else expected)
+    assert bool(notes) == (expected == "the host")
+
+
+def test_the_loop_runs_in_torch_where_the_box_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # PyTorch's arrays on a CPU stand for those on a GPU: the way through the box is the same.
+    box: Any = bx.wrap(models.sequential())
+    images = np.random.default_rng(2).random((2, *SHAPE), dtype=np.float32)
+    settings: dict[str, Any] = {"preset": "paper", "steps": 5, "progress": False}
+    expected = bx.explain(box, images, **settings)
+    assert isinstance(box.native(images), np.ndarray)
+    monkeypatch.setattr(box, "_parts", dataclasses.replace(box._parts, native="cpu"))
+    given: list[Any] = []
+    usual = type(box).scores_and_gradient
+    monkeypatch.setattr(type(box), "scores_and_gradient", lambda *a: given.extend(a[1:]) or usual(*a))
+    found = bx.explain(box, images, **settings)
+    assert given
+    assert all(isinstance(one, torch.Tensor) for one in given)
+    np.testing.assert_allclose(found.saliency, expected.saliency, atol=1e-4)
 
 
 GLOBAL_STATE = """

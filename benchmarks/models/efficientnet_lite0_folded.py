@@ -19,6 +19,14 @@ HALVING = {1, 3, 5, 11}
 BLOCKS = 16
 
 
+class ReLU6(nn.ReLU):
+    """A rectifier that ends at 6, of the class that guided backpropagation of other packages looks for."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Cut to 0 to 6."""
+        return nn.functional.relu6(input)
+
+
 class Convolution(nn.Module):
     """A convolution padded as TensorFlow does: where it halves the size, one more row and column behind than before."""
 
@@ -31,15 +39,14 @@ class Convolution(nn.Module):
         padding = 0 if stride == 2 else size // 2
         self.conv = nn.Conv2d(inside * groups, out, size, stride, padding, groups=groups)
         self.conv.weight.data, self.conv.bias = torch.tensor(weight), nn.Parameter(torch.tensor(bias))
-        self.rectified = rectified
+        self.relu = ReLU6() if rectified else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to (N, outputs, H / stride, W / stride)."""
         if self.behind:
             before, behind = self.behind - 1, self.behind
             x = nn.functional.pad(x, (before, behind, before, behind))
-        x = self.conv(x)
-        return nn.functional.relu6(x) if self.rectified else x
+        return self.relu(self.conv(x))
 
 
 class Block(nn.Module):

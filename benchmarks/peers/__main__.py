@@ -7,7 +7,7 @@ times are of the same minutes, and a run that was stopped goes on with ``--resum
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,10 @@ Device = Literal["cpu", "cuda"]
 
 PRESETS = ("quick", "fast", "thorough")
 
-BY = ("PyTorch", "ONNX")
+BY: dict[Device, tuple[str, ...]] = {"cpu": ("PyTorch", "ONNX"), "cuda": ("PyTorch",)}
+"""By what the model is run; the file runs on the CPU."""
+
+Measure = Callable[[Subject, Explanation], Row]
 
 TOGETHER = 8
 """Photos at once, in the rows that say so."""
@@ -45,44 +48,58 @@ def main(
     results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
 ) -> None:
     """Measure every peer and preset on photos that the classifier is sure of."""
+    single, several = rows_of(device, quick), at_once(device, quick)
+    if unknown := set(only or ()) - single.keys() - several.keys():
+        expected = ", ".join((*single, *several))
+        raise typer.BadParameter(f"no such row: {', '.join(unknown)}; there are {expected}", param_hint="--only")
     subject = subject_of(model, device)
     # Settings were chosen by every second photo from the first on.
     chosen = confident_photos(subject.torch, "stretch")
     count = 1 if quick else photos
+    paths = chosen.paths[1::2][:count]
     images, labels = (one[1::2][:count] for one in (chosen.images, chosen.labels))
-    settings = {"photos": len(images), "quick": quick, "device": device, "model": model}
-    settings["first_run"] = "counted"
-    name, known = f"peers-{model}", machine()
-    rows = {key: row for key, row in rows_of(device, quick).items() if not only or key in only}
-    measured: dict[str, Any] = {}
-    before = recorded(name, results) if resume else None
-    if before is not None and before["settings"] == settings:
-        measured = {key: row for key, row in before["measured"].items() if key in rows}
-    for place in range(len(images)):
-        template = explain(
-            subject.torch, images[place : place + 1], int(labels[place]), method="center", progress=False
-        )
-        for key, measure in rows.items():
-            if _done(measured.get(key), place):
-                continue
-            add(measured.setdefault(key, {}), measure(subject, template), known["commit"])
-            console.print(f"  photo {place + 1}, {key}: {_seconds(measured[key])}")
-        record(name, settings, measured, results, known=known)
-    groups = range(0, len(images), TOGETHER)
-    for turn, first in enumerate(groups):
-        some = slice(first, first + TOGETHER)
+    settings = {"files": [one.name for one in paths], "quick": quick, "device": device, "model": model}
+    name, known = (
+        "-".join(["peers", model, *(["cuda"] if device == "cuda" else []), *(["quick"] if quick else [])]),
+        machine(),
+    )
+    measured = stored_rows(recorded(name, results), settings) if resume else {}
+
+    def measure(rows: Mapping[str, Measure], place: int, some: slice) -> None:
         template = explain(subject.torch, images[some], labels[some].tolist(), method="center", progress=False)
-        for key, measure in at_once(quick).items():
-            if (only and key not in only) or _done(measured.get(key), turn):
+        for key, of in rows.items():
+            if (only and key not in only) or done(measured.get(key), place):
                 continue
-            add(measured.setdefault(key, {}), measure(subject, template), known["commit"])
-        path = record(name, settings, measured, results, known=known)
-        if turn == len(groups) - 1:
-            show(measured)
-            console.print(f"stored in {path.parent.name}/{path.name}")
+            add(measured.setdefault(key, {}), of(subject, template), known["commit"])
+            console.print(f"  {paths[some][0].name}, {key}: {_told(measured[key])}")
+        record(name, settings, measured, results, known=known)
+
+    for place in range(len(images)):
+        measure(single, place, slice(place, place + 1))
+    for turn, first in enumerate(range(0, len(images), TOGETHER)):
+        measure(several, turn, slice(first, first + TOGETHER))
+    show(measured)
+    console.print(f"stored as {name}.json")
 
 
-def rows_of(device: str, quick: bool) -> dict[str, Callable[[Subject, Explanation], Row]]:
+def stored_rows(before: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows of an earlier run to go on with; what was skipped is tried again.
+
+    Raises
+    ------
+    SystemExit
+        If that run was of other photos, which rows would be paired with.
+    """
+    if before is None:
+        return {}
+    files, now = before["settings"]["files"], settings["files"]
+    both = min(len(files), len(now))
+    if files[:both] != now[:both]:
+        raise SystemExit("what is stored is of other photos: run without --resume")
+    return {key: row for key, row in before["measured"].items() if "skipped" not in row}
+
+
+def rows_of(device: Device, quick: bool) -> dict[str, Measure]:
     """Return what is measured of a photo, by name."""
     few: dict[str, Any] = {"steps": 1} if quick else {}
     ours = {
@@ -90,14 +107,14 @@ def rows_of(device: str, quick: bool) -> dict[str, Callable[[Subject, Explanatio
             lambda subject, template, preset=preset, by=by: of_ours(preset, subject, template, by, **few)
         )
         for preset in PRESETS
-        for by in BY
+        for by in BY[device]
     }
     return ours | {
         name: (lambda subject, template, name=name: of_peer(name, subject, template, device)) for name in PEERS
     }
 
 
-def at_once(quick: bool) -> dict[str, Callable[[Subject, Explanation], Row]]:
+def at_once(device: Device, quick: bool) -> dict[str, Measure]:
     """Return what is measured of several photos, by name."""
     few: dict[str, Any] = {"steps": 1} if quick else {}
     return {
@@ -105,7 +122,7 @@ def at_once(quick: bool) -> dict[str, Callable[[Subject, Explanation], Row]]:
             lambda subject, template, preset=preset, by=by: together(preset, subject, template, by, **few)
         )
         for preset in PRESETS
-        for by in BY
+        for by in BY[device]
     }
 
 
@@ -135,11 +152,12 @@ def show(measured: dict[str, Any]) -> None:
         console.print(line)
 
 
-def _done(row: dict[str, Any] | None, place: int) -> bool:
+def done(row: dict[str, Any] | None, place: int) -> bool:
+    """Tell whether a row holds this photo, or will hold no more."""
     return row is not None and ("skipped" in row or "failed" in row or len(row.get("all_s", ())) > place)
 
 
-def _seconds(row: dict[str, Any]) -> str:
+def _told(row: dict[str, Any]) -> str:
     return f"{row['all_s'][-1]:.2f} s" if row.get("all_s") else (row.get("skipped") or row["failed"])
 
 

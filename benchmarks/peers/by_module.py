@@ -1,4 +1,4 @@
-"""Peers that look into a PyTorch module, or take gradients of it, at their defaults."""
+"""Peers that look into a PyTorch module, or take gradients of it, at their defaults but for what is named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["baseline", "captum", "grad_cam", "half_window", "segments", "shap_gr
 
 
 def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
-    """Return a method of Captum's; `call` are its arguments that have no default."""
+    """Return a method of Captum's; `call` are arguments of ``attribute``."""
 
     def explain(asked: Asked) -> Map:
         package: Any = import_module("captum.attr")
@@ -54,8 +54,11 @@ def shap_gradient(asked: Asked) -> Map:
     """SHAP's expected gradients against grey and black."""
     package: Any = import_module("shap")
     background = torch.cat([asked.grey, asked.pixels(torch.zeros_like(asked.image))])
-    values = package.GradientExplainer(asked.module, background).shap_values(asked.inputs)
-    return np.asarray(values)[0, ..., asked.target].sum(axis=0)
+    # Of the leading class alone: it explains all 1,000 otherwise.
+    values, ranks = package.GradientExplainer(asked.module, background).shap_values(asked.inputs, ranked_outputs=1)
+    if int(ranks[0, 0]) != asked.target:
+        raise ValueError(f"the leading class is {int(ranks[0, 0])}, not {asked.target}")
+    return np.asarray(values)[0, ..., 0].sum(axis=0)
 
 
 def baseline(asked: Asked) -> Map:

@@ -26,7 +26,8 @@ PEERS: dict[str, tuple[str, Callable[[Asked], Map]]] = {
     ),
     "Captum, integrated gradients": ("captum.attr", captum("IntegratedGradients", internal_batch_size=10)),
     "Captum, guided backprop": ("captum.attr", captum("GuidedBackprop")),
-    "Captum, LIME": ("captum.attr", captum("Lime", feature_mask=segments, n_samples=200)),
+    # Its default of 25 samples is less than there are superpixels.
+    "Captum, LIME, 200 samples": ("captum.attr", captum("Lime", feature_mask=segments, n_samples=200)),
     "Grad-CAM": ("pytorch_grad_cam", grad_cam("GradCAM")),
     "Grad-CAM++": ("pytorch_grad_cam", grad_cam("GradCAMPlusPlus")),
     "LayerCAM": ("pytorch_grad_cam", grad_cam("LayerCAM")),

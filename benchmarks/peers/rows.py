@@ -57,15 +57,15 @@ def of_peer(name: str, subject: Subject, template: Explanation, device: str = "c
         return {"skipped": why}
     rules = subject.torch.spec.preprocessing
     network, last = subject.module()
-    image = torch.tensor(template.images, device=device)
+    image = torch.tensor(template.images, device=device).contiguous(memory_format=torch.channels_last)
     grey = rules.forward(torch.full_like(image, 0.5))
     target = int(np.argmax(template.weights[0]))
     asked = Asked(network, image, rules.forward(image), grey, target, last, rules.forward, subject.path)
     try:
         (found, count), spent = _timed(lambda: peer_maps(name, asked))
+        return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found)}
     except Exception as error:  # one package that fails must not take the others with it
         return {"failed": f"{type(error).__name__}: {error}"[:300]}
-    return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found)}
 
 
 def of_ours(preset: str, subject: Subject, template: Explanation, by: str, **settings: Any) -> Row:

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.paper.statistics import compared
-from benchmarks.peers.rows import LEFT
+from benchmarks.peers.rows import LEFT, METRICS
 
 __all__ = ["PLAIN", "REGION", "Summary", "summary", "verdicts"]
 
 REGION = "smallest region at 95 %"
+
+OURS = "ours, fast, PyTorch"
+"""The default, by the same network that peers are shown."""
+
+QUICK = ("ours, quick, PyTorch", "ours, quick, ONNX")
 
 PLAIN = "plain loop, 300 steps"
 
@@ -19,7 +24,7 @@ Summary = dict[str, Any]
 
 
 def summary(measured: dict[str, Any]) -> dict[str, Summary]:
-    """Return median seconds, mean queries and mean quality of each row that was measured in all photos."""
+    """Return median seconds, mean queries and mean quality of each row that did not fail."""
     return {
         name: {
             "seconds": float(np.median(row["all_s"])),
@@ -33,38 +38,43 @@ def summary(measured: dict[str, Any]) -> dict[str, Summary]:
 
 
 def verdicts(measured: dict[str, Any]) -> list[str]:
-    """Return what can be said of them, in sentences."""
+    """Return what can be said of rows of as many photos as ours, in sentences; nothing where ours is missing."""
     told = summary(measured)
-    judged = {name: row for name, row in told.items() if row["quality"]}
-    peers = [name for name in judged if not name.startswith("ours")]
-    ours = [name for name in judged if name.startswith("ours")]
-    if not peers or not ours:
+    if OURS not in told:
         return []
-    best = min(ours, key=lambda name: judged[name]["quality"][REGION])
-    smaller = [one for one in peers if judged[one]["quality"][REGION] < judged[best]["quality"][REGION]]
-    near = min(peers, key=lambda name: judged[name]["quality"][REGION])
-    test = compared(*(np.asarray(measured[name]["quality"][REGION]) for name in (best, near)))
-    lines = [
-        f"Smallest region: {best}, {judged[best]['quality'][REGION]:.3f}; of the peers {near}, "
-        f"{judged[near]['quality'][REGION]:.3f} (p = {test.p:.2g}).",
-        f"Peers with a smaller one: {', '.join(smaller) or 'none'}.",
-    ]
-    quick = [name for name in ours if ", quick" in name]
-    for own in quick:
-        better = [
-            f"{peer} ({', '.join(at)})"
-            for peer in peers
-            if judged[peer]["seconds"] < judged[own]["seconds"]
-            and (at := [one for one in LEFT if judged[peer]["quality"][one] < judged[own]["quality"][one]])
-        ]
-        lines.append(f"Faster than {own}, and better at some deleted share: {'; '.join(better) or 'none'}.")
-    if PLAIN in judged:
-        lines += _against_plain(told)
-    return lines
+    judged = {name: row for name, row in told.items() if row["quality"] and row["photos"] == told[OURS]["photos"]}
+    peers = [name for name in judged if not name.startswith("ours")]
+    lines: list[str] = []
+    for metric in METRICS:
+        better = _better(measured, judged, peers, OURS, [metric])
+        lines.append(f"Better than {OURS}, by the mean of {metric}: {'; '.join(better) or 'none'}.")
+    for own in QUICK:
+        if own in judged:
+            faster = [one for one in peers if judged[one]["seconds"] < judged[own]["seconds"]]
+            better = _better(measured, judged, faster, own, LEFT)
+            lines.append(f"Faster than {own}, and better once some share is blurred: {'; '.join(better) or 'none'}.")
+    return lines + (_against_plain(told) if PLAIN in judged else [])
+
+
+def _better(
+    measured: dict[str, Any], judged: dict[str, Summary], peers: list[str], own: str, metrics: Any
+) -> list[str]:
+    """Return who has a better mean by some of the metrics, with p of the paired comparison."""
+    found: list[str] = []
+    for peer in peers:
+        at: list[str] = []
+        for metric in metrics:
+            ours, theirs = (judged[one]["quality"][metric] for one in (own, peer))
+            if theirs > ours if metric.startswith("insertion") else theirs < ours:
+                test = compared(*(np.asarray(measured[one]["quality"][metric]) for one in (peer, own)))
+                at.append(f"{metric} {theirs:.3f} against {ours:.3f}, p = {test.p:.2g}")
+        if at:
+            found.append(f"{peer} ({'; '.join(at)})")
+    return found
 
 
 def _against_plain(told: dict[str, Summary]) -> list[str]:
-    """Return by how much each of ours is faster than the loop that a user would write."""
+    """Return by how much each of ours is faster than the loop that a user would write, by median seconds."""
     plain = told[PLAIN]
     lines: list[str] = []
     for name, row in told.items():

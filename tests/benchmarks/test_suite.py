@@ -1,4 +1,4 @@
-"""Results of the suite: where they go, what became slower, the page that is drawn of them, and the peers' maps."""
+"""Results of the suite: where they go, what became slower, and the page that is drawn of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from benchmarks import compare, memory, overhead, page
 from benchmarks.common.hardware import folder_of, machine, record
 from benchmarks.common.loops import paired
 from benchmarks.compare import changes, timings_of
-from benchmarks.peers.__main__ import add
-from benchmarks.peers.asked import Asked
-from benchmarks.peers.baseline import baseline_mask
-from benchmarks.peers.methods import PEERS, absent, peer_maps
-from benchmarks.peers.rows import LEFT
-from benchmarks.peers.verdicts import PLAIN, REGION, verdicts
+from benchmarks.peers.rows import LEFT, METRICS
+from benchmarks.peers.verdicts import OURS
+from tests.benchmarks.test_peers import row_of
 from tests.kinds import kept
 
 
@@ -95,18 +91,12 @@ def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
     assert page.page_of(tmp_path).count(page.NOT_YET) == len(page.SECTIONS)
 
 
-def peer(seconds: list[float], value: float) -> dict[str, Any]:
-    """Return a row of peers in which every metric is `value` in each photo."""
-    quality = {name: [value] * len(seconds) for name in (REGION, *LEFT)}
-    return {"all_s": seconds, "queries": [60] * len(seconds), "quality": quality}
-
-
 def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     row = {"batch": 4, "steps": 10, "images": 16, "peak_mib": 512.4, "seconds_per_image": 0.31}
     row["last_tenth_over_first"] = 0.987
     record("memory", {}, {"onnx": {"batch": [row]}}, tmp_path)
-    ours, theirs = peer([2.0, 3.0], 0.1), peer([1.0, 1.0], 0.2)
-    measured = {"ours, quick": ours, "Grad-CAM": theirs, "SHAP, partition": {"skipped": "shap: ModuleNotFoundError"}}
+    ours, theirs = row_of([2.0, 3.0], 0.1), row_of([1.0, 1.0], 0.2)
+    measured = {OURS: ours, "Grad-CAM": theirs, "SHAP, partition": {"skipped": "shap: ModuleNotFoundError"}}
     record("peers-googlenet", {}, measured, tmp_path)
     once = {"median_s": 1.5, "all_s": [1.5]}
     single = {"gradients": 42, "scores": 18, "explain": once, "ratio": 1.034}
@@ -116,8 +106,8 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     text = page.page_of(tmp_path)
     for line in (
         "| onnx | batch | 4 | 10 | 16 | 512 | 0.31 | 0.99 |",
-        f"| ours, quick | 2.50 | 60 |{' 0.100 |' * (1 + len(LEFT))} 2 |",
-        "- Smallest region: ours, quick, 0.100; of the peers Grad-CAM, 0.200 (p = 0.5).",
+        f"| {OURS} | 2.50 | 60 |{' 0.100 |' * len((*METRICS, *LEFT))} 2 |",
+        f"- Better than {OURS}, by the mean of insertion, blur: Grad-CAM (insertion, blur 0.200 against 0.100, p",
         "| PyTorch | fast | 42 + 18 | 1.50 | 1.034 |",
         "| PyTorch | 4 | 16 | 0.250 |",
         "Not measured: SHAP, partition: shap: ModuleNotFoundError.",
@@ -154,75 +144,3 @@ def test_memory_is_measured_in_a_process_of_its_own() -> None:
     found = memory.peak_of("onnx", 1, 1, 1)
     assert found["peak_mib"] > found["before_mib"] > 0
     assert found["seconds_per_image"] > 0 < found["last_tenth_over_first"]
-
-
-class Corner(torch.nn.Module):
-    """Sees the upper left quarter of 56 × 56 alone: the first class where it has contrast."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = torch.nn.Conv2d(3, 2, 1)
-        self.first.weight.data = torch.tensor([2 / 3, -2 / 3]).reshape(2, 1, 1, 1).expand(2, 3, 1, 1).contiguous()
-        self.first.bias.data = torch.tensor([-1.0, 1.0])
-        self.relu = torch.nn.ReLU()
-
-    def forward(self, given: torch.Tensor) -> torch.Tensor:
-        contrast = self.relu(self.first(given)).sum(dim=1)[:, :28, :28].mean(dim=(1, 2))
-        return torch.stack([8 * contrast - 4, 4 - 8 * contrast], dim=1)
-
-
-def texture() -> torch.Tensor:
-    return (torch.rand(1, 1, 56, 56, generator=torch.Generator().manual_seed(0)) > 0.5).float().repeat(1, 3, 1, 1)
-
-
-def test_the_plain_loop_deletes_what_the_model_sees() -> None:
-    network = Corner()
-    mask = baseline_mask(lambda given: torch.softmax(network(given), dim=1), texture(), 0, steps=60)
-    assert mask.shape == (56, 56)
-    assert mask[:20, :20].mean() < mask[36:, 36:].mean() - 0.1
-
-
-@pytest.mark.filterwarnings("ignore:Setting backward hooks")  # as Captum tells each time
-@pytest.mark.parametrize("name", ["Captum, occlusion", "Captum, integrated gradients", "Captum, guided backprop"])
-def test_peers_find_what_the_model_sees(name: str) -> None:
-    assert absent(name) is None
-    network, image = Corner().eval(), texture()
-    asked = Asked(network, image, image, torch.full_like(image, 0.5), 0, network.first, lambda given: given)
-    found, queries = peer_maps(name, asked)
-    assert found.shape == (56, 56)
-    assert np.abs(found[:28, :28]).mean() > 2 * np.abs(found[28:, 28:]).mean()
-    assert queries >= 1
-    assert not network._forward_pre_hooks
-
-
-def test_what_figures_of_peers_say() -> None:
-    ours, better = peer([2.0] * 6, 0.1), peer([1.0] * 6, 0.2)
-    better["quality"][LEFT[1]] = [0.05] * 6
-    better["quality"][REGION] = [0.01] * 6
-    measured = {"ours, quick": ours, "ours, fast": peer([3.0] * 6, 0.05), "other": better, PLAIN: peer([20.0] * 6, 0.1)}
-    measured["ours, quick, 8 together"] = {"all_s": [0.5], "queries": [60]}
-    told = "\n".join(verdicts(measured))
-    assert "Smallest region: ours, fast, 0.050; of the peers other, 0.010 (p = 0.031)" in told
-    assert "Peers with a smaller one: other." in told
-    assert f"Faster than ours, quick, and better at some deleted share: other ({LEFT[1]})." in told
-    assert f"ours, quick: 10.0 times as fast as the plain loop; not better at {', '.join(LEFT)}." in told
-    assert "ours, fast: 6.7 times as fast as the plain loop; better at every deleted share." in told
-    assert "ours, quick, 8 together: 40.0 times as fast as the plain loop." in told
-    assert verdicts({"other": better}) == []
-    # One that failed at a later photo is not compared.
-    assert "other" not in "\n".join(verdicts({**measured, "other": {**better, "failed": "why"}}))
-
-
-def test_rows_of_peers_grow_photo_by_photo_and_what_fails_is_told() -> None:
-    row: dict[str, Any] = {}
-    for seconds in (1.0, 2.0):
-        add(row, {"seconds": seconds, "queries": 3, "quality": {"metric": seconds}}, "abc")
-    assert row == {"all_s": [1, 2], "queries": [3, 3], "commits": ["abc"] * 2, "quality": {"metric": [1, 2]}}
-    add(row, {"failed": "why"}, "abc")
-    assert row["failed"] == "why"
-    assert row["all_s"] == [1, 2]
-
-
-def test_a_peer_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PEERS, "none", ("no_such_package", lambda asked: asked.image))
-    assert "no_such_package: ModuleNotFoundError" in str(absent("none"))

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.paper import measured as module
 from benchmarks.paper.each_image import measured, tried
 from benchmarks.paper.kept import Arrays, Kept
-from benchmarks.paper.measured import MARKED, REACH, SUPPRESSION, Asked, boxes, representative
+from benchmarks.paper.measured import MARKED, REACH, SUPPRESSION, SUPPRESSIONS, Asked, boxes, representative
+from benchmarks.paper.methods import explained, map_of
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.silent import Silent
 from benchmarks.paper.stored import Stored
 from benchmarks.paper.written import costs, store
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import LoadedImages
+from blackbox_explain.metrics.maps import smoothed
+from blackbox_explain.metrics.minimal_box import MinimalBox
 from tests.toys import Regions, Scores
 
 
@@ -89,12 +94,23 @@ def test_boxes_of_smoothed_maps_and_how_far_a_map_reaches(plan: Plan, region: Re
     asked = Asked(plan, Labelled("image", LoadedImages(region.image()), 0))
     plain = asked.measured(SUPPRESSION, "grad")["box"]
     np.testing.assert_array_equal(asked.measured(boxes(0), "grad")["box"], plain)
-    # The 8 × 8 pixels are less than a tenth: all pixels are at least the quantile, which is 0.
-    assert asked.measured(REACH, "grad")["reach"] == 1
-    # A smoothed square has rings of equal values: the box that is cut from it has room for less, or for more.
-    smooth = asked.measured(boxes(2), "grad")["box"]
-    assert (smooth >= 36 / 1024).all()
-    assert (np.diff(smooth) >= 0).all()
+    # The 8 × 8 pixels are less than a tenth: they alone are the strongest.
+    assert asked.measured(REACH, "grad") == {"box": 64 / 1024, "largest": 1}
+    box = asked.measured(boxes(2), "center")["box"]
+    saliency = smoothed(map_of(plan, asked.one, "center")["saliency"][None], 2)
+    again = explained(region, asked.one, saliency[0].astype(np.float32))
+    np.testing.assert_array_equal(
+        box, [MinimalBox(one).measure(Oracle.of(region, 1), again)[0] for one in SUPPRESSIONS]
+    )
+
+
+def test_strong_parts_that_lie_apart_reach_far(plan: Plan, region: Regions, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = np.zeros((32, 32), np.float32)
+    apart[0, 0] = apart[20:22, 10] = apart[31, 30] = 1
+    for saliency, found in ((apart, {"box": 31 / 32, "largest": 0.5}), (apart * 0 + 1, {"box": 1, "largest": 1})):
+        monkeypatch.setattr(module, "map_of", lambda *_, saliency=saliency: {"saliency": saliency})
+        asked = Asked(plan, Labelled(str(found), LoadedImages(region.image()), 0))
+        assert asked.measured(REACH, "grad") == found
 
 
 def test_ways_are_tried_on_all_images_before_one_is_chosen(
@@ -102,15 +118,17 @@ def test_ways_are_tried_on_all_images_before_one_is_chosen(
 ) -> None:
     images = {f"{k}.JPEG": Labelled(f"{k}.JPEG", LoadedImages(region.image() * (1 - k / 10)), 0) for k in range(4)}
     monkeypatch.setattr(Plan, "image", lambda _self, name: images[name])
-    ways = {sigma: boxes(sigma) for sigma in (0, 2)}
+    ways = {sigma: boxes(sigma) for sigma in (0, 8)}
     first, second = (dataclasses.replace(plan, part=(k, 2)) for k in (0, 1))
-    assert tried(first, list(images), ("grad",), ways, "x") is None
-    found = tried(second, list(images), ("grad",), ways, "x")
+    assert tried(first, list(images), ("center",), ways, "x") is None
+    found = tried(second, list(images), ("center",), ways, "x")
     assert found is not None
-    assert {way: one["grad"]["box"].shape for way, one in found.items()} == {0: (4, 4), 2: (4, 4)}
-    np.testing.assert_array_equal(
-        found[2]["grad"]["box"], measured(plan, list(images), ("grad",), ways[2], "x")["grad"]["box"]
-    )
+    assert {way: one["center"]["box"].shape for way, one in found.items()} == {0: (4, 4), 8: (4, 4)}
+    alone = dataclasses.replace(plan, kept=Kept(plan.kept.folder / "alone"))
+    for sigma, way in ways.items():
+        own = measured(alone, list(images), ("center",), way, "x")
+        np.testing.assert_array_equal(found[sigma]["center"]["box"], own["center"]["box"])
+    assert (found[0]["center"]["box"] != found[8]["center"]["box"]).any()
 
 
 def test_the_second_map_of_an_image_is_measured_as_it_is_alone(plan: Plan, region: Regions) -> None:

@@ -27,7 +27,7 @@ BELOW = 0.1
 
 def run(plan: Plan) -> None:
     """Choose how far each mask is smoothed on held-out images, and measure the curves on others."""
-    held_out = plan.halves[0][: plan.size(IMAGES) // 2]
+    held_out = plan.halves[0][: plan.size(HELD_OUT)]
     names = plan.halves[1][: plan.size(IMAGES)]
     held = tried(plan, held_out, MASKS, {sigma: representative(sigma) for sigma in SIGMAS}, "fig7, σ")
     if held is None:

@@ -17,7 +17,7 @@ from benchmarks.paper.statistics import Compared, Mean, compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
 from blackbox_explain.metrics.marked.localization import ALPHAS, Threshold
 
-IMAGES = 200
+IMAGES, HELD_OUT = 200, 100
 MASK = "top5"
 LISTED = (
     "top5",
@@ -51,7 +51,7 @@ BEATEN: dict[Threshold, tuple[str, ...]] = {
 
 def run(plan: Plan) -> None:
     """Measure all methods, by the α that is best on the held-out half."""
-    held_out = plan.halves[0][: plan.size(IMAGES) // 2]
+    held_out = plan.halves[0][: plan.size(HELD_OUT)]
     names = plan.halves[1][: plan.size(IMAGES)]
     tuning = measured(plan, held_out, LISTED, MARKED, "table1, held out")
     found = measured(plan, names, LISTED, MARKED, "table1")

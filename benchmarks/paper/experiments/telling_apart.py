@@ -19,21 +19,19 @@ FOLDS = 5
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse regularisation, chosen among within the images that are trained on."""
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def pooled(maps: Floats) -> Bytes:
-    """Return the 28 × 28 means of maps (n, H, W) that are scaled to reach from 0 to 1, in 255ths."""
+def pooled(maps: Floats) -> Floats:
+    """Return the 28 × 28 means of maps (n, H, W) that are scaled to reach from 0 to 1, in half precision."""
     count, height, width = maps.shape
     whole = normalised(maps)[:, : height - height % CELLS, : width - width % CELLS]
-    small = whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS).mean(axis=(2, 4))
-    return np.rint(255 * small).astype(np.uint8)
+    return whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS).mean(axis=(2, 4)).astype(np.float16)
 
 
-def features(maps: Bytes) -> Floats:
+def features(maps: Floats) -> Floats:
     """Return what a classifier sees of `pooled` maps (n, 28, 28): they themselves, quantiles, slopes, spectrum."""
-    small, count = maps / 255.0, len(maps)
+    small, count = maps.astype(np.float64), len(maps)
     down, across = np.gradient(small, axis=(1, 2))
     slopes = np.hypot(down, across)
     shares = np.linspace(0, 1, 11)
@@ -45,7 +43,7 @@ def features(maps: Bytes) -> Floats:
     return np.concatenate([small.reshape(count, -1), *quantiles, rings], axis=1)
 
 
-def told_apart(clean: Bytes, attacked: Bytes) -> Floats:
+def told_apart(clean: Floats, attacked: Floats) -> Floats:
     """Return how many of each image's two maps (n,) are told right, 0, 0.5 or 1, by classifiers of the other images.
 
     Parameters

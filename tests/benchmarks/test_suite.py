@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import compare, memory, overhead, page
+from benchmarks import compare, convergence, memory, overhead, page
 from benchmarks.common.hardware import folder_of, machine, record
 from benchmarks.common.loops import paired
 from benchmarks.compare import changes, timings_of
@@ -144,3 +144,22 @@ def test_memory_is_measured_in_a_process_of_its_own() -> None:
     found = memory.peak_of("onnx", 1, 1, 1)
     assert found["peak_mib"] > found["before_mib"] > 0
     assert found["seconds_per_image"] > 0 < found["last_tenth_over_first"]
+
+
+@pytest.mark.usefixtures("shared_photos")
+def test_convergence_in_short_measures_the_presets_and_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[slice, int]] = []
+    left = {"left": {"0.03": 0.5}, "kept": {"0.10": 0.5}, "transfer": {"noise": 0.1}}
+    row = {**left, "gradients": 3.0, "region": 0.2, "agreement": 0.9}
+
+    def measured(_box: Any, _photos: Any, rows: slice, _settings: Any, limit: int) -> dict[str, Any]:
+        asked.append((rows, limit))
+        return row
+
+    monkeypatch.setattr(convergence, "measure", measured)
+    monkeypatch.setattr(convergence, "record", lambda *_: pytest.fail("stored"))
+    convergence.main(cache=tmp_path, page=tmp_path / "none.md", quick=True)
+    halves = (slice(0, None, 2), slice(1, None, 2))
+    assert asked == [(half, 1) for half in halves for _ in convergence.HELD_OUT]

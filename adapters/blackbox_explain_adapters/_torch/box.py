@@ -145,7 +145,7 @@ class TorchBlackBox:
                     self._watched.check(outputs)
                 return (ACTIVATE[self.activation](outputs),)
 
-        return self._as_given(images, self._network.run(run, self._network.tensor(images)))[0]
+        return self._as_given(images, self._network.run(run, self._network.tensor(images), kind="scores"))[0]
 
     def fingerprint(self) -> str:
         """Return a digest of the parameters and buffers."""
@@ -189,7 +189,9 @@ class DifferentiableTorch(TorchBlackBox):
             return scores, gradient
 
         tensor = self._network.tensor
-        scores, gradient = self._as_given(images, self._network.run(run, tensor(images), tensor(weights)))
+        scores, gradient = self._as_given(
+            images, self._network.run(run, tensor(images), tensor(weights), kind="gradient")
+        )
         return scores, gradient
 
     @property

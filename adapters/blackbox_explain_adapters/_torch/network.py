@@ -25,8 +25,8 @@ from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedMod
 from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, leads_to
 from blackbox_explain_adapters._torch.activation.by_watching import LastActivation, LeftOut
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
-from blackbox_explain_adapters._torch.linear_rows import LinearInBlocks
 from blackbox_explain_adapters._torch.recurrent import holds_recurrent_layers, without_cudnn
+from blackbox_explain_adapters._torch.rows_alike import Company, RowsAlike
 from blackbox_explain_adapters._torch.state import State
 
 __all__ = ["Network"]
@@ -91,6 +91,7 @@ class Network:
         self._wanted = wanted
         self._dtype = floating.dtype
         self._exported = exported
+        self._company = Company()
         self._recurrent = holds_recurrent_layers(self.module)
         self._autocast = autocast
         self._channels_last = channels_last and len(spec.shape) == 3
@@ -119,7 +120,7 @@ class Network:
     def without(self, last: LastActivation) -> Network:
         """Return the same network with the last activation of its module left out whenever it runs."""
         made = Network.__new__(Network)  # `copy.copy` would go by way of the pickle
-        vars(made).update(vars(self), _left_out=last)
+        vars(made).update(vars(self), _left_out=last, _company=Company())
         return made
 
     def copied(self) -> Network:
@@ -138,7 +139,7 @@ class Network:
                 "The module cannot be copied", got=got, expected="copy.deepcopy() of it"
             ) from error
         made = Network.__new__(Network)
-        vars(made).update(vars(self), module=module, state=State())
+        vars(made).update(vars(self), module=module, state=State(), _company=Company())
         return made
 
     @contextmanager
@@ -163,21 +164,34 @@ class Network:
             return self.module(inputs)
 
     def run(
-        self, call: Callable[..., tuple[torch.Tensor, ...]], *arrays: torch.Tensor, size: int | None = None
+        self,
+        call: Callable[..., tuple[torch.Tensor, ...]],
+        *arrays: torch.Tensor,
+        size: int | None = None,
+        kind: str | None = None,
     ) -> tuple[torch.Tensor, ...]:
-        """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode."""
+        """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode.
+
+        On a CPU an image alone may get other last bits than in company, which many steps turn into another mask: it is
+        run as a pair, unless that was found to be the same for calls of this `kind`.
+        """
         check_batch(arrays[0], self.spec, *arrays[1:])
 
         def alone(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with self.state.kept(self.module):
                 return call(*rows)
 
-        with torch.inference_mode(False), _evaluating(self.module, self._exported), LinearInBlocks():
+        with torch.inference_mode(False), _evaluating(self.module, self._exported), RowsAlike():
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
-                # On a CPU an image alone gets other last bits than in company, which many steps turn into another mask.
-                size = size or self.batch or (2 if safe[0].shape[0] == 1 and self.device.type == "cpu" else None)
+                size = size or self.batch
+                if size is None and self.device.type == "cpu" and safe[0].shape[0] == 1:
+
+                    def ask(rows: int) -> tuple[torch.Tensor, ...]:
+                        return in_batches(alone, rows, self._noise(safe[0]), *safe[1:])
+
+                    size = 2 if kind is None or self._company.needed(kind, ask) else None
                 return in_batches(alone, size, *safe)
             except torch.cuda.OutOfMemoryError as error:
                 raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
@@ -185,6 +199,11 @@ class Network:
                 if "can't allocate memory" in str(error):
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
+
+    def _noise(self, image: torch.Tensor) -> torch.Tensor:
+        low, high = self.spec.bounds
+        draw = torch.Generator().manual_seed(0)
+        return torch.rand(image.shape, generator=draw, dtype=image.dtype) * (high - low) + low
 
     @property
     def exact(self) -> bool:

@@ -232,10 +232,10 @@ def _figure(value: Any) -> str:
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]], ...] = (
     ("first_run", "first-run", "A first run", _first_run),
-    ("speed", "speed", "Speed", _speed),
+    ("speed", "speed*", "Speed", _speed),
     ("overhead", "overhead-*", "The loop beside the model", _overhead),
     ("peers", "peers-*", "Peers", _peers),
-    ("memory", "memory", "Memory", _memory),
+    ("memory", "memory*", "Memory", _memory),
     ("gpu", "gpu", "On a GPU", _gpu),
     ("audits.reliability", "reliability-*", "What audits bear", _reliability),
 )

@@ -13,7 +13,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "documented", "folder_of", "gpu", "machine", "memory", "processor", "record", "recorded"]
+__all__ = [
+    "RESULTS",
+    "documented",
+    "file_of",
+    "folder_of",
+    "gpu",
+    "machine",
+    "memory",
+    "processor",
+    "record",
+    "recorded",
+]
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -68,7 +79,7 @@ def record(
     Parameters
     ----------
     name
-        Of the benchmark, and of its file.
+        Of the benchmark.
     settings
         That it was run with.
     measured
@@ -85,7 +96,7 @@ def record(
     folder.mkdir(parents=True, exist_ok=True)
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     whole = {"benchmark": name, "date": date, "machine": told, "settings": settings, "measured": measured}
-    path = folder / f"{name}.json"
+    path = folder / file_of(name, settings)
     # By way of another file: a run that is killed while it writes leaves what was there.
     draft = path.with_suffix(".part")
     draft.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
@@ -93,9 +104,16 @@ def record(
     return path
 
 
-def recorded(name: str, results: Path = RESULTS) -> dict[str, Any] | None:
-    """Return what `record` wrote of a benchmark on this machine; None where it has not."""
-    return _read(folder_of(machine(), results) / f"{name}.json")
+def file_of(name: str, settings: dict[str, Any]) -> str:
+    """Return the name of the file of a benchmark: runs on a GPU, and those that only show that it works, have another."""
+    on_gpu = settings.get("device") == "cuda" and name != "gpu"
+    short = settings.get("quick") or settings.get("tiny")
+    return f"{name}{'-cuda' if on_gpu else ''}{'-quick' if short else ''}.json"
+
+
+def recorded(name: str, results: Path = RESULTS, settings: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return what `record` wrote of a benchmark on this machine, with such settings; None where it has not."""
+    return _read(folder_of(machine(), results) / file_of(name, settings or {}))
 
 
 def documented(name: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.hardware import RESULTS, machine, record, recorded
+from benchmarks.common.hardware import RESULTS, file_of, machine, record, recorded
 from benchmarks.common.photos import confident_photos
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import METRICS, Row, of_ours, of_peer, together
@@ -59,11 +59,8 @@ def main(
     paths = chosen.paths[1::2][:count]
     images, labels = (one[1::2][:count] for one in (chosen.images, chosen.labels))
     settings = {"files": [one.name for one in paths], "quick": quick, "device": device, "model": model}
-    name, known = (
-        "-".join(["peers", model, *(["cuda"] if device == "cuda" else []), *(["quick"] if quick else [])]),
-        machine(),
-    )
-    measured = stored_rows(recorded(name, results), settings) if resume else {}
+    name, known = f"peers-{model}", machine()
+    measured = stored_rows(recorded(name, results, settings), settings) if resume else {}
 
     def measure(rows: Mapping[str, Measure], place: int, some: slice) -> None:
         template = explain(subject.torch, images[some], labels[some].tolist(), method="center", progress=False)
@@ -79,7 +76,7 @@ def main(
     for turn, first in enumerate(range(0, len(images), TOGETHER)):
         measure(several, turn, slice(first, first + TOGETHER))
     show(measured)
-    console.print(f"stored as {name}.json")
+    console.print(f"stored as {file_of(name, settings)}")
 
 
 def stored_rows(before: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:

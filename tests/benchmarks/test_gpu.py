@@ -171,7 +171,7 @@ sys.exit(main(["--device", "cpu", "--tiny", "--seconds", "0", "--results", {str(
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("array_api_compat", "PIL", "onnx", "pytest"):
         assert f"{name} is absent; skipped:" in done.stdout
-    (path,) = tmp_path.glob("*/gpu.json")
+    (path,) = tmp_path.glob("*/gpu-quick.json")
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["measured"]["peaks"]["copy"]["all_ms"]
     assert stored["measured"]["waits in the loop"] == {"skipped": "array_api_compat is absent"}

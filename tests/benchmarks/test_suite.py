@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import compare, convergence, memory, overhead, page
-from benchmarks.common.hardware import folder_of, machine, record
+from benchmarks.common.hardware import file_of, folder_of, machine, record, recorded
 from benchmarks.common.loops import paired
 from benchmarks.compare import changes, timings_of
 from benchmarks.peers.rows import LEFT, METRICS
@@ -63,6 +63,22 @@ def test_what_became_slower_is_told_from_noise() -> None:
         "fast": "faster",
     }
     assert found["slow"].ratio == pytest.approx(1.6 / 1.1)
+
+
+def test_short_runs_and_those_on_a_gpu_leave_other_files_alone(tmp_path: Path) -> None:
+    for settings, name in (
+        ({"device": "cpu", "quick": False}, "speed.json"),
+        ({"device": "cpu", "quick": True}, "speed-quick.json"),
+        ({"device": "cuda"}, "speed-cuda.json"),
+        ({"device": "cuda", "tiny": True}, "speed-cuda-quick.json"),
+    ):
+        record("speed", settings, {"of": name}, tmp_path)
+        assert file_of("speed", settings) == name
+    for settings in ({}, {"quick": True}):
+        stored = recorded("speed", tmp_path, settings)
+        assert stored is not None
+        assert stored["measured"] == {"of": file_of("speed", settings)}
+    assert file_of("gpu", {"device": "cuda"}) == "gpu.json"
 
 
 def test_timings_are_found_wherever_they_stand() -> None:
@@ -133,7 +149,7 @@ def test_two_things_in_turns_are_told_with_all_repetitions() -> None:
 @pytest.mark.parametrize("backend", kept(["onnx", "torch", "tensorflow"], "onnx"))
 def test_the_loop_is_held_against_the_model_alone(backend: overhead.Backend, tmp_path: Path) -> None:
     overhead.main(backend, quick=True, results=tmp_path)
-    (path,) = tmp_path.glob(f"*/overhead-{backend}.json")
+    (path,) = tmp_path.glob(f"*/overhead-{backend}-quick.json")
     (row,) = json.loads(path.read_text(encoding="utf-8"))["measured"]["rows"]
     assert row["ratio"] > 0
     assert row["loop_ms"] > 0 < row["model_ms"]

@@ -20,6 +20,7 @@ from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
+from blackbox_explain.box.batches.splitting import is_out_of_memory
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, leads_to
@@ -193,10 +194,8 @@ class Network:
 
                     size = 2 if kind is None or self._company.needed(kind, ask) else None
                 return in_batches(alone, size, *safe)
-            except torch.cuda.OutOfMemoryError as error:
-                raise OutOfMemoryError("The device ran out of memory", got=f"a batch of {safe[0].shape[0]}") from error
             except RuntimeError as error:
-                if "can't allocate memory" in str(error):
+                if is_out_of_memory(error):
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
 

@@ -41,7 +41,9 @@ class BatchLimit:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of any array library means that memory ran out."""
-    return isinstance(error, (MemoryError, OutOfMemoryError)) or type(error).__name__ == "OutOfMemoryError"
+    by_type = isinstance(error, (MemoryError, OutOfMemoryError)) or type(error).__name__ == "OutOfMemoryError"
+    # PyTorch has no type of its own for that on a CPU.
+    return by_type or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def split_until_done(

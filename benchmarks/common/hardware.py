@@ -105,7 +105,7 @@ def record(
 
 
 def file_of(name: str, settings: dict[str, Any]) -> str:
-    """Return the name of the file of a benchmark: runs on a GPU, and those that only show that it works, have another."""
+    """Return the name of a benchmark's file: runs on a GPU, and those that only show that it works, have another."""
     on_gpu = settings.get("device") == "cuda" and name != "gpu"
     short = settings.get("quick") or settings.get("tiny")
     return f"{name}{'-cuda' if on_gpu else ''}{'-quick' if short else ''}.json"

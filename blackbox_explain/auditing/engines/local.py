@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -10,6 +9,7 @@ from blackbox_explain.auditing.decoded_image import DecodedImage, Decoder, decod
 from blackbox_explain.auditing.entries import Entry
 from blackbox_explain.auditing.ledger.columns import Row
 from blackbox_explain.auditing.row_maker import RowMaker
+from blackbox_explain.box.adapter_tools.cores import cores
 
 __all__ = ["run_here"]
 
@@ -32,7 +32,7 @@ def run_here(
         How many decode; None is one for each core, 8 at most.
     """
     size = maker.plan.batch_size
-    read = decoded_ahead(decoder, entries, threads or min(8, os.cpu_count() or 1), AHEAD * size)
+    read = decoded_ahead(decoder, entries, threads or min(8, cores()), AHEAD * size)
     for _, group in groupby(read, key=lambda one: one.entry.position // size):
         batch: list[DecodedImage] = list(group)
         wanted = [one for one in batch if one.pixels is not None or one.error is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from blackbox_explain.auditing.entries import Entry
 from blackbox_explain.auditing.ledger.columns import Row
 from blackbox_explain.auditing.plan import AuditPlan, differences
 from blackbox_explain.auditing.row_maker import RowMaker
+from blackbox_explain.box.adapter_tools.cores import THREADS
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BackendMissingError, InputError, ModelError
 
@@ -91,7 +93,7 @@ def run_on_ray(
         ]
         made = data.from_items(batches, override_num_blocks=len(batches)).map_batches(
             Worker,
-            fn_constructor_args=(load, plan, record, decoder),
+            fn_constructor_args=(load, plan, record, decoder, None if gpus else 1),
             batch_size=1,
             compute=data.ActorPoolStrategy(size=min(count, len(batches))),
             num_cpus=0 if gpus else 1,
@@ -132,8 +134,16 @@ class Worker:
     """Holds the model in one process, and makes the rows of one batch after the other."""
 
     def __init__(
-        self, load: Callable[[], BlackBox], plan: AuditPlan, record: Mapping[str, Any], decoder: Decoder
+        self,
+        load: Callable[[], BlackBox],
+        plan: AuditPlan,
+        record: Mapping[str, Any],
+        decoder: Decoder,
+        threads: int | None = None,
     ) -> None:
+        if threads is not None and not os.environ.get(THREADS):
+            # There is a worker for each core; Ray tells PyTorch so, and knows nothing of ONNX Runtime.
+            os.environ[THREADS] = str(threads)
         box = load()
         self._decoder, self._maker = decoder, RowMaker(box, plan)
         own = plan.record(box)

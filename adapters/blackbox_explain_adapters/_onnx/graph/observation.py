@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from blackbox_explain.box.adapter_tools.cores import limited_cores
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.changing_with_batch import changing_with_batch
 from blackbox_explain_adapters._onnx.graph.node import Tensor, element_type, read_by
@@ -64,13 +65,13 @@ class Observed:
 
 
 def session_options(threads: int | None = None, optimise: bool = True) -> onnxruntime.SessionOptions:
-    """Return options of a session that keeps quiet."""
+    """Return options of a session that keeps quiet, and to the cores that this process may use."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # Threads that wait for more work take the cores from another session, and from whatever comes between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    if (limit := threads or limited_cores()) is not None:
+        options.intra_op_num_threads = limit
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options

@@ -53,7 +53,18 @@ def verdicts(measured: dict[str, Any]) -> list[str]:
             faster = [one for one in peers if judged[one]["seconds"] < judged[own]["seconds"]]
             better = _better(measured, judged, faster, own, LEFT)
             lines.append(f"Faster than {own}, and better once some share is blurred: {'; '.join(better) or 'none'}.")
+    beside = [one for one in peers if not _beaten(judged, one)]
+    lines.append(f"No preset is both faster and has a smaller region than: {', '.join(beside) or 'none'}.")
     return lines + (_against_plain(told) if PLAIN in judged else [])
+
+
+def _beaten(judged: dict[str, Summary], peer: str) -> bool:
+    theirs = judged[peer]
+    return any(
+        own["seconds"] < theirs["seconds"] and own["quality"][REGION] < theirs["quality"][REGION]
+        for name, own in judged.items()
+        if name.startswith("ours")
+    )
 
 
 def _better(

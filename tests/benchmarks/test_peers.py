@@ -99,6 +99,7 @@ def test_what_the_figures_say() -> None:
     assert f"{quick}: 10.0 times as fast as the plain loop; not better at {', '.join(LEFT)}." in told
     assert f"{OURS}: 6.7 times as fast as the plain loop; better at every deleted share." in told
     assert "ours, quick, 8 together: 40.0 times as fast as the plain loop." in told
+    assert "No preset is both faster and has a smaller region than: other." in told
     # Nothing is compared with rows of other photos, or with nothing.
     assert "other" not in "\n".join(verdicts({**measured, "other": {**other, "failed": "why"}}))
     assert "other" not in "\n".join(verdicts({**measured, "other": row_of([1.0] * 5, 0.01)}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from blackbox_explain.arrays import Array
 from blackbox_explain_adapters._cuda_arrays import torch_device
 
 __all__ = ["answer_like", "as_tensor", "device_arrays"]
+
+GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
+"""Variable of the environment; without it TensorFlow takes all memory of a GPU, and PyTorch gets none."""
 
 ALIGNMENT = 64
 """TensorFlow ends the process where a tensor that it did not allocate begins elsewhere."""
@@ -42,7 +46,10 @@ def answer_like(answer: tf.Tensor, given: Array) -> Array:
         if given.device.type == "cpu" or "GPU" not in answer.device:
             return torch.from_numpy(answer.numpy()).to(device=given.device, dtype=given.dtype)
         tf.test.experimental.sync_devices()
-        return torch.from_dlpack(tf.experimental.dlpack.to_dlpack(answer)).to(given.device, given.dtype, copy=True)
+        copy = torch.from_dlpack(tf.experimental.dlpack.to_dlpack(answer)).to(given.device, given.dtype, copy=True)
+        # TensorFlow uses the memory of its answer again as soon as nobody holds it.
+        torch.cuda.current_stream(given.device).synchronize()
+        return copy
     return answer.numpy().astype(given.dtype, copy=False)
 
 
@@ -63,7 +70,17 @@ def device_arrays(place: str | None) -> tuple[str | None, tuple[str, ...]]:
     """
     gpus = [one.name for one in tf.config.list_logical_devices("GPU")]
     on = place or (gpus[0] if gpus else "")
-    return torch_device(int(on.rpartition(":")[2])) if "GPU" in on else (None, ())
+    if "GPU" not in on:
+        return None, ()
+    physical = tf.config.list_physical_devices("GPU")
+    if tf.config.get_visible_devices("GPU") != physical or len(gpus) != len(physical):
+        return None, (f"images go to the GPU and back at every step: {on} may be another GPU to PyTorch",)
+    index = int(on.rpartition(":")[2])
+    if not (os.environ.get(GROWTH, "").lower() == "true" or tf.config.experimental.get_memory_growth(physical[index])):
+        return None, (
+            f"images go to the GPU and back at every step: {GROWTH}=true would leave memory to keep them there",
+        )
+    return torch_device(index)
 
 
 def _from_torch(array: Any, dtype: tf.DType) -> tf.Tensor:

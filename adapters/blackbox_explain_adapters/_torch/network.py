@@ -25,9 +25,10 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, leads_to
 from blackbox_explain_adapters._torch.activation.by_watching import LastActivation, LeftOut
+from blackbox_explain_adapters._torch.company import Company, Kind
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
 from blackbox_explain_adapters._torch.recurrent import holds_recurrent_layers, without_cudnn
-from blackbox_explain_adapters._torch.rows_alike import Company, RowsAlike
+from blackbox_explain_adapters._torch.rows_alike import RowsAlike
 from blackbox_explain_adapters._torch.state import State
 
 __all__ = ["Network"]
@@ -169,12 +170,19 @@ class Network:
         call: Callable[..., tuple[torch.Tensor, ...]],
         *arrays: torch.Tensor,
         size: int | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """Call a function on as many rows as the module takes, or on `size` of them, the module in evaluation mode.
 
         On a CPU an image alone may get other last bits than in company, which many steps turn into another mask: it is
-        run as a pair, unless that was found to be the same for calls of this `kind`.
+        run as a pair, unless that was found to be the same for what is asked.
+
+        Parameters
+        ----------
+        call, *arrays, size
+            What is called, on how many rows at a time.
+        kind
+            What is asked, by `outputs` and its gradient alone; None of all else.
         """
         check_batch(arrays[0], self.spec, *arrays[1:])
 
@@ -182,27 +190,33 @@ class Network:
             with self.state.kept(self.module):
                 return call(*rows)
 
-        with torch.inference_mode(False), _evaluating(self.module, self._exported), RowsAlike():
+        with (
+            torch.inference_mode(False),
+            _evaluating(self.module, self._exported),
+            RowsAlike(self._company.differing()),
+        ):
             # Tensors made in inference mode cannot be saved for a gradient.
             safe = [array.clone() if array.is_inference() else array for array in arrays]
             try:
                 size = size or self.batch
                 if size is None and self.device.type == "cpu" and safe[0].shape[0] == 1:
-
-                    def ask(rows: int) -> tuple[torch.Tensor, ...]:
-                        return in_batches(alone, rows, self._noise(safe[0]), *safe[1:])
-
-                    size = 2 if kind is None or self._company.needed(kind, ask) else None
+                    size = 2 if kind is None or self._company.needed(kind, self._on_noise) else None
                 return in_batches(alone, size, *safe)
             except RuntimeError as error:
                 if is_out_of_memory(error):
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
 
-    def _noise(self, image: torch.Tensor) -> torch.Tensor:
-        low, high = self.spec.bounds
-        draw = torch.Generator().manual_seed(0)
-        return torch.rand(image.shape, generator=draw, dtype=image.dtype) * (high - low) + low
+    def _on_noise(self, rows: int, layers: RowsAlike) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the outputs (1, K) of noise, as one of so many equal rows, and the gradient of a mixture of them."""
+        (low, high), draw = self.spec.bounds, torch.Generator().manual_seed(0)
+        noise = torch.rand((1, *self.spec.shape), generator=draw) * (high - low) + low
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), layers, self.state.kept(self.module):
+            leaf = torch.cat([noise] * rows).requires_grad_()
+            outputs = self.outputs(leaf)
+            mixture = torch.rand(outputs.shape[1:], generator=draw, dtype=outputs.dtype)
+            slope = torch.autograd.grad((outputs * mixture).sum(), leaf)[0][:1] if outputs.requires_grad else None
+        return outputs.detach()[:1], slope
 
     @property
     def exact(self) -> bool:
@@ -246,7 +260,7 @@ class Network:
         return {**self.__dict__, "module": _pickled(self.module)} if scripts else self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"_company": Company(), **state})  # which earlier versions did not have
         if isinstance(state["module"], bytes):
             self.module = pickle.loads(state["module"])  # noqa: S301 - part of what is being unpickled
 

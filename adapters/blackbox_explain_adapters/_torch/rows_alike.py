@@ -1,15 +1,15 @@
-"""Layers that give a row the same bits whatever its company, and whether a whole module does."""
+"""Layers that give a row the same bits whatever its company."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Company", "RowsAlike"]
+__all__ = ["Convolution", "RowsAlike"]
 
 BLOCK = 16
 
@@ -20,8 +20,61 @@ CONVOLUTIONS = (
     *(torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.conv3d.default),
 )
 
-_ALIKE: dict[tuple[Any, ...], bool] = {}
-"""Of convolutions by all that their kernel is chosen by: whether a row alone gets the bits that it gets in a pair."""
+
+@dataclass(frozen=True)
+class Form:
+    """All of an array but its values."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+
+    def filled(self, draw: torch.Generator) -> torch.Tensor:
+        """Return an array of this form with values between -1 and 1."""
+        return torch.empty_strided(self.shape, self.strides, dtype=self.dtype).uniform_(-1, 1, generator=draw)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What a convolution of one row chooses its kernel by.
+
+    Attributes
+    ----------
+    func
+        The function.
+    args, kwargs
+        Its arguments, arrays by their `Form`; the first one is what is convolved.
+    """
+
+    func: Callable[..., torch.Tensor]
+    args: tuple[Any, ...]
+    kwargs: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Convolution | None:
+        """Return it for a call of a function; None if that is no convolution of one row."""
+        if func not in CONVOLUTIONS or len(args) < 2 or args[0].ndim != args[1].ndim or args[0].shape[0] != 1:
+            return None
+        return cls(func, tuple(map(_form, args)), tuple((name, _form(value)) for name, value in kwargs.items()))
+
+    def differs(self) -> bool:
+        """Try out whether a row alone gets other bits than in a pair, in what is convolved or in its gradient."""
+        draw = torch.Generator().manual_seed(0)
+        args, kwargs = (
+            [_filled(one, draw) for one in self.args],
+            {name: _filled(one, draw) for name, one in self.kwargs},
+        )
+
+        def tried(row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            leaf = row.requires_grad_()
+            answer = self.func(leaf, *args[1:], **kwargs)
+            mixture = torch.rand(answer[:1].shape, generator=torch.Generator().manual_seed(1), dtype=answer.dtype)
+            (slope,) = torch.autograd.grad((answer * mixture).sum(), leaf)
+            return answer[:1], slope[:1]
+
+        with torch.enable_grad():
+            alone, together = tried(args[0]), tried(_pair(args[0].detach()))
+        return not all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 class RowsAlike(TorchFunctionMode):
@@ -29,88 +82,47 @@ class RowsAlike(TorchFunctionMode):
 
     Products choose their kernel, and with it the order of their sums, by the number of rows: alone, an image gets other
     last bits than in a batch.  Some hundred optimizer steps through rectifiers turn those into another mask.  Few
-    convolutions need such care, and which ones is tried out.  Compiled TorchScript does not pass through here.
+    convolutions need such care.  Compiled TorchScript does not pass through here.
+
+    Parameters
+    ----------
+    differing
+        The convolutions of one row that are computed as those of two.
+    seen
+        Receives the convolutions of one row.
     """
+
+    def __init__(self, differing: Set[Convolution] = frozenset(), seen: set[Convolution] | None = None) -> None:
+        super().__init__()
+        self._differing, self._seen = differing, seen
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replace linear layers of a matrix and convolutions of one row, leave all else."""
+        """Replace linear layers of a matrix and such convolutions, leave all else."""
         kwargs = kwargs or {}
-        if not args or not isinstance(args[0], torch.Tensor) or args[0].device.type != "cpu":
-            return func(*args, **kwargs)
-        given, rest = args[0], args[1:]
-        if func in LINEAR and given.ndim == 2 and given.shape[0] > 0:
-            rows = given.shape[0]
-            blocks = torch.nn.functional.pad(given, (0, 0, 0, -rows % BLOCK)).split(BLOCK)
-            return torch.cat([func(block, *rest, **kwargs) for block in blocks])[:rows]
-        single = func in CONVOLUTIONS and rest and given.ndim == rest[0].ndim and given.shape[0] == 1
-        if single and not _alike(func, given, rest, kwargs):
-            return func(_pair(given), *rest, **kwargs)[:1]
+        if func in LINEAR and args and args[0].ndim == 2 and args[0].device.type == "cpu" and args[0].shape[0] > 0:
+            rows = args[0].shape[0]
+            blocks = torch.nn.functional.pad(args[0], (0, 0, 0, -rows % BLOCK)).split(BLOCK)
+            return torch.cat([func(block, *args[1:], **kwargs) for block in blocks])[:rows]
+        if (self._differing or self._seen is not None) and (found := Convolution.of(func, args, kwargs)) is not None:
+            if self._seen is not None:
+                self._seen.add(found)
+            if found in self._differing:
+                # A copy: a view of what was made without gradients may not be written into with them.
+                return func(_pair(args[0]), *args[1:], **kwargs)[:1].clone()
         return func(*args, **kwargs)
-
-
-def _alike(func: Callable[..., Any], given: torch.Tensor, rest: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Return whether a convolution of one row, and its gradient, have the bits of the first row of two."""
-    about = [
-        (tuple(one.shape), one.stride(), one.dtype) if isinstance(one, torch.Tensor) else one
-        for one in (given, *rest, *kwargs.values())
-    ]
-    key = (func, repr(about), tuple(kwargs), torch.get_num_threads())
-    if key not in _ALIKE:
-        draw = torch.Generator().manual_seed(0)
-        row = given.detach().clone().uniform_(-1, 1, generator=draw)
-        weights = [one.detach() if isinstance(one, torch.Tensor) else one for one in rest]
-        found = [_slope(lambda x: func(x, *weights, **kwargs), one) for one in (row, _pair(row))]
-        _ALIKE[key] = all(torch.equal(one[:1], other[:1]) for one, other in zip(*found, strict=True))
-    return _ALIKE[key]
-
-
-def _slope(call: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what a function gives, and the gradient of a fixed mixture of it."""
-    with torch.enable_grad():
-        leaf = given.clone(memory_format=torch.preserve_format).requires_grad_()
-        answer = call(leaf)
-        draw = torch.Generator().manual_seed(1)
-        mixture = torch.rand(answer[:1].shape, generator=draw, dtype=answer.dtype).expand_as(answer).contiguous()
-        mixture = mixture.to(memory_format=torch.channels_last) if _is_channels_last(answer) else mixture
-        (slope,) = torch.autograd.grad(answer, leaf, mixture)
-    return answer.detach(), slope
-
-
-def _is_channels_last(answer: torch.Tensor) -> bool:
-    return answer.ndim == 4 and answer.is_contiguous(memory_format=torch.channels_last)
 
 
 def _pair(row: torch.Tensor) -> torch.Tensor:
     return torch.cat([row, row])
 
 
-class Company:
-    """Whether an image alone gets the bits from a module that it gets in company: then it need not be run as a pair."""
+def _form(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return Form(tuple(value.shape), value.stride(), value.dtype)
+    return tuple(value) if isinstance(value, list) else value
 
-    AFTER = 3
-    """Calls that are run as pairs at first: to find out takes as long as three images."""
 
-    def __init__(self) -> None:
-        self._calls: Counter[tuple[str, int]] = Counter()
-        self._alike: dict[tuple[str, int], bool] = {}
-
-    def needed(self, kind: str, ask: Callable[[int], tuple[torch.Tensor, ...]]) -> bool:
-        """Return whether an image is to be run as a pair.
-
-        Parameters
-        ----------
-        kind
-            Of call: what its answers are made by.
-        ask
-            Runs the module on an image of noise, as so many rows.
-        """
-        key = (kind, torch.get_num_threads())
-        self._calls[key] += 1
-        if key not in self._alike and self._calls[key] > self.AFTER:
-            alone, pair = ask(1), ask(2)
-            same = all(torch.equal(one, other) for one, other in zip(alone, pair, strict=True))
-            # Of zeros nothing is known.
-            self._alike[key] = same and all(bool(one.any()) for one in alone)
-        return not self._alike.get(key, False)
+def _filled(value: Any, draw: torch.Generator) -> Any:
+    return value.filled(draw) if isinstance(value, Form) else value

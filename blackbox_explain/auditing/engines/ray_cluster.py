@@ -91,11 +91,14 @@ def run_on_ray(
             {WORK: pickle.dumps(list(group))}
             for _, group in groupby(map(_found_anywhere, entries), key=lambda one: one.position // plan.batch_size)
         ]
+        actors = min(count, len(batches))
+        # Where there is a worker for each core, each keeps to one.
+        threads = 1 if not gpus and actors >= have.get("CPU", 1) else None
         made = data.from_items(batches, override_num_blocks=len(batches)).map_batches(
             Worker,
-            fn_constructor_args=(load, plan, record, decoder, None if gpus else 1),
+            fn_constructor_args=(load, plan, record, decoder, threads),
             batch_size=1,
-            compute=data.ActorPoolStrategy(size=min(count, len(batches))),
+            compute=data.ActorPoolStrategy(size=actors),
             num_cpus=0 if gpus else 1,
             num_gpus=gpus,
         )
@@ -142,7 +145,7 @@ class Worker:
         threads: int | None = None,
     ) -> None:
         if threads is not None and not os.environ.get(THREADS):
-            # There is a worker for each core; Ray tells PyTorch so, and knows nothing of ONNX Runtime.
+            # Ray tells PyTorch so, and knows nothing of ONNX Runtime.
             os.environ[THREADS] = str(threads)
         box = load()
         self._decoder, self._maker = decoder, RowMaker(box, plan)

@@ -18,6 +18,10 @@ Row = TypeVar("Row")
 Waiting = tuple[slice, BlackBoxExplainError | None]
 
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory: you tried to allocate", "out of memory", "_ALLOC_FAILED")
+"""What PyTorch says where it has no type of error for that: on Linux, Windows, devices, and in their libraries."""
+
+
 @dataclass
 class BatchLimit:
     """How many images a model is run on at once; all views of an oracle share it, so that memory runs out but once.
@@ -42,8 +46,7 @@ class BatchLimit:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of any array library means that memory ran out."""
     by_type = isinstance(error, (MemoryError, OutOfMemoryError)) or type(error).__name__ == "OutOfMemoryError"
-    # PyTorch has no type of its own for that on a CPU.
-    return by_type or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    return by_type or (isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY))
 
 
 def split_until_done(

@@ -43,25 +43,40 @@ def test_devices(images: np.ndarray) -> None:
         bx.wrap(models.sequential(), device="gpu:7")
 
 
+HOST, OTHER, GROWTH = "a PyTorch with CUDA", "another GPU to PyTorch", "TF_FORCE_GPU_ALLOW_GROWTH=true"
+
+
 @pytest.mark.parametrize(
-    ("place", "gpus", "of_torch", "expected"),
+    ("place", "gpus", "differently", "expected"),
     [
-        (None, 0, 1, None),
-        (None, 2, 2, "cuda:0"),
-        ("/device:GPU:1", 2, 2, "cuda:1"),
-        ("/device:CPU:0", 2, 2, None),
-        ("/device:GPU:1", 2, 1, "the host"),
+        (None, 0, {}, None),
+        (None, 2, {}, "cuda:0"),
+        ("/device:GPU:1", 2, {}, "cuda:1"),
+        ("/device:CPU:0", 2, {}, None),
+        ("/device:GPU:1", 2, {"of_torch": 1}, HOST),
+        ("/device:GPU:0", 2, {"visible": 1}, OTHER),
+        ("/device:GPU:1", 2, {"physical": 1}, OTHER),
+        ("/device:GPU:1", 2, {"growth": False}, GROWTH),
+        ("/device:GPU:1", 2, {"growth": False, "variable": "true"}, "cuda:1"),
     ],
 )
 def test_arrays_are_torch_s_where_the_model_computes_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, place: str | None, gpus: int, of_torch: int, expected: str | None
+    monkeypatch: pytest.MonkeyPatch, place: str | None, gpus: int, differently: dict[str, Any], expected: str | None
 ) -> None:
-    devices = [SimpleNamespace(name=f"/device:GPU:{k}") for k in range(gpus)]
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices if kind == "GPU" else [])
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: of_torch)
+    physical = [f"physical {k}" for k in range(differently.get("physical", gpus))]
+    logical = [SimpleNamespace(name=f"/device:GPU:{k}") for k in range(gpus)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: logical if kind == "GPU" else [])
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: physical)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _kind: physical[: differently.get("visible", gpus)])
+    monkeypatch.setattr(tf.config.experimental, "get_memory_growth", lambda _one: differently.get("growth", True))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: differently.get("of_torch", gpus))
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", differently.get("variable", ""))
     device, notes = device_arrays(place)
-    assert device == (None if expected == "the host" else expected)
-    assert bool(notes) == (expected == "the host")
+    if expected in (HOST, OTHER, GROWTH):
+        assert device is None
+        assert expected in " ".join(notes)
+    else:
+        assert (device, notes) == (expected, ())
 
 
 def test_the_loop_runs_in_torch_where_the_box_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

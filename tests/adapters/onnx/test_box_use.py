@@ -110,7 +110,7 @@ class OnCuda:
 
 @pytest.mark.parametrize("usable", [True, False])
 def test_sessions_on_cuda_read_torch_tensors_where_there_are_any(usable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if usable else 0)
     place, notes = device_arrays(cast("Session", OnCuda()))
     assert place == ("cuda:1" if usable else None)
     assert "LpPool" in notes[0]

@@ -13,7 +13,7 @@ from benchmarks.paper.kept import Arrays
 from benchmarks.paper.plan import Plan
 from blackbox_explain.metrics.maps import normalised
 
-__all__ = ["class_name", "grid", "pixels", "shown_map"]
+__all__ = ["class_name", "grid", "pixels", "shown_map", "shown_mask"]
 
 Picture = np.ndarray[Any, Any]
 
@@ -32,11 +32,14 @@ def shown_map(found: Arrays) -> Picture:
 
     Of a ranking, which orders the unimportant pixels too, it is the importance of the first.
     """
-    if "importance" in found:
-        return found["importance"].astype(np.float32)
-    saliency = found["saliency"]
+    saliency = found["importance" if "importance" in found else "saliency"].astype(np.float32)
     low, high = np.percentile(saliency, [0, BRIGHTEST])
     return normalised(np.clip(saliency, low, high if high > low else saliency.max())[None])[0]
+
+
+def shown_mask(found: Arrays) -> Picture:
+    """Return a mask that `map_of` found (H, W), black where it deletes; of a ranking what it is most like."""
+    return 1 - found["importance"].astype(np.float32)
 
 
 def class_name(plan: Plan, label: int) -> str:

@@ -14,7 +14,7 @@ from benchmarks.paper.experiments.telling_apart import pooled, told_apart
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import METHODS, make_maps, map_of
-from benchmarks.paper.pictures import class_name, pixels, shown_map
+from benchmarks.paper.pictures import class_name, pixels, shown_mask
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of
 from benchmarks.paper.written import Claim, Table, costs, write
@@ -159,7 +159,7 @@ def draw(plan: Plan, shown: list[Labelled], right: dict[str, np.ndarray[Any, Any
             line[place].imshow(pixels(one.image))
             line[place].set_title(class_name(plan, one.label), fontsize=7)
             for shift, mask in enumerate(MASKS, 1):
-                line[place + shift].imshow(1 - shown_map(map_of(plan, one, mask)), cmap="gray", vmin=0, vmax=1)
+                line[place + shift].imshow(shown_mask(map_of(plan, one, mask)), cmap="gray", vmin=0, vmax=1)
                 line[place + shift].set_title(METHODS[mask].label, fontsize=7)
             place += 1 + len(MASKS)
     axis = other.subplots()

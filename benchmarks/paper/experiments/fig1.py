@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.photos import SHOWN, maps_made, photos
-from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
+from benchmarks.paper.pictures import class_name, grid, pixels, shown_mask
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
@@ -29,7 +29,7 @@ def run(plan: Plan) -> None:
         [
             (pixels(flute.image), f"{class_name(plan, flute.label)}: {scores[mask][0, 0]:.4f}"),
             (pixels(found[mask][0]["masked_image"]), f"{class_name(plan, flute.label)}: {scores[mask][0, 1]:.4f}"),
-            (1 - shown_map(found[mask][0]), METHODS[mask].label),
+            (shown_mask(found[mask][0]), METHODS[mask].label),
         ]
         for mask in MASKS
     ]

@@ -57,7 +57,7 @@ def run(plan: Plan) -> None:
                 PAPER,
                 f"{_first(rows, mask, items)}; share left in {len(items)} photos {mean_of(left[mask])} against "
                 f"{mean_of(left[OTHER])}, p = {tests[mask].p:.2g}",
-                bool(mean_of(left[mask]).mean < mean_of(left[OTHER]).mean),
+                tests[mask].lower,
             )
             for mask in MASKS
         ],

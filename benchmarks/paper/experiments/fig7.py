@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.paper.each_image import Measured, measured, tried
 from benchmarks.paper.measured import SIGMAS, representative
 from benchmarks.paper.methods import MASKS, METHODS, map_of
-from benchmarks.paper.pictures import shown_map
+from benchmarks.paper.pictures import shown_mask
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
@@ -100,7 +100,7 @@ def draw(plan: Plan, one: Labelled, curves: dict[str, np.ndarray[Any, Any]], sig
         keeps = 1 - normalised(smoothed(saliency[None], sigmas[mask]))[0]
         pictures = [
             np.moveaxis(np.asarray(one.image[0]), 0, -1),
-            1 - shown_map(learned),
+            shown_mask(learned),
             *(keeps > alpha for alpha in SHOWN),
         ]
         titles = ["image", METHODS[mask].label, *(f"α = {alpha}" for alpha in SHOWN)]

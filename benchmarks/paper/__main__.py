@@ -7,36 +7,20 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import matplotlib as mpl
 import typer
 
 from benchmarks.common.hardware import RESULTS
 from benchmarks.paper.each_image import console
+from benchmarks.paper.experiments import EXPERIMENTS, Experiment
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.stored import Stored
 from benchmarks.paper.written import store
 from benchmarks.rules import black_box
-
-Experiment = Literal[
-    "fig1",
-    "fig2",
-    "fig3",
-    "fig5",
-    "fig6",
-    "fig7",
-    "fig8",
-    "boxes",
-    "parts",
-    "adversarial",
-    "table1",
-    "table2",
-    "sanity",
-]
-EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
 
 
 def main(

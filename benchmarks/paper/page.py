@@ -6,25 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paper.experiments import EXPERIMENTS
 from benchmarks.paper.written import Table, table_as_markdown
 
 __all__ = ["write_page"]
-
-ORDER = (
-    "fig1",
-    "fig2",
-    "fig3",
-    "fig5",
-    "fig6",
-    "fig7",
-    "fig8",
-    "boxes",
-    "table1",
-    "table2",
-    "parts",
-    "adversarial",
-    "sanity",
-)
 
 HEAD = """# The paper's experiments, run again
 
@@ -50,7 +35,7 @@ SETS = """## Why the sets differ
 
 def write_page(folder: Path) -> Path:
     """Write ``README.md`` from the results in a folder; return its path."""
-    found = {name: folder / name / "results.json" for name in ORDER}
+    found = {name: folder / name / "results.json" for name in EXPERIMENTS}
     results: dict[str, Any] = {
         name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()
     }
@@ -61,7 +46,7 @@ def write_page(folder: Path) -> Path:
     ]
     parts = [HEAD, "## Which claims hold\n"]
     parts.append(table_as_markdown(Table(("where", "claim", "paper", "here", "holds"), rows)))
-    missing = [name for name in ORDER if name not in results]
+    missing = [name for name in EXPERIMENTS if name not in results]
     if missing:
         parts.append(f"Not run at full size yet: {', '.join(missing)}.\n")
     parts.append(SETS)

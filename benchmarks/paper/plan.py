@@ -19,9 +19,12 @@ from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import LoadedImages
 from blackbox_explain.data.objects import Object, read_objects
 
-__all__ = ["Labelled", "Plan", "remembering"]
+__all__ = ["SIDE", "Labelled", "Plan", "remembering"]
 
 Item = TypeVar("Item")
+
+SIDE = 227
+"""Pixels of the validation images, and of their boxes."""
 
 AT_ONCE = 8
 """Images: a gradient of GoogLeNet then takes a tenth less, for each, than one image after the other."""
@@ -130,6 +133,14 @@ class Plan:
     def halves(self) -> tuple[list[str], list[str]]:
         """Right images for settings, and right images for claims."""
         return self.right[0::2], self.right[1::2]
+
+    def covered(self, name: str) -> float:
+        """Return the share of a validation image that the boxes of its class cover, what several share counted once."""
+        seen = np.zeros((SIDE, SIDE), dtype=bool)
+        for one in self.objects[name]:
+            left, top, right, bottom = np.rint(one.box).astype(int)
+            seen[top:bottom, left:right] = True
+        return float(seen.mean())
 
     def label(self, name: str) -> int:
         """Return the class of a validation image."""

@@ -83,11 +83,11 @@ def together(preset: str, subject: Subject, template: Explanation, by: str, **se
     """Explain several photos at once: seconds for each; their maps are those of the photos alone."""
     box = subject.onnx if by == "ONNX" else subject.torch
     targets = np.argmax(template.weights, axis=1).tolist()
-    call: Any = lambda: explain(  # noqa: E731
-        box, template.images, targets, preset=preset, batch_size=len(template), progress=False, **settings
+    count = len(template)
+    found, spent = _timed(
+        lambda: explain(box, template.images, targets, preset=preset, batch_size=count, progress=False, **settings)
     )
-    found, spent = _timed(call)
-    return {"seconds": spent / len(template), "queries": float(found.queries.sum(axis=1).mean())}
+    return {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean())}
 
 
 def judged(box: Any, template: Explanation, saliency: Any) -> dict[str, float]:

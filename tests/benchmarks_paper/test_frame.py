@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from benchmarks.paper import kept
 from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
-from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
-from benchmarks.paper.experiments.telling_apart import pooled, told_apart
+from benchmarks.paper.experiments.learners.joint import Joint, joint_reference, side_by_side
+from benchmarks.paper.experiments.learners.telling_apart import pooled, told_apart
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
@@ -24,6 +24,7 @@ from benchmarks.paper.stored import Stored
 from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
 from blackbox_explain.data.images import LoadedImages
+from blackbox_explain.data.objects import Object
 from tests.toys import Linear, Regions, box_region
 
 
@@ -191,6 +192,12 @@ def test_results_of_fewer_images_are_no_results(plan: Plan) -> None:
     assert plan.out not in plan.folder("fig8", 4, 200).parents
     short = Plan("googlenet", plan.box, plan.kept, steps=2, out=plan.out)
     assert plan.out not in short.folder("fig8", 200, 200).parents
+
+
+def test_what_two_boxes_share_is_covered_once(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = ((0, 0, 227, 100), (0, 50, 227, 150), (0, 0, 10, 10))
+    monkeypatch.setattr(Plan, "objects", {"a": tuple(Object(one, 0) for one in boxes)})
+    assert plan.covered("a") == pytest.approx(150 / 227)
 
 
 def test_means_and_paired_tests() -> None:

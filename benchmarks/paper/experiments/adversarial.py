@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
-from benchmarks.paper.experiments.telling_apart import pooled, told_apart
+from benchmarks.paper.experiments.learners.telling_apart import pooled, told_apart
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import METHODS, make_maps, map_of

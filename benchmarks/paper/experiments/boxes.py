@@ -41,9 +41,6 @@ SIZES = {
 }
 """Shares of the image that the boxes of the class cover."""
 
-SIDE = 227
-"""Pixels of the images that boxes are in."""
-
 
 def run(plan: Plan) -> None:
     """Choose for each method how its maps are smoothed, and compare the boxes, also by the size of the object."""
@@ -61,7 +58,7 @@ def run(plan: Plan) -> None:
     reach = measured(plan, names, LISTED, REACH, "boxes, reach")
     if plan.is_part:
         return
-    covered = np.asarray([_covered(plan, name) for name in names])
+    covered = np.asarray([plan.covered(name) for name in names])
     sizes = {size: (low <= covered) & (covered < high) for size, (low, high) in SIZES.items()}
     tests = {
         mask: {one: [compared(best[mask]["box"][:, k], best[one]["box"][:, k]) for k in range(4)] for one in OTHERS}
@@ -90,15 +87,6 @@ def run(plan: Plan) -> None:
             "smallest of all methods' boxes, mean": _best_of_all(plain),
         },
     )
-
-
-def _covered(plan: Plan, name: str) -> float:
-    """Return the share of the image that the boxes of its class cover, what several share counting once."""
-    covered = np.zeros((SIDE, SIDE), dtype=bool)
-    for one in plan.objects[name]:
-        left, top, right, bottom = np.rint(one.box).astype(int)
-        covered[top:bottom, left:right] = True
-    return float(covered.mean())
 
 
 def _best_of_all(plain: Measured) -> list[float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.paper.each_image import console
-from benchmarks.paper.experiments.joint import Joint, joint_reference, side_by_side
+from benchmarks.paper.experiments.learners.joint import Joint, joint_reference, side_by_side
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.photos import SHOWN, photos
 from benchmarks.paper.pictures import class_name, grid, pixels

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.paper.each_image import measured
 from benchmarks.paper.measured import MARKED
 from benchmarks.paper.methods import METHODS
-from benchmarks.paper.plan import Plan
+from benchmarks.paper.plan import SIDE, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of
 from benchmarks.paper.written import Claim, Table, costs, write
 
@@ -31,8 +31,6 @@ OF_PAPER: dict[str, tuple[float, float]] = {
 """Precision in percent, on all images of COCO and on difficult ones."""
 BEATEN = ("center", "grad", "guid")
 SETS = ("all", "small", "off centre")
-SIDE = 227
-"""Pixels of the images that boxes are in."""
 
 
 def run(plan: Plan) -> None:
@@ -82,17 +80,12 @@ def run(plan: Plan) -> None:
     )
 
 
-def _boxes(plan: Plan, name: str) -> np.ndarray[Any, Any]:
-    return np.asarray([one.box for one in plan.objects[name]])
-
-
 def _small(plan: Plan, name: str) -> bool:
-    boxes = _boxes(plan, name)
-    return bool(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum() < SIDE**2 / 4)
+    return plan.covered(name) < 0.25
 
 
 def _off_centre(plan: Plan, name: str) -> bool:
-    boxes, middle = _boxes(plan, name), SIDE / 2
+    boxes, middle = np.asarray([one.box for one in plan.objects[name]]), SIDE / 2
     inside = (boxes[:, :2] <= middle).all(axis=1) & (middle <= boxes[:, 2:]).all(axis=1)
     return not inside.any()
 

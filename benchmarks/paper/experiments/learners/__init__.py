@@ -1,0 +1,1 @@
+"""What experiments learn with besides the methods: a mask under several perturbations, a classifier of maps."""

@@ -63,10 +63,8 @@ def device_arrays(place: str | None) -> tuple[str | None, tuple[str, ...]]:
 
     Returns
     -------
-    device
-        Such as ``"cuda:0"``.
-    notes
-        What the user should know.
+    tuple
+        As `torch_device` has it.
     """
     gpus = [one.name for one in tf.config.list_logical_devices("GPU")]
     on = place or (gpus[0] if gpus else "")

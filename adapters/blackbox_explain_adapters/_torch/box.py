@@ -20,7 +20,7 @@ from blackbox_explain.box.adapter_tools.random_parameters import note_on as rand
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
-from blackbox_explain_adapters._torch.company import Kind
+from blackbox_explain_adapters._torch.alone.company import Kind
 from blackbox_explain_adapters._torch.exporting import exported_to_onnx, missing_packages, note_on
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names

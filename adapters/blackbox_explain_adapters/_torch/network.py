@@ -25,10 +25,10 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, OutOfMemoryError, UnsupportedModelError
 from blackbox_explain_adapters._torch.activation.by_graph import is_ranked, leads_to
 from blackbox_explain_adapters._torch.activation.by_watching import LastActivation, LeftOut
-from blackbox_explain_adapters._torch.company import Company, Kind
+from blackbox_explain_adapters._torch.alone.company import Company, Kind
+from blackbox_explain_adapters._torch.alone.rows_alike import RowsAlike
 from blackbox_explain_adapters._torch.first_layers import FirstStepsSeen
 from blackbox_explain_adapters._torch.recurrent import holds_recurrent_layers, without_cudnn
-from blackbox_explain_adapters._torch.rows_alike import RowsAlike
 from blackbox_explain_adapters._torch.state import State
 
 __all__ = ["Network"]
@@ -207,16 +207,22 @@ class Network:
                     raise OutOfMemoryError("Memory ran out", got=f"a batch of {safe[0].shape[0]}") from error
                 raise
 
-    def _on_noise(self, rows: int, layers: RowsAlike) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the outputs (1, K) of noise, as one of so many equal rows, and the gradient of a mixture of them."""
+    def _on_noise(self, rows: int, layers: RowsAlike) -> dict[Kind, tuple[torch.Tensor, ...]]:
+        """Return the outputs (1, K) of noise, as one of so many equal rows, and with them the gradient of a mixture."""
         (low, high), draw = self.spec.bounds, torch.Generator().manual_seed(0)
         noise = torch.rand((1, *self.spec.shape), generator=draw) * (high - low) + low
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), layers, self.state.kept(self.module):
-            leaf = torch.cat([noise] * rows).requires_grad_()
-            outputs = self.outputs(leaf)
-            mixture = torch.rand(outputs.shape[1:], generator=draw, dtype=outputs.dtype)
-            slope = torch.autograd.grad((outputs * mixture).sum(), leaf)[0][:1] if outputs.requires_grad else None
-        return outputs.detach()[:1], slope
+        leaf = torch.cat([noise] * rows).requires_grad_()
+        with torch.random.fork_rng(devices=[]), layers, self.state.kept(self.module):
+            # Without a gradient some modules take another way.
+            with torch.no_grad():
+                found: dict[Kind, tuple[torch.Tensor, ...]] = {"scores": (self.outputs(leaf)[:1],)}
+            with torch.enable_grad():
+                outputs = self.outputs(leaf)
+                if outputs.requires_grad:
+                    mixture = torch.rand(outputs.shape[1:], generator=draw, dtype=outputs.dtype)
+                    (slope,) = torch.autograd.grad((outputs * mixture).sum(), leaf)
+                    found["gradient"] = outputs.detach()[:1], slope[:1]
+        return found
 
     @property
     def exact(self) -> bool:

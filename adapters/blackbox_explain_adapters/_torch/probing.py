@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from blackbox_explain.box.adapter_tools.checks import guarded
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.probing import TOLERANCE, Manner, manner_of_asking
-from blackbox_explain.errors import NoGradientError, OutOfMemoryError
+from blackbox_explain.errors import BlackBoxExplainError, NoGradientError, OutOfMemoryError
 from blackbox_explain_adapters._torch.activation.by_graph import ending_of
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, no_gradient
 from blackbox_explain_adapters._torch.network import Network
@@ -31,6 +32,10 @@ def manner_of(network: Network) -> Manner:
             return (network.outputs(batch.detach().requires_grad_(network.place is None)).detach(),)
 
     def ask(images: torch.Tensor, size: int | None) -> torch.Tensor:
+        if size is None and images.shape[0] == 1:
+            # Truly alone, not as a pair, which would hide what a module does by the number of images.
+            with suppress(BlackBoxExplainError):  # it may take no single image, and is never given one then
+                return guarded(lambda rows: network.run(run, rows, size=1)[0], images)
         return guarded(lambda rows: network.run(run, rows, size=size)[0], images)
 
     tolerance = TOLERANCE if network.exact else ROUGH

@@ -14,8 +14,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import blackbox_explain as bx
-from blackbox_explain_adapters._torch.company import Company
-from blackbox_explain_adapters._torch.rows_alike import Convolution, RowsAlike
+from blackbox_explain_adapters._torch.alone.company import Company
+from blackbox_explain_adapters._torch.alone.rows_alike import Convolution, RowsAlike
 
 SHAPE = (3, 24, 24)
 MANY = Company.AFTER + 4
@@ -68,14 +68,50 @@ def test_an_image_alone_has_the_bits_of_company_and_is_run_alone_in_the_end(imag
     # Pairs at first; noise alone, without some convolutions and as a pair; and from then on alone.
     tried, rest = module.rows[Company.AFTER : -3], module.rows[-3:]
     assert module.rows[: Company.AFTER] == [2] * Company.AFTER
-    assert tried in ([1, 2, 2], [1, 1, 2, 2])
-    assert rest == [1, 1, 1][: len(rest)]
+    assert tried in ([1, 1, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2])
+    assert rest == [1, 1, 1]
 
 
-def test_a_module_that_looks_at_its_company_is_run_as_pairs(images: np.ndarray) -> None:
-    module = Counting(lambda x: x * len(x))
+def rounded_by_rows(x: torch.Tensor) -> torch.Tensor:
+    """Return other last bits for other numbers of rows."""
+    return x * (1 + 1e-6 * len(x))
+
+
+def test_a_module_that_goes_another_way_without_gradient_is_asked_both_ways(images: np.ndarray) -> None:
+    module = Counting(lambda x: x if torch.is_grad_enabled() else rounded_by_rows(x))
+    asked(module, images)
+    assert module.rows[-1] == 1
+    box: Any = bx.wrap(module, shape=SHAPE, activation="none")
+    for _ in range(MANY):
+        box.scores(images[:1])
+    assert module.rows[-1] == 2
+
+
+def test_a_module_whose_bits_depend_on_its_company_is_run_as_pairs(images: np.ndarray) -> None:
+    module = Counting(rounded_by_rows)
     asked(module, images)
     assert module.rows[-2:] == [2, 2]
+
+
+def test_a_module_that_looks_at_the_number_of_images_is_found_out(images: np.ndarray) -> None:
+    module = Counting(lambda x: x * len(x))
+    box: Any = bx.wrap(module, shape=SHAPE, activation="none")
+    assert any("depend on the images beside it" in one for one in box.assumptions)
+    with torch.no_grad():
+        expected = module(torch.tensor(images[:1]))
+    for given in (images, images[:1]):
+        np.testing.assert_allclose(box.scores(given)[:1], expected, rtol=1e-5)
+
+
+def test_a_module_that_takes_no_single_image_is_run_as_pairs(images: np.ndarray) -> None:
+    module = Counting(lambda x: x.squeeze() if len(x) > 1 else x[0])
+    box: Any = bx.wrap(module, shape=SHAPE, activation="none")
+    for _ in range(MANY):
+        alone = box.scores(images[:1])
+    assert module.rows[-1] == 2
+    module.rows.clear()
+    np.testing.assert_array_equal(box.scores(images)[:1], alone)
+    assert module.rows == [3]
 
 
 def test_of_a_gradient_of_zeros_nothing_is_known(images: np.ndarray) -> None:

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import torch
 
-from blackbox_explain_adapters._torch.rows_alike import Convolution, RowsAlike
+from blackbox_explain_adapters._torch.alone.rows_alike import Convolution, RowsAlike
 
 __all__ = ["Company", "Kind", "Trial"]
 
 Kind = Literal["scores", "gradient"]
 """What a call asks for."""
 
-Trial = Callable[[int, RowsAlike], tuple[torch.Tensor, torch.Tensor | None]]
-"""Runs a module on an image of noise, as so many rows; returns what the first one gets, and its gradient if any."""
+Trial = Callable[[int, RowsAlike], dict[Kind, tuple[torch.Tensor, ...]]]
+"""Runs a module on an image of noise, as so many rows; returns what the first one gets by each kind of call."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Verdict:
     Attributes
     ----------
     alike
-        Whether an image alone gets the bits of a pair.
+        Whether an image alone gets the bits of a pair; what is not named is not known.
     differing
         Convolutions that are computed as those of two rows for that.
     """
@@ -59,7 +59,7 @@ class Company:
         """Return whether an image is to be run as a pair; from one of the next calls on it may be alone."""
         threads = torch.get_num_threads()
         if threads in self._verdicts:
-            return not self._verdicts[threads].alike[kind]
+            return not self._verdicts[threads].alike.get(kind, False)
         self._calls[threads] += 1
         if self._calls[threads] > self.AFTER:
             self._verdicts[threads] = _verdict(trial)
@@ -67,7 +67,6 @@ class Company:
 
 
 def _verdict(trial: Trial) -> Verdict:
-    never = Verdict({"scores": False, "gradient": False}, frozenset())
     try:
         seen: set[Convolution] = set()
         alone = trial(1, RowsAlike(seen=seen))
@@ -76,13 +75,13 @@ def _verdict(trial: Trial) -> Verdict:
             alone = trial(1, RowsAlike(differing))
         pair = trial(2, RowsAlike())
     except Exception:  # what a module makes of noise is not what it was asked about
-        return never
-    scores = torch.equal(alone[0], pair[0])
-    gradient = False
-    if scores and alone[1] is not None and pair[1] is not None:
-        # Of zeros nothing is known.
-        gradient = torch.equal(alone[1], pair[1]) and bool(alone[1].any())
-    return Verdict({"scores": scores, "gradient": gradient}, differing)
+        return Verdict({}, frozenset())
+    return Verdict({kind: _same(alone[kind], pair[kind]) for kind in alone}, differing)
+
+
+def _same(alone: tuple[torch.Tensor, ...], pair: tuple[torch.Tensor, ...]) -> bool:
+    """Return whether both have the same bits; of zeros nothing is known."""
+    return all(torch.equal(one, other) and bool(one.any()) for one, other in zip(alone, pair, strict=True))
 
 
 def _differs(one: Convolution) -> bool:

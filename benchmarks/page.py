@@ -14,16 +14,14 @@ import typer
 
 from benchmarks import memory
 from benchmarks.common.hardware import RESULTS
+from benchmarks.common.markdown import NOT_YET, Rows, table
+from benchmarks.gpu.shown import gpu
 from benchmarks.peers.verdicts import REGION, summary, verdicts
 
-__all__ = ["draw", "page_of"]
-
-NOT_YET = "Not measured yet."
+__all__ = ["NOT_YET", "draw", "page_of"]
 
 UNTOLD, LONGEST = ("message", "seconds", "how"), 4
 """What reliability's tables leave to the files: keys, and lists of more numbers."""
-
-Rows = list[list[str]]
 
 
 def page_of(results: Path) -> str:
@@ -55,12 +53,6 @@ def _heading(path: Path, stored: dict[str, Any]) -> str:
     card = f", {told['gpu']['name']}" if "gpu" in told else ""
     where = f"{told['processor']}, {told['cores']} cores{card}"
     return f"### {path.parent.name}, {path.stem}\n\n{where}; {stored['date']} at {told['commit']}; {versions}."
-
-
-def table(head: list[str], rows: Rows) -> str:
-    """Return a Markdown table."""
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(one)} |" for one in rows)]
-    return "\n".join(lines)
 
 
 def _speed(path: Path, measured: dict[str, Any]) -> list[str]:
@@ -148,62 +140,6 @@ def draw(measured: dict[str, Any], picture: Path, metric: str = REGION) -> None:
     figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 
-def _gpu(path: Path, measured: dict[str, Any]) -> list[str]:
-    parts: list[str] = []
-    tests = measured.get("tests marked gpu", {})
-    if "passed" in tests:
-        parts.append(
-            f"Tests marked gpu: {tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped."
-        )
-    else:
-        parts.append(f"Tests marked gpu: {tests.get('skipped', 'stopped')}.")
-    keys = {
-        "images / s": "images_per_s",
-        "of peak": "of_peak",
-        "of bare rate": "of_bare_rate",
-        "in model": "share_in_model",
-    }
-    for name, modes in measured.items():
-        if name.startswith(("bare, ", "loop, ")):
-            rows = [
-                [mode, batch, *(f"{row[key]:.3g}" if key in row else "" for key in keys.values()), _gib(row)]
-                for mode, batches in modes.items()
-                if isinstance(batches, dict)
-                for batch, row in batches.items()
-                if isinstance(row, dict) and "images_per_s" in row
-            ]
-            parts.append(f"{name}:\n\n" + (table(["mode", "batch", *keys, "peak, GiB"], rows) if rows else NOT_YET))
-    waits = measured.get("waits in the loop", {})
-    parts.append(f"Waits for the device in a step of the loop: {waits.get('by_step', NOT_YET) or 'none'}.")
-    calls = [
-        [mode, what, f"{row['seconds_per_image']:.4f}"]
-        for mode, rows in measured.get("whole calls", {}).items()
-        for what, row in rows.items()
-        if isinstance(row, dict) and "seconds_per_image" in row
-    ]
-    plain = measured.get("one image by a plain loop", {})
-    if "seconds_per_image" in plain:
-        calls.append(["fp32", "the plain loop, 1", f"{plain['seconds_per_image']:.4f}"])
-    parts.append(table(["mode", "preset, images", "seconds per image"], calls) if calls else NOT_YET)
-    effects = [
-        [mode, f"{row['objective']:.4f}", f"{row['region']:.1%}", f"{row['alike_to_fp32']:.3f}", *_left(row)]
-        for mode, row in measured.get("effects of modes", {}).items()
-        if "left" in row
-    ]
-    shares = next((list(row["left"]) for row in measured.get("effects of modes", {}).values() if "left" in row), [])
-    heads = ["mode", "objective", "region", "alike to fp32", *(f"left at {float(one):.0%}" for one in shares)]
-    parts.append(table(heads, effects) if effects else NOT_YET)
-    return parts
-
-
-def _gib(row: dict[str, Any]) -> str:
-    return f"{row['peak_gib']:.2f}" if "peak_gib" in row else ""
-
-
-def _left(row: dict[str, Any]) -> list[str]:
-    return [f"{one:.2f}" for one in row["left"].values()]
-
-
 def _reliability(path: Path, measured: dict[str, Any]) -> list[str]:
     """Return what became of each case: a line for each that has several figures, and one for all others together."""
     several = {name: one for name, one in measured.items() if isinstance(one, dict)}
@@ -236,7 +172,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Path, dict[str, Any]], list[str]]
     ("overhead", "overhead-*", "The loop beside the model", _overhead),
     ("peers", "peers-*", "Peers", _peers),
     ("memory", "memory*", "Memory", _memory),
-    ("gpu", "gpu", "On a GPU", _gpu),
+    ("gpu", "gpu", "On a GPU", gpu),
     ("audits.reliability", "reliability-*", "What audits bear", _reliability),
 )
 """Command, names of its files, title, and what is shown of each."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.common.markdown import NOT_YET
 from benchmarks.common.photos import data_folder
 from benchmarks.gpu import effects, onnx_runtime, rates, waits
 from benchmarks.gpu.__main__ import main
@@ -20,6 +21,7 @@ from benchmarks.gpu.absent import COPIES
 from benchmarks.gpu.device import Device, spread
 from benchmarks.gpu.marked_tests import files_with_marked_tests, outcomes_of
 from benchmarks.gpu.modes import FIRST, MODES, bare, box_of, network_of, rounding
+from benchmarks.gpu.shown import gpu
 from benchmarks.gpu.sizes import TINY, Budget
 from benchmarks.models.efficientnet_lite0 import network
 from benchmarks.models.onnx_weights import weights_of
@@ -128,6 +130,18 @@ def test_onnx_runtime_binds_arrays() -> None:
     assert found["provider"]["used"] == "CPUExecutionProvider"
     assert {"scores", "gradient"} == set(found["1"])
     assert len(found["1"]["gradient"]["all_ms"]) == SMALL.repeats
+    scores, gradient = (found["1"][what]["images_per_s"] for what in ("scores", "gradient"))
+    assert f"| 1 | {scores:.3g} | {gradient:.3g} |" in "".join(gpu(Path(), {"ONNX Runtime": found}))
+
+
+def test_the_page_shows_what_the_card_can_do_and_what_is_missing() -> None:
+    peak = rates.peaks(TWIN, SMALL)
+    bare = {"fp32": {"8": {"images_per_s": 1234.5, "of_peak": 0.321, "peak_gib": 1.5}}}
+    text = "\n".join(gpu(Path(), {"peaks": peak, "bare, a network": bare, "ONNX Runtime": {"skipped": "no package"}}))
+    assert f"| copy | {peak['copy']['gb_per_s']:.4g} GB/s |" in text
+    assert "| fp32 | 8 | 1.23e+03 | 0.321 |  |  | 1.5 |" in text
+    assert "ONNX Runtime: no package" in text
+    assert text.count(NOT_YET) == 3  # waits, whole calls, effects of modes
 
 
 def test_tests_are_found_by_their_mark_and_their_outcomes_read() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from blackbox_explain.arrays import Array, to_numpy
-from blackbox_explain.box.batches.sizes import AUTO, BATCH, Policy, policy_of
+from blackbox_explain.box.batches.sizes import AUTO, BATCH, FastestBatch, Policy, SizesFound, policy_of
 from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import check_images, reading_of
@@ -37,6 +37,9 @@ AT_ONCE = 64
 
 Of one that is known to compute on a CPU they are `BATCH`: more do nothing faster there, and slow PyTorch down, because
 large arrays are fresh memory each time."""
+
+SIZES = SizesFound()
+"""What ``batch_size="auto"`` found, by the method and its settings."""
 
 
 @overload
@@ -106,8 +109,9 @@ def explain(
     batch_size
         Rows explained together; halved, with a note in the result, when memory runs out.  Methods that ask for many
         images of a row ask for so many at a time, but for 64 at least, or 16 where the model is known to compute on a
-        CPU.  ``"auto"`` begins with 16, and finds out, of many rows, how many together are fastest; a clock then
-        decides on the batches, and models round otherwise in other batches, so that two runs may differ by that.
+        CPU.  ``"auto"`` begins with 16, finds out, of many rows, how many together are fastest, and remembers it for
+        the next call; a clock then decides on the batches, and models round otherwise in other batches, so that two
+        runs may differ by that.
     progress
         True, False, or a function called with the number of images that the model was run on since its last call; None
         shows a bar on a terminal.
@@ -133,11 +137,11 @@ def explain(
         If the model fails (`UnreachableError`: cannot be asked at all), or memory runs out, on every image.
     """
     check_call(box, BATCH if batch_size == AUTO else batch_size, seed)
-    sizes = policy_of(batch_size)
     check_suppress(suppress)
     info = BoxInfo.of(box)
     chosen = method_of(method, settings)
     require(box, chosen.needs, f"the method {chosen.name!r}")
+    sizes = policy_of(batch_size, SIZES.of(box, repr(chosen)))
     host = check_images(images, box.spec)
     targets = one_per_image(target, len(host))
     budget = chosen.budget(info)
@@ -147,6 +151,8 @@ def explain(
     label = f"explaining by {chosen.name}"
     with progress_bar(len(host) * run.most, label, None if callable(progress) else progress) as bar:
         found = run.all(sizes, progress if callable(progress) else bar)
+    if isinstance(sizes, FastestBatch) and sizes.settled is not None:
+        SIZES.keep(box, repr(chosen), sizes.size)
     rows = [row for row in found if isinstance(row, _Row)]
     template = rows[0].found
     doubts = doubts_of_run([row.answer for row in rows], Oracle.of(box))

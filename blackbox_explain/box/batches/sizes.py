@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from dataclasses import dataclass, field
 from math import log2
 from statistics import median
+from typing import Any
 
-__all__ = ["AUTO", "BATCH", "FastestBatch", "FixedBatch", "Policy", "policy_of"]
+__all__ = ["AUTO", "BATCH", "FastestBatch", "FixedBatch", "Policy", "SizesFound", "policy_of"]
 
 BATCH = 16
 """Images in one call of the model; where the fastest size is looked for, the first that is tried."""
@@ -59,19 +62,21 @@ class FastestBatch:
     ----------
     start
         The first size.
+    settled
+        The best size, once it is known; what an earlier run found is not looked for again.
     """
 
     start: int = BATCH
+    settled: int | None = None
     _rates: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
     _warm: bool = False
     _most: int = LARGEST
-    _settled: int | None = None
 
     @property
     def size(self) -> int:
         """Rows of the next batch, were there enough of them."""
-        if self._settled is not None:
-            return min(self._settled, self._most)
+        if self.settled is not None:
+            return min(self.settled, self._most)
         return self._tried()
 
     def next(self, left: int) -> int:
@@ -80,6 +85,8 @@ class FastestBatch:
 
     def done(self, rows: int, seconds: float) -> None:
         """Hear that a batch took so long; one of another size than is tried, as the last of a run, tells nothing."""
+        if self.settled is not None and not self._rates:
+            return  # known from an earlier run
         if not self._warm:
             self._warm = True
         elif rows == self.size and seconds > 0:
@@ -117,15 +124,34 @@ class FastestBatch:
     def _settle(self) -> None:
         """Stay at the best size once there is nothing more to try."""
         known = {size: rate for size in self._rates if size <= self._most and (rate := self._rate(size)) is not None}
-        self._settled = None
+        self.settled = None
         if known and self._tried() in known:
             good = [size for size, rate in known.items() if rate * ALIKE >= max(known.values())]
-            self._settled = min(good, key=lambda size: abs(log2(size / self.start)))
+            self.settled = min(good, key=lambda size: abs(log2(size / self.start)))
 
 
 Policy = FixedBatch | FastestBatch
 
 
-def policy_of(batch_size: int | str) -> Policy:
-    """Return what decides on the sizes of batches: a number of rows, or ``"auto"``."""
-    return FastestBatch() if batch_size == AUTO else FixedBatch(int(batch_size))
+class SizesFound:
+    """Fastest sizes that earlier runs found, by the model and by what is done with it, for as long as a model lives."""
+
+    def __init__(self) -> None:
+        self._sizes: weakref.WeakKeyDictionary[Any, dict[str, int]] = weakref.WeakKeyDictionary()
+
+    def of(self, box: Any, task: str) -> int | None:
+        """Return the size, None where no run was long enough to find it."""
+        try:
+            return self._sizes.get(box, {}).get(task)
+        except TypeError:  # a box of the user's that has no hash, or no weak references
+            return None
+
+    def keep(self, box: Any, task: str, size: int) -> None:
+        """Remember a size; of a box that can be no key nothing is remembered."""
+        with contextlib.suppress(TypeError):
+            self._sizes.setdefault(box, {})[task] = size
+
+
+def policy_of(batch_size: int | str, known: int | None = None) -> Policy:
+    """Return what decides on the sizes of batches: a number of rows, or ``"auto"``, whose best size may be known."""
+    return FastestBatch(settled=known) if batch_size == AUTO else FixedBatch(int(batch_size))

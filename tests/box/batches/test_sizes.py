@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.box.batches.sizes import BATCH, FastestBatch, FixedBatch, policy_of
+from blackbox_explain import explaining
+from blackbox_explain.box.batches.sizes import BATCH, FastestBatch, FixedBatch, SizesFound, policy_of
 from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.errors import InputError
+from blackbox_explain.methods.by_name import method_of
 from tests.toys import Linear
 
 Seconds = Callable[[int], float]
@@ -84,6 +87,36 @@ def test_memory_that_does_not_suffice_for_the_first_size_is_survived() -> None:
     machine, sizes = Machine(CURVES["each row alike"], most=3), FastestBatch()
     assert machine.run(300, sizes) == list(range(300))
     assert sizes.size in (1, 2)
+
+
+def test_a_size_that_is_known_is_not_looked_for_again() -> None:
+    machine = Machine(CURVES["a device that is full at 128"], most=100)
+    machine.run(300, policy_of("auto", known=64))
+    assert machine.sizes == [64, 64, 64, 64, 44]
+    sizes = policy_of("auto", known=128)  # found when more memory was free
+    machine.run(5_000, sizes)
+    assert sizes.size == 64
+
+
+def test_what_was_found_is_remembered_as_long_as_the_model_lives() -> None:
+    found, box = SizesFound(), Linear(np.ones((1, 8, 8)))
+    found.keep(box, "a method", 64)
+    assert (found.of(box, "a method"), found.of(box, "another")) == (64, None)
+    assert found.of(Linear(np.ones((1, 8, 8))), "a method") is None
+    without_hash: Any = []
+    found.keep(without_hash, "a method", 64)
+    assert found.of(without_hash, "a method") is None
+
+
+def test_the_next_call_begins_with_the_size_that_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    box, images = Linear(np.ones((1, 8, 8))), np.random.default_rng(0).random((70, 1, 8, 8))
+    sizes = SizesFound()
+    explain = partial(bx.explain, method="gradient", batch_size="auto", progress=False)
+    monkeypatch.setattr(explaining, "SIZES", sizes)
+    first = explain(box, images, 0)
+    sizes.keep(box, repr(method_of("gradient", {})), 35)
+    assert explain(box, images, 0).provenance.batch_size == 35
+    np.testing.assert_array_equal(explain(box, images, 0).saliency, first.saliency)
 
 
 def test_one_slow_batch_does_not_lose_a_settled_size() -> None:

@@ -11,7 +11,7 @@ from blackbox_explain import BlackBox
 from blackbox_explain.arrays import to_numpy
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.settings import make_perturbation
-from blackbox_explain.methods.upsampling import make_upsampling
+from blackbox_explain.methods.upsampling import important_of, make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 
 __all__ = ["applied"]
@@ -38,5 +38,5 @@ def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any]
     levels = make_perturbation(method).levels(image, box.spec, 0)
     up = make_upsampling(method.upsampling, mask.shape, spatial, mask).up(mask[None])
     masked = LevelStack(levels, spatial).mixed(up)[0]
-    saliency = 1 - up if method.region_game == "deletion" else up
+    saliency = important_of(up, method.region_game)
     return {"saliency": to_numpy(saliency)[0], "masked_image": to_numpy(masked)[0]}

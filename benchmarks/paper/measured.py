@@ -22,7 +22,8 @@ from blackbox_explain.metrics.representativeness import Representativeness
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
 __all__ = [
-    "MARKED",
+    "LOCALIZED",
+    "POINTED",
     "REACH",
     "SIGMAS",
     "SUPPRESSION",
@@ -168,18 +169,26 @@ def representative(sigma: float) -> Measurement:
     return Measurement(f"representative-{sigma:g}", measure)
 
 
-def _marked(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+def _localized(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
     del method
     objects, label = asked.plan.objects, asked.one.label
-    found = {
+    return {
         kind: np.asarray(
             [Localization(objects, kind, alpha, label=label).measure(oracle, explanation)[0] for alpha in ALPHAS[kind]]
         )
         for kind in THRESHOLDS
     }
-    games = [PointingGame(objects, tolerance, label=label) for tolerance in (15.0, 0.0)]
-    return {**found, "point": np.asarray([game.measure(oracle, explanation)[0] for game in games])}
 
 
-MARKED = Measurement("marked", _marked, silent=True)
-"""Localisation hits by threshold, at each of its α, and pointing hits ``point`` (2,) within 15 and 0 pixels."""
+LOCALIZED = Measurement("localized", _localized, silent=True)
+"""Localisation hits by threshold, at each of its α."""
+
+
+def _pointed(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del method
+    games = [PointingGame(asked.plan.objects, tolerance, label=asked.one.label) for tolerance in (15.0, 0.0)]
+    return {"point": np.asarray([game.measure(oracle, explanation)[0] for game in games])}
+
+
+POINTED = Measurement("pointed", _pointed, silent=True)
+"""Hits of the pointing game, ``point`` (2,), within 15 and 0 pixels."""

@@ -84,19 +84,25 @@ METHODS: dict[str, Entry] = {
     "top5": Entry(
         "mask (paper, top 5)", "mask", {"preset": "paper", "area_weight": 1e-3, "tv_beta": 2.0}, target=_top_five
     ),
+    "heavy": Entry("mask (paper, heavier area)", "mask", {"preset": "paper", "area_weight": 1e-3, "tv_beta": 2.0}),
     "cexc": Entry("contrast exc", "contrastive-excitation-backprop", positive=True),
     "exc": Entry("excitation", "excitation-backprop"),
-    "grad": Entry("gradient", "gradient"),
+    "grad": Entry("gradient", "gradient", {"of": "logits"}),
     "guid": Entry("guided", "guided-backprop"),
     "gcam": Entry("Grad-CAM", "grad-cam"),
     "cam": Entry("CAM", "cam"),
-    "lrp": Entry("LRP", "lrp"),
+    "lrpe": Entry("LRP (ε)", "lrp", {"rule": "epsilon"}),
+    "lrp": Entry("LRP (composite)", "lrp"),
     "occ": Entry("occlusion", "occlusion", {"stride": 16}),
     "circ": Entry("blurred circles", "circle-occlusion", {"spacing": 16.0}),
     "vocc": Entry("variable circles", "variable-occlusion", {"radii": (10.0, 17.5, 35.0)}),
     "center": Entry("center", "center"),
 }
-"""Occlusion moves by half of its square, and circles by 16 pixels; the paper tells neither."""
+"""Occlusion moves by half of its square, and circles by 16 pixels; the paper tells neither.
+
+Gradients and relevance are those of the logits, as in the papers of these methods; occlusion and masks take the scores,
+as this one has it.  LRP has the rules of Bach et al. (2015), which the paper cites, and those of later work.  In this
+network CAM is Grad-CAM without its rectifier."""
 
 QUERIES = "measured/queries"
 """Kind of what tells how often the model was run for a map: it stays where the map does not."""

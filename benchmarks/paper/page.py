@@ -20,6 +20,11 @@ network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper 
 there, and with `--resume` the commands go on from there.
 """
 
+RULE = """Where methods are compared, "yes" means that each comparison of the claim is as claimed with p < 0.05, in the
+same images; "no", that a mean is not as claimed; "undecided", that the means are, and may be by chance. A "yes" needs
+all of its comparisons, so that p is not adjusted for their number.
+"""
+
 SETS = """## Why the sets differ
 
 - The paper takes 5,000 to 50,000 validation images; here there are 650 of 471 classes, stretched to 227 pixels, with
@@ -44,7 +49,7 @@ def write_page(folder: Path) -> Path:
         for name, result in results.items()
         for one in result["claims"]
     ]
-    parts = [HEAD, "## Which claims hold\n"]
+    parts = [HEAD, "## Which claims hold\n", RULE]
     parts.append(table_as_markdown(Table(("where", "claim", "paper", "here", "holds"), rows)))
     missing = [name for name in EXPERIMENTS if name not in results]
     if missing:
@@ -62,7 +67,7 @@ def write_page(folder: Path) -> Path:
 
 
 def _verdict(holds: bool | None) -> str:
-    return "-" if holds is None else "yes" if holds else "**no**"
+    return "undecided" if holds is None else "yes" if holds else "**no**"
 
 
 def _told(value: Any) -> str:

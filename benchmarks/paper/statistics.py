@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "compared", "mean_of", "share_of"]
+__all__ = ["Compared", "Mean", "compared", "mean_of", "share_of", "verdict"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+SURE = 0.05
+"""Below which a difference is taken for more than chance."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Compared:
         Which of the two.
     images
         In which both have a value.
+    sign
+        Of what the test sums up, which of skewed values need not be that of the mean.
     """
 
     difference: float
@@ -46,16 +53,17 @@ class Compared:
     p: float
     test: str
     images: int
+    sign: int = 0
 
     @property
     def lower(self) -> bool:
         """Whether ours are lower, beyond what chance makes at 5 %."""
-        return self.difference < 0 and self.p < 0.05
+        return self.difference < 0 and self.sign < 0 and self.p < SURE
 
     @property
     def higher(self) -> bool:
         """Whether ours are higher, beyond what chance makes at 5 %."""
-        return self.difference > 0 and self.p < 0.05
+        return self.difference > 0 and self.sign > 0 and self.p < SURE
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers, for JSON."""
@@ -79,9 +87,27 @@ def compared(ours: Floats, theirs: Floats, *, hits: bool = False) -> Compared:
         return Compared(found.mean, found.error, 1.0, test, found.images)
     if hits:
         more, differ = int((gap > 0).sum()), int((gap != 0).sum())
-        return Compared(found.mean, found.error, float(stats.binomtest(more, differ).pvalue), test, found.images)
+        p, sign = float(stats.binomtest(more, differ).pvalue), int(np.sign(2 * more - differ))
+        return Compared(found.mean, found.error, p, test, found.images, sign)
     signed: Any = stats.wilcoxon(gap)
-    return Compared(found.mean, found.error, float(signed.pvalue), test, found.images)
+    known = gap[gap != 0]
+    sign = int(np.sign((np.sign(known) * stats.rankdata(np.abs(known))).sum()))
+    return Compared(found.mean, found.error, float(signed.pvalue), test, found.images, sign)
+
+
+def verdict(tests: Iterable[Compared], wanted: Literal["lower", "higher"]) -> bool | None:
+    """Return whether ours are lower, or higher, in all comparisons.
+
+    Returns
+    -------
+    bool or None
+        True where each is so beyond chance; False where a mean is not so at all; None where it is so in all means,
+        and by chance in some for all that is known.
+    """
+    told = list(tests)
+    if all(one.lower if wanted == "lower" else one.higher for one in told):
+        return True
+    return None if all(one.difference < 0 if wanted == "lower" else one.difference > 0 for one in told) else False
 
 
 def share_of(hits: int, tries: int) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ class Claim:
     paper, ours
         The figures of both.
     holds
-        None where there is nothing to decide.
+        None where it is undecided: the means are as claimed, and may be by chance.
     """
 
     claim: str

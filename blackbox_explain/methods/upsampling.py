@@ -15,6 +15,7 @@ from blackbox_explain.arrays import (
     bilinear_matrix,
     constant_like,
     gaussian_matrix,
+    namespace,
     nearest_matrix,
 )
 from blackbox_explain.errors import InputError
@@ -25,6 +26,7 @@ __all__ = [
     "Upsampling",
     "UpsamplingKind",
     "at_pixels",
+    "important_of",
     "make_upsampling",
     "mask_shape_for",
 ]
@@ -36,6 +38,20 @@ REFERENCE_SIZE = 28
 
 KERNEL_CELLS = 5 / 8
 """σm of eq. 4: 5 pixels where a cell has 8."""
+
+
+ROUNDING = 8
+"""Of what a mask deletes or keeps, so many of the smallest steps of its precision come from its upsampling alone."""
+
+
+def important_of(upsampled: Array, game: str) -> Array:
+    """Return how much of each pixel a mask (n, *spatial), 1 keeps, deletes in the game of deletion, or else keeps.
+
+    What differs from nothing by rounding alone is nothing: a mask that deletes nothing is no ranking of its pixels.
+    """
+    xp = namespace(upsampled)
+    important = 1 - upsampled if game == "deletion" else upsampled
+    return xp.where(xp.abs(important) <= ROUNDING * xp.finfo(upsampled.dtype).eps, xp.zeros_like(important), important)
 
 
 def mask_shape_for(spatial: tuple[int, ...], mask_shape: tuple[int, ...] | None = None) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_explain.perturbations.perturbation import blur
 
-__all__ = ["normalised", "rank_correlation", "smoothed", "tightest_box"]
+__all__ = ["normalised", "rank_correlation", "smoothed", "strongest_pixel", "tightest_box"]
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -40,6 +40,16 @@ def rank_correlation(first: Floats, second: Floats) -> float:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return np.nan
     return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+
+
+def strongest_pixel(saliency: Floats) -> tuple[int, ...]:
+    """Return the place of the largest value of a map (*spatial); of several, that nearest to the middle of them all.
+
+    Maps of squares are equal in all pixels of one, whose first pixel is a corner.
+    """
+    places = np.argwhere(saliency == saliency.max())
+    away = ((places - places.mean(axis=0)) ** 2).sum(axis=1)
+    return tuple(int(one) for one in places[away.argmin()])
 
 
 def tightest_box(region: Booleans) -> tuple[slice, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, ma
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
-from benchmarks.paper.statistics import compared, mean_of, share_of
+from benchmarks.paper.statistics import compared, mean_of, share_of, verdict
 from benchmarks.paper.stored import Stored
 from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
@@ -260,6 +261,35 @@ def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
     other[:, 20:40, 20:40] += 3
     assert told_apart(pooled(clean), pooled(other)).mean() > 0.95
     assert 0.25 < told_apart(pooled(clean), pooled(draw.random((30, 56, 56)))).mean() < 0.75
+
+
+def test_maps_whose_cells_have_the_same_means_are_told_apart_by_their_spreads() -> None:
+    draw = np.random.default_rng(0)
+    smooth = np.kron(draw.random((30, 28, 28)), np.ones((1, 2, 2)))
+    rough = smooth + 0.3 * np.tile([[1.0, -1.0], [-1.0, 1.0]], (30, 28, 28))
+    assert told_apart(pooled(smooth), pooled(rough)).mean() > 0.95
+
+
+def test_a_verdict_is_undecided_where_chance_may_have_made_it() -> None:
+    draw = np.random.default_rng(0)
+    lower, alike = (compared(draw.random(40) - shift, draw.random(40)) for shift in (1.0, 0.01))
+    higher = compared(draw.random(40) + 1, draw.random(40))
+    alike = replace(alike, difference=-0.01, p=0.6)
+    assert (lower.lower, alike.lower, higher.higher) == (True, False, True)
+    assert verdict([lower, lower], "lower") is True
+    assert verdict([lower, alike], "lower") is None
+    assert verdict([lower, higher], "lower") is False
+    assert verdict([higher], "higher") is True
+
+
+def test_means_and_ranks_that_point_different_ways_are_no_difference() -> None:
+    # Most are a little higher, and few are much lower.
+    ours, theirs = np.asarray([0.1] * 40 + [-9.0] * 3), np.zeros(43)
+    test = compared(ours, theirs)
+    assert test.difference < 0 < test.sign
+    assert test.p < 0.05
+    assert not test.lower
+    assert not test.higher
 
 
 def test_results_and_the_page_that_is_drawn_from_them(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.paper import measured as module
 from benchmarks.paper.each_image import measured, tried
 from benchmarks.paper.kept import Arrays, Kept
-from benchmarks.paper.measured import MARKED, REACH, SUPPRESSION, SUPPRESSIONS, Asked, boxes, representative
+from benchmarks.paper.measured import LOCALIZED, POINTED, REACH, SUPPRESSION, SUPPRESSIONS, Asked, boxes, representative
 from benchmarks.paper.methods import explained, map_of
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.silent import Silent
@@ -78,7 +78,7 @@ def test_boxes_of_validation_images_are_found(tmp_path: Path) -> None:
         for name, own in plan.objects.items()
     }
     for name in (max(wide, key=wide.__getitem__), min(wide, key=wide.__getitem__)):
-        found = Asked(plan, plan.image(name)).measured(MARKED, "center")
+        found = Asked(plan, plan.image(name)).measured(LOCALIZED, "center")
         # At α = 0 the box is the whole image, whose intersection over union with the largest box is that box's share.
         assert found["value"][0] == (wide[name] >= 0.5)
         assert (len(found["value"]), len(found["mean"])) == (20, 21)
@@ -87,7 +87,7 @@ def test_boxes_of_validation_images_are_found(tmp_path: Path) -> None:
         for name, own in plan.objects.items()
         if own[0].box[0] < 113 < own[0].box[2] and own[0].box[1] < 113 < own[0].box[3]
     )
-    assert Asked(plan, plan.image(middle)).measured(MARKED, "center")["point"].tolist() == [1.0, 1.0]
+    assert Asked(plan, plan.image(middle)).measured(POINTED, "center")["point"].tolist() == [1.0, 1.0]
 
 
 def test_boxes_of_smoothed_maps_and_how_far_a_map_reaches(plan: Plan, region: Regions) -> None:

@@ -18,7 +18,7 @@ from blackbox_explain.box.activations import ACTIVATIONS, activate, activation_a
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.methods.mask.jitter import canvas, offset_at
 from blackbox_explain.methods.mask.regularizers import Regularizer, area, total_variation
-from blackbox_explain.methods.upsampling import make_upsampling
+from blackbox_explain.methods.upsampling import important_of, make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference, blur
 
@@ -46,6 +46,15 @@ def test_upsampling_and_its_adjoint(size: tuple[int, ...], seed: int, data: st.D
     np.testing.assert_allclose(np.sum(up.up(mask) * image), np.sum(mask * up.down(image)), rtol=1e-10, atol=1e-10)
     assert up.up(mask).min() >= mask.min() - 1e-12
     assert up.up(mask).max() <= mask.max() + 1e-12
+
+
+def test_a_mask_that_deletes_nothing_ranks_no_pixels() -> None:
+    upsampling = make_upsampling("gaussian", (28, 28), (224, 224), np.zeros(1, np.float32))
+    kept = upsampling.up(np.ones((1, 28, 28), np.float32))
+    assert np.ptp(1 - kept) > 0  # by rounding
+    assert np.ptp(important_of(kept, "deletion")) == 0
+    assert important_of(kept, "preservation") is not kept
+    np.testing.assert_array_equal(important_of(kept, "preservation"), kept)
 
 
 @quick

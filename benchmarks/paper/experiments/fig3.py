@@ -10,7 +10,7 @@ from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.photos import SHOWN, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Plan
-from benchmarks.paper.statistics import compared, mean_of
+from benchmarks.paper.statistics import compared, mean_of, verdict
 from benchmarks.paper.written import Claim, Table, costs, write
 from blackbox_explain.metrics.maps import smoothed
 
@@ -52,7 +52,7 @@ def run(plan: Plan) -> None:
                 "strong response in apparently non-relevant regions, by eye",
                 f"share of 16 × 16 places that hold some of it: {mean_of(reach['grad'])} against "
                 f"{mean_of(reach[mask])}, p = {tests[mask].p:.2g}",
-                tests[mask].higher,
+                verdict([tests[mask]], "higher"),
             )
             for mask in MASKS
         ],

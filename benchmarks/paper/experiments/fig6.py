@@ -10,7 +10,7 @@ from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.photos import WORDS, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
-from benchmarks.paper.statistics import compared, mean_of
+from benchmarks.paper.statistics import compared, mean_of, verdict
 from benchmarks.paper.written import Claim, Table, costs, write
 from blackbox_explain import interrogate
 from blackbox_explain.interrogating import Interrogation
@@ -57,7 +57,7 @@ def run(plan: Plan) -> None:
                 PAPER,
                 f"{_first(rows, mask, items)}; share left in {len(items)} photos {mean_of(left[mask])} against "
                 f"{mean_of(left[OTHER])}, p = {tests[mask].p:.2g}",
-                tests[mask].lower,
+                verdict([tests[mask]], "lower"),
             )
             for mask in MASKS
         ],

@@ -9,15 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
-from benchmarks.paper.measured import MARKED
+from benchmarks.paper.measured import POINTED
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import SIDE, Plan
-from benchmarks.paper.statistics import Compared, compared, mean_of
+from benchmarks.paper.statistics import Compared, compared, mean_of, verdict
 from benchmarks.paper.written import Claim, Table, costs, write
 
 IMAGES = 200
-MASK = "top5"
-LISTED = ("center", "grad", "guid", "exc", "cexc", "gcam", "occ", "circ", "vocc", "top5", "paper", "authors", "fast")
+MASK = "heavy"
+"""The weights of table 1, for the class whose boxes are asked about."""
+LISTED = ("center", "grad", "guid", "exc", "cexc", "gcam", "occ", "circ", "vocc", "heavy", "paper", "authors", "fast")
 OF_PAPER: dict[str, tuple[float, float]] = {
     "center": (27.93, 17.86),
     "grad": (36.40, 28.21),
@@ -29,7 +30,12 @@ OF_PAPER: dict[str, tuple[float, float]] = {
     "vocc": (42.31, 33.87),
 }
 """Precision in percent, on all images of COCO and on difficult ones."""
-BEATEN = ("center", "grad", "guid")
+BEATEN = {
+    "all": ("center", "grad", "guid"),
+    "small": ("center", "grad", "guid", "gcam"),
+    "off centre": ("grad", "guid"),
+}
+"""The center misses by definition where it lies on no object; Grad-CAM is below the mask on difficult images alone."""
 SETS = ("all", "small", "off centre")
 
 
@@ -39,7 +45,7 @@ def run(plan: Plan) -> None:
     hard = [name for name in plan.right if _small(plan, name) or _off_centre(plan, name)]
     hard = hard if plan.limit is None else hard[: plan.limit]
     every = list(dict.fromkeys([*names, *hard]))
-    found = measured(plan, every, LISTED, MARKED, "table2")
+    found = measured(plan, every, LISTED, POINTED, "table2")
     if plan.is_part:
         return
     rows = {
@@ -48,6 +54,7 @@ def run(plan: Plan) -> None:
         "off centre": np.asarray([_off_centre(plan, name) for name in every]),
     }
     hits = {kind: {one: found[one]["point"][chosen, 0] for one in LISTED} for kind, chosen in rows.items()}
+    exact = {kind: {one: found[one]["point"][chosen, 1] for one in LISTED} for kind, chosen in rows.items()}
     tests = {
         kind: {one: compared(hits[kind][MASK], hits[kind][one], hits=True) for one in LISTED if one != MASK}
         for kind in SETS
@@ -56,22 +63,19 @@ def run(plan: Plan) -> None:
         plan.folder("table2", len(names), IMAGES),
         title="Table 2: the pointing game",
         figure=draw(hits),
-        table=_table(hits, tests),
+        table=_table(hits, exact, tests),
         claims=[_claim(kind, hits[kind], tests[kind]) for kind in SETS],
         settings={
             "all": f"{len(names)} of the claims half, classified right",
             "small": f"{int(rows['small'].sum())} of both halves whose boxes cover less than a quarter",
             "off centre": f"{int(rows['off centre'].sum())} of both halves whose centre is outside of every box",
-            "tolerance": "15 pixels of the image of 227 pixels",
+            "tolerance": "15 pixels of the image of 227 pixels: twice as much of it as of a photo of COCO",
             "tuned": "nothing",
         },
         numbers={
             "costs": costs(plan, [plan.image(name) for name in every], LISTED),
             "files": every,
             "paired": {k: {m: one.to_dict() for m, one in row.items()} for k, row in tests.items()},
-            "without tolerance": {
-                k: {m: mean_of(found[m]["point"][chosen, 1]).mean for m in LISTED} for k, chosen in rows.items()
-            },
         },
         notes=[
             "The paper measures on COCO, whose photos show many objects, with a network trained for it; these images "
@@ -91,23 +95,24 @@ def _off_centre(plan: Plan, name: str) -> bool:
 
 
 def _claim(kind: str, hits: dict[str, Any], tests: dict[str, Compared]) -> Claim:
-    ours = mean_of(hits[MASK])
-    beaten = [one for one in BEATEN if ours.mean > mean_of(hits[one]).mean]
-    told = ", ".join(f"{METHODS[one].label} {mean_of(hits[one])} (p = {tests[one].p:.2g})" for one in BEATEN)
+    beaten = BEATEN[kind]
+    told = ", ".join(f"{METHODS[one].label} {mean_of(hits[one])} (p = {tests[one].p:.2g})" for one in beaten)
     paper = "27.93, 36.40, 32.68 %, the mask above" if kind == "all" else "difficult: 17.86, 28.21, 26.16 %, mask above"
-    words = f"{kind} images: the mask points better than center, gradient and guided backprop"
-    return Claim(words, paper, f"mask {ours}; {told}", len(beaten) == len(BEATEN))
+    words = f"{kind} images: the mask points better than {', '.join(METHODS[one].label for one in beaten)}"
+    return Claim(words, paper, f"mask {mean_of(hits[MASK])}; {told}", verdict((tests[one] for one in beaten), "higher"))
 
 
-def _table(hits: dict[str, Any], tests: dict[str, Any]) -> Table:
-    columns = ("images", "method", "precision", "standard error", "n", "mask - method", "p (McNemar)", "paper (COCO)")
+def _table(hits: dict[str, Any], exact: dict[str, Any], tests: dict[str, Any]) -> Table:
+    columns = ("images", "method", "precision", "standard error", "without tolerance", "n")
+    columns += ("mask - method", "p (McNemar)", "paper (COCO)")
     rows: list[list[Any]] = []
     for kind in SETS:
         for method in LISTED:
             one, test = mean_of(hits[kind][method]), tests[kind].get(method)
             paper = "" if method not in OF_PAPER else f"{OF_PAPER[method][0 if kind == 'all' else 1]} %"
             gap = ["", ""] if test is None else [test.difference, test.p]
-            rows.append([kind, METHODS[method].label, one.mean, one.error, one.images, *gap, paper])
+            without = mean_of(exact[kind][method]).mean
+            rows.append([kind, METHODS[method].label, one.mean, one.error, without, one.images, *gap, paper])
     return Table(columns, rows)
 
 

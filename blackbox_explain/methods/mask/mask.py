@@ -26,7 +26,7 @@ from blackbox_explain.methods.mask.settings import Settings, make_perturbation
 from blackbox_explain.methods.mask.solver import solve
 from blackbox_explain.methods.mask.starts import most_queries, start_mask
 from blackbox_explain.methods.method import PERTURBED, Attribution, Budget, Completed
-from blackbox_explain.methods.upsampling import make_upsampling, mask_shape_for
+from blackbox_explain.methods.upsampling import important_of, make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Game, Reference
@@ -134,7 +134,7 @@ class Mask(Settings):
             masked = to_numpy(score.resting.mixed(upsampled)[0])
             answers = oracle.answers(masked.__getitem__, len(masked))
             after = target_scores(answers.scores, to_numpy(weights))
-            important = 1 - upsampled if settings.region_game == "deletion" else upsampled
+            important = important_of(upsampled, settings.region_game)
             sign = 1.0 if settings.region_game == "deletion" else -1.0
             objective = (
                 ranking_objective(regions.curve, ends[:, 0], ends[:, 1], settings)
@@ -205,7 +205,7 @@ class Mask(Settings):
             scale = score_scale(original, perturbed) * constant_like(wider, original)
         solution = solve(score, start, self.regularizer, self, seed, scale)
         upsampled = to_numpy(score.upsampling.up(solution.mask))
-        saliency = 1 - upsampled if self.region_game == "deletion" else upsampled
+        saliency = important_of(upsampled, self.region_game)
         return Learned(solution.mask, saliency, solution.history, solution.steps, sound)
 
     def masked_score(

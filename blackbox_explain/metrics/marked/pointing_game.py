@@ -13,6 +13,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.annotations import Box
 from blackbox_explain.data.objects import Object
 from blackbox_explain.explanation.explanation import Explanation
+from blackbox_explain.metrics.maps import strongest_pixel
 from blackbox_explain.metrics.marked.scenes import Objects, Scene, by_scene, check_given
 from blackbox_explain.metrics.metric import Better
 from blackbox_explain.setting_ranges import check_number
@@ -73,7 +74,7 @@ class PointingGame:
         def hit(row: int, scene: Scene) -> float:
             if self.difficult and not scene.difficult:
                 return np.nan
-            y, x = np.unravel_index(int(explanation.saliency[row].argmax()), explanation.saliency.shape[1:])
+            y, x = strongest_pixel(explanation.saliency[row])
             place = scene.frame.in_photo(float(x) + 0.5, float(y) + 0.5)
             return float(any(_distance(place, box) <= self.tolerance for box in scene.own))
 

@@ -111,6 +111,16 @@ def test_attributions_are_those_of_captum(kind: str, method: Any, captum: str, o
     alike(found.attribution, by_captum(captum, **options))
 
 
+def test_a_gradient_may_be_that_of_the_logits_behind_the_scores() -> None:
+    model = network()
+    scores, logits = (bx.wrap(model, shape=(3, SIZE, SIZE), activation=one) for one in ("softmax", "none"))
+    options: dict[str, Any] = {"method": "gradient", "progress": False}
+    expected = bx.explain(logits, images(), TARGETS, **options)
+    found = bx.explain(scores, images(), TARGETS, of="logits", **options)
+    np.testing.assert_allclose(found.attribution, expected.attribution, atol=1e-7)
+    assert not np.allclose(bx.explain(scores, images(), TARGETS, **options).attribution, expected.attribution)
+
+
 @pytest.mark.parametrize("kind", ["torch", "onnx"])
 def test_occlusion_is_that_of_captum(kind: str) -> None:
     found = explained(kind, Occlusion(side=8, stride=4, perturbation="low"))

@@ -48,6 +48,13 @@ def test_any_box_of_the_class_counts_and_of_equal_pixels_the_first() -> None:
     assert value_of(PointingGame([[*objects[0], Object((6, 4, 7, 5))]], 0), drawn(two)) == 1.0
 
 
+def test_of_a_square_of_equal_pixels_the_middle_counts() -> None:
+    square = np.zeros((1, 10, 10))
+    square[0, 2:7, 3:8] = 1.0
+    assert value_of(PointingGame([[Object((5, 4, 6, 5))]], 0), drawn(square)) == 1.0
+    assert value_of(PointingGame([[Object((3, 2, 4, 3))]], 0), drawn(square)) == 0.0
+
+
 def test_boxes_are_in_pixels_of_the_photo_and_so_is_the_tolerance() -> None:
     # Of a photo of 400 by 200 pixels the model reads the middle: the pixel is at x = 100 + 6.5 · 20, y = 4.5 · 20.
     explained = drawn(MAP, [photo("cat.jpg", 400, 200, (100.0, 0.0, 300.0, 200.0))])

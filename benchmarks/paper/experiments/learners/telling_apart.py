@@ -23,14 +23,25 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 def pooled(maps: Floats) -> Floats:
-    """Return the 28 × 28 means of maps (n, H, W) that are scaled to reach from 0 to 1, in half precision."""
+    """Return the 28 × 28 means and spreads of maps (n, H, W) that are scaled to reach from 0 to 1, in half precision.
+
+    Returns
+    -------
+    array
+        (n, 2, 28, 28): the mean of each cell, and the standard deviation of its pixels, which tells of single pixels.
+    """
     count, height, width = maps.shape
     whole = normalised(maps)[:, : height - height % CELLS, : width - width % CELLS]
-    return whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS).mean(axis=(2, 4)).astype(np.float16)
+    cells = whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS)
+    return np.stack([cells.mean(axis=(2, 4)), cells.std(axis=(2, 4))], axis=1).astype(np.float16)
 
 
 def features(maps: Floats) -> Floats:
-    """Return what a classifier sees of `pooled` maps (n, 28, 28): they themselves, quantiles, slopes, spectrum."""
+    """Return what a classifier sees of `pooled` maps (n, 2, 28, 28): they themselves, quantiles, slopes, spectrum."""
+    return np.concatenate([_features(maps[:, plane]) for plane in range(maps.shape[1])], axis=1)
+
+
+def _features(maps: Floats) -> Floats:
     small, count = maps.astype(np.float64), len(maps)
     down, across = np.gradient(small, axis=(1, 2))
     slopes = np.hypot(down, across)
@@ -49,7 +60,7 @@ def told_apart(clean: Floats, attacked: Floats) -> Floats:
     Parameters
     ----------
     clean, attacked
-        (n, 28, 28) `pooled` maps of the same images; at least as many as there are folds within folds.
+        (n, 2, 28, 28) `pooled` maps of the same images; at least as many as there are folds within folds.
     """
     count = len(clean)
     seen = np.concatenate([features(clean), features(attacked)])

@@ -48,6 +48,8 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
         return array
     if is_torch_array(array):
         array = array.detach()
+        if str(array.dtype) == "torch.bfloat16":  # which NumPy lacks
+            array = array.float()
     return np.asarray(to_device(array, "cpu"))
 
 

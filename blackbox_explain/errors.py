@@ -16,6 +16,7 @@ __all__ = [
     "NoGradientError",
     "NotMeasurableError",
     "OutOfMemoryError",
+    "PreprocessingWarning",
     "ResultError",
     "TargetError",
     "UnreachableError",
@@ -99,3 +100,7 @@ class OutOfMemoryError(BlackBoxExplainError):
 
 class ResultError(BlackBoxExplainError):
     """A result file that cannot be written or read."""
+
+
+class PreprocessingWarning(UserWarning):
+    """A preprocessing whose parts do not fit together."""

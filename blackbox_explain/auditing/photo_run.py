@@ -127,8 +127,6 @@ class PhotoRun:
         The results that are held.
     doubts
         About the photos of the run together; None where each tells its own.
-    typed
-        Doubts about the options that were typed.
     refused
         Methods that the box does not allow, and why; those of `methods` that turn out to be so are added.
     """
@@ -146,7 +144,6 @@ class PhotoRun:
     keep: bool = False
     kept: list[Explanation] = field(default_factory=list)
     doubts: list[str] | None = None
-    typed: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
     def run(self, paths: Sequence[Path], queries: int, advance: Advance) -> None:
@@ -278,7 +275,7 @@ class PhotoRun:
         result = explain(self.box, images[rows], wanted, method=method, batch_size=size, progress=advance, **options)
         result = replace(result, provenance=replace(result.provenance, model=self.model))
         found = result.provenance.doubts if self.doubts is None else tuple(self.doubts)
-        return result.judged([*self.typed, *found])
+        return result.judged(found)
 
     def _tell(self, result: PhotoResult) -> None:
         self.found.append(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +40,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
-            values = np.asarray(getattr(self, name), dtype=float).ravel()
+            values = _numbers(getattr(self, name))
             if not values.size or not np.isfinite(values).all() or (name == "std" and values.min() <= 0):
                 expected = "finite numbers, above 0 for std: one, or one per channel"
                 raise InputError("This does not normalise", got=f"{name}={getattr(self, name)}", expected=expected)
@@ -77,6 +76,14 @@ class Preprocessing:
         if isinstance(value, (int, float)):
             return value
         return constant_like(np.reshape(value, (-1,) + (1,) * (images.ndim - 2)), images)
+
+
+def _numbers(given: Any) -> np.ndarray[Any, np.dtype[np.floating[Any]]]:
+    """Return numbers in a row; none where they are no numbers."""
+    try:
+        return np.asarray(to_numpy(given) if hasattr(given, "shape") else given, dtype=float).ravel()
+    except (TypeError, ValueError):
+        return np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,11 @@ class InputSpec:
                 got=f"shape={self.shape}",
                 expected="(channels, *spatial) with every size at least 1, such as (3, 224, 224)",
             )
-        if not self.bounds[0] < self.bounds[1] or not all(map(math.isfinite, self.bounds)):
-            raise InputError("These are no bounds", got=f"bounds={self.bounds}", expected="two increasing numbers")
+        bounds = _numbers(self.bounds)
+        if len(bounds) != 2 or not bounds[0] < bounds[1] or not np.isfinite(bounds).all():
+            expected = "two increasing numbers, such as (0, 255)"
+            raise InputError("These are no bounds", got=f"bounds={self.bounds!r}", expected=expected)
+        object.__setattr__(self, "bounds", (float(bounds[0]), float(bounds[1])))
         for name in ("mean", "std"):
             value = getattr(self.preprocessing, name)
             if isinstance(value, tuple) and len(value) != self.shape[0]:

@@ -30,6 +30,7 @@ from blackbox_explain.box.entry_points import (
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.box.inspection import Inspection, judged
+from blackbox_explain.box.preprocessing_questions import questions_about
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import (
     AlreadyDescribedError,
@@ -37,6 +38,7 @@ from blackbox_explain.errors import (
     BlackBoxExplainError,
     InputError,
     ModelError,
+    PreprocessingWarning,
     UnsupportedModelError,
 )
 
@@ -109,6 +111,11 @@ def wrap(
     BlackBox
         With ``assumptions``, sentences on what was not said and had to be assumed.
 
+    Warns
+    -----
+    PreprocessingWarning
+        If parts of the preprocessing do not fit together, such as a mean of bytes and a scale of shares.
+
     Raises
     ------
     UnsupportedModelError
@@ -154,7 +161,10 @@ def wrap(
                 "A black box knows its own input", got="one, and a description", expected="it alone"
             )
         return model
-    return _adapted(_adapter_for(model), model, described, options)
+    box = _adapted(_adapter_for(model), model, described, options)
+    for question in questions_about(box.spec):
+        warnings.warn(question, PreprocessingWarning, stacklevel=2)
+    return box
 
 
 def inspect_model(model: str | Path, shape: Sequence[int] | None = None, **options: Any) -> Inspection:

@@ -125,7 +125,6 @@ def explain_command(
             top,
             _tell_error,
             keep=sheet,
-            typed=given.doubts,
             refused=asked.refused,
         )
         sheet_path = folder.path / f"{folder.free_name('sheet')}.png" if sheet else None

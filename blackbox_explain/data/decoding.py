@@ -108,6 +108,8 @@ def _held(source: Any, where: str) -> tuple[Any, bytes]:
     from PIL import Image
 
     if isinstance(source, Image.Image):
+        if not all(source.size):
+            raise ImageError("This image has no pixels", got=f"{where}: {source.width} x {source.height}")
         return source, b""
     if isinstance(source, (str, Path)):
         path = Path(source)

@@ -20,6 +20,7 @@ from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import BATCH, Oracle
+from blackbox_explain.box.preprocessing_questions import questions_about
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
@@ -135,11 +136,11 @@ def doubts_from(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None
     -----
     The best class of each image is looked at, whatever the target: that may be a class which is not there.
     """
+    found = list(questions_about(spec))
     if not answers:
-        return []
+        return found
     if min(one.classes for one in answers) < MANY:
-        return _of_few(answers, spec, plain)
-    found: list[str] = []
+        return found + _of_few(answers, spec, plain)
     if plain is not None and _assumed(spec) and _alike(plain):
         found.append(
             f"the model cannot tell black, white and noise from each other ({_name(int(plain[0].argmax()), spec)} "

@@ -193,13 +193,6 @@ def test_a_shape_that_is_a_number_is_a_mistake() -> None:
         bx.wrap(lambda images: images, shape=224)  # pyright: ignore[reportArgumentType]
 
 
-def test_a_mean_outside_of_the_pixel_values_is_said() -> None:
-    box = bx.wrap(
-        lambda rows: rows.mean(axis=(2, 3)), shape=(3, 8, 8), preprocessing=bx.Preprocessing(mean=123, std=58)
-    )
-    assert any("--range 255" in sentence for sentence in getattr(box, "assumptions", ()))
-
-
 @pytest.mark.parametrize(
     "given", [{"target": 1.5}, {"seed": "a"}, {"mask_shape": 4}, {"target": bx.Top(0)}], ids=lambda one: next(iter(one))
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 from blackbox_explain.arrays import Array, namespace
@@ -23,7 +24,7 @@ from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import ModelError
+from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain_adapters._callable.rows import FunctionRows, array_like
 
 __all__ = ["CallableBlackBox", "DifferentiableCallable", "wrap_callable"]
@@ -63,6 +64,14 @@ def wrap_callable(
     ModelError
         If the function fails on plain images, or its class scores are not found.
     """
+    if gradient is not None and not callable(gradient):
+        expected = "a function gradient(images, weights)"
+        raise InputError("This is no gradient", got=f"gradient={gradient!r}", expected=expected)
+    if fixed_batch is not None:
+        if isinstance(fixed_batch, bool) or not isinstance(fixed_batch, Integral) or fixed_batch < 1:
+            got = f"fixed_batch={fixed_batch!r}"
+            raise InputError("This is no number of images", got=got, expected="a whole number of at least 1, or None")
+        fixed_batch = int(fixed_batch)
     spec, assumptions = described.spec()
     classes = None if spec.class_names is None else len(spec.class_names)
     function = FunctionRows(model, Wanted(output, Reduction.of(reduce), classes))
@@ -180,7 +189,9 @@ class DifferentiableCallable(CallableBlackBox):
                     got=f"shape {getattr(gradient, 'shape', type(gradient).__name__)}",
                     expected=f"{inputs.shape}, as the function gets them",
                 )
-            return scores, namespace(rows).astype(self.spec.preprocessing.adjoint(gradient), rows.dtype)
+            # A copy, as of the scores.
+            own = namespace(rows).asarray(self.spec.preprocessing.adjoint(gradient), dtype=rows.dtype, copy=True)
+            return scores, own
 
         scores, gradient = in_batches(call, self._batch, images, weights)
         return scores, gradient

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
-from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
+from blackbox_explain.box.adapter_tools.outputs import (
+    Output,
+    Wanted,
+    choose_output,
+    named_outputs,
+    refuse_labels,
+    refuse_shape,
+)
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.errors import ModelError
 
@@ -36,10 +44,14 @@ class FunctionRows:
     def __call__(self, images: Array) -> Array:
         """Map preprocessed images to raw outputs (N, K)."""
         answer, count = self._function(images), images.shape[0]
-        found = {name: array_like(one, images) for name, one in self._several(answer, count).items()}
+        found = {name: array_like(one, images, whole=True) for name, one in self._several(answer, count).items()}
+        floats = any(_is_floating(one) for one in found.values())
         # Decided once, by the first answer: the number of images may be that of something else the next time.
         if self._place not in found:
-            known = {name: Output(tuple(one.shape), _is_real(one)) for name, one in found.items()}
+            known = {
+                name: Output(tuple(one.shape), _is_floating(one) if floats else _is_real(one))
+                for name, one in found.items()
+            }
             self._place, note = choose_output(known, count, self._wanted)
             self.notes = () if note is None else (note,)
         scores, reduction = found[self._place], self._wanted.reduction
@@ -50,7 +62,10 @@ class FunctionRows:
         shape = tuple(scores.shape)
         if shape[:1] != (count,) or not is_row(shape, self._wanted.classes) or 0 in shape:
             raise refuse_shape(shape, count, self._wanted, len(found) - 1, "The function")
-        return scores if len(shape) == 2 else xp.reshape(scores, (count, -1))
+        if math.prod(shape[1:]) == 1 and xp.isdtype(scores.dtype, "integral"):
+            raise refuse_labels("The function")
+        # A copy: the function may answer with memory of its own, which its next answer is written into.
+        return xp.asarray(xp.reshape(scores, (count, -1)), copy=True)
 
     def _several(self, answer: Any, count: int) -> dict[str, Any]:
         """Return arrays by name; a list of rows is one array, a list of matrices is several."""
@@ -68,8 +83,15 @@ class FunctionRows:
         return named_outputs(answer, lambda one: hasattr(one, "shape"))
 
 
-def array_like(answer: Any, inputs: Array) -> Array:
+def array_like(answer: Any, inputs: Array, *, whole: bool = False) -> Array:
     """Return what a function answers as an array of the library, and where it is another, the type, of its inputs.
+
+    Parameters
+    ----------
+    answer, inputs
+        Of the function.
+    whole
+        Whether whole numbers stay what they are.
 
     Raises
     ------
@@ -88,7 +110,7 @@ def array_like(answer: Any, inputs: Array) -> Array:
             got=f"a {type(answer).__name__} of type {values.dtype}",
             expected="(N, K) class scores",
         )
-    return constant_like(values, inputs)
+    return constant_like(values, inputs, integer=whole and values.dtype.kind in "iu")
 
 
 def _on_host(answer: Any) -> np.ndarray[Any, Any]:
@@ -100,6 +122,10 @@ def _on_host(answer: Any) -> np.ndarray[Any, Any]:
         raise ModelError(
             "The function answers with rows of different lengths", got=str(error), expected="(N, K) class scores"
         ) from error
+
+
+def _is_floating(array: Array) -> bool:
+    return namespace(array).isdtype(array.dtype, "real floating")
 
 
 def _is_real(array: Array) -> bool:

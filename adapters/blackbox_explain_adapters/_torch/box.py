@@ -26,8 +26,8 @@ from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mende
 from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
 from blackbox_explain_adapters._torch.logits import without_own_activation
 from blackbox_explain_adapters._torch.network import Network
-from blackbox_explain_adapters._torch.parameters import parameter_layers, with_random_parameters
-from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of
+from blackbox_explain_adapters._torch.parameters import content_of, parameter_layers, with_random_parameters
+from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of, own_train
 from blackbox_explain_adapters._torch.state import CHANGES
 
 if TYPE_CHECKING:
@@ -109,7 +109,14 @@ def wrap_torch(
     network.batch = manner.batch
     network.spec, assumptions = joined(first_steps_of(network), described, spec, assumptions)
     look = look_at(network, described.activation)
-    notes = (*assumptions, *network.notes, *manner.notes, *look.notes, *((CHANGES,) if network.state.changes else ()))
+    notes = (
+        *assumptions,
+        *own_train(network.module),
+        *network.notes,
+        *manner.notes,
+        *look.notes,
+        *((CHANGES,) if network.state.changes else ()),
+    )
     if look.refusal:
         return TorchBlackBox(network, look, notes)
     return (LayeredTorch if can_be_watched(network.module) else DifferentiableTorch)(network, look, notes)
@@ -154,7 +161,7 @@ class TorchBlackBox:
         for name, tensor in self.module.state_dict().items():
             if isinstance(tensor, torch.Tensor):
                 digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+                digest.update(content_of(tensor))
         return f"sha256:{digest.hexdigest()}"
 
     @staticmethod
@@ -278,7 +285,8 @@ class LayeredTorch(DifferentiableTorch):
         seen = LayersSeen(self.module)
 
         def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            with torch.no_grad(), seen:
+            # Compiled code does not run the hooks of the layers inside of it.
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"), seen:
                 return (self._network.outputs(batch),)
 
         self._network.run(run, images)
@@ -304,7 +312,8 @@ class LayeredTorch(DifferentiableTorch):
         check_names(self.module, names)
 
         def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            with torch.enable_grad(), LayersSeen(self.module, names) as seen:
+            eager = torch.compiler.set_stance("force_eager")
+            with torch.enable_grad(), eager, LayersSeen(self.module, names) as seen:
                 scores = ACTIVATE[self.activation](self._network.outputs(batch.detach().requires_grad_()))
                 check_weights(chosen, *scores.shape)
                 values = [seen.found.get(name) for name in names]
@@ -375,7 +384,7 @@ def _exported_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:
 def _dtype(name: torch.dtype | str | None) -> torch.dtype | None:
     if name is None or isinstance(name, torch.dtype):
         return name
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
+    found = getattr(torch, name, None) if isinstance(name, str) else None
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise InputError("There is no such type", got=f"autocast={name!r}", expected="'bfloat16' or 'float16'")
     return found

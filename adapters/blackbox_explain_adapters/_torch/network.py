@@ -18,7 +18,14 @@ from blackbox_explain.arrays import Array
 from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
-from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
+from blackbox_explain.box.adapter_tools.outputs import (
+    Output,
+    Wanted,
+    choose_output,
+    named_outputs,
+    refuse_labels,
+    refuse_shape,
+)
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.batches.splitting import is_out_of_memory
 from blackbox_explain.box.input_spec import InputSpec
@@ -78,6 +85,9 @@ class Network:
         exported: bool,
         wanted: Wanted,
     ) -> None:
+        if any(one.is_meta for one in _tensors(module)):
+            hint = "load them: model.to_empty(device='cpu'), then load_state_dict()"
+            raise InputError("The weights of this model are not loaded", got="tensors on the meta device", hint=hint)
         floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
         try:
             self.device = _device(device, floating.device)
@@ -100,7 +110,8 @@ class Network:
 
     def outputs(self, images: torch.Tensor) -> torch.Tensor:
         """Map images ``(N, *shape)`` in pixel space to raw outputs (N, K) in their type; called inside of `run`."""
-        return self.outputs_of(self.inputs(images)).to(images.dtype)
+        # A copy: the module may answer with a buffer of its own, which the next call writes into.
+        return self.outputs_of(self.inputs(images)).to(images.dtype, copy=True)
 
     def outputs_of(self, inputs: torch.Tensor) -> torch.Tensor:
         """Map what the module reads to raw outputs (N, K) in its own type; called while the module is `at_rest`."""
@@ -259,6 +270,8 @@ class Network:
             scores = scores.mean(axes) if reduction.kind == "mean" else scores.amax(axes)
         if scores.shape[:1] != (count,) or not is_row(scores.shape, self._wanted.classes) or not scores.numel():
             raise refuse_shape(scores.shape, count, self._wanted, len(found) - 1, "The model")
+        if scores.numel() == count and not (scores.is_floating_point() or scores.dtype == torch.bool):
+            raise refuse_labels("The model")
         return scores if scores.ndim == 2 else scores.reshape(count, -1)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.random_parameters import check_layers, drawn_like, no_parameters
 from blackbox_explain_adapters._torch.network import Network
 
-__all__ = ["parameter_layers", "with_random_parameters"]
+__all__ = ["content_of", "parameter_layers", "with_random_parameters"]
 
 
 class ParametersSeen(TorchFunctionMode):
@@ -113,3 +113,9 @@ def _parameters(given: Iterable[Any]) -> Iterator[torch.nn.Parameter]:
             yield one
         elif isinstance(one, (tuple, list)):
             yield from _parameters(one)
+
+
+def content_of(tensor: torch.Tensor) -> bytes:
+    """Return what a tensor holds, whatever its layout."""
+    dense = (tensor if tensor.layout == torch.strided else tensor.to_dense()).resolve_conj().resolve_neg()
+    return dense.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -17,7 +17,7 @@ from blackbox_explain_adapters._torch.activation.by_graph import ending_of
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, no_gradient
 from blackbox_explain_adapters._torch.network import Network
 
-__all__ = ["Look", "first_steps_of", "look_at", "manner_of"]
+__all__ = ["Look", "first_steps_of", "look_at", "manner_of", "own_train"]
 
 ROUGH = 3e-2
 """What counts as rounding where a module computes in half precision."""
@@ -57,6 +57,22 @@ def first_steps_of(network: Network) -> FirstSteps:
     except Exception:  # it ran before: what fails is the watching, and then nothing is told
         return FirstSteps()
     return found[0]
+
+
+def own_train(module: torch.nn.Module) -> tuple[str, ...]:
+    """Return what to tell where modules are in training mode that do more when their mode changes than PyTorch does."""
+    own = {type(one).__name__ for one in module.modules() if one.training and _overrides_train(one)}
+    if not own:
+        return ()
+    names = ", ".join(sorted(own))
+    return (
+        f"evaluation mode is set for each call, but train() of {names}, which does more, is not called: call eval()",
+    )
+
+
+def _overrides_train(module: torch.nn.Module) -> bool:
+    kind = type(module)
+    return kind.train is not torch.nn.Module.train and not kind.__module__.startswith("torch.")
 
 
 @dataclass(frozen=True)

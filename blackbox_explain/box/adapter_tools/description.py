@@ -14,6 +14,10 @@ from blackbox_explain.errors import InputError
 __all__ = ["Described", "plain_images"]
 
 
+CHANNELS = (1, 3)
+"""Of images in grey and in colour."""
+
+
 @dataclass(frozen=True)
 class Described:
     """What the caller of `wrap` said of a model; an adapter adds what the model itself tells.
@@ -55,7 +59,7 @@ class Described:
         spec
             The whole description.
         assumptions
-            One sentence for each part that neither said, and for a mean that no pixel can have.
+            One sentence for each part that neither said, and for axes that may be in another order.
 
         Raises
         ------
@@ -78,16 +82,16 @@ class Described:
             assumptions.append("no preprocessing was given: the model is taken to read pixel values as they are")
         if self.bounds is None and self.preprocessing is None:
             assumptions.append("no bounds were given: pixel values are taken to lie in (0, 1)")
-        low, high = self.bounds or (0.0, 1.0)
-        mean = np.asarray((self.preprocessing or Preprocessing()).mean)
-        if np.any((mean < low) | (mean > high)):
-            told = f"the mean {mean.tolist()} lies outside of the pixel values {(low, high)}"
-            assumptions.append(f"{told}: if they are bytes, bounds=(0, 255), or --range 255, is meant")
         rules = self.preprocessing or Preprocessing()
         # A mean, a scale or an order of channels that the caller did not give is what the model itself told.
         told_nothing = (rules.mean, rules.std, rules.channels) == (0.0, 1.0, "RGB")
         assumed = self.preprocessing_assumed and told_nothing
         spec = InputSpec(shape, self.bounds or (0.0, 1.0), rules, self.class_names, preprocessing_assumed=assumed)
+        if len(shape) == 3 and shape[0] not in CHANNELS and shape[-1] in CHANNELS:
+            assumptions.append(
+                f"{shape} is taken for {shape[0]} channels: if the model reads channels last, say shape="
+                f"{(shape[-1], *shape[:-1])} and Preprocessing(layout='channels_last')"
+            )
         return spec, tuple(assumptions)
 
 

@@ -92,6 +92,15 @@ def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence
     return {name: one for name, one in pairs if is_array(one)}
 
 
+def refuse_labels(who: str) -> ModelError:
+    """Return the refusal of one column of whole numbers: of a predicted class, nothing can be explained."""
+    return ModelError(
+        f"{who} answers with one whole number for each image, which looks like the predicted class",
+        expected="(N, K) class scores",
+        hint="return the scores, such as predict_proba; where 0 and 1 are decisions, return them as floats",
+    )
+
+
 def choose_output(
     found: Mapping[str, Output],
     count: int | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -12,11 +13,13 @@ from rich.markup import escape
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.class_names import read_class_names
 from blackbox_explain.box.entry_points import DEFAULT_MODEL, named_models
+from blackbox_explain.box.preprocessing_questions import questions_about
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.wrapping import wrap
 from blackbox_explain.cli.console import stderr
 from blackbox_explain.cli.options.parsing import adapter_options, reduction, sizes
-from blackbox_explain.cli.options.preprocessing import preprocessing_from, questions_about
+from blackbox_explain.cli.options.preprocessing import preprocessing_from
+from blackbox_explain.errors import PreprocessingWarning
 
 __all__ = ["AdapterOptions", "Description", "Model", "ModelOptions", "complete_models"]
 
@@ -161,13 +164,11 @@ class ModelOptions(AdapterOptions, Description):
         device = {} if self.device is None else {"device": self.device}
         return device | ({"cache": False} if self.no_cache else {}) | super().for_adapter()
 
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """What is to be doubted about what was typed."""
-        return questions_about(self.mean, self.largest, bool(self.bgr))
-
     def wrapped(self) -> BlackBox:
         """Wrap the model that the options describe; what is to be doubted about them is said."""
-        for doubt in self.doubts:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PreprocessingWarning)
+            box = wrap(self.model, **self.description(), **self.for_adapter())
+        for doubt in questions_about(box.spec):
             stderr.print(f"[yellow]warning:[/] {escape(doubt)}", soft_wrap=True)
-        return wrap(self.model, **self.description(), **self.for_adapter())
+        return box

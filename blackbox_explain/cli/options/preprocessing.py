@@ -1,16 +1,11 @@
-"""``--mean``, ``--std``, ``--range`` and ``--bgr``: read, and questioned where they contradict each other."""
+"""``--mean``, ``--std``, ``--range`` and ``--bgr``: read, and refused where they are no such numbers."""
 
 from __future__ import annotations
 
 from blackbox_explain.box.input_spec import Preprocessing
 from blackbox_explain.errors import InputError
 
-__all__ = ["preprocessing_from", "questions_about"]
-
-MEANS = (0.485, 0.457, 0.407)
-"""Mean R, G and B of photos on a scale from 0 to 1, which most networks for photos subtract, and how far theirs are."""
-
-NEAR = 0.01
+__all__ = ["preprocessing_from"]
 
 WIDE = 10.0
 """So many times the value of white is too much to divide by."""
@@ -57,32 +52,6 @@ def _check_scale(
             raise InputError(
                 f"{name} is larger than the pixels are", got=f"{name} {text}, and white is {white:g}", hint=hint
             )
-
-
-def questions_about(mean: str | None, largest: float | None, bgr: bool) -> tuple[str, ...]:
-    """Return what is to be doubted about a mean: its scale, and the order of its channels.
-
-    Parameters
-    ----------
-    mean, largest, bgr
-        As `preprocessing_from` takes them.
-    """
-    if mean is None:
-        return ()
-    means, white = _numbers("--mean", mean), 1.0 if largest is None else largest
-    if white >= 100 and 0 < max(map(abs, means)) <= 1:
-        return (
-            f"--mean {mean} is almost nothing where white is {white:g}: if pixels go from 0 to 1, leave --range out",
-        )
-    scaled = [one / white for one in means]
-    if len(means) != 3 or any(abs(one - known) > NEAR for one, known in zip(scaled, reversed(MEANS), strict=True)):
-        return ()
-    right = f"Most probably right: --mean {','.join(reversed(mean.split(',')))} --bgr"
-    if bgr:
-        order = "in the order B, G, R; --mean is always in the order R, G, B, also with --bgr"
-    else:
-        order = "in the order B, G, R, as of a model that reads blue first"
-    return (f"--mean {mean} looks as if it were {order}. {right}",)
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -251,6 +251,90 @@ def test_state_is_put_back_after_each_call(kind: str, images: np.ndarray) -> Non
     assert not any("changes its own state" in one for one in bx.wrap(Answers(lambda s: s), shape=SHAPE).assumptions)
 
 
+class Cached(torch.nn.Module):
+    """Keeps what it computes for one size of images, as positional encodings and anchors are kept."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.size = kind, 0
+        self.scale: torch.Tensor | None = None
+        self.register_buffer("kept", None)
+        if kind == "tensor":
+            self.scale = torch.zeros(1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images to logits."""
+        made = torch.full((1,), 200.0 / images.shape[-1])
+        if self.kind == "buffer":
+            self.kept = made if self.kept is None else self.kept
+            return images.mean((2, 3)) * self.kept
+        if self.kind == "attribute":
+            self.scale = made if self.scale is None else self.scale
+        elif self.size != images.shape[-1]:
+            self.scale, self.size = made, images.shape[-1]
+        return images.mean((2, 3)) * self.scale
+
+
+@pytest.mark.parametrize("kind", ["buffer", "attribute", "tensor"])
+def test_what_a_module_keeps_for_a_size_is_as_it_was(kind: str, images: np.ndarray) -> None:
+    module = Cached(kind).eval()
+    fresh = torch.tensor(images).mean((2, 3)) * 200 / SHAPE[-1]
+    box = bx.wrap(module, shape=SHAPE, activation="none")
+    for _ in range(2):
+        torch.testing.assert_close(torch.tensor(box.scores(images)), fresh)
+    assert (module.size, module.kept) == (0, None)
+    torch.testing.assert_close(module(torch.tensor(images)), fresh)
+
+
+def test_a_buffer_that_is_the_answer_is_copied(images: np.ndarray) -> None:
+    class Into(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("answer", torch.zeros(64, 3))
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                self.answer[: len(given)] = given.mean((2, 3))
+            return self.answer[: len(given)]
+
+    box = bx.wrap(Into().eval(), shape=SHAPE, activation="none")
+    np.testing.assert_allclose(box.scores(images), images.mean((2, 3)), atol=1e-6)
+
+
+def test_labels_that_a_module_answers_with_are_refused() -> None:
+    with pytest.raises(ModelError, match="looks like the predicted class"):
+        bx.wrap(Answers(lambda scores: scores.argmax(1)), shape=SHAPE)
+
+
+def test_modules_with_a_mode_of_their_own_are_to_be_evaluated_first() -> None:
+    class Merged(Answers):
+        def train(self, mode: bool = True) -> Merged:
+            return super().train(mode)
+
+    said = "train() of Merged, which does more, is not called: call eval()"
+    module = Merged(lambda scores: scores)
+    module.training = True
+    assert any(said in one for one in bx.wrap(module, shape=SHAPE).assumptions)
+    assert not any("is not called" in one for one in bx.wrap(module.eval(), shape=SHAPE).assumptions)
+
+
+def test_weights_that_are_not_loaded_are_no_model(model: torch.nn.Module) -> None:
+    with pytest.raises(InputError, match=r"weights of this model are not loaded.*meta"):
+        bx.wrap(model.to("meta"), shape=SHAPE)
+
+
+def test_buffers_of_other_layouts_are_part_of_the_fingerprint(images: np.ndarray) -> None:
+    class Held(Answers):
+        def __init__(self, factor: float) -> None:
+            super().__init__(lambda scores: scores)
+            self.register_buffer("sparse", factor * torch.eye(3).to_sparse())
+            self.register_buffer("conjugate", torch.tensor([1 + 2j]).conj())
+
+    first, second = (bx.wrap(Held(factor), shape=SHAPE) for factor in (1, 2))
+    assert first.fingerprint() != second.fingerprint()
+    assert bx.explain(first, images, 0, method="center", progress=False).provenance.model_fingerprint
+
+
 def test_activations(images: np.ndarray) -> None:
     mean = images.mean(axis=(2, 3)) * 8 - 4
     linear = Answers(lambda scores: scores * 8 - 4)

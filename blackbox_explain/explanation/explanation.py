@@ -208,7 +208,8 @@ class Explanation:
 
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""
-        return judge(self._row_scores(row), self.game, self.suppress, float(self.share[row]), self.remedy, doubts)
+        share, scores = float(self.share[row]), self._row_scores(row)
+        return judge(scores, self.game, self.suppress, share, self.remedy, doubts, self.perturbation)
 
     @property
     def lowest(self) -> Floats:

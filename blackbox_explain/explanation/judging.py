@@ -14,7 +14,7 @@ from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 from blackbox_explain.explanation.suppression import effect
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["LEAST_REACH", "REMEDY", "RowScores", "judge"]
+__all__ = ["LEAST_REACH", "RowScores", "judge", "remedy_of_masks"]
 
 LEAST_REACH = 0.01
 """A score that falls by less than this share of itself does not depend on what is perturbed."""
@@ -40,18 +40,40 @@ NATS = math.log(4)
 ROUNDING = 1e-6
 """Of shares of a score."""
 
-ANOTHER = (
-    'try another stand-in for deleted pixels, perturbation="blur", "noise" or "constant" (--perturbation), or another '
-    "target= (--target); if every score is so, check how the model is shown its images (--mean, --std, --range)"
-)
+STAND_INS = ("blur", "noise", "constant")
+"""What may stand in for deleted pixels."""
 
-REMEDY: dict[Game, str] = {
-    "deletion": 'the evidence may be in many places: try game="preservation" (--game preservation), '
-    'preset="thorough" (--preset thorough), a lower suppress= (--suppress), or another perturbation= (--perturbation)',
-    "preservation": 'try game="deletion" (--game deletion), preset="thorough" (--preset thorough), or a lower '
-    "suppress= (--suppress)",
-}
-"""What to try where no region does what was asked."""
+
+def another(perturbation: str) -> str:
+    """Return what to try where perturbing an image in a way changes little."""
+    return (
+        f"try another stand-in for deleted pixels, perturbation={_others(perturbation)} (--perturbation), or another "
+        "target= (--target); if every score is so, check how the model is shown its images (--mean, --std, --range)"
+    )
+
+
+def _others(perturbation: str) -> str:
+    return " or ".join(f'"{one}"' for one in STAND_INS if one != perturbation)
+
+
+def remedy_of_masks(game: Game, both: bool, preset: str | None, perturbation: str) -> str:
+    """Return what to try where no region of a mask does what was asked, other than what was done.
+
+    Parameters
+    ----------
+    game, both
+        The game, and whether the other one was played too.
+    preset, perturbation
+        By which the mask was learned.
+    """
+    other = "preservation" if game == "deletion" else "deletion"
+    ways = [] if both else [f'game="{other}" (--game {other})']
+    ways += [] if preset == "thorough" else ['preset="thorough" (--preset thorough)']
+    ways.append("a lower suppress= (--suppress)")
+    if game == "deletion":
+        ways.append(f"perturbation={_others(perturbation)} (--perturbation)")
+    told = f"{', '.join(ways[:-1])}, or {ways[-1]}"
+    return f"the evidence may be in many places: try {told}" if game == "deletion" else f"try {told}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +136,13 @@ class RowScores:
 
 
 def judge(
-    scores: RowScores, game: Game, suppress: float, share: float, remedy: str, doubts: Sequence[str] = ()
+    scores: RowScores,
+    game: Game,
+    suppress: float,
+    share: float,
+    remedy: str,
+    doubts: Sequence[str] = (),
+    perturbation: str = "",
 ) -> Outcome:
     """Say whether the region of a row does what was asked, and what to try where it does not.
 
@@ -132,6 +160,8 @@ def judge(
         What to try where it does too little.
     doubts
         Sentences of `preprocessing_doubts.doubts_from`: what speaks against the way that images are given to the model.
+    perturbation
+        What stood in for deleted pixels.
 
     Returns
     -------
@@ -169,13 +199,13 @@ def judge(
         )
     if scores.reach <= LEAST_REACH * abs(before):
         return weak(
-            f"perturbing does not lower this score ({before:.4f} to {fully:.4f}), so that a fall "
-            f"without a region says little; {ANOTHER}"
+            f"perturbing hardly lowers this score, if at all ({before:.4f} to {fully:.4f}), so that a fall "
+            f"without a region says little; {another(perturbation)}"
         )
     if not scores.depends(game):
         return weak(
             f"perturbing lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
-            f"without a region says little; {ANOTHER}"
+            f"without a region says little; {another(perturbation)}"
         )
     done = scores.done(game)
     if done >= suppress - ROUNDING:

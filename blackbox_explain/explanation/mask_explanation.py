@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.judging import REMEDY
+from blackbox_explain.explanation.judging import remedy_of_masks
 
 __all__ = ["MaskExplanation"]
 
@@ -63,7 +63,8 @@ class MaskExplanation(Explanation):
     @property
     def remedy(self) -> str:
         """What to try where no region does what was asked."""
-        return REMEDY[self.game]
+        settings = self.provenance.settings
+        return remedy_of_masks(self.game, settings.get("game") == "both", settings.get("preset"), self.perturbation)
 
     def importance(self, row: int) -> Floats:
         """Return the saliency of a row for pictures: 1 for the first `BRIGHT` of a ranking, 0 for its second half."""

@@ -30,7 +30,7 @@ class Predictions:
     before
         Of the image: names and scores, best first, `MOST` at most.
     after
-        Of the image without the outlined region (deletion), or with it alone (preservation).
+        Of the image without the region (deletion), or with it alone (preservation).
     """
 
     before: Named = ()

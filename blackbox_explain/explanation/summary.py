@@ -59,7 +59,7 @@ def summary_of(result: Explanation) -> str:
 
 def region_words(game: str) -> str:
     """Return what was asked of the region: that the image does without it, or with it alone."""
-    return "without the outlined region" if game == "deletion" else "with nothing but the outlined region"
+    return "without the region" if game == "deletion" else "with nothing but the region"
 
 
 def _table(result: Explanation) -> list[str]:

@@ -201,7 +201,7 @@ def _heading(rows: Sequence[tuple[Explanation, int]], name: str, width: float) -
     done = {perturbed_words(one) for one, _ in rows}
     nouns = {noun_of(one) for one, _ in rows}
     gone, noun = (words.pop() if len(words) == 1 else other for words, other in ((done, "deleted"), (nouns, "image")))
-    part = {"deletion": "the outlined region", "preservation": "all but the outlined region"}
+    part = {"deletion": "the region", "preservation": "all but the region"}
     what = part[games.pop()] if len(games) == 1 else f"{part['deletion']} (preservation: all but it)"
     told = f"Numbers: score of the {noun} → score with {what} {gone} (its share of the {noun})."
     lines = [Line(one, 14.0, bold=True) for one in wrapped(name, width, 14.0, "bold")] if name else []

@@ -73,7 +73,7 @@ def figure(result: Explanation, row: int = 0, *, cmap: str = COLOURS, alpha: flo
     Returns
     -------
     Picture
-        The photo with its leading classes; what matters in it, with the outlined region; the photo without that
+        The photo with its leading classes; what matters in it, with the region's outline; the photo without that
         region (preservation: with nothing else), with its leading classes; and the score against the share of the
         image that is deleted (preservation: kept).
 

@@ -83,7 +83,7 @@ def _sentence(result: Explanation, row: int, canvas: Canvas | None) -> str:
     if share == 0:
         return f"No region was found. The score is {before}; {whole}"
     but = "" if result.game == "deletion" else "all but "
-    part = f"the outlined {share:.1%} of the {noun}" if share < 1 else f"the whole {noun}, which is the region,"
+    part = f"the region ({share:.1%} of the {noun})" if share < 1 else f"the whole {noun}, which is the region,"
     told = f"With {but}{part} {gone}, the score goes from {before} to {region}; {whole}"
     beyond = 0.0 if canvas is None else beyond_photo(result, row, canvas)
     return told + (f" {beyond:.0%} of the region lies beyond the photo, in its padding." if beyond >= 0.005 else "")

@@ -230,7 +230,7 @@ def test_all_regions_of_a_picture_are_by_the_same_game_and_perturbation(tmp_path
     results = [bx.Explanation.load(path) for path in tmp_path.glob("*.npz")]
     assert {(one.game, one.perturbation) for one in results} == {("preservation", "constant")}
     assert len(results) == 3
-    assert "with nothing but the outlined region" in " ".join(done.output.split())
+    assert "with nothing but the region" in " ".join(done.output.split())
 
 
 def test_one_method_that_fails_leaves_the_others_what_they_found(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_model_that_may_not_see_what_it_should_is_doubted(folder: Path) -> Non
     done = run(folder, *options, "--mean", "0.485,0.456,0.406", "--range", "255")
     assert done.exit_code == 0, done.output
     report = json.loads(Path("rules/rules.json").read_text(encoding="utf-8"))
-    assert "leave --range out" in report["doubts"][0]
+    assert "in other units than they are" in report["doubts"][0]
     assert "of 12 of 12 images, and of the same images fully perturbed" in " ".join(report["doubts"])
     words = " ".join(done.output.split())
     assert "the model may not see them as it should: see below" in words

@@ -110,7 +110,7 @@ def test_plots_of_pictures_signals_and_volumes(shape: tuple[int, ...], tmp_path:
     result = bx.explain(box, np.random.default_rng(1).random((1, *shape)), 0, progress=False, steps=2)
     drawing = result.plot()
     titles = [axes.get_title(loc="left") for axes in drawing.axes]
-    assert titles[:3] == [titles[0], "what matters", "without the outlined region"]
+    assert titles[:3] == [titles[0], "what matters", "without the region"]
     assert titles[0].partition(" (slice")[0] == "what the model sees"
     assert ("slice" in titles[0]) == (len(shape) == 4)
     drawing.savefig(tmp_path / "plot.png")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.explanation.judging import REMEDY, RowScores, judge
+from blackbox_explain.explanation.judging import RowScores, judge, remedy_of_masks
 from blackbox_explain.explanation.outcome import DOUBTED, Outcome
 from blackbox_explain.perturbations.perturbation import Game
 
@@ -28,7 +29,9 @@ def judged(
     weights = np.zeros(classes)
     weights[0] = 1
     weights[1 : 1 + minus] = -1
-    return judge(RowScores.of(*numbers, weights), game, suppress, 0.1, REMEDY[game], doubts)
+    return judge(
+        RowScores.of(*numbers, weights), game, suppress, 0.1, remedy_of_masks(game, False, "fast", "blur"), doubts
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,3 +167,23 @@ def test_a_class_that_is_not_there_is_not_explained() -> None:
 
 def test_what_falls_just_short_is_not_said_to_be_reached() -> None:
     assert "takes away 94.9%: the score" in judged((1.0, 0.0505, 0.0)).message
+
+
+@pytest.mark.parametrize(
+    ("done", "offered", "left_out"),
+    [
+        (("deletion", False, "fast", "blur"), ("preservation", "thorough", "noise", "suppress="), ("blur", "deletion")),
+        (("deletion", True, "thorough", "noise"), ("blur", "constant"), ("noise", "thorough", "game=")),
+        (("preservation", False, "thorough", "blur"), ('game="deletion"',), ("thorough", "perturbation=")),
+    ],
+)
+def test_what_was_done_is_not_offered_again(done: Any, offered: tuple[str, ...], left_out: tuple[str, ...]) -> None:
+    told = remedy_of_masks(*done)
+    assert all(one in told for one in offered)
+    assert not any(one in told for one in left_out)
+
+
+def test_another_stand_in_is_not_the_one_that_was_used() -> None:
+    scores = RowScores.of(0.9, 0.8, 0.7, np.eye(2)[0])
+    told = judge(scores, "deletion", 0.95, 0.1, "", perturbation="blur").message
+    assert 'perturbation="noise" or "constant" (--perturbation)' in told

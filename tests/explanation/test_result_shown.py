@@ -46,7 +46,7 @@ def test_the_summary_fits_80_columns(tmp_path: Path) -> None:
     for result in (one, several, kept):
         assert max(map(len, result.summary().splitlines())) <= 80
     assert "_on_0001.png" in several.summary()
-    assert "top classes, before → without the outlined region:" in several.summary()
+    assert "top classes, before → without the region:" in several.summary()
     before, after = several.predictions[1].before, several.predictions[1].after
     words = " ".join(several.summary().split())
     assert f"spot.png: {before[0][0]} {before[0][1]:.3f} · {before[1][0]} {before[1][1]:.3f} → {after[0][0]}" in words

@@ -25,7 +25,7 @@ def test_a_sheet_has_a_cell_for_each_row(tmp_path: Path) -> None:
     assert all(path.name in said(drawing) for path in paths)
     numbers = f"{result.score[0]:.3f} → {result.score_region[0]:.3f}"
     assert said(drawing).count(numbers) == 6
-    assert "score of the image → score with the outlined region replaced by a constant" in said(drawing)
+    assert "score of the image → score with the region replaced by a constant" in said(drawing)
     check_texts(drawing)
     failed = dataclasses.replace(result, outcome=(Outcome("failed", "no"), *result.outcome[1:]))
     assert "not drawn: 1 that failed" in said(sheet(failed))

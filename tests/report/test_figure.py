@@ -107,7 +107,7 @@ CASES: dict[str, dict[str, Any]] = {
     "difference": {"size": (64, 64), "target": bx.Difference("spot", "no spot")},
     "weak": {
         "size": (64, 64),
-        "outcome": Outcome("weak", "90% of the score is left without the outlined region; " * 5),
+        "outcome": Outcome("weak", "90% of the score is left without the region; " * 5),
     },
 }
 
@@ -126,7 +126,7 @@ def test_every_number_is_there(tmp_path: Path) -> None:
     words = said(result.plot())
     for part in ("spot.png: spot", f"{result.score[0]:.4f}", f"{result.score_region[0]:.4f}", "no spot"):
         assert part in words
-    assert f"the outlined {result.share[0]:.1%} of the image replaced by a constant" in words
+    assert f"the region ({result.share[0]:.1%} of the image) replaced by a constant" in words
     for part in ("importance", "outline: the region that is deleted"):
         assert part in words
     assert "frame:" not in words
@@ -155,7 +155,7 @@ def test_the_target_is_listed_where_it_is_no_leading_class_any_more(tmp_path: Pa
 
 def test_a_status_that_is_not_ok_is_said_in_words(tmp_path: Path) -> None:
     result = explained(photo_file(tmp_path, (64, 64)))
-    told = "90% of the score is left without the outlined region; try preset 'authors' (--preset authors) " * 2
+    told = "90% of the score is left without the region; try preset 'authors' (--preset authors) " * 2
     weak = dataclasses.replace(result, outcome=(Outcome("weak", told.strip()),))
     assert f"weak: {told.strip()}" in said(weak.plot())
     assert "weak" not in said(dataclasses.replace(result, outcome=(Outcome("ok"),)).plot())

@@ -89,10 +89,10 @@ def test_what_is_doubtful_is_said(tmp_path: Path) -> None:
 def test_specks_of_a_large_region_are_told_by_how_much_of_the_image_their_edge_is(tmp_path: Path) -> None:
     result = by_methods(tmp_path)["occlusion"]
     rows, columns = np.indices(result.saliency.shape[1:])
-    # Half of the image in squares of twelve pixels: a third of their pixels would hide the others.
-    squares = ((rows // 12 + columns // 12) % 2 == 0)[None]
-    torn = dataclasses.replace(result, saliency=squares.astype(result.saliency.dtype), region=squares)
-    assert in_specks(torn, 0)
+    for side, torn in ((3, True), (12, False)):
+        squares = ((rows // side + columns // side) % 2 == 0)[None]
+        other = dataclasses.replace(result, saliency=squares.astype(result.saliency.dtype), region=squares)
+        assert in_specks(other, 0) == torn
 
 
 def test_a_sequence_is_named_by_its_methods(tmp_path: Path) -> None:

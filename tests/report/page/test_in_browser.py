@@ -325,7 +325,7 @@ def test_a_photo_that_no_browser_can_draw(shown: Show) -> None:
     opened = shown(replace(small_page(), cards=[replace(CARD, photo=head)]))
     opened.look_at(0)
     assert opened.tab.locator("#no-photo").is_visible()
-    assert opened.texts("#sentence")[0].startswith("With the outlined 16.7")
+    assert opened.texts("#sentence")[0].startswith("With the region (16.7")
 
 
 def test_text_with_html_stays_text(shown: Show) -> None:

@@ -74,7 +74,7 @@ function sentence(card) {
   const whole = `With the whole ${image} ${page.gone} it is ${fully}.`;
   if (!(card.share > 0)) return `No region was found. The score is ${before}. ${whole}`;
   const but = page.game === "deletion" ? "" : "all but ";
-  const part = `With ${but}the outlined ${percentText(card.share)} of the ${image} ${page.gone}`;
+  const part = `With ${but}the region (${percentText(card.share)} of the ${image}) ${page.gone}`;
   return `${part}, the score goes from ${before} to ${region}. ${whole}`;
 }
 

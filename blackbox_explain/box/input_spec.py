@@ -140,6 +140,12 @@ class InputSpec:
                     expected=f"one number or {self.shape[0]}",
                 )
 
+    def __repr__(self) -> str:
+        """Return the fields, of class names how many there are: they may be thousands."""
+        names = None if self.class_names is None else f"<{len(self.class_names):,} names>"
+        parts = f"shape={self.shape}, bounds={self.bounds}, preprocessing={self.preprocessing}, class_names={names}"
+        return f"{type(self).__name__}({parts})"
+
     @property
     def spatial(self) -> tuple[int, ...]:
         """The shape without its channels."""

@@ -140,7 +140,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         """Return the summary: the arrays would fill pages."""
-        return f"<{type(self).__name__} of {len(self)} images by {self.method}>\n{self.summary()}"
+        return f"<{type(self).__name__} of {len(self)} image{'s'[: len(self) > 1]} by {self.method}>\n{self.summary()}"
 
     if not TYPE_CHECKING:  # a type checker is to go on finding names that do not exist
 
@@ -208,8 +208,8 @@ class Explanation:
 
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""
-        share, scores = float(self.share[row]), self._row_scores(row)
-        return judge(scores, self.game, self.suppress, share, self.remedy, doubts, self.perturbation)
+        asked = self.game, self.suppress, float(self.share[row]), self.remedy
+        return judge(self._row_scores(row), *asked, doubts, self.perturbation)
 
     @property
     def lowest(self) -> Floats:
@@ -221,9 +221,8 @@ class Explanation:
         return self._row_scores(row).depends(self.game)
 
     def _row_scores(self, row: int) -> RowScores:
-        return RowScores.of(
-            float(self.score[row]), float(self.score_region[row]), float(self.lowest[row]), self.weights[row]
-        )
+        three = (float(scores[row]) for scores in (self.score, self.score_region, self.lowest))
+        return RowScores.of(*three, self.weights[row])
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""

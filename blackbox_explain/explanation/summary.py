@@ -171,4 +171,7 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def _doubts(result: Explanation) -> list[str]:
-    return [line for doubt in result.provenance.doubts for line in wrapped(f"doubt: {doubt}")]
+    """Return what is doubted about the way that images are given to the model, and what was assumed of it."""
+    told = result.provenance
+    sentences = [*(f"doubt: {one}" for one in told.doubts), *(f"assumed: {one}" for one in told.assumptions)]
+    return [line for one in sentences for line in wrapped(one)]

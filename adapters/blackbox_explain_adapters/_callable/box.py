@@ -22,6 +22,7 @@ from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.probing import manner_of_asking
 from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.adapter_tools.shown import Shown
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import InputError, ModelError
@@ -83,7 +84,7 @@ def wrap_callable(
     return DifferentiableCallable(function, gradient, spec, described.activation, notes, manner.batch)
 
 
-class CallableBlackBox:
+class CallableBlackBox(Shown):
     """A score-only black box around a function.
 
     Parameters

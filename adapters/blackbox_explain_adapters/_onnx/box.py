@@ -16,6 +16,7 @@ from blackbox_explain.box.activations import Activation, WatchedRange
 from blackbox_explain.box.adapter_tools.checks import check_batch, check_output, check_scores
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.random_parameters import note_on
+from blackbox_explain.box.adapter_tools.shown import Shown
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain_adapters._onnx.backward.differentiation import WEIGHTS
@@ -85,7 +86,7 @@ class Parts:
         return LazySession(model, self.providers, self.threads, self.weights, made)
 
 
-class OnnxBlackBox:
+class OnnxBlackBox(Shown):
     """An ONNX model that gives scores."""
 
     def __init__(self, parts: Parts, session: Session | None, refusal: Exception | None = None) -> None:

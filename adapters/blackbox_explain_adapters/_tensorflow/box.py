@@ -17,6 +17,7 @@ from blackbox_explain.box.adapter_tools.checks import check_batch, check_output,
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
 from blackbox_explain.box.adapter_tools.random_parameters import check_layers, drawn_like, note_on
+from blackbox_explain.box.adapter_tools.shown import Shown
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Layer, Of
 from blackbox_explain.errors import (
@@ -84,7 +85,7 @@ class Parts:
     of: Of = "scores"
 
 
-class TensorFlowBlackBox:
+class TensorFlowBlackBox(Shown):
     """A TensorFlow model that gives scores.
 
     Notes

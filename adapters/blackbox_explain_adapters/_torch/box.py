@@ -18,6 +18,7 @@ from blackbox_explain.box.adapter_tools.first_layers import joined
 from blackbox_explain.box.adapter_tools.outputs import Wanted
 from blackbox_explain.box.adapter_tools.random_parameters import note_on as random_note
 from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.adapter_tools.shown import Shown
 from blackbox_explain.box.protocols import Differentiable, Layer, Of
 from blackbox_explain.errors import InputError, NoGradientError, UnsupportedModelError
 from blackbox_explain_adapters._torch.alone.company import Kind
@@ -122,7 +123,7 @@ def wrap_torch(
     return (LayeredTorch if can_be_watched(network.module) else DifferentiableTorch)(network, look, notes)
 
 
-class TorchBlackBox:
+class TorchBlackBox(Shown):
     """A PyTorch module that gives scores."""
 
     def __init__(self, network: Network, look: Look, assumptions: tuple[str, ...] = ()) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -203,102 +202,6 @@ def test_percentages_and_log_sigmoids_are_taken_as_they_are(images: np.ndarray) 
     assert any("sum to 100, as percentages" in one for one in hundred.assumptions)
     np.testing.assert_allclose(hundred.scores(images).sum(1), 100, rtol=1e-4)
     assert bx.wrap(Answers(torch.nn.functional.logsigmoid), shape=SHAPE).activation == "none"
-
-
-class Counting(torch.nn.Module):
-    """Answers otherwise each time."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind, self.norm = kind, torch.nn.BatchNorm2d(3)
-        self.register_buffer("level", torch.zeros(()))
-        self.seen: torch.Tensor = torch.zeros(())
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images to logits."""
-        if self.kind == "buffer":
-            self.level += 0.3
-        elif self.kind == "replaced":
-            self.level = self.level + 0.3
-        elif self.kind == "attribute":
-            self.seen = self.seen + 0.3
-        elif self.kind == "new":
-            self.late = getattr(self, "late", torch.zeros(())) + 0.3
-        elif self.kind == "norm":
-            self.norm.train()(images)
-            self.norm.eval()
-        rest = self.level + self.seen + getattr(self, "late", 0.0)
-        means = self.norm(images).mean((2, 3))
-        return torch.cat([means[:, :2], means[:, 2:] + rest], 1)
-
-
-@pytest.mark.parametrize("kind", ["buffer", "replaced", "attribute", "new", "norm"])
-def test_state_is_put_back_after_each_call(kind: str, images: np.ndarray) -> None:
-    module = Counting(kind).eval()
-    known = {name: value.clone() for name, value in module.state_dict().items()}
-    box = bx.wrap(module, shape=SHAPE, activation="softmax")
-    assert sum("changes its own state" in one for one in box.assumptions) == 1
-    first = box.scores(images)
-    np.testing.assert_array_equal(box.scores(images), first)
-    box.scores_and_gradient(images, np.ones_like(first))
-    again = pickle.loads(pickle.dumps(box))  # noqa: S301 - made here
-    np.testing.assert_array_equal(again.scores(images), first)
-    np.testing.assert_array_equal(again.scores(images), first)
-    for name, value in module.state_dict().items():
-        torch.testing.assert_close(value, known[name], rtol=0, atol=0)
-    assert not hasattr(module, "late")
-    assert float(module.seen) == 0
-    assert not any("changes its own state" in one for one in bx.wrap(Answers(lambda s: s), shape=SHAPE).assumptions)
-
-
-class Cached(torch.nn.Module):
-    """Keeps what it computes for one size of images, as positional encodings and anchors are kept."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind, self.size = kind, 0
-        self.scale: torch.Tensor | None = None
-        self.register_buffer("kept", None)
-        if kind == "tensor":
-            self.scale = torch.zeros(1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images to logits."""
-        made = torch.full((1,), 200.0 / images.shape[-1])
-        if self.kind == "buffer":
-            self.kept = made if self.kept is None else self.kept
-            return images.mean((2, 3)) * self.kept
-        if self.kind == "attribute":
-            self.scale = made if self.scale is None else self.scale
-        elif self.size != images.shape[-1]:
-            self.scale, self.size = made, images.shape[-1]
-        return images.mean((2, 3)) * self.scale
-
-
-@pytest.mark.parametrize("kind", ["buffer", "attribute", "tensor"])
-def test_what_a_module_keeps_for_a_size_is_as_it_was(kind: str, images: np.ndarray) -> None:
-    module = Cached(kind).eval()
-    fresh = torch.tensor(images).mean((2, 3)) * 200 / SHAPE[-1]
-    box = bx.wrap(module, shape=SHAPE, activation="none")
-    for _ in range(2):
-        torch.testing.assert_close(torch.tensor(box.scores(images)), fresh)
-    assert (module.size, module.kept) == (0, None)
-    torch.testing.assert_close(module(torch.tensor(images)), fresh)
-
-
-def test_a_buffer_that_is_the_answer_is_copied(images: np.ndarray) -> None:
-    class Into(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("answer", torch.zeros(64, 3))
-
-        def forward(self, given: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                self.answer[: len(given)] = given.mean((2, 3))
-            return self.answer[: len(given)]
-
-    box = bx.wrap(Into().eval(), shape=SHAPE, activation="none")
-    np.testing.assert_allclose(box.scores(images), images.mean((2, 3)), atol=1e-6)
 
 
 def test_labels_that_a_module_answers_with_are_refused() -> None:

@@ -21,7 +21,13 @@ __all__ = [
     "TargetError",
     "UnreachableError",
     "UnsupportedModelError",
+    "install_hint",
 ]
+
+
+def install_hint(extra: str) -> str:
+    """Return how to install what an optional part needs: from the sources, as the README does."""
+    return f'pip install ".[{extra}]" in the clone of blackbox_explain'
 
 
 class BlackBoxExplainError(Exception):

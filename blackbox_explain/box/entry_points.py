@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackbox_explain.box.info import require
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError
+from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, install_hint
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -101,7 +101,7 @@ def load(point: EntryPoint) -> Any:
             raise
         raise BackendMissingError(
             f"The model needs {missing}, which is not installed",
-            hint=f"pip install 'blackbox-explain[{EXTRAS.get(missing, missing)}]'",
+            hint=install_hint(EXTRAS.get(missing, missing)),
         ) from error
 
 

@@ -363,4 +363,7 @@ def _adapter_for(model: Any) -> Adapter:
         "No adapter fits this model",
         got=f"a {type(model).__module__}.{type(model).__qualname__}",
         expected=f"a model of {', '.join(sorted(set(adapters) - {CALLABLE}))}, or a function from images to scores",
+        hint="load weights into the model that they are of: net.load_state_dict(weights), and wrap(net)"
+        if isinstance(model, Mapping)
+        else "",
     )

@@ -80,7 +80,7 @@ def explain_command(
 
       blackbox-explain explain photos --target tabby --game preservation --preset paper --out masks
 
-      blackbox-explain explain cat.jpg --target tabby --versus "tiger cat"
+      blackbox-explain explain cat.jpg --target "tiger cat" --versus tabby
 
       blackbox-explain explain cat.jpg --top 5
 

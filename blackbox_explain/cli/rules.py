@@ -60,7 +60,7 @@ def rules_command(
         float | None,
         typer.Option(
             help="Largest share of images that a rule may be wrong for; the smaller, the more photos it takes. "
-            "Default: 0.05, or with too few photos for that what they can show.",
+            "Default: 0.05; where photos are too few to show that, the least that they can show.",
             min=0.0001,
             max=0.9999,
         ),

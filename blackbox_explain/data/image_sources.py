@@ -13,7 +13,7 @@ from typing import Any
 
 from blackbox_explain.data.images import photo_suffixes
 from blackbox_explain.data.photo_paths import photo_paths
-from blackbox_explain.errors import BackendMissingError, ImageError
+from blackbox_explain.errors import BackendMissingError, ImageError, install_hint
 
 __all__ = ["LISTS", "SHARDS", "SourceImage", "source_images"]
 
@@ -217,9 +217,7 @@ def _parquet(path: str) -> Any:
     try:
         return importlib.import_module("pyarrow.parquet").ParquetFile(path)
     except ImportError as error:
-        raise BackendMissingError(
-            "Parquet files are read with pyarrow", hint="pip install 'blackbox-explain[audit]'"
-        ) from error
+        raise BackendMissingError("Parquet files are read with pyarrow", hint=install_hint("audit")) from error
 
 
 def _cell(path: str, column: str, group: int, row: int) -> Any:

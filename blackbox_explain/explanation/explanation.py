@@ -221,8 +221,8 @@ class Explanation:
         return self._row_scores(row).depends(self.game)
 
     def _row_scores(self, row: int) -> RowScores:
-        three = (float(scores[row]) for scores in (self.score, self.score_region, self.lowest))
-        return RowScores.of(*three, self.weights[row])
+        score, region, lowest = (float(one[row]) for one in (self.score, self.score_region, self.lowest))
+        return RowScores.of(score, region, lowest, self.weights[row])
 
     def summary(self) -> str:
         """Return the numbers with their meaning, the leading classes and the outcome, within 80 columns."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError
+from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, InputError, install_hint
 from blackbox_explain.report.page.writing import STYLE_FOLDER
 from blackbox_explain.serving.session import Session
 
@@ -178,5 +178,5 @@ def _starlette() -> dict[str, Any]:
 
 def _missing(name: str) -> BackendMissingError:
     return BackendMissingError(
-        f"The page is served with {name}, which is not installed", hint="pip install 'blackbox-explain[interrogate]'"
+        f"The page is served with {name}, which is not installed", hint=install_hint("interrogate")
     )

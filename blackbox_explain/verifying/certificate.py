@@ -114,7 +114,11 @@ class Certificate:
         limit = ", as far as can be checked" if unknown else ""
         masks = "the mask does" if count == 1 else f"all {count} masks do"
         same = "the model is the same" if self.model.held else "the model may be another"
-        return f"The result holds: {same}, and {masks} as the result says{limit}."
+        weak = sum(row.outcome.kind != "ok" for row in self.rows)
+        still = (
+            "" if not weak else f" What it says is weak all the same{f', of {weak} of {count}' if count > 1 else ''}."
+        )
+        return f"The result holds: {same}, and {masks} as the result says{limit}.{still}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, for JSON; numbers that are not finite become None."""

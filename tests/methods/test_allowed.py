@@ -40,7 +40,7 @@ def test_methods_of_superpixels_are_not_allowed_without_their_packages(monkeypat
         why = bx.methods_for(image)[name]
         assert why is not None
         assert f"'{name}' needs scikit-image" in why
-        assert "pip install 'blackbox-explain[segments]'" in why
+        assert 'pip install ".[segments]"' in why
         # Signals are divided into windows.
         assert bx.methods_for(signal)[name] is None
     without(monkeypatch, "sklearn")

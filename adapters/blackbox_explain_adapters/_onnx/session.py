@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 
 from blackbox_explain.arrays import Array, constant_like, namespace, on_host, to_numpy
-from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError
+from blackbox_explain.errors import BackendMissingError, ModelError, OutOfMemoryError, install_hint
 from blackbox_explain_adapters._cuda_arrays import torch_device
 from blackbox_explain_adapters._onnx.graph.observation import session_options
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights
@@ -62,7 +62,7 @@ def providers_for(device: str | None, tf32: bool = False) -> list[Provider]:
             raise BackendMissingError(
                 f"This ONNX Runtime does not compute on {device!r}",
                 got=", ".join(available),
-                hint="pip install 'blackbox-explain[onnx-gpu]', or device='cpu'",
+                hint=f"{install_hint('onnx-gpu')}, or device='cpu'",
             )
         return [("CUDAExecutionProvider", {**options, "device_id": int(index or 0)}), "CPUExecutionProvider"]
     usable = [one for one in available if one in ("CUDAExecutionProvider", "CPUExecutionProvider")] or available

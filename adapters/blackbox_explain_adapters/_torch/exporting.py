@@ -17,7 +17,7 @@ import torch
 from blackbox_explain.arrays import Array
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.description import Described, plain_images
-from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, UnsupportedModelError
+from blackbox_explain.errors import BackendMissingError, BlackBoxExplainError, UnsupportedModelError, install_hint
 from blackbox_explain_adapters._torch.network import Network
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def exported_to_onnx(network: Network, activation: Activation, scores: Callable[
         raise BackendMissingError(
             "Other rules of the gradient need the module's ONNX export, and packages for that are not installed",
             got=f"no {', '.join(missing)}",
-            hint="pip install 'blackbox-explain[onnx]' onnxscript",
+            hint=f"{install_hint('onnx')}, and pip install onnxscript",
         )
     from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
     from blackbox_explain_adapters._onnx.wrapping import wrap_onnx

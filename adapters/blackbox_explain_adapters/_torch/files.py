@@ -39,7 +39,8 @@ def load_torchscript(path: Path) -> Any:
             "This is not a TorchScript file",
             got=f"{path}{_what_else(path)}",
             expected="torch.jit.save(torch.jit.script(model), path)",
-            hint="give the model as module:function, where the function makes it and loads the file into it",
+            hint="in Python, make the model, load the file into it and wrap() it; on the command line, --model "
+            "module:function, where the function does so and returns it",
         ) from error
 
 

@@ -20,7 +20,7 @@ from blackbox_explain.auditing.plan import AuditPlan, differences
 from blackbox_explain.auditing.row_maker import RowMaker
 from blackbox_explain.box.adapter_tools.cores import THREADS
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import BackendMissingError, InputError, ModelError
+from blackbox_explain.errors import BackendMissingError, InputError, ModelError, install_hint
 
 __all__ = ["Worker", "run_on_ray", "sent_box"]
 
@@ -72,7 +72,7 @@ def run_on_ray(
         ray: Any = importlib.import_module("ray")
         data: Any = importlib.import_module("ray.data")
     except ImportError as error:
-        raise BackendMissingError("This engine needs Ray", hint="pip install 'blackbox-explain[ray]'") from error
+        raise BackendMissingError("This engine needs Ray", hint=install_hint("ray")) from error
     started = not ray.is_initialized()
     # Ray's own log would stand between the lines of the terminal.
     logging.getLogger("ray").setLevel(logging.ERROR)

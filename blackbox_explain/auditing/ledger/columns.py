@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.errors import BackendMissingError, install_hint
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,7 +42,7 @@ def arrow(part: str = "") -> Any:
     except ImportError as error:
         raise BackendMissingError(
             "Audits are kept in Parquet files, which pyarrow writes and reads",
-            hint="pip install 'blackbox-explain[audit]'",
+            hint=install_hint("audit"),
         ) from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blackbox_explain.errors import BackendMissingError, ResultError
+from blackbox_explain.errors import BackendMissingError, ResultError, install_hint
 from blackbox_explain.whole_files import written_whole
 
 __all__ = ["MANIFEST", "Manifest", "locked"]
@@ -129,9 +129,7 @@ def locked(folder: Path) -> Generator[None]:
     try:
         filelock = importlib.import_module("filelock")
     except ImportError as error:
-        raise BackendMissingError(
-            "An audit locks its folder with filelock", hint="pip install 'blackbox-explain[audit]'"
-        ) from error
+        raise BackendMissingError("An audit locks its folder with filelock", hint=install_hint("audit")) from error
     lock = filelock.FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)

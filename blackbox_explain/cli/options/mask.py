@@ -25,7 +25,7 @@ class MaskOptions:
 
     game: Annotated[
         LearnedGame,
-        typer.Option(metavar="NAME", help="deletion of the evidence, preservation of it alone, or both at once."),
+        typer.Option(metavar="NAME", help="deletion of the evidence, preservation of it alone, or both in turns."),
     ] = "deletion"
     perturbation: Annotated[
         PerturbationName,

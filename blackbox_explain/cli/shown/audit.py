@@ -65,7 +65,7 @@ def show_audit(done: Audit) -> None:
     if rules.row_count:
         stdout.print(rules)
     elif done.images < LEAST:
-        stdout.print(f"no rules were learned: they need {LEAST} images", style="dim")
+        stdout.print(f"no rules were learned: they need {LEAST} images, and --rules above 0", style="dim")
     failed, good = done.unexplained(), done.done - done.failed
     before = done.images - failed - good
     again = f", {before:,} before" if before else ""

@@ -11,7 +11,7 @@ from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.errors import BackendMissingError, install_hint
 from blackbox_explain.methods.deleting import Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.occlusions.segments import check_packages, check_segments, kept_where, segments_of
@@ -110,7 +110,7 @@ def local_weights(there: np.ndarray[Any, np.dtype[np.bool_]], values: Floats, wi
     try:
         from sklearn.linear_model import Ridge
     except ModuleNotFoundError as error:
-        hint = "pip install 'blackbox-explain[segments]'"
+        hint = install_hint("segments")
         raise BackendMissingError("LIME needs scikit-learn, which is not installed", hint=hint) from error
     # Of ones and zeros against all ones, the cosine is the root of the share that is there.
     distance = 1 - np.sqrt(there.mean(axis=1))

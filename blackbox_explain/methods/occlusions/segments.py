@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.errors import BackendMissingError, install_hint
 from blackbox_explain.setting_ranges import check_whole
 
 __all__ = ["check_packages", "check_segments", "kept_where", "segments_of"]
@@ -74,7 +74,7 @@ def check_packages(method: str, spatial: tuple[int, ...], *others: str) -> None:
         if find_spec(module) is None:
             raise BackendMissingError(
                 f"The method {method!r} needs {PACKAGES[module]}, which is not installed",
-                hint="pip install 'blackbox-explain[segments]'",
+                hint=install_hint("segments"),
             )
 
 
@@ -86,7 +86,7 @@ def _superpixels(pixels: Floats, count: int, in_colour: bool) -> Labels:
     try:
         from skimage.segmentation import slic
     except ModuleNotFoundError as error:
-        hint = "pip install 'blackbox-explain[segments]'"
+        hint = install_hint("segments")
         raise BackendMissingError("Superpixels need scikit-image, which is not installed", hint=hint) from error
     wanted, compactness = count, COMPACTNESS
     while True:

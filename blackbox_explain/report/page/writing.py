@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blackbox_explain.errors import BackendMissingError
+from blackbox_explain.errors import BackendMissingError, install_hint
 from blackbox_explain.report.page.card_data import card_data
 from blackbox_explain.report.page.class_tiles import class_tiles
 from blackbox_explain.report.page.content import Page
@@ -76,7 +76,7 @@ def _environment() -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
         raise BackendMissingError(
-            "A report is written with Jinja2, which is not installed", hint="pip install 'blackbox-explain[audit]'"
+            "A report is written with Jinja2, which is not installed", hint=install_hint("audit")
         ) from error
     environment = Environment(
         loader=FileSystemLoader(BROWSER),

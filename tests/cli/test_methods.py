@@ -196,7 +196,7 @@ def test_many_methods_tell_their_cost_and_the_dearest(tmp_path: Path) -> None:
     many = (*few, "--method", "occlusion", "--setting", "side=8", "--method", "circle-occlusion")
     done = run("explain", samples.CAT, *BRIGHT, *many, "--out", tmp_path / "many")
     said = " ".join(done.output.split())
-    assert "runs of the model for a photo; most by circle-occlusion (" in said
+    assert "runs of the model for a photo; the slowest: circle-occlusion (" in said
     told = re.search(r"cost: \d methods, up to ([\d,]+) runs", said)
     results = [bx.Explanation.load(path) for path in (tmp_path / "many").glob("*.npz")]
     assert told

@@ -59,7 +59,7 @@ class AskedMethods:
     def cost(self) -> str:
         """Return what several methods cost, and which of them most of it: some take a thousand times as long."""
         most = ", ".join(f"{name} ({runs:,})" for name, runs in [*self.runs.items()][:MOST_TOLD])
-        return f"{len(self.runs)} methods, up to {self.queries:,} runs of the model for a photo; most by {most}"
+        return f"{len(self.runs)} methods, up to {self.queries:,} runs of the model for a photo; the slowest: {most}"
 
 
 @dataclass(frozen=True)

@@ -339,7 +339,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 def test_a_missing_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stored(tmp_path, linear(WEIGHTS, (4, 6, 3)))
     without(monkeypatch, "ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
-    with pytest.raises(BackendMissingError, match=r"blackbox-explain\[tflite\]"):
+    with pytest.raises(BackendMissingError, match=r"\.\[tflite\]"):
         bx.wrap(path)
 
 

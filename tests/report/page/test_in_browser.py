@@ -126,7 +126,7 @@ def test_every_byte_comes_through_the_page(shown: Show) -> None:
 def test_the_deletion_slider_deletes_where_the_ranking_says(shown: Show) -> None:
     opened = shown(small_page())
     opened.look_at(0)
-    assert "% of the part that the model reads (the dashed frame) blurred away" in opened.texts("#sentence")[0]
+    assert "% of the part that the model reads (the dashed frame)) blurred away" in opened.texts("#sentence")[0]
     opened.set("#opacity", 0)
     before = opened.pixels()
     assert before.shape == (36, 48, 3)
@@ -204,10 +204,13 @@ def test_the_curve_marks_the_slider_and_the_region(shown: Show) -> None:
     assert opened.tab.locator("#amount").input_value() == "4"
 
 
-def test_preservation_starts_from_nothing(shown: Show) -> None:
+def test_preservation_shows_the_region_first_and_goes_down_to_nothing(shown: Show) -> None:
     opened = shown(replace(small_page(), game="preservation"))
     opened.look_at(0)
+    assert "(the region)" in opened.texts("#amount-value")[0]
+    assert "preservation" in opened.texts("#about")[0]
     opened.set("#opacity", 0)
+    opened.set("#amount", 0)
     assert "score 0.0500" in opened.texts("#amount-value")[0]
     nothing = opened.pixels()
     opened.set("#amount", 4)

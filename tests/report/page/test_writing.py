@@ -158,7 +158,7 @@ def test_a_page_without_anything(tmp_path: Path) -> None:
 
 def test_without_jinja(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(BackendMissingError, match=r"pip install 'blackbox-explain\[audit\]'"):
+    with pytest.raises(BackendMissingError, match=r"pip install .\.\[audit\]"):
         write_page(small_page(), tmp_path / "report.html")
 
 

@@ -28,7 +28,7 @@ async function show(card) {
   byId("message").className = `message ${card.outcome}`;
   byId("sentence").textContent = sentence(card);
   byId("amount").max = String(stops.length - 1);
-  byId("amount").value = "0";
+  byId("amount").value = String(firstStop());
   byId("amount").disabled = stops.length < 2;
   byId("opacity").disabled = !card.outlined;
   byId("to-slide").hidden = stops.length < 2;
@@ -48,6 +48,13 @@ async function show(card) {
     redraw();
     detail.dataset.ready = "yes";
   }
+}
+
+// The photo as it is; of preservation, whose first stop keeps nothing, with the region.
+function firstStop() {
+  if (page.game === "deletion") return 0;
+  const region = stops.findIndex((stop) => stop.region);
+  return region >= 0 ? region : stops.length - 1;
 }
 
 function move(number) {
@@ -100,6 +107,7 @@ function aboutOf(card) {
   const parts = [["outcome", card.outcome]];
   if (card.label !== "") parts.push(["true class", card.label]);
   if (card.method !== "") parts.push(["method", card.method]);
+  parts.push(["game", page.game]);
   const named = page.findings.map((finding) => finding.name).filter((name) => hasFinding(card, name));
   if (named.length > 0) parts.push(["findings", named.join(", ")]);
   return parts;

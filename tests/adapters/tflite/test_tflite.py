@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -330,6 +331,9 @@ def test_there_is_no_gradient(tmp_path: Path) -> None:
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    with contextlib.suppress(ImportError):
+        # Whole first: what is imported while a part of it is away stays broken after that is back.
+        _ = importlib.import_module("tensorflow").lite.Interpreter
     for part in ("contents", "interpreter", "wrapping"):
         monkeypatch.delitem(sys.modules, f"blackbox_explain_adapters._tflite.{part}")
     for name in modules:

@@ -33,23 +33,31 @@ def curve_figure(found: MostInformative) -> Figure:
 
     drawing = Figure(figsize=(6.4, 3.8), layout="constrained", facecolor="white")
     axes = drawing.subplots()
-    theta = [0.0, *(one for one, _ in found.curve)]
+    theta, looked_at = [one for one, _ in found.curve], [one for _, one in found.curve]
     low, error, high = (
-        100 * np.asarray([0.0, *(getattr(one, name) for _, one in found.curve)]) for name in ("low", "error", "high")
+        100 * np.asarray([getattr(one, name) for one in looked_at]) for name in ("low", "error", "high")
     )
-    # Between two levels the error is that of neither: not below the lower one's, nor above the upper one's.
-    steps = np.repeat(theta, 2)[1:-1]
-    axes.fill_between(
-        steps, np.repeat(low[:-1], 2), np.repeat(high[1:], 2), color="C0", alpha=0.2, linewidth=0, label="interval"
-    )
-    axes.plot(theta[1:], error[1:], "o-", color="C0", markersize=4, label="wrong")
+    if len(theta) > 1:
+        # Between two levels the error is that of neither: not below the lower one's, nor above the upper one's.
+        steps, below = np.repeat([0.0, *theta], 2)[1:-1], np.concatenate([[0.0], low[:-1]])
+        band = np.repeat(below, 2), np.repeat(high, 2)
+        axes.fill_between(steps, *band, color="C0", alpha=0.2, linewidth=0, label="interval")
+        axes.plot(theta, error, "o-", color="C0", markersize=4, label="wrong")
+    else:
+        # One strength is no curve.
+        spread = [error - low, high - error]
+        axes.errorbar(theta, error, yerr=spread, fmt="o", color="C0", capsize=4, clip_on=False, label="wrong, interval")
     axes.axhline(
         100 * found.max_error, color="0.4", linestyle="--", linewidth=1, label=f"allowed, {percent(found.max_error)} %"
     )
-    if found.theta:
-        axes.axvline(found.theta, color="C3", linewidth=1, label=f"θ = {found.theta:g}{found.relation.unit}")
     unit = f" in {found.relation.unit.strip()}" if found.relation.unit else ""
-    axes.set(xlabel=f"{found.relation.name}: θ{unit}", ylabel="% of images", xlim=(0, None), ylim=(0, None))
+    axes.set(ylabel="% of images", xlim=(0, None if len(theta) > 1 else 2 * theta[0]), ylim=(0, None))
+    if found.relation.limit == found.relation.step:  # it has no strength
+        axes.set(xlabel=found.relation.name, xticks=[])
+    else:
+        axes.set_xlabel(f"{found.relation.name}: θ{unit}")
+        if found.theta and len(theta) > 1:
+            axes.axvline(found.theta, color="C3", linewidth=1, label=f"θ = {found.theta:g}{found.relation.unit}")
     axes.set_title("\n".join(textwrap.wrap(found.sentence, 84)), fontsize=9, parse_math=False)
     axes.legend(frameon=False, fontsize=8)
     return drawing

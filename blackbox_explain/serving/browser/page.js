@@ -62,6 +62,21 @@ function tinted(image, colour) {
   return made;
 }
 
+// A line around what is drawn: white alone is hard to see on bright photos.
+function edge() {
+  const made = document.createElement("canvas");
+  [made.width, made.height] = [canvas.width, canvas.height];
+  const context = made.getContext("2d");
+  const wide = Math.max(2, canvas.width / 400);
+  for (const [x, y] of [[-1, 0], [1, 0], [0, -1], [0, 1]]) context.drawImage(drawing, wide * x, wide * y);
+  context.globalCompositeOperation = "source-in";
+  context.fillStyle = "#ffb454";
+  context.fillRect(0, 0, made.width, made.height);
+  context.globalCompositeOperation = "destination-out";
+  context.drawImage(drawing, 0, 0);
+  return made;
+}
+
 function show() {
   screen.clearRect(0, 0, canvas.width, canvas.height);
   screen.drawImage(photo, 0, 0, canvas.width, canvas.height);
@@ -86,6 +101,7 @@ function show() {
     screen.globalAlpha = 0.5;
     screen.drawImage(drawing, 0, 0);
     screen.globalAlpha = 1;
+    screen.drawImage(edge(), 0, 0);
   }
   screen.setLineDash([7, 5]);
   screen.lineWidth = 2;

@@ -258,3 +258,8 @@ def test_what_pillow_does_not_know_has_a_way_out(tmp_path: Path) -> None:
         bx.load_images([b""], SPEC)
     with pytest.raises(ImageError, match="no photos in this folder"):
         bx.load_images(tmp_path, SPEC)
+
+
+def test_a_photo_without_pixels_is_no_image() -> None:
+    with pytest.raises(ImageError, match=r"has no pixels.*0 x 5"):
+        bx.load_images([Image.new("RGB", (0, 5))], bx.InputSpec((3, 8, 8)))

@@ -258,8 +258,9 @@ def test_what_the_adapter_refuses(model: torch.nn.Module, images: np.ndarray, tm
         bx.wrap(model, shape=SHAPE, activation="relu")
     with pytest.raises(InputError, match="cannot move there"):
         bx.wrap(model, shape=SHAPE, device="cuda:99")
-    with pytest.raises(InputError, match="float99"):
-        bx.wrap(model, shape=SHAPE, autocast="float99")
+    for autocast in ("float99", True, "int8"):
+        with pytest.raises(InputError, match=str(autocast)):
+            bx.wrap(model, shape=SHAPE, autocast=autocast)
     with pytest.raises(InputError, match="another number of channels"):
         bx.wrap(model, shape=SHAPE, preprocessing=bx.Preprocessing(mean=(0.1, 0.2)))
     with pytest.raises(UnsupportedModelError, match="not among the outputs"):

@@ -107,3 +107,18 @@ def test_scripts_and_exported_programs_cannot_be_watched() -> None:
     for box in (scripted, exported):
         assert isinstance(box, bx.Differentiable)
         assert not isinstance(box, bx.Layered)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_of_a_compiled_module_are_seen() -> None:
+    whole = torch.compile(Branched().eval(), backend="eager")
+    inside = Branched().eval()
+    inside.block = torch.compile(inside.block, backend="eager")
+    plain = bx.wrap(Branched().eval(), shape=(3, 8, 6), activation="softmax")
+    for module, before in ((whole, "_orig_mod."), (inside, "")):
+        box = bx.wrap(module, shape=(3, 8, 6), activation="softmax")
+        name = f"{before}first"
+        assert name in [one.name for one in box.layers()]
+        found, expected = box.inner(IMAGES, WEIGHTS, [name])[name], plain.inner(IMAGES, WEIGHTS, ["first"])["first"]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)

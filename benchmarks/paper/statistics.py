@@ -102,9 +102,11 @@ def verdict(tests: Iterable[Compared], wanted: Literal["lower", "higher"]) -> bo
     -------
     bool or None
         True where each is so beyond chance; False where a mean is not so at all; None where it is so in all means,
-        and by chance in some for all that is known.
+        and by chance in some for all that is known, or where there is nothing to compare.
     """
     told = list(tests)
+    if not told or not np.isfinite([one.difference for one in told]).all():
+        return None
     if all(one.lower if wanted == "lower" else one.higher for one in told):
         return True
     return None if all(one.difference < 0 if wanted == "lower" else one.difference > 0 for one in told) else False

@@ -17,11 +17,14 @@ MEANS = (0.485, 0.457, 0.407)
 
 NEAR = 0.01
 
-LITTLE = 1e-2
-"""A mean of less than this share of white is in other units than the pixel values are."""
+USUAL = ((0.0, 1.0), (0.0, 255.0))
+"""Pixel values of which the usual means and scales are known; other ranges, of scanners say, have others."""
 
-BYTE = 0.99 / 255
-"""So is a std of less than this share of their range: networks that read bytes as they are divide by 1 of 255."""
+ONE = 1 / 255
+"""A mean of less than this share of white, or a std of less, is in other units than the pixel values are."""
+
+WIDE = 10.0
+"""So many times the range of the pixel values is too much to divide by."""
 
 
 def questions_about(spec: InputSpec) -> tuple[str, ...]:
@@ -36,15 +39,17 @@ def questions_about(spec: InputSpec) -> tuple[str, ...]:
         return ()
     (low, high), rules = spec.bounds, spec.preprocessing
     mean, std = (np.atleast_1d(one) for one in (rules.mean, rules.std))
-    asked: list[str] = []
-    if np.any((mean < low) | (mean > high)):
+    wide, asked = high - low, list[str]()
+    if np.any((mean < low - wide) | (mean > high + wide)):
         told = f"the mean {_listed(mean)} lies outside of the pixel values, {low:g} to {high:g}"
         asked.append(f"{told}: if they are bytes, bounds=(0, 255), or --range 255, is meant")
-    elif low == 0 and 0 < np.abs(mean).max() < LITTLE * high:
+    elif spec.bounds in USUAL and 0 < np.abs(mean).max() < ONE * high:
         asked.append(f"the mean is {np.abs(mean).max() / high:.1%} of white: {UNITS}")
-    if std.min() < BYTE * (high - low):
-        asked.append(f"the std is {std.min() / (high - low):.1%} of the range of pixel values: {UNITS}")
-    shares = (mean - low) / (high - low)
+    if std.max() > WIDE * wide:
+        asked.append(f"the std is {std.max() / wide:.0f} times the range of pixel values: {UNITS}")
+    elif spec.bounds in USUAL and std.min() < 0.99 * ONE * wide:
+        asked.append(f"the std is {std.min() / wide:.1%} of the range of pixel values: {UNITS}")
+    shares = (mean - low) / wide
     if len(shares) == 3 and np.all(np.abs(shares - np.asarray(MEANS[::-1])) <= NEAR):
         asked.append(
             "the mean looks as if it were in the order B, G, R, and it is always in the order R, G, B: most probably "

@@ -16,7 +16,6 @@ from rich.markup import escape
 from blackbox_explain.auditing.output_folder import OutputFolder
 from blackbox_explain.box.entry_points import DEFAULT_MODEL
 from blackbox_explain.box.info import BoxInfo
-from blackbox_explain.box.preprocessing_questions import questions_about
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.options.groups import with_groups
@@ -150,7 +149,6 @@ def rules_command(
                 confidence=confidence,
                 begin=bars,
                 finished=save,
-                doubts=questions_about(box.spec),
                 response=response,
                 tolerance=tolerance,
             )

@@ -101,7 +101,7 @@ class Answer:
 
 
 def doubts_from(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None = None) -> list[str]:
-    """Return the doubts that the answers of a model about some images give rise to.
+    """Return the doubts that a preprocessing, and the answers of a model about some images, give rise to.
 
     Parameters
     ----------
@@ -117,6 +117,7 @@ def doubts_from(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None
     list of str
         Sentences with what to check; empty if there are none.  In order:
 
+        - What does not fit together in the preprocessing itself (`questions_about`), whatever the answers.
         - Black, grey, white and noise get the same class, and scores that differ by 0.1 at most: the numbers that make
           the difference are too small or too large for the model.  Only where the preprocessing was assumed.
         - One class for most images (0.8 of them, 3 or more), and still once they are perturbed, with at least half of
@@ -127,10 +128,10 @@ def doubts_from(answers: Sequence[Answer], spec: InputSpec, plain: Floats | None
           only.
         - No image has a score of 5 times chance (5 / K) for any class.  Probabilities of at least 20 classes only.
 
-        About fewer than 10 classes there is one doubt alone: 3 or more images, all of one class, which is also that of
-        the images perturbed, with at least half of the scores, and of black, grey, white and noise.  Only where the
-        preprocessing was assumed.  Photos of one class give none as long as perturbing them
-        changes the answer.
+        Of answers about fewer than 10 classes there is one doubt alone: 3 or more images, all of one class, which is
+        also that of the images perturbed, with at least half of the scores, and of black, grey, white and noise.  Only
+        where the preprocessing was assumed.  Photos of one class give none as long as perturbing them changes the
+        answer.
 
     Notes
     -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ FINE = 224
 """Pixels along an image, for which these are: lines are as wide in pictures of small images as of large ones."""
 
 LEAST_SPECKS = 64
-"""Pixels of a region, fewer of which are outlined however they lie."""
+"""Pixels of a region of such an image, fewer of which are outlined however they lie."""
 
 GREY = 0.75
 """Brightness of the photo under colours."""
@@ -166,10 +167,10 @@ def height_over_edge(result: Explanation, row: int) -> Floats:
 def in_specks(result: Explanation, row: int) -> bool:
     """Tell whether the region has so long an edge that an outline would hide what it surrounds."""
     region = height_over_edge(result, row) > 0
-    if region.ndim < 2 or region.sum() < LEAST_SPECKS:
+    finer = max(1.0, FINE / math.sqrt(region.size))
+    if region.ndim < 2 or region.sum() * finer**2 < LEAST_SPECKS:
         return False
     edge = sum(int(np.count_nonzero(np.diff(region, axis=axis))) for axis in range(region.ndim))
-    finer = FINE / max(region.shape)
     return edge > finer * MOST_EDGE * region.sum() or edge > finer * MOST_OUTLINE * region.size
 
 

@@ -280,6 +280,8 @@ def test_a_verdict_is_undecided_where_chance_may_have_made_it() -> None:
     assert verdict([lower, alike], "lower") is None
     assert verdict([lower, higher], "lower") is False
     assert verdict([higher], "higher") is True
+    assert verdict([], "lower") is None
+    assert verdict([replace(lower, difference=np.nan)], "lower") is None
 
 
 def test_means_and_ranks_that_point_different_ways_are_no_difference() -> None:

@@ -35,6 +35,12 @@ def asked(bounds: tuple[float, float], shape: tuple[int, ...] = (3, 8, 8), **giv
         ((-1, 1), {"mean": 0.001}),
         ((0, 1), {"mean": 0.1307, "std": 0.3081, "shape": (1, 28, 28)}),
         ((-4, 4), {"std": 1e-3, "shape": (12, 500)}),
+        ((-1024, 3071), {"shape": (1, 8, 8)}),
+        ((0, 4095), {}),
+        ((0, 65535), {"mean": 400, "std": 90, "shape": (1, 8, 8)}),
+        ((0, 1), {"mean": -0.1}),
+        ((-1, 1), {"mean": 0.5, "std": 0.5}),
+        ((0, 255), {"mean": 127.5, "std": 127.5}),
     ],
 )
 def test_usual_ones_are_not_questioned(bounds: tuple[float, float], given: dict[str, Any]) -> None:
@@ -46,6 +52,8 @@ def test_usual_ones_are_not_questioned(bounds: tuple[float, float], given: dict[
     [
         ((0, 255), {"mean": 127, "std": 0.5}, "the std is 0.2% of the range of pixel values"),
         ((0, 255), PHOTO, "the mean is 0.2% of white"),
+        ((0, 1), {"std": 58.4}, "the std is 58 times the range of pixel values"),
+        ((-1, 1), {"std": 127.5}, "the std is 64 times the range of pixel values"),
         ((0, 1), scaled(PHOTO, 255), "the mean 123.675, 116.28, 103.53 lies outside of the pixel values, 0 to 1"),
         ((0, 1), {**PHOTO, "mean": PHOTO["mean"][::-1]}, "in the order B, G, R"),
         ((0, 255), {**CAFFE, "mean": CAFFE["mean"][::-1]}, "in the order B, G, R"),

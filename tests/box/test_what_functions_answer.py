@@ -47,6 +47,18 @@ def test_predicted_labels_are_no_scores(labels: Any) -> None:
             bx.wrap(model, shape=SHAPE)
 
 
+def test_one_score_may_be_a_whole_number(images: np.ndarray) -> None:
+    def saturated(given: np.ndarray) -> list[list[float]]:
+        return [[min(1, float(one.mean()) * 3)] for one in given]
+
+    box = bx.wrap(saturated, shape=SHAPE, activation="none")
+    assert box.scores(np.ones_like(images)).ravel().tolist() == [1, 1, 1]
+    named = bx.wrap(lambda given: scores(given).argmax(1), shape=SHAPE, activation="none", class_names=["which"])
+    np.testing.assert_array_equal(named.scores(images)[:, 0], scores(images).argmax(1))
+    levels = bx.wrap(lambda given: (255 * scores(given)[:, 0]).astype(np.uint8), shape=SHAPE, activation="none")
+    np.testing.assert_array_equal(levels.scores(images)[:, 0], np.floor(255 * scores(images)[:, 0]))
+
+
 def test_of_labels_and_scores_the_scores_are_taken(images: np.ndarray) -> None:
     box = bx.wrap(lambda given: (scores(given).argmax(1), scores(given)), shape=SHAPE)
     np.testing.assert_allclose(box.scores(images), scores(images))

@@ -119,7 +119,7 @@ def test_a_model_that_may_not_see_what_it_should_is_doubted(folder: Path) -> Non
     assert "of 12 of 12 images, and of the same images fully perturbed" in " ".join(report["doubts"])
     words = " ".join(done.output.split())
     assert "the model may not see them as it should: see below" in words
-    assert words.count("check: ") == len(report["doubts"])
+    assert words.count("check: ") == len(report["doubts"]) == len(set(report["doubts"]))
 
 
 def test_relations_are_chosen_and_json_is_all_that_is_printed(folder: Path) -> None:

@@ -52,8 +52,12 @@ class FunctionRows:
                 name: Output(tuple(one.shape), _is_floating(one) if floats else _is_real(one))
                 for name, one in found.items()
             }
-            self._place, note = choose_output(known, count, self._wanted)
-            self.notes = () if note is None else (note,)
+            place, note = choose_output(known, count, self._wanted)
+            # Python's own numbers may be whole by chance.
+            may_be = not isinstance(answer, (list, tuple)) and not self._wanted.one_column_is_meant
+            if may_be and math.prod(found[place].shape[1:]) == 1 and _is_label(found[place]):
+                raise refuse_labels("The function")
+            self._place, self.notes = place, () if note is None else (note,)
         scores, reduction = found[self._place], self._wanted.reduction
         xp = namespace(scores)
         if reduction is not None:
@@ -62,8 +66,6 @@ class FunctionRows:
         shape = tuple(scores.shape)
         if shape[:1] != (count,) or not is_row(shape, self._wanted.classes) or 0 in shape:
             raise refuse_shape(shape, count, self._wanted, len(found) - 1, "The function")
-        if math.prod(shape[1:]) == 1 and xp.isdtype(scores.dtype, "integral"):
-            raise refuse_labels("The function")
         # A copy: the function may answer with memory of its own, which its next answer is written into.
         return xp.asarray(xp.reshape(scores, (count, -1)), copy=True)
 
@@ -122,6 +124,11 @@ def _on_host(answer: Any) -> np.ndarray[Any, Any]:
         raise ModelError(
             "The function answers with rows of different lengths", got=str(error), expected="(N, K) class scores"
         ) from error
+
+
+def _is_label(array: Array) -> bool:
+    # In the types of predicted classes: what is counted or measured in bytes is in smaller ones.
+    return namespace(array).isdtype(array.dtype, (namespace(array).int32, namespace(array).int64))
 
 
 def _is_floating(array: Array) -> bool:

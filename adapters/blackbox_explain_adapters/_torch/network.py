@@ -85,8 +85,8 @@ class Network:
         exported: bool,
         wanted: Wanted,
     ) -> None:
-        if any(one.is_meta for one in _tensors(module)):
-            hint = "load them: model.to_empty(device='cpu'), then load_state_dict()"
+        if all([one.is_meta for one in _tensors(module)] or [False]):
+            hint = "load them by load_state_dict(..., assign=True); of weights that are offloaded, wrap a function"
             raise InputError("The weights of this model are not loaded", got="tensors on the meta device", hint=hint)
         floating = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
         try:
@@ -260,18 +260,19 @@ class Network:
                 )
                 for name, one in found.items()
             }
-            self.place, note = choose_output(
+            place, note = choose_output(
                 known, count, self._wanted, lambda first, second: leads_to(found[first], found[second])
             )
-            self.notes = () if note is None else (note,)
+            chosen, labels = found[place], (torch.int32, torch.int64)
+            if chosen.numel() == count and chosen.dtype in labels and not self._wanted.one_column_is_meant:
+                raise refuse_labels("The model")
+            self.place, self.notes = place, () if note is None else (note,)
         scores, reduction = found[self.place], self._wanted.reduction
         if reduction is not None:
             axes = reduction.axes_of(scores.shape, count)
             scores = scores.mean(axes) if reduction.kind == "mean" else scores.amax(axes)
         if scores.shape[:1] != (count,) or not is_row(scores.shape, self._wanted.classes) or not scores.numel():
             raise refuse_shape(scores.shape, count, self._wanted, len(found) - 1, "The model")
-        if scores.numel() == count and not (scores.is_floating_point() or scores.dtype == torch.bool):
-            raise refuse_labels("The model")
         return scores if scores.ndim == 2 else scores.reshape(count, -1)
 
     def __getstate__(self) -> dict[str, Any]:

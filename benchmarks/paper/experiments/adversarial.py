@@ -29,7 +29,8 @@ LISTED = (*MASKS, "cexc", "exc", "grad", "guid", "gcam", "occ")
 SHOWN = 3
 OF_PAPER = {"discriminating": "93.6 %, far above other maps", "original": "40.64 %", "truth": "37.32 %"}
 TOP = 5
-OF_PAPER_BACK = (0.4064, 1.0)
+LEADS = 0.4064
+"""Share of the images whose original label leads again, in the paper."""
 RECOVERED = ("original label leads", "original label in the top five")
 
 
@@ -75,7 +76,10 @@ def run(plan: Plan) -> None:
         title="5.5 and Fig. 10: adversarial images",
         figure=draw(plan, [one for one, there in zip(images, fooled, strict=True) if there][:SHOWN], right),
         table=Table(("what", "method", "share", "standard error, or interval", "images"), rows),
-        claims=[*(_discriminating(right, tests, mask) for mask in MASKS), *(_recovery(counts[m], m) for m in MASKS)],
+        claims=[
+            *(_discriminating(right, tests, mask) for mask in MASKS),
+            *(one for m in MASKS for one in _recovery(counts[m], m)),
+        ],
         settings={
             "images": f"{len(names)} of the claims half, classified right; {fooled.sum()} of them fooled by the attack",
             "attack": "basic iterative method, ε = 8/255, 10 steps of 1/255, away from the class",
@@ -95,7 +99,7 @@ def run(plan: Plan) -> None:
             "Costs are those of the clean images; the attacked ones take the same.",
             "All images are classified right, so that the original label is the true one. The paper's shares are of "
             "all its images, right or wrong.",
-            "A share is as high as the paper's where its interval reaches it.",
+            "A share is at least the paper's where its whole interval is, and undecided where the paper's lies in it.",
         ],
     )
 
@@ -140,13 +144,16 @@ def _discriminating(right: dict[str, Any], tests: dict[str, dict[str, Compared]]
     return Claim(words, OF_PAPER["discriminating"], told, verdict(tests[mask].values(), "higher"))
 
 
-def _recovery(counts: dict[str, tuple[float, float, float]], mask: str) -> Claim:
-    told = "; ".join(f"{what} {one[0]:.1%} ({one[1]:.1%} to {one[2]:.1%})" for what, one in counts.items())
-    paper = f"{OF_PAPER['original']}, true label {OF_PAPER['truth']}, in the top five 100 %"
-    words = f"{METHODS[mask].label}: applied to attacked images, it brings the label back as often as in the paper"
-    # Not below beyond chance: the upper end of each interval reaches the paper's share.
-    reached = [one[2] >= share for one, share in zip(counts.values(), OF_PAPER_BACK, strict=True)]
-    return Claim(words, paper, told, all(reached))
+def _recovery(counts: dict[str, tuple[float, float, float]], mask: str) -> list[Claim]:
+    words = f"{METHODS[mask].label}: applied to attacked images, it brings the label back"
+    leads, among = (f"{one[0]:.1%} ({one[1]:.1%} to {one[2]:.1%})" for one in counts.values())
+    paper = f"{OF_PAPER['original']}, true label {OF_PAPER['truth']}"
+    low, high = counts[RECOVERED[0]][1:]
+    as_often = True if low >= LEADS else None if high >= LEADS else False
+    return [
+        Claim(f"{words} to the lead at least as often as in the paper", paper, leads, as_often),
+        Claim(f"{words} among the top five in all images", "100 %", among, counts[RECOVERED[1]][0] == 1),
+    ]
 
 
 def draw(plan: Plan, shown: list[Labelled], right: dict[str, np.ndarray[Any, Any]]) -> Figure:

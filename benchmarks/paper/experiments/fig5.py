@@ -19,7 +19,7 @@ from benchmarks.paper.kept import Arrays
 from benchmarks.paper.photos import SHOWN, photos
 from benchmarks.paper.pictures import class_name, grid, pixels
 from benchmarks.paper.plan import Labelled, Plan
-from benchmarks.paper.statistics import Compared, compared, mean_of
+from benchmarks.paper.statistics import Compared, compared, mean_of, verdict
 from benchmarks.paper.written import Claim, Table, write
 from benchmarks.rules import black_box
 from blackbox_explain import BlackBox, MaskExplanation, Top, explain
@@ -199,7 +199,7 @@ def _claim(kind: str, values: dict[str, Any], tests: dict[str, Compared]) -> Cla
     ps = ", ".join(f"p = {one.p:.2g}" for one in tests.values())
     words = f"{kind}: masks without defences fool this network (p' below {FOOLED}) and not the other one (above "
     words += f"{CARRIED}); with defences they carry over (below {CARRIED}) to it and to another perturbation, p < 0.05"
-    holds = bool(appear and carry and all(one.higher for one in tests.values()))
+    holds = verdict(tests.values(), "higher") if appear and carry else False
     return Claim(words, PAPER[kind], f"{told} ({ps})", holds)
 
 

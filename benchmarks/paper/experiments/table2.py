@@ -97,7 +97,8 @@ def _off_centre(plan: Plan, name: str) -> bool:
 def _claim(kind: str, hits: dict[str, Any], tests: dict[str, Compared]) -> Claim:
     beaten = BEATEN[kind]
     told = ", ".join(f"{METHODS[one].label} {mean_of(hits[one])} (p = {tests[one].p:.2g})" for one in beaten)
-    paper = "27.93, 36.40, 32.68 %, the mask above" if kind == "all" else "difficult: 17.86, 28.21, 26.16 %, mask above"
+    known = [f"{METHODS[one].label} {OF_PAPER[one][kind != 'all']}" for one in beaten if one in OF_PAPER]
+    paper = f"{'all' if kind == 'all' else 'difficult'}: {', '.join(known)} %, the mask above"
     words = f"{kind} images: the mask points better than {', '.join(METHODS[one].label for one in beaten)}"
     return Claim(words, paper, f"mask {mean_of(hits[MASK])}; {told}", verdict((tests[one] for one in beaten), "higher"))
 

@@ -41,6 +41,11 @@ class Wanted:
     reduction: Reduction | None = None
     classes: int | None = None
 
+    @property
+    def one_column_is_meant(self) -> bool:
+        """Whether the caller said that there is one score for each image, or which output it is."""
+        return self.output is not None or self.classes == 1
+
 
 @dataclass(frozen=True)
 class Output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -111,3 +112,74 @@ def test_a_buffer_that_is_the_answer_is_copied(images: np.ndarray) -> None:
 
     box = bx.wrap(Into().eval(), shape=SHAPE, activation="none")
     np.testing.assert_allclose(box.scores(images), images.mean((2, 3)), atol=1e-6)
+
+
+def test_threads_that_share_a_module_get_what_one_gets(images: np.ndarray) -> None:
+    """Whatever one of them computes with is not put back while another computes with it."""
+    module = Cached("tensor").eval()
+    boxes = [bx.wrap(module, shape=SHAPE, activation="none") for _ in range(2)]
+    expected = images.mean((2, 3)) * 200 / SHAPE[-1]
+    with ThreadPoolExecutor(8) as pool:
+        heard = list(pool.map(lambda which: boxes[which % 2].scores(images), range(200)))
+    for one in heard:
+        np.testing.assert_allclose(one, expected, rtol=1e-5)
+    assert module.scale is not None
+    assert (module.size, float(module.scale)) == (0, 0.0)
+
+
+def test_the_key_may_lie_in_another_module_than_the_tensor(images: np.ndarray) -> None:
+    class Around(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.size, self.inner = 0, torch.nn.Module()
+            self.inner.scale = torch.zeros(1)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            if self.size != given.shape[-1]:
+                self.size, self.inner.scale = given.shape[-1], torch.ones(1)
+            return given.mean((2, 3)) * self.inner.scale
+
+    box = bx.wrap(Around().eval(), shape=SHAPE, activation="none")
+    for _ in range(2):
+        np.testing.assert_allclose(box.scores(images), images.mean((2, 3)), rtol=1e-5)
+
+
+def test_a_call_that_fails_tells_nothing_of_what_the_next_one_changes(images: np.ndarray) -> None:
+    class One(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            if len(given) != 1:
+                raise ValueError("one image at a time")
+            self.seen += 1
+            return given.mean((2, 3)) + self.seen * torch.tensor([1.0, 0.0, 0.0])
+
+    module = One().eval()
+    box = bx.wrap(module, shape=SHAPE, activation="none")
+    first = box.scores(images)
+    np.testing.assert_array_equal(box.scores(images), first)
+    assert float(module.seen) == 0
+
+
+def test_tensors_that_share_their_memory_are_only_put_back_where_they_changed(images: np.ndarray) -> None:
+    class Wide(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide = torch.zeros(1).expand(3)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            self.wide = self.wide + 1
+            return given.mean((2, 3)) + self.wide
+
+    box = bx.wrap(Wide().eval(), shape=SHAPE, activation="none")
+    for _ in range(2):
+        np.testing.assert_allclose(box.scores(images), images.mean((2, 3)) + 1, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_lazy_buffers_have_nothing_to_be_put_back(images: np.ndarray) -> None:
+    module = torch.nn.Sequential(torch.nn.LazyBatchNorm2d(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    box = bx.wrap(module, shape=SHAPE, activation="none")
+    np.testing.assert_array_equal(box.scores(images), box.scores(images))

@@ -44,7 +44,7 @@ STAND_INS = ("blur", "noise", "constant")
 """What may stand in for deleted pixels."""
 
 
-def another(perturbation: str) -> str:
+def _another(perturbation: str) -> str:
     """Return what to try where perturbing an image in a way changes little."""
     return (
         f"try another stand-in for deleted pixels, perturbation={_others(perturbation)} (--perturbation), or another "
@@ -200,12 +200,12 @@ def judge(
     if scores.reach <= LEAST_REACH * abs(before):
         return weak(
             f"perturbing hardly lowers this score, if at all ({before:.4f} to {fully:.4f}), so that a fall "
-            f"without a region says little; {another(perturbation)}"
+            f"without a region says little; {_another(perturbation)}"
         )
     if not scores.depends(game):
         return weak(
             f"perturbing lowers this score only from {before:.4f} to {fully:.4f}, so that a fall "
-            f"without a region says little; {another(perturbation)}"
+            f"without a region says little; {_another(perturbation)}"
         )
     done = scores.done(game)
     if done >= suppress - ROUNDING:

@@ -9,14 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
-from blackbox_explain.box.adapter_tools.outputs import (
-    Output,
-    Wanted,
-    choose_output,
-    named_outputs,
-    refuse_labels,
-    refuse_shape,
-)
+from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.errors import ModelError
 
@@ -48,16 +41,16 @@ class FunctionRows:
         floats = any(_is_floating(one) for one in found.values())
         # Decided once, by the first answer: the number of images may be that of something else the next time.
         if self._place not in found:
+            # Python's own numbers may be whole by chance.
+            own = isinstance(answer, (list, tuple))
             known = {
-                name: Output(tuple(one.shape), _is_floating(one) if floats else _is_real(one))
+                name: Output(
+                    tuple(one.shape), _is_floating(one) if floats else _is_real(one), label=not own and _is_label(one)
+                )
                 for name, one in found.items()
             }
-            place, note = choose_output(known, count, self._wanted)
-            # Python's own numbers may be whole by chance.
-            may_be = not isinstance(answer, (list, tuple)) and not self._wanted.one_column_is_meant
-            if may_be and math.prod(found[place].shape[1:]) == 1 and _is_label(found[place]):
-                raise refuse_labels("The function")
-            self._place, self.notes = place, () if note is None else (note,)
+            self._place, note = choose_output(known, count, self._wanted)
+            self.notes = () if note is None else (note,)
         scores, reduction = found[self._place], self._wanted.reduction
         xp = namespace(scores)
         if reduction is not None:
@@ -128,7 +121,8 @@ def _on_host(answer: Any) -> np.ndarray[Any, Any]:
 
 def _is_label(array: Array) -> bool:
     # In the types of predicted classes: what is counted or measured in bytes is in smaller ones.
-    return namespace(array).isdtype(array.dtype, (namespace(array).int32, namespace(array).int64))
+    types = namespace(array).int32, namespace(array).int64
+    return math.prod(array.shape[1:]) == 1 and namespace(array).isdtype(array.dtype, types)
 
 
 def _is_floating(array: Array) -> bool:

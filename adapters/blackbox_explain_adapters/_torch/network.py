@@ -18,14 +18,7 @@ from blackbox_explain.arrays import Array
 from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
-from blackbox_explain.box.adapter_tools.outputs import (
-    Output,
-    Wanted,
-    choose_output,
-    named_outputs,
-    refuse_labels,
-    refuse_shape,
-)
+from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.batches.splitting import is_out_of_memory
 from blackbox_explain.box.input_spec import InputSpec
@@ -256,17 +249,18 @@ class Network:
             tracked = any(one.requires_grad for one in found.values())
             known = {
                 name: Output(
-                    tuple(one.shape), one.is_floating_point(), one.requires_grad or not tracked, is_ranked(one)
+                    tuple(one.shape),
+                    one.is_floating_point(),
+                    one.requires_grad or not tracked,
+                    is_ranked(one),
+                    one.numel() == count and one.dtype in (torch.int32, torch.int64),
                 )
                 for name, one in found.items()
             }
-            place, note = choose_output(
+            self.place, note = choose_output(
                 known, count, self._wanted, lambda first, second: leads_to(found[first], found[second])
             )
-            chosen, labels = found[place], (torch.int32, torch.int64)
-            if chosen.numel() == count and chosen.dtype in labels and not self._wanted.one_column_is_meant:
-                raise refuse_labels("The model")
-            self.place, self.notes = place, () if note is None else (note,)
+            self.notes = () if note is None else (note,)
         scores, reduction = found[self.place], self._wanted.reduction
         if reduction is not None:
             axes = reduction.axes_of(scores.shape, count)

@@ -41,11 +41,6 @@ class Wanted:
     reduction: Reduction | None = None
     classes: int | None = None
 
-    @property
-    def one_column_is_meant(self) -> bool:
-        """Whether the caller said that there is one score for each image, or which output it is."""
-        return self.output is not None or self.classes == 1
-
 
 @dataclass(frozen=True)
 class Output:
@@ -61,12 +56,15 @@ class Output:
         Whether it has a gradient by the images, as far as is known.
     ranked
         Whether it is known to hold the best scores in their order, which do not tell whose they are.
+    label
+        Whether it holds one whole number for each image, in a type of predicted classes.
     """
 
     shape: tuple[int | None, ...] | None
     floating: bool
     differentiable: bool = True
     ranked: bool = False
+    label: bool = False
 
 
 def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence[str] = ()) -> dict[str, Any]:
@@ -95,15 +93,6 @@ def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence
     else:
         pairs = [(name, getattr(outputs, name, None)) for name in ATTRIBUTES]
     return {name: one for name, one in pairs if is_array(one)}
-
-
-def refuse_labels(who: str) -> ModelError:
-    """Return the refusal of one column of whole numbers: of a predicted class, nothing can be explained."""
-    return ModelError(
-        f"{who} answers with one whole number for each image, which looks like the predicted class",
-        expected="(N, K) class scores",
-        hint="return the scores, such as predict_proba; where 0 and 1 are decisions, return them as floats",
-    )
 
 
 def choose_output(
@@ -136,13 +125,22 @@ def choose_output(
     ------
     InputError
         If there is no such output as the caller said.
+    ModelError
+        If the only one holds predicted classes.
     UnsupportedModelError
         If none may hold class scores, or several may and nothing tells which.
     """
     if wanted.output is not None:
         return _said(found, wanted.output), None
     if len(found) == 1:
-        return next(iter(found)), None
+        ((name, only),) = found.items()
+        if only.label and wanted.classes != 1:
+            raise ModelError(
+                "The answer is one whole number for each image, which looks like the predicted class",
+                expected="(N, K) class scores",
+                hint="return the scores, such as predict_proba; where 0 and 1 are decisions, return them as floats",
+            )
+        return name, None
     if not found:
         raise UnsupportedModelError(
             "The class scores are not among the outputs",

@@ -31,16 +31,22 @@ BATCHES, STEPS = (1, 2, 4, 8, 16, 32), (10, 40, 160)
 IMAGES = {"onnx": (16, 256, 10_000), "torch": (16, 64, 256)}
 """At a batch of 16 and one step, which is as good as any to show what many images do."""
 
+REPETITIONS, LONG = 3, 1_000
+"""Of each measurement; one of so many images is made once."""
+
 COLUMNS = ("batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first")
 """Of tables."""
 
 console = Console(width=100, highlight=False)
 
 
-def peak_of(backend: str, batch: int, steps: int, images: int, device: Device = "cpu") -> dict[str, Any]:
+def peak_of(
+    backend: str, batch: int, steps: int, images: int, device: Device = "cpu", repetitions: int = 1
+) -> dict[str, Any]:
     """Explain so many images, a batch after the other, in a new process; return its peak memory in MiB.
 
-    On a GPU that of the GPU, as PyTorch counts it, is told beside that of the process.
+    On a GPU that of the GPU, as PyTorch counts it, is told beside that of the process. Of several repetitions the
+    median of each figure is returned, and all of them as ``runs``.
 
     Raises
     ------
@@ -48,8 +54,12 @@ def peak_of(backend: str, batch: int, steps: int, images: int, device: Device = 
         If that process fails.
     """
     command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps([backend, batch, steps, images, device])]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {"batch": batch, "steps": steps, "images": images, **json.loads(done.stdout.splitlines()[-1])}
+    runs: list[dict[str, float]] = []
+    for _ in range(repetitions):
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    medians = {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
+    return {"batch": batch, "steps": steps, "images": images, **medians, "runs": runs}
 
 
 def explain_here(backend: str, batch: int, steps: int, images: int, device: Device) -> dict[str, float]:
@@ -115,7 +125,8 @@ def main(
         runs += [("steps", (min(4, few), count, min(4, few))) for count in steps]
         runs += [("images", (1, 1, 2))] if quick else [("images", (16, 1, count)) for count in IMAGES[backend]]
         for varied, (batch, count, total) in runs:
-            row = peak_of(backend, batch, count, total, device)
+            repetitions = 1 if quick or total >= LONG else REPETITIONS
+            row = peak_of(backend, batch, count, total, device, repetitions)
             rows[varied].append(row)
             table.add_row(backend, varied, *told(row))
             record("memory", {"device": device, "quick": quick}, measured, results)

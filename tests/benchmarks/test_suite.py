@@ -157,9 +157,11 @@ def test_the_loop_is_held_against_the_model_alone(backend: overhead.Backend, tmp
 
 
 def test_memory_is_measured_in_a_process_of_its_own() -> None:
-    found = memory.peak_of("onnx", 1, 1, 1)
+    found = memory.peak_of("onnx", 1, 1, 1, repetitions=2)
     assert found["peak_mib"] > found["before_mib"] > 0
     assert found["seconds_per_image"] > 0 < found["last_tenth_over_first"]
+    assert found["peak_mib"] == pytest.approx(np.mean([run["peak_mib"] for run in found["runs"]]))
+    assert len(found["runs"]) == 2
 
 
 @pytest.mark.usefixtures("shared_photos")

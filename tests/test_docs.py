@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.audits.audit_rate import filled, section, stored_rates
-from benchmarks.common.hardware import documented
+from benchmarks.common.hardware import RESULTS, documented
 from benchmarks.convergence import HELD_OUT, VARIANTS, lines_of
 from blackbox_explain.rules.measuring.faithfulness import percent
 
@@ -150,9 +151,18 @@ def test_what_was_tried_for_rankings_is_what_was_measured() -> None:
 
 def test_readme_figures_are_those_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    quality = measured("quality-stretch")
-    left = {name: f"{row['0.20']:.2f}" for name, row in quality["hard_deletion"].items()}
-    assert f"| {left['fast']} (its centre: {left['centre']}; random: {left['random']}) |" in text
+    with (RESULTS / "paper/fig8/table.csv").open(encoding="utf-8", newline="") as file:
+        rows = [
+            row for row in csv.DictReader(file) if row["measure"] == "smallest region" and row["suppression"] == "0.95"
+        ]
+    region = {row["method"]: f"{100 * float(row['mean share']):.1f}" for row in rows}
+    told = (("LRP (composite)", "LRP"), ("mask (paper)", "paper's mask"), ("Grad-CAM",) * 2)
+    others = ", ".join(f"{name} {region[method]}" for method, name in told)
+    images = {row["images"] for row in rows}
+    assert images == {"200"}
+    assert f"| {region['mask (ours, fast)']} % of the photo ({others}) |" in text
+    ours = {name for name in region if "ours" in name}
+    assert min(region.keys() - ours, key=lambda one: float(region[one])) == "LRP (composite)"
     speed = measured("onnx-gradient")
     ratios = sorted(row["8"]["over_torch"] for row in speed["networks"].values())
     assert f"| {ratios[0]:.2f} to {ratios[-1]:.2f} |" in text

@@ -14,7 +14,8 @@ from blackbox_explain.box.input_spec import check_images
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox, Differentiable
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, ModelError
+from blackbox_explain.setting_ranges import is_number, is_whole
 
 __all__ = ["Attacked", "Recovered", "attack", "recover"]
 
@@ -136,12 +137,12 @@ def attack(
     check_call(box, batch_size)
     require(box, Differentiable, "an attack")
     for name, value in (("epsilon", epsilon), ("step", step)):
-        if not 0 < value <= 1:
+        if not is_number(value) or not 0 < value <= 1:
             raise InputError("This is no change of an image", got=f"{name}={value!r}", expected="above 0, at most 1")
     if steps is None:
-        steps = round(min(epsilon / PIXEL + 4, 1.25 * epsilon / PIXEL) * PIXEL / step)
-    if steps < 1:
-        raise InputError("An attack takes steps", got=f"steps={steps!r}", expected="at least 1")
+        steps = max(1, round(min(epsilon / PIXEL + 4, 1.25 * epsilon / PIXEL) * PIXEL / step))
+    if not is_whole(steps) or steps < 1:
+        raise InputError("An attack takes steps", got=f"steps={steps!r}", expected="a whole number of at least 1")
     host = check_images(images, box.spec)
     oracle = Oracle.of(box, len(host), batch_size=batch_size)
     before = np.asarray(oracle.scores(host))
@@ -152,8 +153,10 @@ def attack(
     changed = host
     for _ in range(steps):
         slope = to_numpy(oracle.gradient(changed, weights)[1])
+        _check_finite(slope, "the gradient")
         changed = np.clip(changed - by * np.sign(slope), least, largest).astype(host.dtype, copy=False)
     after = np.asarray(oracle.scores(changed))
+    _check_finite(after, "the scores of the attacked images")
     return Attacked(
         images=changed,
         target=names,
@@ -191,13 +194,23 @@ def recover(box: BlackBox, images: Array, labels: Sequence[int], *, batch_size: 
     """
     check_call(box, batch_size)
     host = check_images(images, box.spec)
-    chosen = np.asarray(labels)
+    chosen = to_numpy(labels) if hasattr(labels, "shape") else np.asarray(labels)
+    if chosen.dtype.kind not in "iu":
+        raise InputError("Labels are class indices", got=f"{labels!r}"[:80], expected="whole numbers")
     if chosen.shape != (len(host),):
         raise InputError("The labels do not match the images", got=f"{chosen.shape}", expected=f"({len(host)},)")
     scores = np.asarray(Oracle.of(box, len(host), batch_size=batch_size).scores(host))
+    _check_finite(scores, "the scores")
     if not ((chosen >= 0) & (chosen < scores.shape[1])).all():
         raise InputError(
             "There is no such class", got=f"{chosen.tolist()}"[:80], expected=f"0 to {scores.shape[1] - 1}"
         )
-    own = scores[np.arange(len(host)), chosen]
-    return Recovered(top=scores.argmax(axis=1), place=(scores > own[:, None]).sum(axis=1))
+    # Of equal scores the first leads, as everywhere.
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return Recovered(top=order[:, 0], place=(order == chosen[:, None]).argmax(axis=1))
+
+
+def _check_finite(values: Floats, what: str) -> None:
+    """Raise `ModelError` unless all numbers are finite."""
+    if not np.isfinite(values).all():
+        raise ModelError("Scores or gradients are not finite", got=f"NaN or infinity in {what}")

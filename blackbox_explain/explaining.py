@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, to_numpy
+from blackbox_explain.arrays import Array, on_host, to_numpy
 from blackbox_explain.box.batches.sizes import AUTO, BATCH, FastestBatch, Policy, SizesFound, policy_of
 from blackbox_explain.box.batches.splitting import split_until_done
 from blackbox_explain.box.info import BoxInfo, require
@@ -18,7 +18,7 @@ from blackbox_explain.box.oracle import Counts, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
 from blackbox_explain.data.photos import photos_of
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, ModelError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
@@ -26,8 +26,10 @@ from blackbox_explain.explanation.predictions import Predictions, predictions_of
 from blackbox_explain.explanation.preprocessing_doubts import Answer, doubts_of_run
 from blackbox_explain.explanation.provenance import Provenance, versions
 from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress, smallest_region
+from blackbox_explain.json_values import fields_of, json_value
 from blackbox_explain.methods.by_name import method_of
 from blackbox_explain.methods.method import Attribution, Budget, Method
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.progress import Advance, progress_bar
 
 __all__ = ["explain"]
@@ -143,6 +145,8 @@ def explain(
     require(box, chosen.needs, f"the method {chosen.name!r}")
     sizes = policy_of(batch_size, SIZES.of(box, repr(chosen)))
     host = check_images(images, box.spec)
+    if on_host(images) and np.may_share_memory(host, to_numpy(images)):
+        host = host.copy()  # a result keeps its images, whatever is written into the caller's array later
     targets = one_per_image(target, len(host))
     budget = chosen.budget(info)
     at_once = max(sizes.size, BATCH if info.on_cpu else AT_ONCE)
@@ -157,12 +161,9 @@ def explain(
     template = rows[0].found
     doubts = doubts_of_run([row.answer for row in rows], Oracle.of(box))
     gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
-    record = template.settings
-    if record is None:
-        record = dataclasses.asdict(chosen) if dataclasses.is_dataclass(chosen) else {}
     provenance = Provenance(
         method=chosen.name,
-        settings=record,
+        settings=fields_of(chosen) if template.settings is None else json_value(template.settings),
         seed=int(seed),
         batch_size=sizes.size,
         gradients=gradients,
@@ -254,14 +255,13 @@ class _Run:
         weights, names = resolve(self._targets[rows], on_host, spec.class_names)
         oracle = dataclasses.replace(oracle, originals=scores)
         native_weights = oracle.native(weights.astype(on_host.dtype))
-        found = self._method.explain(oracle, images, native_weights, self._seed)
-        if found.saliency.shape != (len(on_host), *spec.spatial):
-            got = f"the saliency has shape {found.saliency.shape}"
-            raise InputError(f"The method {self._method.name!r} is broken", got=got, expected=f"(n, {spec.spatial})")
+        told = self._method.explain(oracle, images, native_weights, self._seed)
+        found = Attribution.checked(told, self._method.name, (len(on_host), *spec.shape))
         before, host = target_scores(on_host, weights), self._host[rows]
         gone = found.gone
         if gone is None:
-            gone = to_numpy(found.perturbation.take(oracle.rows).levels(images, spec, self._seed)[0, ...])
+            own = taken(found.perturbation, oracle.rows, len(oracle.counts))
+            gone = to_numpy(levels_of(own, images, spec, self._seed)[0, ...])
         failures = dict(found.failures)
         if found.perturbed is None:
             answers = oracle.answers(gone.__getitem__, len(gone))
@@ -316,6 +316,8 @@ class _Run:
 def _not_finite(place: int, score: float, parts: Mapping[str, Any]) -> str:
     """Return what of a row is not finite, "" if all is well."""
     numbers = {"score": np.asarray(score), "saliency": parts["saliency"][place]}
+    if parts["attribution"] is not None:
+        numbers["attribution"] = parts["attribution"][place]
     numbers |= {name.replace("_", " "): parts[name][place] for name in parts if name.startswith("score_")}
     numbers["curve"] = parts["curve"][place]
     return next((name for name, values in numbers.items() if not np.isfinite(values).all()), "")

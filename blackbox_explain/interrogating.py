@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.input_spec import InputSpec, check_images
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import Target, one_per_image, resolve, target_scores
 from blackbox_explain.data.annotations import Box, regions_from_boxes
-from blackbox_explain.data.photos import Photo, photos_of
+from blackbox_explain.data.photos import LoadedImages, Photo, photos_of
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
@@ -152,6 +152,14 @@ def interrogate(
     check_call(box, batch_size, seed)
     spec = box.spec
     photos = photos_of(image)
+    if not hasattr(image, "shape"):
+        raise InputError("This is no image", got=f"a {type(image).__name__}", expected=f"an array {spec.shape}")
+    if isinstance(image, LoadedImages) and image.ndim == len(spec.shape) and _are_boxes(regions, spec):
+        raise InputError(
+            "An image by itself does not know its photo, in whose pixels boxes are",
+            got=f"shape {image.shape}",
+            hint="images[0:1] instead of images[0]",
+        )
     one = image if getattr(image, "ndim", 0) == len(spec.shape) + 1 else image[None]
     host = check_images(one, spec)
     if len(host) != 1:
@@ -183,15 +191,41 @@ def interrogate(
 
 def _regions(regions: Any, spec: InputSpec, photo: Photo | None) -> Booleans:
     """Return regions as booleans (R, *spatial)."""
-    array = np.asarray(regions)
-    if array.ndim == 2 and array.shape[1] == 4 and len(spec.spatial) == 2:
+    expected = f"boxes (R, 4), or masks (R, {', '.join(map(str, spec.spatial))})"
+    what = "These are no regions of this image"
+    try:
+        array = to_numpy(regions) if hasattr(regions, "shape") else np.asarray(regions)
+    except ValueError as error:
+        raise InputError(what, got="rows of different lengths", expected=expected) from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(what, got=f"{regions!r}"[:80], expected=expected)
+    if _are_boxes(regions, spec):
         return _from_boxes(array, spec, photo)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError(what, got="masks that hold NaN", expected=expected)
     if array.ndim == len(spec.spatial):
         array = array[None]
     if not array.size or array.shape[1:] != tuple(spec.spatial):
-        got, expected = f"shape {array.shape}", f"boxes (R, 4), or masks (R, {', '.join(map(str, spec.spatial))})"
-        raise InputError("These are no regions of this image", got=got, expected=expected)
+        raise InputError(what, got=f"shape {array.shape}", expected=expected)
     return array if array.dtype == bool else array > 0.5
+
+
+def _are_boxes(regions: Any, spec: InputSpec) -> bool:
+    """Tell boxes (R, 4) from masks; an array of an image's size is a mask, though the image is 4 pixels wide."""
+    shape = np.shape(regions) if hasattr(regions, "shape") else _shape_of(regions)
+    return (
+        len(spec.spatial) == 2
+        and len(shape) == 2
+        and shape[1] == 4
+        and (isinstance(regions, (list, tuple)) or shape != tuple(spec.spatial))
+    )
+
+
+def _shape_of(regions: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(regions)
+    except ValueError:  # of rows that differ
+        return ()
 
 
 def _from_boxes(boxes: Floats, spec: InputSpec, photo: Photo | None) -> Booleans:

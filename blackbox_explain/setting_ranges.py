@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 
-__all__ = ["MOST_RUNS", "check_name", "check_number", "check_whole", "is_number", "out_of_range"]
+__all__ = ["MOST_RUNS", "check_name", "check_number", "check_whole", "is_number", "is_whole", "out_of_range"]
 
 MOST_RUNS = 1_000_000
 """Runs of a model that one row may take by a single setting: more are a slip of the pen, and would fill the memory."""
@@ -33,7 +33,7 @@ def check_whole(settings: Any, name: str, least: int = 1, most: int = MOST_RUNS)
         If it is no whole number, or out of range.
     """
     value = getattr(settings, name)
-    if not _is_number(value, int, np.integer) or not least <= value <= most:
+    if not is_whole(value) or not least <= value <= most:
         raise out_of_range(settings, name, f"a whole number from {least:,} to {most:,}")
     object.__setattr__(settings, name, int(value))
 
@@ -82,6 +82,11 @@ def check_name(settings: Any, name: str) -> None:
 def is_number(value: Any) -> bool:
     """Say whether something is a real number; truth values are none, though Python counts with them."""
     return _is_number(value, int, float, np.integer, np.floating)
+
+
+def is_whole(value: Any) -> bool:
+    """Say whether something is a whole number; truth values are none."""
+    return _is_number(value, int, np.integer)
 
 
 def _is_number(value: Any, *kinds: type[Any]) -> bool:

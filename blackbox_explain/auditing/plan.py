@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from blackbox_explain.data.photos import Fit
 from blackbox_explain.data.pixel_ranges import check_white
 from blackbox_explain.errors import InputError, TargetError
 from blackbox_explain.explanation.region import SHARES, SUPPRESS, check_suppress
+from blackbox_explain.json_values import fields_of
 from blackbox_explain.methods.by_name import method_of
 
 __all__ = ["GRID", "AuditPlan", "differences", "top_classes"]
@@ -92,7 +92,7 @@ class AuditPlan:
     def record(self, box: BlackBox) -> dict[str, Any]:
         """Return all that the rows depend on, for JSON."""
         info = BoxInfo.of(box)
-        methods = {name: _settings(method_of(name, dict(settings))) for name, settings in self.methods.items()}
+        methods = {name: fields_of(method_of(name, dict(settings))) for name, settings in self.methods.items()}
         told = {
             "model": info.fingerprint or _answers(box),
             "classes": None if box.spec.class_names is None else list(box.spec.class_names),
@@ -152,10 +152,6 @@ def _answers(box: BlackBox) -> str:
     """Return what a model without a fingerprint says of black, grey, white and noise, by which it is known again."""
     scores = Oracle.of(box).scores(plain_images(box.spec))
     return "; ".join(f"class {row.argmax()}: {row.max():.2f}" for row in np.asarray(scores))
-
-
-def _settings(method: Any) -> dict[str, Any]:
-    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) and not isinstance(method, type) else {}
 
 
 def _short(value: Any) -> str:

@@ -17,6 +17,7 @@ from blackbox_explain.arrays import Array, namespace, to_numpy
 from blackbox_explain.box.class_lookup import class_index
 from blackbox_explain.box.class_names import shown_name
 from blackbox_explain.errors import ModelError, TargetError
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["Difference", "Labels", "Target", "Top", "one_per_image", "resolve", "target_scores"]
 
@@ -173,8 +174,9 @@ def _resolve_one(
     if target is None:
         target = Top(1)
     if isinstance(target, Top):
-        if not 1 <= target.k <= classes:
-            raise TargetError("There are not as many classes", got=f"top {target.k}", expected=f"1 to {classes}")
+        if not is_whole(target.k) or not 1 <= target.k <= classes:
+            got, expected = f"top {target.k!r}", f"a whole number from 1 to {classes}"
+            raise TargetError("There are not as many classes", got=got, expected=expected)
         chosen = np.argsort(-scores, kind="stable")[: target.k]
         weights[chosen] = 1.0
         return weights, " + ".join(shown_name(int(index), names) for index in chosen)

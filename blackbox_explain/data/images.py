@@ -13,6 +13,7 @@ from blackbox_explain.data.decoding import HEIF_SUFFIXES, array_of, decoded, nam
 from blackbox_explain.data.photos import FITS, Fit, LoadedImages, Photo, margin_of, part_read, size_in
 from blackbox_explain.data.pixel_ranges import check_white
 from blackbox_explain.errors import ImageError, InputError
+from blackbox_explain.setting_ranges import is_number
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,7 +68,7 @@ def load_images(
     InputError
         If the model does not read grey or colour images, `fit` is unknown, or something is no photo.
     """
-    _check(spec, fit, white)
+    _check(spec, fit, white, blur)
     sources = list(_each(photos))
     if not sources:
         raise InputError("There are no photos to load", got="an empty list", expected="at least one path")
@@ -112,14 +113,14 @@ def load_image(
     photo: Any, spec: InputSpec, *, fit: Fit = "crop", blur: float = 0.0, white: float | None = None
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Read one photo as (C, H, W), without keeping it; see `load_images`."""
-    _check(spec, fit, white)
+    _check(spec, fit, white, blur)
     sources = [photo] if isinstance(photo, (str, Path)) else list(_each(photo))
     if len(sources) != 1:
         raise InputError("This is not one photo", got=f"{len(sources)} of them", hint="load_images reads many")
     return fitted_image(decoded(sources[0], _where(sources[0], 0), white), spec, fit, blur)
 
 
-def _check(spec: InputSpec, fit: Fit, white: float | None) -> None:
+def _check(spec: InputSpec, fit: Fit, white: float | None, blur: float) -> None:
     if not isinstance(spec, InputSpec):
         raise InputError("This is no InputSpec", got=f"a {type(spec).__name__}", hint="load_images(paths, box.spec)")
     if len(spec.shape) != 3 or spec.shape[0] not in (1, 3):
@@ -129,6 +130,8 @@ def _check(spec: InputSpec, fit: Fit, white: float | None) -> None:
     if fit not in FITS:
         raise InputError("There is no such fit", got=repr(fit), expected=", ".join(FITS))
     check_white(white)
+    if not is_number(blur) or not 0 <= blur < np.inf:
+        raise InputError("This is no blur", got=f"blur={blur!r}", expected="pixels of the photo, at least 0")
 
 
 def _each(photos: Any) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,7 @@ class Evaluation:
 def evaluate(
     box: BlackBox,
     explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
-    metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric] = ("deletion", "insertion"),
+    metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric] = ("deletion", "insertion"),
     *,
     seed: int = 0,
     batch_size: int = BATCH,
@@ -119,6 +119,8 @@ def evaluate(
     check_call(box, batch_size, seed)
     several = named_explanations(explanations)
     chosen = _named(metrics)
+    if not chosen:
+        raise InputError("Nothing is to be measured", got="no metrics", hint="metrics_for(box) names them")
     for name, metric in chosen.items():
         require(box, metric.needs, f"the metric {name!r}")
     for name, one in several.items():
@@ -163,11 +165,12 @@ def check_together(explained: Mapping[str, tuple[str, float]]) -> None:
             )
 
 
-def _named(metrics: str | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:
+def _named(metrics: str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric]) -> dict[str, Metric]:
     """Return metrics by what they are called in the result."""
     if isinstance(metrics, Mapping):
         return {name: metric_of(one) for name, one in metrics.items()}
-    chosen = [metric_of(one) for one in ([metrics] if isinstance(metrics, str) else metrics)]
+    several = metrics if isinstance(metrics, Iterable) and not isinstance(metrics, str) else [metrics]
+    chosen = [metric_of(one) for one in several]
     names = [one.name for one in chosen]
     if twice := next((name for name in names if names.count(name) > 1), None):
         hint = f'a name for each: metrics={{"{twice} by blur": ..., "{twice} by noise": ...}}'

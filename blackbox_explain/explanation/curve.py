@@ -12,6 +12,7 @@ import numpy as np
 from blackbox_explain.box.oracle import Answers, Oracle
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.perturbations.deletion import count_at, ranks
+from blackbox_explain.perturbations.levels import levels_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 
 __all__ = ["RankedImages", "score_curve"]
@@ -116,7 +117,7 @@ def score_curve(
     ModelError, OutOfMemoryError
         As `Oracle.scores`.
     """
-    gone = np.asarray(perturbation.levels(images, oracle.box.spec, seed)[0])
+    gone = np.asarray(levels_of(perturbation, images, oracle.box.spec, seed)[0])
     ranked = RankedImages.of(oracle, images, gone, saliency, keep)
     counts = np.asarray([count_at(share, ranked.size) for share in shares])
     rows = np.repeat(np.arange(len(images)), len(counts))

@@ -22,6 +22,7 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.oracle import BATCH, Oracle
 from blackbox_explain.box.preprocessing_questions import questions_about
 from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
 __all__ = ["Answer", "ask_for_doubts", "doubts_from", "doubts_of_run"]
@@ -266,7 +267,7 @@ def ask_for_doubts(oracle: Oracle, images: Array, perturbation: Perturbation | N
     for first in range(0, len(images), BATCH):
         rows = np.arange(first, min(first + BATCH, len(images)))
         own = oracle.native(images[rows])
-        gone = made.take(rows).levels(own, oracle.box.spec, seed)[0, ...]
+        gone = levels_of(taken(made, rows, len(images)), own, oracle.box.spec, seed)[0, ...]
         scores, perturbed = (to_numpy(oracle.scores(one)) for one in (own, gone))
         answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
     return doubts_of_run(answers, oracle)

@@ -44,7 +44,7 @@ def summary_of(result: Explanation) -> str:
     if told.gradients == "estimated":
         lines += wrapped(f"the gradient is estimated from scores: {told.why_estimated}")
         lines.append(f"with at most {result.queries.sum(axis=1).max()} queries an image")
-    if len(result) > 1:
+    if len(result) != 1:
         return "\n".join([*lines, *_table(result), *_changes(result), *under_table(result)])
     words, share = region_words(result.game), f"{result.share[0]:.1%} of the image"
     figures = [

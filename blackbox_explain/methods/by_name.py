@@ -64,7 +64,7 @@ def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
     InputError
         If there is no such method or setting, or a value is out of range.
     """
-    own = settings_of(kind_of(method)) if isinstance(method, str) else OF_REGION
+    own = settings_of(kind_of(method) if isinstance(method, str) else type(method))
     of_region = {name: value for name, value in settings.items() if name in OF_REGION and name not in own}
     rest = {name: value for name, value in settings.items() if name not in of_region}
     made = instance_by_name(METHODS, "method", Method, method, rest)

@@ -19,6 +19,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import ModelError
 from blackbox_explain.methods.method import Attribution
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation, shortest_side
 
@@ -64,7 +65,8 @@ class Deleting:
     def masked_scores(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> MaskedScores:
         """Return the scores of a batch as functions of masks."""
         host = to_numpy(images)
-        gone = np.asarray(self.chosen().take(oracle.rows).levels(host, oracle.box.spec, seed)[0])
+        own = taken(self.chosen(), oracle.rows, len(oracle.counts))
+        gone = np.asarray(levels_of(own, host, oracle.box.spec, seed)[0])
         return MaskedScores(oracle, host, gone.astype(host.dtype, copy=False), to_numpy(weights))
 
     def found(self, saliency: Floats, images: Array, attribution: Floats | None = None) -> Attribution:

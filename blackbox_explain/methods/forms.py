@@ -46,7 +46,10 @@ def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: 
             expected="with_backward(), or activation='none'",
             hint="of='scores'",
         )
-    known = _FORMS.setdefault(box, {})
+    try:
+        known = _FORMS.setdefault(box, {})
+    except TypeError:  # a box of the user's that has no hash, or no weak references
+        known: dict[Any, Differentiable] = {}
     # A module that was trained on since is another model.
     key = (BoxInfo.of(box).fingerprint, rules, of, *sorted(settings.items()))
     found = known.pop(key, None)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from blackbox_explain.arrays import Array
+from blackbox_explain.arrays import Array, to_numpy
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.errors import BlackBoxExplainError, InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.region import REGION_QUERIES, Regions
 from blackbox_explain.perturbations.perturbation import Blur, Game, Perturbation
@@ -115,6 +115,51 @@ class Attribution:
     def of_slope(cls, slope: Floats) -> Attribution:
         """Return a gradient (n, *shape) with its largest magnitude among the channels of each pixel as saliency."""
         return cls(saliency=np.abs(slope).max(axis=1), attribution=slope)
+
+    @classmethod
+    def checked(cls, found: Any, name: str, shape: tuple[int, ...]) -> Attribution:
+        """Return what a method found, its maps as floats.
+
+        Parameters
+        ----------
+        found
+            What `Method.explain` returned.
+        name
+            Of the method.
+        shape
+            (n, *shape) of the images.
+
+        Raises
+        ------
+        InputError
+            If it is no attribution, or its maps are not of the images.
+        """
+        spatial = (shape[0], *shape[2:])
+        if not isinstance(found, cls):
+            raise _broken(name, f"explain() returned a {type(found).__name__}", "an Attribution")
+        if found.game not in get_args(Game):
+            raise _broken(name, f"game={found.game!r}", " or ".join(map(repr, get_args(Game))))
+        saliency = _as_floats(found.saliency, name, "saliency", spatial)
+        attribution = found.attribution
+        if attribution is not None:
+            attribution = _as_floats(attribution, name, "attribution", shape)
+        if saliency is found.saliency and attribution is found.attribution:
+            return found
+        return replace(found, saliency=saliency, attribution=attribution)
+
+
+def _as_floats(values: Any, name: str, what: str, shape: tuple[int, ...]) -> Floats:
+    array = to_numpy(values) if hasattr(values, "shape") else np.asarray(values)
+    if array.shape != shape:
+        raise _broken(name, f"the {what} has shape {array.shape}", f"{shape}")
+    if array.dtype.kind not in "fiub":
+        raise _broken(name, f"the {what} is of {array.dtype}", "floats")
+    # Unsigned numbers have no negatives, which maps are sorted by.
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
+
+
+def _broken(name: str, got: str, expected: str) -> InputError:
+    return InputError(f"The method {name!r} is broken", got=got, expected=expected)
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from blackbox_explain.arrays import Array
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.errors import InputError
+from blackbox_explain.json_values import fields_of
 from blackbox_explain.methods.method import Attribution, Budget, Method
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
@@ -71,8 +72,8 @@ class WithRegion:
     def explain(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> Attribution:
         """Explain by the method, and say how its region is to be looked for."""
         found = self.method.explain(oracle, images, weights, seed)
-        told = dataclasses.asdict(self.method) if dataclasses.is_dataclass(self.method) else {}
-        found = dataclasses.replace(found, game=self.game, settings=told if found.settings is None else found.settings)
+        told = fields_of(self.method) if found.settings is None else found.settings
+        found = dataclasses.replace(found, game=self.game, settings=told)
         if self.perturbation is None:
             return found
         chosen = perturbation_of(self.perturbation)

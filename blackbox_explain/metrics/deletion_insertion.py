@@ -15,6 +15,7 @@ from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import suppression
 from blackbox_explain.metrics.metric import Better
+from blackbox_explain.perturbations.levels import taken
 from blackbox_explain.perturbations.named import perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 from blackbox_explain.setting_ranges import check_whole
@@ -63,7 +64,7 @@ class _CurveArea:
             explanation.images,
             explanation.saliency,
             explanation.weights,
-            perturbation_of(self.perturbation).take(oracle.rows),
+            taken(perturbation_of(self.perturbation), oracle.rows, len(oracle.counts)),
             shares.tolist(),
             keep=self.keep,
             seed=explanation.provenance.seed,

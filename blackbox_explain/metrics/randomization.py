@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -97,7 +98,10 @@ class Randomization:
         """Return a box for each step; those that were made for the rows before, while the model is the same."""
         given = require(box, Randomizable, f"the metric {self.name!r}")
         fingerprint = BoxInfo.of(box).fingerprint
-        known = _CASCADES.get(box, {})
+        try:
+            known = _CASCADES.get(box, {})
+        except TypeError:  # a box of the user's that has no hash, or no weak references
+            known: dict[Any, BlackBox] = {}
         wanted = {(fingerprint, self.seed, share): share for share in self.shares}
         if not wanted.keys() <= known.keys():
             try:
@@ -109,5 +113,6 @@ class Randomization:
                         known[key] = given.randomized(layers[: math.ceil(share * len(layers))], self.seed)
             except BlackBoxExplainError as error:
                 raise NotMeasurableError(str(error).removesuffix(".")) from error
-            _CASCADES[box] = known
+            with suppress(TypeError):
+                _CASCADES[box] = known
         return [known[key] for key in wanted]

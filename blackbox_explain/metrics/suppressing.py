@@ -14,6 +14,7 @@ from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.suppression import effect
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
 
 __all__ = ["Suppressing"]
@@ -65,7 +66,8 @@ class Suppressing:
             If a score is not finite, or the model fails.
         """
         images, weights = explanation.images, explanation.weights
-        levels = perturbation.take(oracle.rows).levels(images, oracle.box.spec, explanation.provenance.seed)
+        own = taken(perturbation, oracle.rows, len(oracle.counts))
+        levels = levels_of(own, images, oracle.box.spec, explanation.provenance.seed)
         gone = np.asarray(levels[0])
         known = _finite(oracle.target_scores(images, weights) if original is None else original)
         return cls(oracle, images, gone, weights, known, _finite(oracle.target_scores(gone, weights)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.perturbations.levels import levels_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 
 __all__ = ["count_at", "deleted", "level_set", "ranks"]
@@ -32,7 +33,7 @@ def deleted(images: Floats, regions: Booleans, perturbation: Perturbation, spec:
     seed
         Of its noise.
     """
-    gone = np.asarray(perturbation.levels(images, spec, seed)[0])
+    gone = np.asarray(levels_of(perturbation, images, spec, seed)[0])
     return np.where(regions[:, None], gone, images).astype(images.dtype, copy=False)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from blackbox_explain.errors import InputError
+from blackbox_explain.json_values import fields_of, json_value
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation
 
 __all__ = ["NAMES", "OF_PAPER", "WORDS", "PerturbationName", "called", "named", "perturbation_of", "record_of"]
@@ -72,7 +73,7 @@ def perturbation_of(setting: str | Perturbation) -> Perturbation:
     """
     if isinstance(setting, str):
         return named(setting)
-    if not (hasattr(setting, "levels") and hasattr(setting, "take")):
+    if isinstance(setting, type) or not (hasattr(setting, "levels") and hasattr(setting, "take")):
         expected = "a name, or an object with levels() and take()"
         raise InputError("This is no perturbation", got=f"perturbation={setting!r}"[:80], expected=expected)
     return setting
@@ -85,7 +86,4 @@ def called(setting: str | Perturbation) -> str:
 
 def record_of(perturbation: Perturbation) -> dict[str, Any]:
     """Return the fields of a perturbation as JSON knows them, of arrays the shape alone."""
-    if not dataclasses.is_dataclass(perturbation):
-        return {"repr": repr(perturbation)}
-    fields = {one.name: getattr(perturbation, one.name) for one in dataclasses.fields(perturbation)}
-    return {name: f"array {value.shape}" if hasattr(value, "shape") else value for name, value in fields.items()}
+    return fields_of(perturbation) if dataclasses.is_dataclass(perturbation) else {"repr": json_value(perturbation)}

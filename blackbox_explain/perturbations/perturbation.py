@@ -18,6 +18,7 @@ from blackbox_explain.arrays import (
 )
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError
+from blackbox_explain.setting_ranges import is_number, is_whole
 
 __all__ = ["Blur", "Constant", "Game", "Noise", "Perturbation", "Reference", "blur", "shortest_side", "sigma_for"]
 
@@ -29,12 +30,18 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 PAPER_SIZE = 224
 PAPER_SIGMA = 10.0
 
+SLACK = 1e-3
+"""How far values may leave the bounds, as a share of their range: as much as images may, for rounding."""
+
 LEAST_SIGMA = 4.0
 """In pixels, of images that are large enough: what fills a small image is drawn with lines of a pixel or three."""
 
 
 class Perturbation(Protocol):
-    """A way to delete; anything with these two methods is one."""
+    """A way to delete; anything with these two methods is one.
+
+    One of your own is given NumPy arrays and returns them, whatever the model computes with.
+    """
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return levels (L, N, *shape) of images (N, *shape); the first is fully perturbed, the last untouched."""
@@ -64,19 +71,23 @@ class Constant(_SameForAll):
 
     value: float | tuple[float, ...] | Literal["middle", "low"] | None = None
 
+    def __post_init__(self) -> None:
+        if self.value is not None and self.value not in ("middle", "low"):
+            object.__setattr__(self, "value", _colour(self.value))
+
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return [μ0, x0]."""
         xp = namespace(images)
         if self.value is None:
             colour = xp.mean(images, axis=tuple(range(2, images.ndim)), keepdims=True)
         elif isinstance(self.value, str):
-            if self.value not in ("middle", "low"):
-                expected = "a number, one per channel, 'middle' or 'low'"
-                raise InputError("There is no such colour", got=f"value={self.value!r}", expected=expected)
             low, high = spec.bounds
             colour = low if self.value == "low" else (low + high) / 2
         else:
             _check_channels("value", self.value, spec)
+            # Zero is x0 ⊙ m of section 3.2, whatever the bounds.
+            if self.value != 0:
+                _check_bounds("value", np.asarray(self.value), spec)
             colour = constant_like(np.reshape(self.value, (1, -1) + (1,) * len(spec.spatial)), images)
         return xp.stack([xp.zeros_like(images) + colour, images])
 
@@ -100,6 +111,13 @@ class Noise(_SameForAll):
     distribution: Literal["gaussian", "uniform"] = "gaussian"
     sigma: float = 0.2
 
+    def __post_init__(self) -> None:
+        if self.distribution not in ("gaussian", "uniform"):
+            raise InputError("There is no such noise", got=repr(self.distribution), expected="'gaussian' or 'uniform'")
+        if not is_number(self.sigma) or not 0 <= self.sigma < np.inf:
+            raise InputError("This is no noise", got=f"sigma={self.sigma!r}", expected="a number of at least 0")
+        object.__setattr__(self, "sigma", float(self.sigma))
+
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return [η, x0]."""
         xp = namespace(images)
@@ -107,10 +125,8 @@ class Noise(_SameForAll):
         rng = np.random.default_rng([seed, 0x6E6F697365])
         if self.distribution == "uniform":
             noise = rng.uniform(low, high, size=spec.shape)
-        elif self.distribution == "gaussian":
-            noise = np.clip(rng.normal((low + high) / 2, self.sigma * (high - low), size=spec.shape), low, high)
         else:
-            raise InputError("There is no such noise", got=repr(self.distribution), expected="'gaussian' or 'uniform'")
+            noise = np.clip(rng.normal((low + high) / 2, self.sigma * (high - low), size=spec.shape), low, high)
         return xp.stack([xp.zeros_like(images) + constant_like(noise[None], images), images])
 
 
@@ -134,12 +150,15 @@ class Blur(_SameForAll):
     levels_count: int = 2
 
     def __post_init__(self) -> None:
-        if (self.sigma is not None and not 0 < self.sigma < np.inf) or self.levels_count < 2:
+        wide = self.sigma is None or (is_number(self.sigma) and 0 < self.sigma < np.inf)
+        if not wide or not is_whole(self.levels_count) or self.levels_count < 2:
             raise InputError(
                 "This is no blur",
-                got=f"sigma={self.sigma}, levels_count={self.levels_count}",
+                got=f"sigma={self.sigma!r}, levels_count={self.levels_count!r}",
                 expected="a sigma above 0 pixels and at least 2 levels",
             )
+        object.__setattr__(self, "sigma", None if self.sigma is None else float(self.sigma))
+        object.__setattr__(self, "levels_count", int(self.levels_count))
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return the scale space from σ0 to 0."""
@@ -160,6 +179,10 @@ class Reference:
 
     images: Array
 
+    def __post_init__(self) -> None:
+        if not hasattr(self.images, "shape"):
+            object.__setattr__(self, "images", np.asarray(self.images, dtype=np.float64))
+
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return [reference, x0]."""
         reference = to_numpy(self.images)
@@ -169,6 +192,7 @@ class Reference:
                 got=f"reference {reference.shape} for images {tuple(images.shape)}",
                 expected="the same shape, or one reference for all",
             )
+        _check_bounds("reference", reference, spec)
         xp = namespace(images)
         return xp.stack([xp.zeros_like(images) + constant_like(reference, images), images])
 
@@ -211,6 +235,31 @@ def blur(images: Array, sigma: float) -> Array:
         return along_axes(tuple(constant_like(gaussian_matrix(n, n, sigma), images) for n in spatial), images)
     narrowed = along_axes(tuple(constant_like(narrow, images) for _, narrow in factors), images)
     return along_axes(tuple(constant_like(wide, images) for wide, _ in factors), narrowed)
+
+
+def _colour(value: Any) -> float | tuple[float, ...]:
+    """Return a colour as Python's own numbers, which records can hold."""
+    try:
+        numbers = np.asarray(to_numpy(value) if hasattr(value, "shape") else value)
+        if numbers.dtype.kind not in "iuf" or numbers.ndim > 1 or not numbers.size or not np.isfinite(numbers).all():
+            raise ValueError
+    except (TypeError, ValueError):
+        expected = "a number, one per channel, 'middle' or 'low'"
+        raise InputError("There is no such colour", got=f"value={value!r}"[:80], expected=expected) from None
+    return float(numbers) if numbers.ndim == 0 else tuple(numbers.astype(float).tolist())
+
+
+def _check_bounds(name: str, values: np.ndarray[Any, Any], spec: InputSpec) -> None:
+    """Raise `InputError` unless what stands in for pixels may be a pixel."""
+    low, high = spec.bounds
+    slack = SLACK * (high - low)
+    if not np.isfinite(values).all() or values.min() < low - slack or values.max() > high + slack:
+        raise InputError(
+            f"The {name} leaves the bounds of pixel space",
+            got=f"{values.min():g}" if values.size == 1 else f"values from {values.min():g} to {values.max():g}",
+            expected=f"numbers in [{low:g}, {high:g}]",
+            hint="divide by 255" if 1 < values.max() <= 255 and values.min() >= 0 and high == 1 else "",
+        )
 
 
 def _check_channels(name: str, value: float | tuple[float, ...], spec: InputSpec) -> None:

@@ -14,7 +14,7 @@ from blackbox_explain.arrays import to_numpy
 from blackbox_explain.box.oracle import Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
-from blackbox_explain.errors import InputError
+from blackbox_explain.errors import InputError, ModelError
 
 __all__ = ["Questions"]
 
@@ -118,9 +118,22 @@ class Questions:
             (n,) rows of the samples, at least one.
         images_of
             Some of the rows to as many images (n, *shape) in the bounds.
+
+        Raises
+        ------
+        ModelError
+            If a score is not a number.
         """
-        scores = self.oracle.scores_of(lambda part: images_of(rows[part]), len(rows), prefetch=True)
-        return to_numpy(scores).astype(np.float64)
+        found = self.oracle.scores_of(lambda part: images_of(rows[part]), len(rows), prefetch=True)
+        scores = to_numpy(found).astype(np.float64)
+        unknown = np.isnan(scores).any(axis=1)
+        if unknown.any():
+            # Which class leads cannot be told: neither that a rule holds, nor that it does not.
+            names = [self.samples.names[row] for row in np.unique(rows[unknown])]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            got = f"NaN for {', '.join(names[:3])}{more}, as given or changed"
+            raise ModelError("Scores are not numbers", got=got, hint="leave these images out")
+        return scores
 
     def batches(self, rows: Rows) -> list[Rows]:
         """Split rows into batches."""

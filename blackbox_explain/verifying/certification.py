@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.upsampling import make_upsampling
 from blackbox_explain.perturbations.deletion import level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
+from blackbox_explain.perturbations.levels import levels_of
 from blackbox_explain.perturbations.perturbation import Perturbation, Reference
 from blackbox_explain.progress import Advance, progress_bar
+from blackbox_explain.setting_ranges import is_number, is_whole
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
 from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS, Restored, check_arrays, target_of
 
@@ -92,9 +95,12 @@ def verify(
         If the model fails, or has another number of classes.
     """
     check_call(box, batch_size, 0)
-    if not tolerance >= 0 or seeds < 0:
-        got, expected = f"tolerance={tolerance}, seeds={seeds}", "both at least 0"
+    if not is_number(tolerance) or not tolerance >= 0 or not is_whole(seeds) or seeds < 0:
+        got, expected = f"tolerance={tolerance!r}, seeds={seeds!r}", "a number and a whole number, both at least 0"
         raise InputError("This cannot be verified", got=got, expected=expected)
+    if not isinstance(result, Explanation):
+        hint = "Explanation.load(path)" if isinstance(result, (str, PathLike)) else ""
+        raise InputError("This is no explanation", got=f"a {type(result).__name__}", hint=hint)
     if not isinstance(result, MaskExplanation):
         raise InputError("Only masks claim what can be verified", got=f"a result of the method {result.method!r}")
     check_arrays(result)
@@ -149,7 +155,7 @@ class _Work:
         rebuilt, jitter, same_region, shifts = None, None, None, how.offsets(len(spatial))
         curve = np.full(len(result.curve_shares), np.nan)
         if how.perturbation is not None:
-            levels = how.perturbation.take(place).levels(image, spec, how.seed)
+            levels = levels_of(how.perturbation.take(place), image, spec, how.seed)
             resting = LevelStack(levels, spatial)
             rebuilt = resting.mixed(mask)[0]
             region = np.where(self._deleted(row), levels[0], image)
@@ -176,7 +182,7 @@ class _Work:
             jitter = (min(scores), float(np.mean(scores)), max(scores))
         elsewhere: dict[str, float] = {}
         for name in how.others:
-            levels = make_perturbation(how.mask, name).levels(image, spec, how.seed)
+            levels = levels_of(make_perturbation(how.mask, name), image, spec, how.seed)
             without = np.where(self._deleted(row), levels[0], image)
             fully, there = self._ask(row, np.concatenate([levels[0], without]))
             elsewhere[name] = _suppression(before, there, fully)

@@ -19,7 +19,8 @@ from blackbox_explain_adapters._onnx.backward.operators import RULES
 from blackbox_explain_adapters._onnx.box import OnnxBlackBox
 from blackbox_explain_adapters._onnx.graph.activity import CONTROL, STEERING
 from blackbox_explain_adapters._onnx.graph.node import bodies_of, nodes_of, read_by
-from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of, opset_of, sorted_model, without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import without_pixels
+from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of, opset_of, sorted_model
 from blackbox_explain_adapters._onnx.graph.weights import ReadModel
 from blackbox_explain_adapters._onnx.lowering.classical import CLASSICAL, CLASSICAL_DOMAIN, without_maps
 from blackbox_explain_adapters._onnx.lowering.definitions import has_definition

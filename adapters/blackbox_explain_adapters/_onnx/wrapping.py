@@ -35,7 +35,13 @@ from blackbox_explain_adapters._onnx.lowering.classical import without_maps
 from blackbox_explain_adapters._onnx.lowering.half_precision import is_half
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.probing import probe
-from blackbox_explain_adapters._onnx.reading.files import check_weights, model_of, reading, with_constants
+from blackbox_explain_adapters._onnx.reading.files import (
+    check_version,
+    check_weights,
+    model_of,
+    reading,
+    with_constants,
+)
 from blackbox_explain_adapters._onnx.reading.first_layers import first_steps
 from blackbox_explain_adapters._onnx.reading.reduction import with_reduction
 from blackbox_explain_adapters._onnx.reading.signature import (
@@ -137,6 +143,7 @@ def wrap_onnx(
         chosen_rules = None
     with reading():
         proto, weights = model_of(model)
+        check_version(proto)
         proto = without_maps(sorted_model(proto))
         proto = settle_branches(with_constants(proto, constants) if constants else proto, weights)
         proto, turned_off = in_evaluation_mode(proto)

@@ -148,7 +148,7 @@ def _table(values: Any, tests: dict[str, dict[str, Compared]]) -> Table:
 
 def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Parts]], values: Any) -> Figure:
     """Draw the maps of some animals with their points, and the means of each part."""
-    figure = plt.figure(figsize=(11, 6), layout="constrained")
+    figure = plt.figure(figsize=(11, 7), layout="constrained")
     above, below = np.ravel(figure.subfigures(2, 1, squeeze=False))
     every = {path.rpartition("/")[2]: points for rows in animals.values() for path, points in rows.items()}
     first = sum(one.name in {path.rpartition("/")[2] for path in animals["dogs"]} for one in items)
@@ -161,9 +161,11 @@ def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Par
         size, spatial = one.image.photos[0].size, plan.box.spec.spatial
         for place, (part, points) in enumerate(every[one.name].items()):
             xy = np.asarray(points, dtype=float).reshape(-1, 2) * (spatial[1] / size[0], spatial[0] / size[1])
-            axis.plot(*xy.T, "os^"[place % 3], ms=4, mec="white", label=part, clip_on=False)
+            axis.plot(*xy.T, "os^"[place % 3], ms=4, mec="white", label=part)
+        # Some ears are beyond the edge of their photo.
+        axis.set(xlim=(-0.5, spatial[1] - 0.5), ylim=(spatial[0] - 0.5, -0.5))
         axis.set_title(class_name(plan, one.label), fontsize=8)
-        axis.legend(fontsize=6, loc="lower right")
+        axis.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False)
         axis.set_axis_off()
     for axis, (animal, first, second) in zip(below.subplots(1, len(ASKED)), ASKED, strict=True):
         for shift, part in ((-0.2, first), (0.2, second)):
@@ -171,7 +173,7 @@ def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Par
             where = np.arange(len(LISTED)) + shift
             axis.bar(where, [m.mean for m in means], 0.4, yerr=[m.error for m in means], label=part)
         axis.set_xticks(range(len(LISTED)), [METHODS[one].label for one in LISTED], rotation=30, ha="right", fontsize=7)
-        axis.set(title=animal, ylabel="mean of the map", ylim=(0, 1.2))
+        axis.set(title=animal, ylabel="mean of the map", ylim=(0, 1.2), yticks=np.linspace(0, 1, 6))
         axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
         axis.spines[["top", "right"]].set_visible(False)
     return figure

@@ -16,6 +16,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.methods.deleting import OF, BlurAt224, Deleting
 from blackbox_explain.methods.method import Attribution, Budget
 from blackbox_explain.methods.upsampling import KERNEL_CELLS, mask_shape_for
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.perturbation import Perturbation, blur, shortest_side
 from blackbox_explain.setting_ranges import check_whole
 
@@ -92,7 +93,8 @@ class IntegratedGradients(Deleting):
 
     def path(self, oracle: Oracle, images: Floats, seed: int) -> tuple[int, Callable[[int], Floats]]:
         """Return of how many straight parts the path is made, and its corners (n, *shape) by number, 0 the first."""
-        levels = np.asarray(self.chosen().take(oracle.rows).levels(images, oracle.box.spec, seed))
+        own = taken(self.chosen(), oracle.rows, len(oracle.counts))
+        levels = np.asarray(levels_of(own, images, oracle.box.spec, seed))
         return len(levels) - 1, levels.__getitem__
 
 

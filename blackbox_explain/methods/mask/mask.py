@@ -13,7 +13,7 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
+from blackbox_explain.errors import BlackBoxExplainError, ModelError
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import REGION_QUERIES, SHARES, Regions
 from blackbox_explain.explanation.suppression import suppression
@@ -29,6 +29,7 @@ from blackbox_explain.methods.method import PERTURBED, Attribution, Budget, Comp
 from blackbox_explain.methods.upsampling import important_of, make_upsampling, mask_shape_for
 from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.level_stack import LevelStack
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.perturbation import Game, Reference
 
 __all__ = ["Mask"]
@@ -98,12 +99,9 @@ class Mask(Settings):
         spec = oracle.box.spec
         settings = self.at(spec.spatial, exact=oracle.info.exact)
         made = make_perturbation(settings)
-        if isinstance(made, Reference) and len(made.images) not in (1, len(oracle.counts)):
-            expected = f"1 or {len(oracle.counts)}"
-            raise InputError("The references do not match the images", got=str(len(made.images)), expected=expected)
         xp = namespace(images)
         cells = mask_shape_for(spec.spatial, settings.mask_shape)
-        levels = made.take(oracle.rows).levels(images, spec, seed)
+        levels = levels_of(taken(made, oracle.rows, len(oracle.counts)), images, spec, seed)
         score = settings.masked_score(
             oracle,
             LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spec.spatial),

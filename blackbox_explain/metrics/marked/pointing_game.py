@@ -28,8 +28,9 @@ class PointingGame:
     """Measure how often the most salient pixel lies on an object of the class that was explained.
 
     The pointing game of section 5.6 of the paper: 1 where the centre of that pixel is at most `tolerance` pixels from a
-    box of the class, 0 elsewhere; of equally salient pixels the first counts.  The mean is hits / (hits + misses), the
-    accuracy of Zhang et al., *Top-down neural attention by excitation backprop*, ECCV 2016, which the paper follows.
+    box of the class, 0 elsewhere; of equally salient pixels the one nearest to their middle counts.  The mean is hits /
+    (hits + misses), the accuracy of Zhang et al., *Top-down neural attention by excitation backprop*, ECCV 2016, which
+    the paper follows.
     The model is not asked.
 
     Attributes

@@ -138,7 +138,9 @@ def scenes_of(
         others: list[Box] = []
         for one in marked:
             box = cut_to_photo(one.box, frame.size, f"An object of {name}")
-            mine = one.label == label if label is not None else _explained(one, explanation.weights[row], spec)
+            explained = _explained(one, explanation.weights[row], spec)
+            # What is read from files is text, whatever it means.
+            mine = explained if label is None else str(one.label) == str(label)
             if not mine:
                 others.append(box)
             elif _overlap(box, frame.part):

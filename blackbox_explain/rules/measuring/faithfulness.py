@@ -23,6 +23,7 @@ from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.serialization import from_dict
 from blackbox_explain.rules.statements.rule import Outcome, Rule
+from blackbox_explain.setting_ranges import is_number, is_whole
 
 __all__ = ["Faithfulness", "Violation", "check", "check_options", "check_rule", "faithfulness", "measured", "percent"]
 
@@ -319,13 +320,13 @@ def check_rule(rule: object) -> None:
 
 def check_options(confidence: float, looked_for: int = 1) -> None:
     """Raise `InputError` unless an interval can have this confidence and number of rules."""
-    if not 0 < confidence < 1:
-        hint = f"confidence={confidence / 100:g}" if 1 < confidence < 100 else ""
+    if not is_number(confidence) or not 0 < confidence < 1:
+        hint = f"confidence={confidence / 100:g}" if is_number(confidence) and 1 < confidence < 100 else ""
         raise InputError(
-            "A confidence is between 0 and 1", got=f"confidence={confidence}", expected="such as 0.95", hint=hint
+            "A confidence is between 0 and 1", got=f"confidence={confidence!r}", expected="such as 0.95", hint=hint
         )
-    if looked_for < 1:
-        raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for}")
+    if not is_whole(looked_for) or looked_for < 1:
+        raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for!r}")
 
 
 def check(

@@ -18,6 +18,7 @@ from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check, c
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.statements.rule import Rule
+from blackbox_explain.setting_ranges import is_number
 
 __all__ = ["Learned", "learn"]
 
@@ -115,7 +116,7 @@ def learn(
         advance = progress if callable(progress) else bar
         for rule in pool:
             found.append(on(rule, seen, len(pool), advance))
-        reach = [regularizer(rule) if regularizer else 0.0 for rule in pool]
+        reach = [_reach(regularizer, rule) if regularizer else 0.0 for rule in pool]
         costs = np.asarray(
             [weight * r + one.error if one.n else np.inf for r, one in zip(reach, found, strict=True)], dtype=np.float64
         )
@@ -126,9 +127,17 @@ def learn(
     return Learned(chosen, tuple(found), costs)
 
 
+def _reach(regularizer: Callable[[Rule], float], rule: Rule) -> float:
+    value = regularizer(rule)
+    if not is_number(value) or np.isnan(value):
+        got = f"{value!r} of {type(rule).__name__}"
+        raise InputError("A regularizer returns a number", got=got, expected="small for rules that are wanted")
+    return float(value)
+
+
 def _checked(pool: Sequence[Rule] | Rule) -> Sequence[Rule]:
     """Return the pool, or raise `InputError` unless it is one of rules."""
-    if isinstance(pool, (Rule, Relation)):
+    if isinstance(pool, (Rule, Relation)) or not isinstance(pool, Sequence):
         name = f"a {type(pool).__name__}"
         raise InputError("A rule is learned from several", got=name, expected="a list of rules", hint="[rule, another]")
     if not len(pool):

@@ -14,6 +14,7 @@ import numpy as np
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.serialization import Saved
+from blackbox_explain.setting_ranges import is_number
 
 __all__ = ["Floats", "Image", "Images", "Relation", "check_choice"]
 
@@ -67,6 +68,9 @@ class Relation(Saved, ABC):
     channels: ClassVar[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:
+        if not (is_number(self.largest) and is_number(self.step)):
+            got = f"largest={self.largest!r}, step={self.step!r}"
+            raise InputError(f"This is no range of the relation {self.name}", got=got, expected="two numbers")
         whole = not self.whole or (float(self.largest).is_integer() and float(self.step).is_integer())
         if not (0 < self.step <= self.largest <= self.limit and self.largest < math.inf and whole):
             numbers = "whole numbers with " if self.whole else ""
@@ -172,6 +176,8 @@ class Relation(Saved, ABC):
     def check_theta(self, theta: float) -> None:
         """Raise `InputError` if θ is none of this relation's."""
         slack = 1e-9
+        if not is_number(theta):
+            raise InputError(f"The strength of the relation {self.name} is a number", got=f"{theta!r}"[:80])
         if not self.step * (1 - slack) <= theta <= self.largest * (1 + slack):
             only = f"{self.step:g}{self.unit}"
             raise InputError(
@@ -179,6 +185,15 @@ class Relation(Saved, ABC):
                 got=f"{theta:g}",
                 expected=only if self.step == self.largest else f"{only} to {self.largest:g}{self.unit}",
             )
+
+
+def check_relation(given: object) -> None:
+    """Raise `InputError` unless this is a relation, with what it may have been meant to be."""
+    if isinstance(given, Relation):
+        return
+    name = given.__name__ if isinstance(given, type) and issubclass(given, Relation) else ""
+    got, hint = name or f"{given!r}"[:80], f"{name}()" if name else ""
+    raise InputError("This is no relation", got=got, expected="an object such as Rotation()", hint=hint)
 
 
 def check_choice(what: str, value: str, choices: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.rules.questions import Questions, Rows
-from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.relations.relation import Relation, check_relation
 from blackbox_explain.rules.statements.rule import Outcome, Rule
+from blackbox_explain.setting_ranges import is_number
 
 __all__ = ["Invariance", "Response", "level_drawn"]
 
@@ -55,7 +56,10 @@ class Invariance(Rule):
 
     def __post_init__(self) -> None:
         for relation, theta in self.parts:
+            check_relation(relation)
             relation.check_theta(theta)
+        if not is_number(self.tolerance) or not 0 <= self.tolerance < np.inf:
+            raise InputError("A tolerance is at least 0", got=f"tolerance={self.tolerance!r}")
         if self.response not in ("class", "score", "exact"):
             expected = "'class', 'score' or 'exact'"
             raise InputError("There is no such response", got=repr(self.response), expected=expected)

@@ -17,6 +17,7 @@ from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.repeated_samples import distinct
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.rule import Outcome, Rule
+from blackbox_explain.setting_ranges import is_number
 
 __all__ = ["Explained", "Taylor", "explained_classes", "explained_words", "taylor_maps"]
 
@@ -55,8 +56,8 @@ class Taylor(Rule):
     def __post_init__(self) -> None:
         self.relation.check_theta(self.theta)
         explained_words(self.explained)
-        if not 0 <= self.tolerance < np.inf:
-            raise InputError("A tolerance is at least 0", got=f"{self.tolerance}")
+        if not is_number(self.tolerance) or not 0 <= self.tolerance < np.inf:
+            raise InputError("A tolerance is at least 0", got=f"tolerance={self.tolerance!r}")
 
     @property
     def sentence(self) -> str:

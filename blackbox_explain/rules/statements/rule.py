@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.serialization import Saved
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["All", "Outcome", "Restricted", "Rule", "Some", "Subset"]
 
@@ -66,13 +68,21 @@ class Rule(Saved, ABC):
         """
 
     def __and__(self, other: Rule) -> Rule:
-        return All((self, other))
+        return All((self, other)) if isinstance(other, Rule) else NotImplemented
 
     def __or__(self, other: Rule) -> Rule:
-        return Some((self, other))
+        return Some((self, other)) if isinstance(other, Rule) else NotImplemented
 
     def where(self, subset: Subset) -> Rule:
-        """Return the same rule about some images only."""
+        """Return the same rule about some images only.
+
+        Raises
+        ------
+        InputError
+            If this is no subset.
+        """
+        if not isinstance(subset, Subset):
+            raise InputError("A rule is restricted to a subset", got=f"{subset!r}"[:80], hint="Subset((3, 5))")
         return Restricted(self, subset)
 
 
@@ -140,6 +150,12 @@ class Subset(Saved):
     name: str = ""
 
     def __post_init__(self) -> None:
+        given: Any = (self.classes,) if is_whole(self.classes) else self.classes
+        if isinstance(given, str) or not isinstance(given, Iterable) or not all(map(is_whole, given)) or not [*given]:
+            hint = "box.spec.class_names.index(name) is the index of a name"
+            got = f"classes={self.classes!r}"[:80]
+            raise InputError("There is no such subset", got=got, expected="a tuple of class indices", hint=hint)
+        object.__setattr__(self, "classes", tuple(map(int, given)))
         if self.by not in ("label", "top"):
             raise InputError("There is no such subset", got=f"by={self.by!r}", expected="'label' or 'top'")
 

@@ -9,7 +9,7 @@ import onnx
 
 from blackbox_explain_adapters._onnx.graph.constants import Stored
 from blackbox_explain_adapters._onnx.graph.node import Node
-from blackbox_explain_adapters._onnx.graph.plain_form import without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import without_pixels
 
 __all__ = ["without_slope"]
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.box.protocols import Differentiable
 from blackbox_explain.errors import ModelError, OutOfMemoryError, UnsupportedModelError
 
@@ -18,7 +19,7 @@ TRIES = 3
 
 
 def try_out(box: Differentiable, tolerance: float | None, floor: float) -> None:
-    """Run the gradient graph of a box on noise.
+    """Run the gradient graph of a box on noise, a part of which is black and a part white.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def try_out(box: Differentiable, tolerance: float | None, floor: float) -> None:
 def _apart(box: Differentiable, seed: int, floor: float, tolerance: float | None) -> float:
     """Return by how much the scores of noise differ, as a share of the largest; 0 for a model that draws lots."""
     spec = box.spec
-    images = np.random.default_rng(seed).uniform(*spec.bounds, (1, *spec.shape)).astype(np.float32)
+    images = _noise(seed, spec)
     expected = np.asarray(box.scores(images))
     try:
         found, gradient = map(np.asarray, box.scores_and_gradient(images, np.ones_like(expected)))
@@ -68,6 +69,14 @@ def _apart(box: Differentiable, seed: int, floor: float, tolerance: float | None
         return off
     drawn = _off(np.asarray(box.scores(images)), expected, floor)
     return off if drawn < off / 10 else 0.0
+
+
+def _noise(seed: int, spec: InputSpec) -> np.ndarray:
+    """Return an image (1, *shape) of noise that is black and white in a quarter each, as noise never is."""
+    images = np.random.default_rng(seed).uniform(*spec.bounds, (1, spec.shape[0], math.prod(spec.shape[1:])))
+    quarter = images.shape[-1] // 4
+    images[..., :quarter], images[..., quarter : 2 * quarter] = spec.bounds
+    return images.reshape(1, *spec.shape).astype(np.float32)
 
 
 def _off(found: np.ndarray, expected: np.ndarray, floor: float) -> float:

@@ -11,7 +11,7 @@ import onnxruntime
 from onnx import helper
 
 from blackbox_explain_adapters._onnx.graph.node import read_by
-from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import READ_SHAPE_ALONE
 
 __all__ = ["changing_with_batch"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +18,8 @@ from blackbox_explain.box.adapter_tools.cores import limited_cores
 from blackbox_explain.errors import ModelError, UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.changing_with_batch import changing_with_batch
 from blackbox_explain_adapters._onnx.graph.node import Tensor, element_type, read_by
-from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE, inputs_of, without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import READ_SHAPE_ALONE, sized_by_pixels, without_pixels
+from blackbox_explain_adapters._onnx.graph.plain_form import inputs_of
 from blackbox_explain_adapters._onnx.graph.shortened import shortened
 from blackbox_explain_adapters._onnx.graph.weights import LARGE, NO_WEIGHTS, Weights, array_of
 
@@ -70,6 +73,8 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
     options.log_severity_level = 4
     # Threads that wait for more work take the cores from another session, and from whatever comes between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Products by weights of 8 bits are computed as the standard says, as gradients are, and not in 8 bits.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     if (limit := threads or limited_cores()) is not None:
         options.intra_op_num_threads = limit
     if not optimise:
@@ -105,7 +110,7 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
         plain = without_pixels(exposed) & types.keys()
         _expose(exposed, plain, types)
         runs: list[dict[str, Any]] = []
-        run = _asked(exposed, started)
+        run = whole = _asked(exposed, started)
         for batch in batches:
             noise = np.random.default_rng(batch).random((batch, *(size or 1 for size in sizes[1:]))).astype(dtype)
             found = run({source.name: noise})
@@ -120,6 +125,8 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
                 run = run if short is None else _asked(short, started)
     except Exception as error:
         raise ModelError("ONNX Runtime cannot run the model", got=str(error).strip().splitlines()[0]) from error
+    sized = sized_by_pixels(model) & types.keys()
+    others = _other_images(whole, source.name, (batches[0], *(size or 1 for size in sizes[1:])), dtype) if sized else []
     seen = {name: [run[name].shape if name in plain else tuple(run[SHAPE + name]) for run in runs] for name in types}
     seen[source.name] = [(batch, *(size or 1 for size in sizes[1:])) for batch in batches]
     types[source.name] = np.dtype(dtype)
@@ -128,8 +135,17 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
     for name, shapes in seen.items():
         if len({len(one) for one in shapes}) > 1:
             continue
+        if name in sized:
+            # How many images there are is not all that such sizes follow.
+            found = [tuple(one[SHAPE + name].tolist()) for one in others]
+            shapes = [*shapes, *(one for one in found if len(one) == len(shapes[0]))]
         shape = tuple(axis[0] if len(set(axis)) == 1 else None for axis in zip(*shapes, strict=True))
-        batched = shape[:1] == (None,) and None not in shape[1:] and tuple(one[0] for one in shapes) == BATCHES
+        batched = (
+            name not in sized
+            and shape[:1] == (None,)
+            and None not in shape[1:]
+            and tuple(one[0] for one in shapes) == BATCHES
+        )
         has_nan = bool(runs[0].get(NOT_A_NUMBER + name, False))
         tensors[name] = Tensor(tuple(None if one is None else int(one) for one in shape), types[name], batched, has_nan)
         if name in plain and None not in shape:
@@ -140,6 +156,20 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
         for name in changing_with_batch(model, plain, values.keys(), BATCHES, runs, started):
             del values[name]
     return Observed(tensors, values)
+
+
+def _other_images(
+    run: Callable[[dict[str, np.ndarray[Any, Any]]], dict[str, Any]], source: str, shape: tuple[int, ...], dtype: Any
+) -> list[dict[str, Any]]:
+    """Return what runs show of images that are black or white in part, as noise never is; a run may fail."""
+    found: list[dict[str, Any]] = []
+    noise = np.random.default_rng(len(shape)).random((shape[0], math.prod(shape[1:])))
+    for value in (0, 1):
+        images = noise.copy()
+        images[:, : noise.shape[1] // 2] = value
+        with contextlib.suppress(Exception):
+            found.append(run({source: images.reshape(shape).astype(dtype)}))
+    return found
 
 
 def _asked(model: onnx.ModelProto, started: Started) -> Callable[[dict[str, np.ndarray[Any, Any]]], dict[str, Any]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx
 import onnx.inliner
+import onnx.shape_inference
 from onnx import helper
 
-from blackbox_explain_adapters._onnx.graph.node import bodies_of, read_by, set_nodes
+from blackbox_explain_adapters._onnx.graph.node import bodies_of, nodes_of, read_by, set_nodes
 
 __all__ = [
     "LEAST_IR",
     "LEAST_OPSET",
-    "READ_SHAPE_ALONE",
     "flat",
     "in_order",
     "inputs_of",
@@ -22,7 +22,6 @@ __all__ = [
     "opset_of",
     "prune",
     "sorted_model",
-    "without_pixels",
 ]
 
 LEAST_OPSET = 18
@@ -30,9 +29,6 @@ LEAST_OPSET = 18
 
 LEAST_IR = 8
 """Of what is written: initializers need not be inputs, and all types and functions are known."""
-
-
-READ_SHAPE_ALONE = ("Shape", "Size")
 
 
 def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
@@ -44,15 +40,6 @@ def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the version of the standard operators."""
     return next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
-
-
-def without_pixels(model: onnx.ModelProto) -> set[str]:
-    """Return the tensors that are made without pixels: from weights, and from shapes, which may follow the batch."""
-    depends, found = {one.name for one in inputs_of(model.graph)}, set[str]()
-    for node in model.graph.node:
-        pixels = depends.intersection(read_by(node)) and node.op_type not in READ_SHAPE_ALONE
-        (depends if pixels else found).update(name for name in node.output if name)
-    return found
 
 
 def in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -111,15 +98,44 @@ def _sort(graph: onnx.GraphProto) -> None:
 def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model with its functions inlined and dead nodes dropped; the given one stays."""
     plain = onnx.ModelProto()
-    plain.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    plain.CopyFrom(model)
+    if model.functions:
+        _write_defaults(plain)
+        other = any(
+            one.version != opset_of(model)
+            for function in model.functions
+            for one in function.opset_import
+            if not one.domain
+        )
+        # Functions of another version are converted, for which types must be known.
+        plain = onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(plain) if other else plain, other)
     # Before IR version 4 every initializer was an input, too.
     plain.ir_version = max(LEAST_IR, plain.ir_version)
     # Some exporters name a domain twice; ONNX Runtime goes by the last.
     versions = {"" if one.domain == "ai.onnx" else one.domain: one.version for one in plain.opset_import}
+    # It knows the domains of its own operators, though a file may not name them.
+    versions = {node.domain: 1 for node in nodes_of(plain.graph) if node.domain not in ("", "ai.onnx")} | versions
     del plain.opset_import[:]
     plain.opset_import.extend(helper.make_opsetid(*one) for one in ({"": LEAST_OPSET} | versions).items())
     prune(plain.graph)
     return plain
+
+
+def _write_defaults(model: onnx.ModelProto) -> None:
+    """Write what a call of a function leaves out as the function has it, which is lost when it is inlined."""
+    defaults = {(one.domain, one.name): one.attribute_proto for one in model.functions}
+
+    def write(nodes: Iterable[onnx.NodeProto]) -> None:
+        for node in nodes:
+            given = {one.name for one in node.attribute}
+            usual = defaults.get((node.domain, node.op_type), ())
+            node.attribute.extend(one for one in usual if one.name not in given)
+            for body in bodies_of(node):
+                write(body.node)
+
+    write(model.graph.node)
+    for function in model.functions:
+        write(function.node)
 
 
 def leading_to(graph: onnx.GraphProto, *outputs: str) -> list[onnx.NodeProto]:

@@ -10,7 +10,8 @@ from onnx import helper
 
 from blackbox_explain.errors import UnsupportedModelError
 from blackbox_explain_adapters._onnx.graph.node import element_type, nodes_of, rename, set_nodes
-from blackbox_explain_adapters._onnx.graph.plain_form import opset_of, without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import without_pixels
+from blackbox_explain_adapters._onnx.graph.plain_form import opset_of
 from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 
 __all__ = ["has_definition", "write_definitions"]

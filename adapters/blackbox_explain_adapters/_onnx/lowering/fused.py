@@ -53,7 +53,7 @@ def _is_plain(node: Node, read: Set[str]) -> bool:
         return False
     if node.op == "MultiHeadAttention" and not (node.input(1) and node.input(2)):
         return False
-    further = node.outputs[1:] if node.op != "SkipLayerNormalization" else node.outputs[1:3]
+    further = node.outputs[1:3] if node.op.startswith("Skip") else node.outputs[1:]
     return read.isdisjoint(further)
 
 
@@ -131,6 +131,18 @@ def _skip_layer_norm(write: Replacement) -> None:
         write.op("Identity", whole, to=node.outputs[3])
 
 
+def _skip_root_mean_square(write: Replacement) -> None:
+    node = write.node
+    whole = write.op("Add", *node.inputs[:2])
+    if node.input(3):
+        whole = write.op("Add", whole, node.inputs[3])
+    mean = write.op("ReduceMean", write.op("Mul", whole, whole), np.array([-1]))
+    root = write.op("Sqrt", write.op("Add", mean, write.number(node.get("epsilon", 1e-12))))
+    write.op("Mul", write.op("Div", whole, root), node.inputs[2], to=node.y)
+    if len(node.outputs) > 3 and node.outputs[3]:
+        write.op("Identity", whole, to=node.outputs[3])
+
+
 def _attention(write: Replacement) -> None:
     node = write.node
     whole = write.op("MatMul", *node.inputs[:2])
@@ -177,5 +189,6 @@ FUSED: dict[str, Callable[[Replacement], None]] = {
     "MultiHeadAttention": _multi_head_attention,
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_layer_norm,
+    "SkipSimplifiedLayerNormalization": _skip_root_mean_square,
 }
 """For each operator that ONNX Runtime fuses nodes into, the function that writes them again."""

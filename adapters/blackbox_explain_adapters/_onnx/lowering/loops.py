@@ -10,7 +10,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from blackbox_explain_adapters._onnx.graph.node import Node, bodies_of, read_by, refusal, rename, set_nodes
-from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE, opset_of, prune, without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import READ_SHAPE_ALONE, without_pixels
+from blackbox_explain_adapters._onnx.graph.plain_form import opset_of, prune
 from blackbox_explain_adapters._onnx.graph.rewriting import Writer
 from blackbox_explain_adapters._onnx.lowering.pass_runner import Graph
 

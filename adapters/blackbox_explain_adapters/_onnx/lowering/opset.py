@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import onnx
 import onnx.version_converter
@@ -23,6 +24,10 @@ IR_VERSION = 10
 COORDINATES = 11
 """The opset since which Resize says where its samples lie."""
 
+SIMPLIFIED, AXES_AS_INPUT = "SimplifiedLayerNormalization", 18
+"""What ONNX Runtime's optimisers write among the standard's operators, which has none of this name; and the opset since
+which a mean reads its axes."""
+
 ONE_AXIS = 13
 """The opset since which Hardmax works along one axis, not along all from one on."""
 
@@ -36,6 +41,7 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
         If the opset cannot be converted.
     """
     version = opset_of(model)
+    _replace(model.graph, SIMPLIFIED, partial(_root_mean_square, opset=version))
     if version < LEAST_OPSET or version > MOST_OPSET:
         wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
         if version < ONE_AXIS:
@@ -87,6 +93,31 @@ def _replace(graph: onnx.GraphProto, operator: str, write: Callable[[Node], list
         wanted = proto.op_type == operator and proto.domain in ("", "ai.onnx")
         nodes += write(Node(proto)) if wanted else [proto]
     set_nodes(graph, nodes)
+
+
+def _root_mean_square(node: Node, opset: int) -> list[onnx.NodeProto]:
+    """Write x / sqrt(mean(x²) + ε) · scale, in single precision up to the scale; over other axes it stays."""
+    if node.get("axis", -1) != -1:
+        return [node.proto]
+    names = ("single", "square", "mean", "epsilon", "moved", "root", "unit", "as_given", "axes")
+    single, square, mean, epsilon, moved, root, unit, as_given, axes = (f"{node.y}/{one}" for one in names)
+    average = helper.make_node("ReduceMean", [square, axes], [mean])
+    if opset < AXES_AS_INPUT:
+        average = helper.make_node("ReduceMean", [square], [mean], axes=[-1])
+    written = [
+        helper.make_node("Cast", [node.x], [single], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [single, single], [square]),
+        helper.make_node("Constant", [], [axes], value_ints=[-1]),
+        average,
+        helper.make_node("Constant", [], [epsilon], value_float=node.get("epsilon", 1e-5)),
+        helper.make_node("Add", [mean, epsilon], [moved]),
+        helper.make_node("Sqrt", [moved], [root]),
+        helper.make_node("Div", [single, root], [unit]),
+        helper.make_node("CastLike", [unit, node.inputs[1]], [as_given]),
+        helper.make_node("Mul", [as_given, node.inputs[1]], [node.y], name=node.proto.name),
+    ]
+    further = [name for name in node.outputs[1:] if name]
+    return [*written, *(helper.make_node("Reciprocal", [root], [name]) for name in further)]
 
 
 def _hardmax_of_rows(node: Node) -> list[onnx.NodeProto]:

@@ -31,7 +31,10 @@ from blackbox_explain_adapters._onnx.graph.weights import (
 )
 from blackbox_explain_adapters._onnx.reading.parsing import Span, read_apart, read_array
 
-__all__ = ["check_weights", "external_tensors", "model_of", "read_model", "reading", "with_constants"]
+__all__ = ["check_version", "check_weights", "external_tensors", "model_of", "read_model", "reading", "with_constants"]
+
+OLDEST_OPSET = 6
+"""The first whose Cast reads its type as all later ones do; ONNX Runtime promises to run 7 and newer."""
 
 LARGEST = 2**31 - 2**24
 """Bytes of weights, so that a whole message stays below 2 GiB."""
@@ -146,6 +149,24 @@ def model_of(model: Any) -> tuple[onnx.ModelProto, Weights]:
     raise UnsupportedModelError(
         "This is no ONNX classifier", got=f"a {type(model).__name__}", expected="a file, ModelProto or InferenceSession"
     )
+
+
+def check_version(model: onnx.ModelProto) -> None:
+    """Refuse operators of a version that nothing here is written for.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the opset is older than `OLDEST_OPSET`.
+    """
+    told = [one.version for one in model.opset_import if one.domain in ("", "ai.onnx")]
+    if told and max(told) < OLDEST_OPSET:
+        raise UnsupportedModelError(
+            "The operators of this model are too old",
+            got=f"opset {max(told)}",
+            expected=f"at least {OLDEST_OPSET}",
+            hint="onnx.version_converter.convert_version(model, 18)",
+        )
 
 
 def check_weights(model: onnx.ModelProto, weights: Weights) -> None:

@@ -9,7 +9,7 @@ from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.rescaling import Rescaling
 from blackbox_explain_adapters._onnx.graph.constants import Stored
 from blackbox_explain_adapters._onnx.graph.node import Node, read_by
-from blackbox_explain_adapters._onnx.graph.plain_form import READ_SHAPE_ALONE
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import READ_SHAPE_ALONE
 from blackbox_explain_adapters._onnx.graph.weights import NO_WEIGHTS, Weights
 
 __all__ = ["first_steps"]

@@ -8,7 +8,8 @@ import onnx
 
 from blackbox_explain_adapters._onnx.graph.constants import Stored
 from blackbox_explain_adapters._onnx.graph.node import nodes_of, read_by
-from blackbox_explain_adapters._onnx.graph.plain_form import leading_to, without_pixels
+from blackbox_explain_adapters._onnx.graph.pixel_dependence import without_pixels
+from blackbox_explain_adapters._onnx.graph.plain_form import leading_to
 
 __all__ = ["draws_lots", "in_evaluation_mode", "scales_by_batch"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import blackbox_explain as bx
-from blackbox_explain.errors import BlackBoxExplainError, InputError
+from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from tests.toys import Linear, Scores
 
 SIGNS = np.where(np.indices((1, 4, 4)).sum(axis=0) % 2, 1.0, -1.0)
@@ -78,3 +80,42 @@ def test_scores_alone_are_not_enough() -> None:
 def test_labels_that_do_not_fit(labels: list[int]) -> None:
     with pytest.raises(InputError):
         bx.recover(linear(), np.zeros((2, 1, 4, 4)), labels)
+
+
+def test_of_equal_scores_the_first_leads() -> None:
+    box = Scores(lambda images: np.full((len(images), 3), 0.2), (1, 4, 4))
+    found = bx.recover(box, np.full((2, 1, 4, 4), 0.5), np.array([0, 2]))
+    assert found.top.tolist() == [0, 0]
+    assert found.place.tolist() == [0, 2]
+    assert found.leads.tolist() == [True, False]
+
+
+def test_what_is_not_finite_is_no_answer() -> None:
+    class Torn(Linear):
+        def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scores, gradient = super().scores_and_gradient(images, weights)
+            return scores, gradient * np.nan
+
+    images = np.full((1, 1, 4, 4), 0.5)
+    with pytest.raises(ModelError, match="NaN or infinity in the gradient"):
+        bx.attack(Torn(SIGNS, 0.1), images)
+    box = Scores(lambda images: np.full((len(images), 3), np.nan), (1, 4, 4))
+    with pytest.raises(ModelError, match="NaN or infinity in the scores"):
+        bx.recover(box, images, [0])
+
+
+@pytest.mark.parametrize("labels", [["cat"], [0.0], [True], [None]])
+def test_labels_are_indices(labels: list[Any]) -> None:
+    with pytest.raises(InputError, match="Labels are class indices"):
+        bx.recover(linear(), np.full((1, 1, 4, 4), 0.5), labels)
+
+
+@pytest.mark.parametrize("settings", [{"epsilon": "x"}, {"steps": 2.5}, {"steps": "3"}, {"step": float("nan")}])
+def test_settings_of_other_types_are_told(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(settings))):
+        bx.attack(linear(), np.full((1, 1, 4, 4), 0.5), **settings)
+
+
+def test_a_step_beyond_epsilon_is_one() -> None:
+    found = bx.attack(linear(0.1), np.full((1, 1, 4, 4), 0.5), step=0.1)
+    assert found.queries.tolist() == [[2, 1]]

@@ -53,6 +53,16 @@ def test_boxes_are_in_pixels_of_the_photo(tmp_path: Path) -> None:
     assert np.array_equal(found.regions[1], box_region((8, 8), (0, 0), (4, 2)))
     with pytest.raises(InputError, match="outside of what the model reads"):
         bx.interrogate(box, images, [(0, 0, 10, 10)], 0)
+    with pytest.raises(InputError, match=r"try: images\[0:1\]"):
+        bx.interrogate(box, images[0], [(16, 0, 32, 32)], 0)
+    assert len(bx.interrogate(box, images[0], np.ones((1, 8, 8)), 0)) == 1
+
+
+def test_an_array_of_the_size_of_a_narrow_image_is_a_mask() -> None:
+    box, mask = Linear(np.ones((1, 3, 4))), np.zeros((3, 4))
+    mask[1] = 1
+    assert np.array_equal(bx.interrogate(box, np.ones((1, 3, 4)), mask, 0).regions[0], mask > 0)
+    assert bx.interrogate(box, np.ones((1, 3, 4)), [(0, 0, 2, 2)] * 3, 0).share == pytest.approx([1 / 3] * 3)
 
 
 def test_the_cup_is_what_the_espresso_hangs_on(default_box: bx.BlackBox) -> None:
@@ -72,6 +82,9 @@ def test_the_cup_is_what_the_espresso_hangs_on(default_box: bx.BlackBox) -> None
         (np.zeros((2, 5, 5)), "These are no regions"),
         ([], "These are no regions"),
         ([(0, 0, np.nan, 3)], "This is no box"),
+        ([(0, 0, 3), (0, 0, 3, 3)], "rows of different lengths"),
+        (np.full((1, 8, 8), np.nan), "masks that hold NaN"),
+        ([("a", "b", "c", "d")], "These are no regions"),
     ],
 )
 def test_wrong_regions_are_named(regions: object, message: str) -> None:

@@ -278,13 +278,15 @@ def read_audit(
     ResultError
         If there is no audit, or it is damaged.
     InputError
-        If there is no such column.
+        If there is no such column or kind of table.
     BackendMissingError
         If pyarrow or pandas is not installed.
     """
     path = Path(folder)
     if not path.is_dir():
         raise ResultError("There is no such folder", got=str(path), expected="the --out of an audit")
+    if to not in ("pandas", "arrow"):
+        raise InputError("There is no such kind of table", got=f"to={to!r}", expected="'pandas' or 'arrow'")
     known = schema_of((1,), 1).names
     if columns is not None and (wrong := [name for name in columns if name not in known]):
         raise InputError("An audit has no such column", got=wrong[0], expected=", ".join(known))

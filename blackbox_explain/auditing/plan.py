@@ -14,7 +14,7 @@ from blackbox_explain.box.info import BoxInfo, require
 from blackbox_explain.box.input_spec import reading_of
 from blackbox_explain.box.oracle import Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.targets import Target
+from blackbox_explain.box.targets import Target, resolve
 from blackbox_explain.data.photos import Fit
 from blackbox_explain.data.pixel_ranges import check_white
 from blackbox_explain.errors import InputError, TargetError
@@ -68,6 +68,10 @@ class AuditPlan:
             If the box does not read photos, or a setting is wrong.
         NoGradientError
             If the box lacks what a method needs.
+        TargetError
+            If there is no such class.
+        ModelError
+            If the model cannot be asked about a plain image.
         """
         spec = box.spec
         check_call(box, self.batch_size, self.seed)
@@ -78,6 +82,10 @@ class AuditPlan:
             raise InputError("Data sets of photos are audited", got=got, expected=expected)
         if self.top is not None and (self.target is not None or self.top < 1):
             raise InputError("top stands alone, and is at least 1", got=f"top={self.top}, target={self.target!r}")
+        if self.target is not None:
+            # One mistyped class is one mistake, not one of every image.
+            scores = np.asarray(Oracle.of(box).scores(plain_images(spec)[:1]))
+            resolve([self.target], scores, spec.class_names)
         if not self.methods:
             raise InputError("An audit needs a method", got="none", expected="such as method='mask'")
         for name, settings in self.methods.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -105,6 +106,7 @@ class ResultRun:
     told: Callable[[Path, str], None] = lambda _path, _message: None
     errors: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
     unmarked: dict[str, set[str]] = field(init=False, default_factory=dict[str, set[str]])
+    _seen: dict[str, tuple[Path, int]] = field(init=False, default_factory=dict[str, tuple[Path, int]])
     _later: dict[str, list[Path]] = field(init=False, default_factory=dict[str, list[Path]])
     _parts: list[_Part] = field(init=False, default_factory=list["_Part"])
 
@@ -146,6 +148,9 @@ class ResultRun:
             self._tell(path, str(error))
             return
         photos = [photo.name if photo is not None else "" for photo in result.photos or [None] * len(result)]
+        if twin := self._twin(path, result):
+            self._tell(path, twin)
+            return
         labels = [(str(path), photo, target) for photo, target in zip(photos, result.target, strict=True)]
         part = _Part(
             path, result.method, result.provenance.settings, labels, result.queries.sum(axis=1), pooled_rows(result)
@@ -166,6 +171,20 @@ class ResultRun:
                 self._tell_later(path, f"{name}: {message}")
         if part.measurements:
             self._parts.append(part)
+
+    def _twin(self, path: Path, result: Explanation) -> str:
+        """Say of which photo it cannot be told whether people marked this one or another of the same name; or ""."""
+        if not self.marked:
+            return ""
+        for photo in result.photos or ():
+            if photo is None or not photo.name:
+                continue
+            told = zlib.crc32(np.ascontiguousarray(photo.pixels).tobytes())
+            first, before = self._seen.setdefault(photo.name, (path, told))
+            if before != told:
+                what = " and ".join(self.marked)
+                return f"its photo and another in {first} are both called {photo.name!r}: {what} could be of either"
+        return ""
 
     def _miss(self, path: Path, photos: Sequence[str]) -> None:
         """Tell of photos that people were asked about and did not mark."""

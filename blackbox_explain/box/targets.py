@@ -181,7 +181,7 @@ def _resolve_one(
         weights[chosen] = 1.0
         return weights, " + ".join(shown_name(int(index), names) for index in chosen)
     if isinstance(target, Labels):
-        indices = [class_index(one, classes, names) for one in target.classes]
+        indices = [*dict.fromkeys(class_index(one, classes, names) for one in target.classes)]
         if not indices:
             raise TargetError("No class was named", got="Labels()", expected="at least one class")
         weights[indices] = 1.0

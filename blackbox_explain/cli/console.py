@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +21,9 @@ __all__ = ["End", "Start", "errors_as_messages", "numbers_table", "show_error", 
 
 WIDE = 100_000
 """Columns where there is no terminal: a line that is piped or kept in a file is never broken."""
+
+PIPE_CLOSED = 141
+"""The exit status that a shell gives to what writes into a pipe that nobody reads."""
 
 NARROW = 72
 """Columns below which scores have two digits."""
@@ -131,3 +136,13 @@ def errors_as_messages() -> Generator[None]:
     except KeyboardInterrupt:
         stderr.print("interrupted")
         raise typer.Exit(130) from None
+    except BrokenPipeError:
+        # Whoever reads has enough, as `head` does.  What is still to be written goes nowhere, and 1 would be a verdict.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(PIPE_CLOSED) from None
+    except OSError as error:
+        if error.filename is not None or error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        show_error(f"The output cannot be written. Got {error.strerror}.")
+        raise typer.Exit(2) from None

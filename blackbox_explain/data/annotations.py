@@ -247,6 +247,9 @@ def box_in(line: CsvLine) -> Box:
         raise InputError(f"{line.place}: this is not a box", got=given, expected="four numbers")
     if left >= right or top >= bottom:
         raise InputError(f"{line.place}: this box is empty", got=given, expected="x0 < x1 and y0 < y1")
+    if max(right, bottom) <= 1 and min(left, top) >= 0 and any(one % 1 for one in (left, top, right, bottom)):
+        hint = "multiply x by the width of the photo, and y by its height"
+        raise InputError(f"{line.place}: this box is less than a pixel", got=given, expected="pixels", hint=hint)
     return left, top, right, bottom
 
 

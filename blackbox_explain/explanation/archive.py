@@ -17,7 +17,15 @@ from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation.format_1 import from_format_1
 from blackbox_explain.whole_files import written_whole
 
-__all__ = ["UNREADABLE", "archive_path", "finite", "packed_photos", "read_archive", "unpacked_photos", "write_archive"]
+__all__ = [
+    "UNREADABLE",
+    "archive_path",
+    "finite",
+    "packed_photos",
+    "read_archive",
+    "unpacked_photos",
+    "write_archive",
+]
 
 FORMAT = 2
 
@@ -26,6 +34,17 @@ QUALITY = 90
 
 UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, MemoryError, zlib.error)
 """What reading a file of something else may raise."""
+
+
+def not_saved(path: str | Path, error: BaseException) -> ResultError:
+    """Return what to raise where reading a file raised one of `UNREADABLE`."""
+    if isinstance(error, FileNotFoundError):
+        return ResultError("There is no such file", got=str(path))
+    reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    expected = "an .npz file written by Explanation.save"
+    return ResultError("This is not a saved explanation", got=f"{path}: {reason}", expected=expected)
 
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp")

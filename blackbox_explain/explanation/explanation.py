@@ -387,11 +387,8 @@ class Explanation:
             meta |= {"target": tuple(meta["target"]), "curve_shares": tuple(meta["curve_shares"])}
             parts.update(meta, outcome=outcome, provenance=provenance)
             return kind(**parts, photos=photos, predictions=predictions)
-        except FileNotFoundError as error:
-            raise ResultError("There is no such file", got=str(path)) from error
         except archive.UNREADABLE as error:
-            expected = "an .npz file written by Explanation.save"
-            raise ResultError("This is not a saved explanation", got=f"{path}: {error}", expected=expected) from error
+            raise archive.not_saved(path, error) from error
 
     def _parts(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}

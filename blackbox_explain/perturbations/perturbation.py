@@ -72,7 +72,7 @@ class Constant(_SameForAll):
     value: float | tuple[float, ...] | Literal["middle", "low"] | None = None
 
     def __post_init__(self) -> None:
-        if self.value is not None and self.value not in ("middle", "low"):
+        if self.value is not None and not (isinstance(self.value, str) and self.value in ("middle", "low")):
             object.__setattr__(self, "value", _colour(self.value))
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
@@ -86,7 +86,7 @@ class Constant(_SameForAll):
         else:
             _check_channels("value", self.value, spec)
             # Zero is x0 ⊙ m of section 3.2, whatever the bounds.
-            if self.value != 0:
+            if np.any(np.asarray(self.value) != 0):
                 _check_bounds("value", np.asarray(self.value), spec)
             colour = constant_like(np.reshape(self.value, (1, -1) + (1,) * len(spec.spatial)), images)
         return xp.stack([xp.zeros_like(images) + colour, images])

@@ -14,7 +14,7 @@ from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.input_spec import check_images, reading_of
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.targets import resolve
+from blackbox_explain.box.targets import resolve, target_scores
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.curve import score_curve
@@ -23,6 +23,7 @@ from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import lowest_score
+from blackbox_explain.explanation.summary import region_words
 from blackbox_explain.explanation.suppression import effect, suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
@@ -35,6 +36,7 @@ from blackbox_explain.perturbations.perturbation import Perturbation, Reference
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.setting_ranges import is_number, is_whole
 from blackbox_explain.verifying.certificate import Certificate, Check, RowCertificate
+from blackbox_explain.verifying.pictured import classes_check, photo_check, record_check
 from blackbox_explain.verifying.restored_settings import LACKS, NUMBERS, Restored, check_arrays, target_of
 
 __all__ = ["TOLERANCE", "verify"]
@@ -147,19 +149,24 @@ class _Work:
         salient = 1 - mask if result.game == "deletion" else mask
         found = dict.fromkeys(NUMBERS, np.nan)
         found["area"] = float(salient.mean())
-        before, after = self._ask(row, np.concatenate([image, result.masked_images[row : row + 1]]))
+        whole = self._scores(np.concatenate([image, result.masked_images[row : row + 1]]))
+        before, after = self._of_target(row, whole)
         found |= {"score": before, "score_masked": after}
         if how.mask.learns == "mask":
             penalty = float(how.mask.regularizer(result.mask[row : row + 1].astype(image.dtype))[0][0])
             found["objective"] = penalty + (after if result.game == "deletion" else -after)
         rebuilt, jitter, same_region, shifts = None, None, None, how.offsets(len(spatial))
+        told, names = result.predictions[row], spec.class_names
+        shown = [classes_check(told.before, whole[0], names, self.tolerance, "of the image")]
         curve = np.full(len(result.curve_shares), np.nan)
         if how.perturbation is not None:
             levels = levels_of(how.perturbation.take(place), image, spec, how.seed)
             resting = LevelStack(levels, spatial)
             rebuilt = resting.mixed(mask)[0]
             region = np.where(self._deleted(row), levels[0], image)
-            found["score_perturbed"], found["score_region"] = self._ask(row, np.concatenate([levels[0], region]))
+            scores = self._scores(np.concatenate([levels[0], region]))
+            found["score_perturbed"], found["score_region"] = self._of_target(row, scores)
+            shown.append(classes_check(told.after, scores[1], names, self.tolerance, region_words(result.game)))
             low, high = spec.bounds
             same_region = bool(np.abs(region[0] - result.region_images[row]).max() <= PIXEL * (high - low))
             found["suppression"] = _suppression(before, after, found["score_perturbed"])
@@ -178,8 +185,8 @@ class _Work:
                 ends = np.asarray([before]), np.asarray([found["score_perturbed"]])
                 found["objective"] = float(ranking_objective(curve[None], *ends, how.mask)[0])
             moving = LevelStack(canvas(levels, how.mask.jitter_kind, how.width), spatial)
-            scores = self._ask(row, np.concatenate([moving.mixed(mask, offset)[0] for offset in shifts]))
-            jitter = (min(scores), float(np.mean(scores)), max(scores))
+            moved = self._ask(row, np.concatenate([moving.mixed(mask, offset)[0] for offset in shifts]))
+            jitter = (min(moved), float(np.mean(moved)), max(moved))
         elsewhere: dict[str, float] = {}
         for name in how.others:
             levels = levels_of(make_perturbation(how.mask, name), image, spec, how.seed)
@@ -195,6 +202,9 @@ class _Work:
             self._curve_check(row, curve),
             self._outcome_check(row),
             self._name_check(row),
+            *shown,
+            *self._photo_checks(row),
+            record_check((result.game, result.perturbation), (how.mask.region_game, how.learned_by)),
         )
         target, outcome, count = result.target[row], result.outcome[row], len(shifts) if jitter else 0
         return RowCertificate(target, outcome, stated, found, elsewhere, jitter, count, (), checks)
@@ -224,10 +234,19 @@ class _Work:
                 found.append((correlation(*maps), equal_area_iou(*maps, float(result.share[row]))))
         return [tuple(found) for found in alike]
 
+    def _photo_checks(self, row: int) -> list[Check]:
+        photo = None if self.result.photos is None else self.result.photos[row]
+        return [] if photo is None else [photo_check(photo, self.result.images[row], self.oracle.box.spec)]
+
+    def _scores(self, images: Floats) -> Floats:
+        return np.asarray(self.oracle.scores(images.astype(self.result.images.dtype)))
+
+    def _of_target(self, row: int, scores: Floats) -> list[float]:
+        weights = np.repeat(self.result.weights[row : row + 1], len(scores), axis=0)
+        return [float(one) for one in target_scores(scores, weights)]
+
     def _ask(self, row: int, images: Floats) -> list[float]:
-        weights = np.repeat(self.result.weights[row : row + 1], len(images), axis=0)
-        scores = self.oracle.target_scores(images.astype(self.result.images.dtype), weights)
-        return [float(one) for one in scores]
+        return self._of_target(row, self._scores(images))
 
     def _number_checks(self, row: int, stated: dict[str, float], found: dict[str, float]) -> list[Check]:
         checks: list[Check] = []
@@ -250,7 +269,7 @@ class _Work:
                 reach = fall if name in ratios else 1.0
                 off = abs(found[name] - stated[name]) * min(reach, 1.0)
                 # Not "off > tolerance": a number that is not finite is not as stated.
-                reason = "" if off <= self.tolerance else f"it is {found[name]:.4f}, and was {stated[name]:.4f}"
+                reason = "" if off <= self.tolerance else _apart(found[name], stated[name])
                 checks.append(Check(f"{words} is as stated", not reason, reason))
         return checks
 
@@ -328,7 +347,7 @@ class _Work:
         if off[worst] <= self.tolerance:
             return Check(claim, True)
         share, stated = result.curve_shares[worst], result.curve[row, worst]
-        return Check(claim, False, f"at {share:.0%} it is {found[worst]:.4f}, and was {stated:.4f}")
+        return Check(claim, False, f"at {share:.0%} {_apart(found[worst], stated)}")
 
     def _outcome_check(self, row: int) -> Check:
         """Check that the outcome follows from the numbers and doubts stated; the numbers are checked by themselves."""
@@ -364,6 +383,12 @@ def _model_check(result: Explanation, box: BlackBox) -> Check:
     if not now or not then:
         return Check(claim, None, f"{'this model' if then else 'the result'} has no fingerprint")
     return Check(claim, now == then, "" if now == then else f"its fingerprint is {now[:20]}, and was {then[:20]}")
+
+
+def _apart(found: float, stated: float) -> str:
+    """Tell two numbers with as many digits as they need to look different."""
+    digits = next((one for one in range(4, 17) if f"{found:.{one}f}" != f"{stated:.{one}f}"), 17)
+    return f"it is {found:.{digits}f}, and was {stated:.{digits}f}"
 
 
 def _suppression(before: float, after: float, fully: float) -> float:

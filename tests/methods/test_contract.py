@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import threading
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +19,7 @@ from blackbox_explain.errors import InputError, NoGradientError
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods import Attribution, Budget
 from blackbox_explain.methods.by_name import METHODS
+from blackbox_explain.methods.gradients.gradient import Gradient
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.testing import check_method
 from tests.toys import Regions, Scores, box_region
@@ -74,13 +78,31 @@ class Smaller(Plain):
         return Attribution(saliency=to_numpy(images).mean(axis=1)[:, ::2])
 
 
+class NoSigns(Plain):
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        return replace(super().explain(oracle, images, weights, seed), attribution=to_numpy(images) * np.nan)
+
+
+class OtherSigns(Plain):
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        return replace(super().explain(oracle, images, weights, seed), attribution=to_numpy(images)[:, 0])
+
+
+class Bare(Plain):
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Any:
+        return to_numpy(images).mean(axis=1)
+
+
 @pytest.mark.parametrize(
     ("method", "said"),
     [
         (LooksAround(), "depends on its company"),
         (AsksMore(), f" queries of a row, and the budget says {3 + REGION_QUERIES}"),
         (NotFinite(), "not finite"),
+        (NoSigns(), "not finite"),
         (Smaller(), "the saliency has shape"),
+        (OtherSigns(), "the attribution has shape"),
+        (Bare(), "returned a ndarray; expected an Attribution"),
     ],
 )
 def test_broken_ones_are_told(method: Any, said: str) -> None:
@@ -181,3 +203,52 @@ def test_references_are_those_of_the_rows_whatever_the_batch() -> None:
     for other in found[1:]:
         np.testing.assert_allclose(other.score_perturbed, found[0].score_perturbed)
         np.testing.assert_allclose(other.curve, found[0].curve)
+
+
+class Bytes(Plain):
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        return Attribution(saliency=(to_numpy(images).mean(axis=1) > 0.7).astype(np.uint8) * 200)
+
+
+class Places(Plain):
+    def explain(self, oracle: Any, images: Any, weights: Any, seed: int) -> Attribution:
+        return Attribution(saliency=to_numpy(images).mean(axis=1) > 0.7)
+
+
+@pytest.mark.parametrize("method", [Bytes(), Places()])
+def test_maps_of_bytes_are_ranked_as_those_of_floats(method: Any) -> None:
+    box = toy()
+    image = np.zeros((1, 1, 24, 24))
+    image[:, :, 6:16, 6:16] = 1
+    saliency = bx.explain(box, image, 0, method=method, progress=False).saliency
+    assert saliency.dtype.kind == "f"
+    found = bx.explain(box, image, 0, method=method, perturbation="zero", progress=False)
+    assert found.region[0][6:16, 6:16].sum() == found.region[0].sum() > 0
+
+
+@dataclass(frozen=True)
+class HoldsALock(Plain):
+    lock: Any = None
+    model: Any = None
+
+
+def test_what_a_method_holds_is_recorded_as_it_prints(tmp_path: Path) -> None:
+    box = toy()
+    method = HoldsALock(threading.Lock(), box)
+    result = bx.explain(box, box.image(), method=method, progress=False)
+    assert result.provenance.settings["lock"].startswith("<unlocked")
+    json.dumps(result.to_dict())
+    result.save(tmp_path / "held.npz")
+    assert bx.Explanation.load(tmp_path / "held.npz").provenance.settings == result.provenance.settings
+    kept = bx.explain(box, box.image(), method=method, game="preservation", progress=False)
+    assert kept.game == "preservation"
+
+
+def test_a_method_that_is_given_takes_game_and_perturbation_too() -> None:
+    box = toy()
+    named = bx.explain(box, box.image(), method="gradient", game="preservation", perturbation="low", progress=False)
+    given = bx.explain(box, box.image(), method=Gradient(), game="preservation", perturbation="low", progress=False)
+    assert np.array_equal(named.region, given.region)
+    assert given.provenance.settings == named.provenance.settings
+    with pytest.raises(InputError, match="brings its own settings"):
+        bx.explain(box, box.image(), method=Mask(steps=3), game="preservation", progress=False)

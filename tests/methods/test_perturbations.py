@@ -10,9 +10,12 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError
+from blackbox_explain.metrics.deletion_insertion import Deletion
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.perturbations import NAMES, deleted, level_set, named
-from blackbox_explain.rules import Deletion, ObjectDecides, Occlusion
+from blackbox_explain.perturbations.named import record_of
+from blackbox_explain.rules import Deletion as DeletionRelation
+from blackbox_explain.rules import ObjectDecides, Occlusion
 from blackbox_explain.rules.serialization import from_dict
 from tests.toys import Regions, box_region
 
@@ -53,7 +56,7 @@ def test_every_name_is_taken_by_masks_and_rules(name: Any) -> None:
     assert result.perturbation == name
     certificate = bx.verify(result, box, progress=False)
     assert all(one.held for one in certificate.rows[0].checks), certificate.sentence
-    assert from_dict(Deletion(by=name).to_dict()) == Deletion(by=name)
+    assert from_dict(DeletionRelation(by=name).to_dict()) == DeletionRelation(by=name)
 
 
 @pytest.mark.parametrize("method", ["gradient", "center"])
@@ -82,7 +85,7 @@ def test_methods_check_how_their_region_is_looked_for() -> None:
 
 
 def test_what_earlier_versions_called_the_mean_colour_is_read() -> None:
-    for rule, field in ((Deletion(by="constant"), "by"), (Occlusion(), "fill")):
+    for rule, field in ((DeletionRelation(by="constant"), "by"), (Occlusion(), "fill")):
         old = json.loads(json.dumps(rule.to_dict())) | {field: "mean"}
         assert from_dict(old) == rule
     old = json.loads(json.dumps(ObjectDecides().to_dict())) | {"ways": ["blur", "mean", "noise"]}
@@ -94,3 +97,90 @@ def test_names_and_colours_that_are_none() -> None:
         named("blurr")
     with pytest.raises(InputError, match=r"no such colour.*'high'"):
         bx.Constant("high").levels(IMAGES, SPEC, 0)  # type: ignore[arg-type]
+
+
+class Grey:
+    """Written with NumPy alone, whatever the model computes with."""
+
+    def levels(self, images: Any, spec: Any, seed: int) -> Any:
+        return np.stack([np.full_like(images, 0.5), images])
+
+    def take(self, rows: Any) -> Grey:
+        return self
+
+
+class NoStack(Grey):
+    def levels(self, images: Any, spec: Any, seed: int) -> Any:
+        return images
+
+
+@pytest.mark.parametrize("method", ["mask", "occlusion", "gradient"])
+def test_one_of_your_own_is_given_numpy(method: str) -> None:
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    box = bx.wrap(network, shape=(1, 24, 24), activation="none")
+    image = np.random.default_rng(0).random((1, 1, 24, 24), dtype=np.float32)
+    own = bx.explain(box, image, 0, method=method, perturbation=Grey(), progress=False)
+    usual = bx.explain(box, image, 0, method=method, perturbation="middle", progress=False)
+    np.testing.assert_array_equal(own.region, usual.region)
+    with pytest.raises(InputError, match="'NoStack' is broken"):
+        bx.explain(box, image, 0, method=method, perturbation=NoStack(), progress=False)
+
+
+@pytest.mark.parametrize(
+    "perturbation",
+    [bx.Constant(124.0), bx.Constant((0.5, 124.0, 0.5)), bx.Reference(np.full((1, 3, 6, 6), 90, dtype=np.uint8))],
+)
+def test_what_stands_in_for_pixels_keeps_to_their_bounds(perturbation: Any) -> None:
+    with pytest.raises(InputError, match="leaves the bounds of pixel space"):
+        perturbation.levels(IMAGES, SPEC, 0)
+
+
+def test_zero_is_taken_whatever_the_bounds() -> None:
+    spec = bx.InputSpec((3, 6, 6), bounds=(1.0, 2.0))
+    assert (named("zero").levels(np.clip(IMAGES, 1, 2), spec, 0)[0] == 0).all()
+
+
+def test_numbers_of_numpy_are_recorded_as_numbers() -> None:
+    made = bx.Constant(np.array([0.25, 0.5, 1.0])), bx.Blur(np.float64(2)), bx.Noise(sigma=np.float64(0.1))
+    assert [record_of(one) for one in made] == [
+        {"value": [0.25, 0.5, 1.0]},
+        {"sigma": 2.0, "levels_count": 2},
+        {"distribution": "gaussian", "sigma": 0.1},
+    ]
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    result = bx.explain(box, box.image(), 0, perturbation=bx.Constant(np.array([0.25])), steps=2, progress=False)
+    assert bx.verify(result, box, progress=False).holds
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bx.Constant((0.1, "x")), "no such colour"),
+        (lambda: bx.Constant(float("nan")), "no such colour"),
+        (lambda: bx.Noise(sigma=-1), "no noise"),
+        (lambda: bx.Blur("3"), "no blur"),
+        (lambda: bx.Blur(3, 2.5), "no blur"),
+    ],
+)
+def test_wrong_settings_are_told_when_they_are_made(make: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_a_class_is_no_perturbation() -> None:
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    with pytest.raises(InputError, match="This is no perturbation"):
+        bx.explain(box, box.image(), perturbation=bx.Blur, progress=False)
+
+
+def test_as_many_references_as_images() -> None:
+    box = Regions([box_region((32, 32), (8, 8), (20, 20))])
+    images = np.concatenate([box.image()] * 3)
+    three, five = (bx.Reference(np.zeros((count, 1, 32, 32))) for count in (3, 5))
+    with pytest.raises(InputError, match="Got 5; expected 1 or 3"):
+        bx.explain(box, images, 0, method="occlusion", perturbation=five, progress=False)
+    result = bx.explain(box, images, 0, method="gradient", progress=False)
+    assert len(bx.evaluate(box, result, Deletion(three), progress=False).measurements[0].values) == 3
+    with pytest.raises(InputError, match="Got 3; expected 1 or 2"):
+        bx.evaluate(box, result[1:], Deletion(three), progress=False)

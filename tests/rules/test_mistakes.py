@@ -209,3 +209,48 @@ def test_what_is_asked_wrongly_is_said() -> None:
         faithfulness(FirstPixel(1), Scores(lambda x: x, (1, 3, 3)), dark(2), progress=False)
     with pytest.raises(ModelError):
         faithfulness(Invariance(Brighter(), 3), Scores(lambda x: x[:0], SPEC.shape), dark(2), progress=False)
+
+
+def test_answers_that_are_no_numbers_neither_hold_nor_fail() -> None:
+    def answer(images: np.ndarray) -> np.ndarray:
+        scores = np.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], 1)
+        scores[images[:, 0, 0, 0] < 0.5] = np.nan
+        return scores
+
+    known = uniform(20, labels=[0] * 20)
+    for rule in (Invariance(Rotation(), 10), Classification()):
+        with pytest.raises(ModelError, match=r"NaN for image \d+, image \d+, image \d+ and \d+ more"):
+            faithfulness(rule, Scores(answer, SPEC.shape), known, progress=False)
+
+
+def test_a_regularizer_returns_a_number() -> None:
+    for wrong in (np.nan, None):
+        with pytest.raises(InputError, match="A regularizer returns a number"):
+            learn(
+                [FirstPixel(0.5)], BOX, uniform(9), regularizer=lambda _, wrong=wrong: wrong, weight=1, progress=False
+            )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Invariance(Rotation(), "10"), "The strength of the relation rotation is a number"),
+        (lambda: Invariance(Rotation, 10), r"try: Rotation\(\)"),
+        (lambda: Invariance(Rotation(), 10, "score", tolerance=np.nan), "A tolerance is at least 0"),
+        (lambda: Rotation("a"), "no range of the relation"),
+        (lambda: Subset(("cat",)), "expected a tuple of class indices"),
+        (lambda: FirstPixel(0.5).where([0]), "restricted to a subset"),
+        (lambda: learn(3, BOX, uniform(9), progress=False), "learned from several"),
+        (lambda: faithfulness(FirstPixel(0.5), BOX, uniform(9), confidence="a", progress=False), "between 0 and 1"),
+        (lambda: faithfulness(FirstPixel(0.5), BOX, uniform(9), looked_for=1.5, progress=False), "at least one"),
+    ],
+)
+def test_values_of_other_types_are_told(make: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+    with pytest.raises(TypeError, match="unsupported operand"):
+        FirstPixel(0.5) & Rotation()
+
+
+def test_one_class_or_several_make_a_subset() -> None:
+    assert Subset(np.int64(3)).classes == Subset([3]).classes == (3,)

@@ -93,6 +93,8 @@ class Overview:
 
     def _add_maps(self, images: Audited, explained: Booleans) -> None:
         rows = np.flatnonzero(explained)
+        if not len(rows):
+            return
         masks = images.table.column("mask").combine_chunks().take(rows)
         maps = masks.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
         names, which = np.unique(images.texts("target")[rows], return_inverse=True)

@@ -63,13 +63,13 @@ OUTSIDE_BOXES = Question(
     "could lie in them): the decision hangs on the surroundings.",
     _outside,
     by_class=True,
-    missing="no boxes of the explained classes were given",
+    missing="no boxes of the explained classes were given that lie in their photos",
 )
 
 BOXES_UNREAD = Question(
     "boxes not seen",
-    "In {count} of {total} images with boxes none of them lies in what the model reads",
-    "They lie outside of their photos (boxes are x0, y0, x1, y1 in pixels of the upright photo), or were cropped away.",
+    "In {count} of {total} images with boxes these reach beyond the photo, or lie outside of what the model reads",
+    "Boxes are x0, y0, x1, y1 in pixels of the upright photo, which they must lie in; others were cropped away.",
     _unread,
     serious=False,
     missing="no boxes of the explained classes were given",

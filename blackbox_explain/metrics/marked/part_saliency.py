@@ -23,6 +23,9 @@ __all__ = ["PartSaliency", "Parts"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
+BEYOND = 1.5
+"""How far from the middle of its photo a point may be, in sizes of the photo: an ear may be beyond the edge."""
+
 Parts = Mapping[str, Sequence[Point]]
 """Points of one photo by the part that they are of: ``{"eyes": [(310, 120), (352, 118)], "feet": [(200, 400)]}``."""
 
@@ -81,8 +84,14 @@ class PartSaliency:
         """
         maps = normalised(explanation.saliency)
         values = np.full(len(explanation), np.nan)
-        for row, (frame, _, parts) in enumerate(whose(self.points, "points", oracle, explanation)):
-            windows = [self._mean(maps[row], *frame.in_image(*point)) for point in (parts or {}).get(self.part, ())]
+        for row, (frame, name, parts) in enumerate(whose(self.points, "points", oracle, explanation)):
+            marked = (parts or {}).get(self.part, ())
+            for x, y in marked:
+                if not (-BEYOND <= x / frame.size[0] - 0.5 <= BEYOND and -BEYOND <= y / frame.size[1] - 0.5 <= BEYOND):
+                    size = "{} × {}".format(*frame.size)
+                    got, expected = f"{x:g}, {y:g}", f"pixels of the photo, which has {size}"
+                    raise InputError(f"A point of {name} is far outside of its photo", got=got, expected=expected)
+            windows = [self._mean(maps[row], *frame.in_image(*point)) for point in marked]
             seen = [one for one in windows if one is not None]
             if seen:
                 values[row] = np.mean(seen)

@@ -68,12 +68,12 @@ def relations_named(names: Sequence[str]) -> tuple[Relation, ...]:
     """
     for name in names:
         if name not in CATALOGUE:
-            near = difflib.get_close_matches(name, CATALOGUE, n=1)
+            near = [one for one in CATALOGUE if name and name in one] or difflib.get_close_matches(name, CATALOGUE, n=1)
             raise InputError(
                 "There is no such relation",
                 got=repr(name),
                 expected="one of " + ", ".join(CATALOGUE),
-                hint=near[0] if near else "",
+                hint=" or ".join(near),
             )
     return tuple(CATALOGUE[name]() for name in names)
 

@@ -101,14 +101,7 @@ def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     plain.CopyFrom(model)
     if model.functions:
         _write_defaults(plain)
-        other = any(
-            one.version != opset_of(model)
-            for function in model.functions
-            for one in function.opset_import
-            if not one.domain
-        )
-        # Functions of another version are converted, for which types must be known.
-        plain = onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(plain) if other else plain, other)
+        plain = onnx.inliner.inline_local_functions(*_typed(plain))
     # Before IR version 4 every initializer was an input, too.
     plain.ir_version = max(LEAST_IR, plain.ir_version)
     # Some exporters name a domain twice; ONNX Runtime goes by the last.
@@ -119,6 +112,17 @@ def flat(model: onnx.ModelProto) -> onnx.ModelProto:
     plain.opset_import.extend(helper.make_opsetid(*one) for one in ({"": LEAST_OPSET} | versions).items())
     prune(plain.graph)
     return plain
+
+
+def _typed(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
+    """Return a model, and whether functions of it are of another version: these are converted, and types are known."""
+    version = opset_of(model)
+    told = [one for function in model.functions for one in function.opset_import if one.domain in ("", "ai.onnx")]
+    if all(one.version == version for one in told):
+        return model, False
+    stored = [helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in model.graph.initializer]
+    model.graph.value_info.extend(stored)
+    return onnx.shape_inference.infer_shapes(model), True
 
 
 def _write_defaults(model: onnx.ModelProto) -> None:

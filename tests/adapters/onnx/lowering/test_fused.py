@@ -46,6 +46,8 @@ CASES = [
     Case("y = com.microsoft.QuickGelu<alpha=1.3>(x)", (2, 3, 5)),
     Case("t = Tanh(x)\ny = com.microsoft.SkipLayerNormalization<epsilon=1e-5>(x, t, g, b, c)", WORDS, {"g": (8,), "b": (8,), "c": (8,)}),
     Case("t = Tanh(x)\na, n, m, s = com.microsoft.SkipLayerNormalization(x, t, g)\ny = Mul(a, s)", WORDS, {"g": (8,)}),
+    Case("t = Tanh(x)\ny = com.microsoft.SkipSimplifiedLayerNormalization<epsilon=1e-5>(x, t, g, c)", WORDS, {"g": (8,), "c": (8,)}),
+    Case("t = Tanh(x)\na, n, m, s = com.microsoft.SkipSimplifiedLayerNormalization<epsilon=1e-4>(x, t, g)\ny = Mul(a, s)", WORDS, {"g": (8,)}),
     Case("y = com.microsoft.Attention<num_heads=2>(x, w, b)", WORDS, {"w": (8, 24), "b": (24,)}),
     Case("y = com.microsoft.Attention<num_heads=2, scale=0.9>(x, w, b, , , p)", WORDS, {"w": (8, 24), "b": (24,), "p": (1, 2, 5, 5)}),
     Case("q = Tanh(x)\nk = Sin(x)\ny = com.microsoft.MultiHeadAttention<num_heads=4>(q, k, x, b)", WORDS, {"b": (24,)}),
@@ -115,3 +117,36 @@ def test_rules_of_the_caller_apply_to_the_parts() -> None:
     case = Case('a = com.microsoft.FusedConv<activation="Relu">(x, w)\nc = Flatten(a)\ny = MatMul(c, m)', *CONV[:1], {"w": (4, 3, 3, 3), "m": (64, 3)})  # fmt: skip
     box = bx.wrap(fused(case), rules={"Relu": nothing}, cache=False)
     assert not box.scores_and_gradient(image_of(case), np.ones((2, 3), np.float32))[1].any()
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_root_mean_squares_that_runtime_writes_among_the_standards_operators(opset: int) -> None:
+    """No schema of ONNX knows the operator, so that it goes before anything is converted."""
+    text = """q = Mul(x, x)
+    m = ReduceMean<axes=[-1]>(q)
+    e = Add(m, eps)
+    r = Sqrt(e)
+    d = Div(x, r)
+    y = Mul(d, g)"""
+    constants: dict[str, Any] = {"eps": np.float32(1e-3), "g": (8,)}
+    if opset == 18:
+        text, constants = text.replace("<axes=[-1]>(q)", "(q, last)"), constants | {"last": np.array([-1])}
+    plain = build(Case(text, WORDS, constants, opset=opset))
+    fused = build(Case("y = SimplifiedLayerNormalization<epsilon=1e-3>(x, g)", WORDS, {"g": (8,)}, opset=opset))
+    fused.graph.initializer[0].CopyFrom(next(one for one in plain.graph.initializer if one.name == "g"))
+    images = image_of(Case(text, WORDS, {}))
+    (expected,) = onnxruntime.InferenceSession(fused.SerializeToString(), session_options()).run(None, {"x": images})
+    weights = np.random.default_rng(3).standard_normal(expected.shape).astype(np.float32)
+    feeds = {"x": images, WEIGHTS: weights}
+    first, second = (
+        onnxruntime.InferenceSession(differentiate(one).SerializeToString(), session_options()).run(None, feeds)
+        for one in (fused, plain)
+    )
+    np.testing.assert_allclose(first[0], expected, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(first[1], second[1], rtol=1e-4, atol=1e-5)
+
+
+def test_fused_operators_need_not_name_their_domain() -> None:
+    model = build(Case("y = com.microsoft.QuickGelu<alpha=1.3>(x)", (2, 3, 5)))
+    assert [one.domain for one in model.opset_import] == [""]
+    onnxruntime.InferenceSession(differentiate(model).SerializeToString(), session_options())

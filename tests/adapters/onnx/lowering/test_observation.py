@@ -111,7 +111,7 @@ def test_batches_are_told_apart_by_size_remainder_and_what_cannot_be_computed() 
     }"""
     seen = observe(onnx.parser.parse_model(text))
     assert {"many", "k", "even", "is_four", "more", "n", "size", "dozens"}.isdisjoint(seen.values)
-    assert seen.values["times"] == 12  # one entry of its shape varies with the values, the other does not
+    assert "times" not in seen.values  # of a shape that follows values nothing is told, though this entry does not
 
 
 PRODUCTS = """<ir_version: 9, opset_import: ["": 18]>

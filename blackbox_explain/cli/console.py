@@ -44,6 +44,20 @@ class _Output(Console):
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
 
+    def on_broken_pipe(self) -> None:
+        """End with the status of what writes into a closed pipe: the usual 1 would be a verdict."""
+        raise _enough()
+
+
+def _enough() -> SystemExit:
+    """Return what ends a command whose reader has enough, as `head` does; what is still to be written goes nowhere."""
+    _write_nowhere()
+    return SystemExit(PIPE_CLOSED)
+
+
+def _write_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
 
 stdout = _Output(highlight=False)
 stderr = _Output(stderr=True, highlight=False)
@@ -137,12 +151,10 @@ def errors_as_messages() -> Generator[None]:
         stderr.print("interrupted")
         raise typer.Exit(130) from None
     except BrokenPipeError:
-        # Whoever reads has enough, as `head` does.  What is still to be written goes nowhere, and 1 would be a verdict.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise typer.Exit(PIPE_CLOSED) from None
+        raise _enough() from None
     except OSError as error:
         if error.filename is not None or error.errno != errno.ENOSPC:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _write_nowhere()
         show_error(f"The output cannot be written. Got {error.strerror}.")
         raise typer.Exit(2) from None

@@ -14,6 +14,7 @@ from blackbox_explain.explanation.explanation import Floats
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.provenance import Provenance
+from blackbox_explain.explanation.summary import cut_front, name_of, start
 
 __all__ = ["NAMES", "Comparison", "Tolerances"]
 
@@ -57,7 +58,7 @@ class Tolerances:
                 raise InputError("The tolerance is out of range", got=got, expected=expected)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Two models on the same images, both explained for the top class of the first.
 
@@ -91,6 +92,39 @@ class Comparison:
     iou: Floats
     effect: Floats
     notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.outcome)
+
+    def __repr__(self) -> str:
+        """Return the summary."""
+        return self.summary()
+
+    def summary(self, tolerances: Tolerances | None = None) -> str:
+        """Return a table: a line for each image, and for each tolerance whether it was kept.
+
+        Parameters
+        ----------
+        tolerances
+            None are those of `Tolerances`.
+        """
+        lines = [f"{'image':<20}{'first says':<18}{'second says':<18}{'score off':>10}{'corr.':>7}{'IoU':>6}"]
+        for row in range(len(self)):
+            name = cut_front(name_of(self.first, row), 19)
+            if error := self.error(row):
+                lines.append(f"{name:<20}{error}")
+                continue
+            said = [one.predictions[row].before[0][0] if one.predictions else "" for one in (self.first, self.second)]
+            leading = "".join(f"{start(one, 17):<18}" for one in said)
+            figures = f"{self.score_difference[row]:10.4f}{self.correlation[row]:7.2f}{self.iou[row]:6.2f}"
+            lines.append(f"{name:<20}{leading}{figures}")
+        if self.compared.any():
+            found = self.verdicts(tolerances or Tolerances())
+            for name, (value, allowed, kept) in found.items():
+                limit = "at most" if "difference" in name else "at least"
+                lines.append(f"{'kept' if kept else 'BROKEN':<7}{name}: {value:.4g} ({limit} {allowed:g})")
+        return "\n".join([*lines, *(f"note: {one}" for one in self.notes)])
 
     @property
     def compared(self) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -109,7 +109,7 @@ def compare(
         advance = progress(name) if progress else False
         try:
             result = explain(
-                boxes[model], host, top[:, 0].tolist(), batch_size=batch_size, seed=seed, progress=advance, **options
+                boxes[model], images, top[:, 0].tolist(), batch_size=batch_size, seed=seed, progress=advance, **options
             )
         except (ModelError, OutOfMemoryError) as error:
             raise _none_left(name, error) from error

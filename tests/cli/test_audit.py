@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from blackbox_explain.auditing.auditor import read_audit
 from blackbox_explain.cli import app
+from blackbox_explain.errors import InputError
 from tests.auditing.stamped import make_photos
 
 
@@ -67,3 +68,26 @@ def test_a_wrong_model_is_stopped_and_yes_goes_on(photos: Path, tmp_path: Path) 
         photos, "--model", "tests.auditing.stamped:swapped", *options, "--out", tmp_path / "out", "--yes"
     ).exit_code in (0, 2)
     assert len(read_audit(tmp_path / "out")) == 24
+
+
+def test_a_mistyped_class_is_told_before_the_first_image(photos: Path, tmp_path: Path) -> None:
+    done = cli(photos, *MODEL, "--target", "stampd", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert done.output.count("There is no such class") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_page_of_an_audit_in_which_a_run_explained_nothing(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    make_photos(photos, 6)
+    assert cli(photos, *MODEL, "--out", tmp_path / "out").exit_code == 0
+    (photos / "zz.png").write_bytes(b"")
+    assert cli(photos, *MODEL, "--out", tmp_path / "out", "--resume").exit_code == 2
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_kind_of_table_that_there_is_not(photos: Path, tmp_path: Path) -> None:
+    assert cli(photos, *MODEL, "--limit", 2, "--out", tmp_path / "out").exit_code == 0
+    with pytest.raises(InputError, match="no such kind of table"):
+        read_audit(tmp_path / "out", to="polars")  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 import blackbox_explain as bx
 from blackbox_explain.cli import app
 from blackbox_explain.metrics.deletion_insertion import Deletion
-from tests.cli.evaluated import MODEL, PHOTOS, boxes_file, explained, model, run, saved
+from tests.cli.evaluated import MODEL, PHOTOS, WEIGHTS, boxes_file, explained, model, run, saved
+from tests.toys import Linear
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def test_results_that_do_not_belong_together_stop_the_run(
 
 def test_another_model_is_asked_whether_explanations_hold_for_it_too(folder: Path) -> None:
     done = run(folder / "gradient", "--model", "tests.cli.evaluated:other", "--metric", "transfer")
-    assert done.exit_code == 0
+    assert done.exit_code == 2
     assert "0 of 3" in done.stdout
     assert "3 of 3 explanations are in no mean: nothing to measure" in done.stderr
 
@@ -237,3 +238,50 @@ def test_a_photo_explained_by_the_command_line_is_evaluated_with_nothing_but_its
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[0].split() == ["smallest-region"]
     assert done.stdout.splitlines()[2].split()[0] == "mask"
+
+
+def test_boxes_of_photos_of_one_name_could_be_of_either(folder: Path, tmp_path: Path) -> None:
+    other = explained("gradient", 1)
+    assert other.photos is not None
+    renamed = dataclasses.replace(other.photos[0], name="a.jpg")
+    dataclasses.replace(other, photos=(renamed,)).save(tmp_path / "gradient" / "z.npz")
+    boxes = boxes_file(tmp_path, "a.jpg,0,0,12,12,bird", "b.jpg,0,0,12,12,bird", "c.jpg,0,0,12,12,bird")
+    done = run(tmp_path / "gradient", "--model", MODEL, "--boxes", boxes, "--metric", "pointing-game", "--json")
+    assert done.exit_code == 2
+    assert "are both called 'a.jpg': boxes could be of either" in done.output
+    (told,) = json.loads(done.stdout)["methods"]
+    assert len(told["metrics"]["pointing-game"]["values"]) == 3
+    # Where nobody marked anything, a name is a name.
+    assert run(tmp_path / "gradient", "--model", MODEL, "--metric", "deletion").exit_code == 0
+
+
+def test_boxes_in_shares_of_the_photo_are_refused(folder: Path, tmp_path: Path) -> None:
+    boxes = boxes_file(tmp_path, "a.jpg,0.1,0.1,0.6,0.6,bird")
+    done = run(folder / "gradient", "--model", MODEL, "--boxes", boxes)
+    assert done.exit_code == 2
+    assert "this box is less than a pixel" in done.output
+
+
+def swapped() -> bx.BlackBox:
+    box = model()
+    object.__setattr__(box.spec, "class_names", ("fish", "bird"))
+    return box
+
+
+def test_a_model_with_its_classes_in_another_order_is_refused(folder: Path) -> None:
+    done = run(folder / "gradient", "--model", "tests.cli.test_evaluate:swapped", "--metric", "deletion")
+    assert done.exit_code == 2
+    assert "The model has its classes in another order than the result" in done.output
+    assert "'bird' as class 1, and class 0 as 'fish'" in done.output
+
+
+def constant() -> bx.BlackBox:
+    box = Linear(np.zeros_like(WEIGHTS))
+    object.__setattr__(box.spec, "class_names", ("bird", "fish"))
+    return box
+
+
+def test_a_metric_without_a_value_is_told_by_the_exit_status(folder: Path) -> None:
+    done = run(folder / "gradient", "--model", "tests.cli.test_evaluate:constant", "--metric", "deletion")
+    assert done.exit_code == 2
+    assert "0 of 3" in done.output

@@ -274,3 +274,20 @@ def test_models_that_cannot_be_compared() -> None:
     three = bx.wrap(lambda images: np.ones((len(images), 3)) / 3, shape=(1, 64, 64))
     with pytest.raises(ModelError, match="different classes"):
         compare(box, three, box.image())
+
+
+def test_a_comparison_prints_what_differs() -> None:
+    box = Regions([box_region((24, 24), (6, 6), (16, 16))])
+    told = repr(bx.compare(box, box, np.concatenate([box.image()] * 2), steps=2))
+    assert told.count("texture") == 4
+    assert "kept   largest difference of a score: 0 (at most 0.01)" in told
+    assert "BROKEN same top class" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"target": 1}, "top class of the first model"), ({"progress": True}, "shows no progress")]
+)
+def test_what_compare_does_not_take(options: dict[str, Any], message: str) -> None:
+    box = Regions([box_region((24, 24), (6, 6), (16, 16))])
+    with pytest.raises(InputError, match=message):
+        bx.compare(box, box, box.image(), **options)

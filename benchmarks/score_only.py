@@ -271,7 +271,9 @@ def main(
         list[int] | None, typer.Option(help="Of rankings: measure this budget, and keep what is stored; repeatable.")
     ] = None,
     shap: Annotated[bool, typer.Option(help="Whether SHAP is asked again.")] = True,
-    plot: Annotated[Path, typer.Option(help="Where the curve of masks is drawn.")] = Path("docs/score-only.png"),
+    plot: Annotated[Path, typer.Option(help="Where the curve of masks is drawn.")] = Path(
+        "docs/pictures/score-only.png"
+    ),
 ) -> None:
     """Compare masks from scores with masks from gradients on photos that the classifier gets right with p > 0.5."""
     box = wrap("efficientnet-lite0", threads=threads)

@@ -188,11 +188,18 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
             "The images leave the bounds of pixel space",
             got=f"values from {array.min():g} to {array.max():g}",
             expected=expected,
-            hint="divide by 255"
-            if array.min() >= 0 and array.max() > 1 and high == 1
-            else "undo any normalisation: the box does it",
+            hint=_hint_of_bounds(array, spec),
         )
     return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def _hint_of_bounds(array: np.ndarray[Any, Any], spec: InputSpec) -> str:
+    """Return what to do about images that leave the bounds."""
+    if len(spec.shape) != 3 or spec.shape[0] not in (1, 3):
+        return "bounds=(low, high) when the model is wrapped, if these are its values"
+    if array.min() >= 0 and array.max() > 1 and spec.bounds[1] == 1:
+        return "divide by 255"
+    return "undo any normalisation: the box does it; or bounds=(low, high) when the model is wrapped"
 
 
 def _as_array(images: Any) -> np.ndarray[Any, Any]:

@@ -46,6 +46,9 @@ def csv_lines(path: str | Path, columns: Sequence[str]) -> Iterator[CsvLine]:
                     f"{path} lacks the column {missing[0]}",
                     got=", ".join(header) or "an empty file",
                     expected="a first row with " + ", ".join(columns),
+                    hint="commas between the cells"
+                    if len(header) == 1 and any(one in header[0] for one in ";\t|")
+                    else "",
                 )
             for cells in reader:
                 if not any(cell.strip() for cell in cells):

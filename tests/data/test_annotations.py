@@ -68,6 +68,7 @@ def test_files_are_found_by_as_much_of_their_path_as_is_given(write: Any) -> Non
     [
         ("", "lacks the column file. Got an empty file"),
         ("file,class\na.jpg,1\n", "lacks the column label. Got file, class; expected a first row with file, label"),
+        ("file;label\na.jpg;1\n", "try: commas between the cells"),
         ("file,label\na.jpg,1,2\n", "line 2 has another number of cells. Got 3; expected 2"),
         ("file,label\na.jpg,oboe\n", "line 2: the model lacks this class: There is no such class"),
         ("file,label\na.jpg,3\n", "line 2: the model lacks this class"),

@@ -82,12 +82,15 @@ class FirstLook:
         The most frequent best classes, each with its number of images.
     doubts
         Sentences: signs that the model is shown the wrong pixels.
+    labelled
+        Of how many the true class is known.
     """
 
     images: int
     readings: tuple[Reading, ...]
     leading: tuple[tuple[str, int], ...]
     doubts: tuple[str, ...]
+    labelled: int = 0
 
     @property
     def suspicious(self) -> bool:
@@ -148,7 +151,8 @@ def look_at(box: BlackBox, decoder: Decoder, entries: Sequence[Entry], seed: int
     top, often = np.unique(asked.argmax(axis=1), return_counts=True)
     order = np.argsort(-often, kind="stable")[:5]
     leading = tuple((shown_name(int(top[k]), box.spec.class_names), int(often[k])) for k in order)
-    return FirstLook(len(good), tuple(readings), leading, tuple(doubts))
+    labelled = sum(label is not None for label in labels)
+    return FirstLook(len(good), tuple(readings), leading, tuple(doubts), labelled)
 
 
 def _reading(name: str, options: str, scores: Floats, labels: Sequence[int | None]) -> Reading:

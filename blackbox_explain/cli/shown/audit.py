@@ -25,11 +25,15 @@ COLOURS = {"problem": "red", "notice": "yellow", "none": "green"}
 def show_first_look(look: FirstLook) -> None:
     """Say in a few lines whether the model sees sense in the first images."""
     asked = look.readings[0]
-    right = "" if asked.accuracy is None else f"{asked.accuracy:.0%} right, "
+    of = f" of {look.labelled} with a label" if look.labelled < look.images else ""
+    right = "" if asked.accuracy is None else f"{asked.accuracy:.0%}{of} right, "
+    images, classes = (
+        f"{n} {word}{'' if n == 1 else plural}"
+        for n, word, plural in ((look.images, "image", "s"), (asked.classes, "class", "es"))
+    )
     leading = ", ".join(f"{name} ({count})" for name, count in look.leading[:3])
     stdout.print(
-        f"first look at {look.images} images: {right}mean score {asked.score:.2f}, {asked.classes} classes, "
-        f"most often {escape(leading)}",
+        f"first look at {images}: {right}mean score {asked.score:.2f}, {classes}, most often {escape(leading)}",
         soft_wrap=True,
     )
 

@@ -18,7 +18,6 @@ from blackbox_explain.box.entry_points import settings_of
 from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.oracle import BATCH
 from blackbox_explain.box.protocols import BlackBox
-from blackbox_explain.box.targets import resolve
 from blackbox_explain.cli.console import errors_as_messages, show_error, stderr, stdout, tell
 from blackbox_explain.cli.options.groups import with_groups
 from blackbox_explain.cli.options.model import ModelOptions, complete_models
@@ -28,7 +27,7 @@ from blackbox_explain.cli.options.parsing import dealt_out, settings
 from blackbox_explain.cli.shown.evaluate import evaluation_dict, show_evaluation, write_evaluation
 from blackbox_explain.data.objects import Object, read_objects
 from blackbox_explain.data.points import read_points
-from blackbox_explain.errors import InputError, ModelError, TargetError
+from blackbox_explain.errors import InputError, TargetError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import kind_of, metric_of
 from blackbox_explain.metrics.metric import Metric
@@ -185,29 +184,8 @@ class _Boxes:
         key = f"{given} {result.images.shape[1:]}"
         if key not in self._known:
             self._known[key] = wrapped_for(result, given, self._typed)
-            self._check_names(result, self._known[key])
             self._classes.append((result.weights.shape[1], self._known[key].spec.class_names))
         return self._known[key]
-
-    def _check_names(self, result: Explanation, box: BlackBox) -> None:
-        """Raise `ModelError` if a class that was explained stands elsewhere among the model's."""
-        names, count = box.spec.class_names, result.weights.shape[1]
-        if names is None:
-            return
-        for row, stated in zip(result.weights, result.target, strict=True):
-            explained = np.flatnonzero(row)
-            if len(explained) != 1 or stated.isdigit():
-                continue
-            _, (called,) = resolve([int(explained[0])], np.zeros((1, count)), names)
-            try:
-                elsewhere = class_index(stated, count, names)
-            except TargetError:
-                continue  # other models may call it otherwise
-            if called != stated and elsewhere != explained[0]:
-                got = f"{stated!r} as class {elsewhere}, and class {explained[0]} as {called!r}"
-                raise ModelError(
-                    "The model has its classes in another order than the result", got=got, hint="--classes"
-                )
 
     def tell_assumed(self, quiet: bool) -> None:
         """Say what was assumed when a model was wrapped that is not the one of its results."""

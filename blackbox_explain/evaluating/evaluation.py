@@ -13,6 +13,7 @@ from blackbox_explain.box.info import require
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, NotMeasurableError
+from blackbox_explain.evaluating.class_order import check_class_order
 from blackbox_explain.evaluating.measurement import Measurement, line_of, measurement_of
 from blackbox_explain.evaluating.naming import named_explanations
 from blackbox_explain.evaluating.pooling import pooled_rows, pooling_warnings, repeated_rows
@@ -112,7 +113,7 @@ def evaluate(
     NoGradientError
         If the box lacks what a metric needs.
     ModelError, OutOfMemoryError
-        If nothing could be measured, because the model fails on every image.
+        If nothing could be measured, because the model fails on every image; or it has its classes in another order.
     NotMeasurableError
         If nothing could be measured, because the explanations lack what the metrics measure.
     """
@@ -127,6 +128,7 @@ def evaluate(
         if one.images.shape[1:] != box.spec.shape:
             got = f"images of shape {one.images.shape[1:]} in {name!r}"
             raise InputError("The explanations are of other images", got=got, expected=f"{box.spec.shape}")
+        check_class_order(one, box)
     check_together({name: (one.provenance.model_fingerprint, one.suppress) for name, one in several.items()})
     pooled = {name: pooled_rows(one) for name, one in several.items()}
     again = {name: repeated_rows(one) for name, one in pooled.items()}

@@ -271,7 +271,7 @@ def swapped() -> bx.BlackBox:
 def test_a_model_with_its_classes_in_another_order_is_refused(folder: Path) -> None:
     done = run(folder / "gradient", "--model", "tests.cli.test_evaluate:swapped", "--metric", "deletion")
     assert done.exit_code == 2
-    assert "The model has its classes in another order than the result" in done.output
+    assert "The model has its classes in another order than the explanation" in done.output
     assert "'bird' as class 1, and class 0 as 'fish'" in done.output
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_torch_array, to_device
+from array_api_compat import array_namespace, device, is_array_api_obj, is_torch_array, to_device
 
 Array = Any
 """Any array of the array API standard: NumPy, PyTorch, CuPy, JAX."""
@@ -50,7 +50,8 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
         array = array.detach()
         if str(array.dtype) == "torch.bfloat16":  # which NumPy lacks
             array = array.float()
-    return np.asarray(to_device(array, "cpu"))
+    # Others that look like arrays, such as tensors of TensorFlow and columns of pandas, tell NumPy themselves.
+    return np.asarray(to_device(array, "cpu") if is_array_api_obj(array) else array)
 
 
 def on_host(array: Array) -> bool:

@@ -147,6 +147,7 @@ def attack(
     oracle = Oracle.of(box, len(host), batch_size=batch_size)
     before = np.asarray(oracle.scores(host))
     weights, names = resolve(one_per_image(target, len(host)), before, box.spec.class_names)
+    _check_known(before, target_scores(before, weights), "the scores")
     low, high = box.spec.bounds
     most, by = epsilon * (high - low), step * (high - low)
     least, largest = np.maximum(host - most, low), np.minimum(host + most, high)
@@ -156,7 +157,7 @@ def attack(
         _check_finite(slope, "the gradient")
         changed = np.clip(changed - by * np.sign(slope), least, largest).astype(host.dtype, copy=False)
     after = np.asarray(oracle.scores(changed))
-    _check_finite(after, "the scores of the attacked images")
+    _check_known(after, target_scores(after, weights), "the scores of the attacked images")
     return Attacked(
         images=changed,
         target=names,
@@ -200,11 +201,11 @@ def recover(box: BlackBox, images: Array, labels: Sequence[int], *, batch_size: 
     if chosen.shape != (len(host),):
         raise InputError("The labels do not match the images", got=f"{chosen.shape}", expected=f"({len(host)},)")
     scores = np.asarray(Oracle.of(box, len(host), batch_size=batch_size).scores(host))
-    _check_finite(scores, "the scores")
     if not ((chosen >= 0) & (chosen < scores.shape[1])).all():
         raise InputError(
             "There is no such class", got=f"{chosen.tolist()}"[:80], expected=f"0 to {scores.shape[1] - 1}"
         )
+    _check_known(scores, scores[np.arange(len(host)), chosen], "the scores")
     # Of equal scores the first leads, as everywhere.
     order = np.argsort(-scores, axis=1, kind="stable")
     return Recovered(top=order[:, 0], place=(order == chosen[:, None]).argmax(axis=1))
@@ -213,4 +214,10 @@ def recover(box: BlackBox, images: Array, labels: Sequence[int], *, batch_size: 
 def _check_finite(values: Floats, what: str) -> None:
     """Raise `ModelError` unless all numbers are finite."""
     if not np.isfinite(values).all():
+        raise ModelError("Scores or gradients are not finite", got=f"NaN or infinity in {what}")
+
+
+def _check_known(scores: Floats, own: Floats, what: str) -> None:
+    """Raise `ModelError` unless it can be told which class leads, and what is asked about is finite."""
+    if np.isnan(scores).any() or not np.isfinite(own).all():
         raise ModelError("Scores or gradients are not finite", got=f"NaN or infinity in {what}")

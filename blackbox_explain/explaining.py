@@ -260,7 +260,7 @@ class _Run:
         before, host = target_scores(on_host, weights), self._host[rows]
         gone = found.gone
         if gone is None:
-            own = taken(found.perturbation, oracle.rows, len(oracle.counts))
+            own = taken(found.perturbation, oracle.rows, len(oracle.counts), oracle.box.spec)
             gone = to_numpy(levels_of(own, images, spec, self._seed)[0, ...])
         failures = dict(found.failures)
         if found.perturbed is None:

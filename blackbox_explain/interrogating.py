@@ -20,6 +20,7 @@ from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.predictions import Predictions, predictions_of
 from blackbox_explain.metrics.marked.scenes import Frame
 from blackbox_explain.perturbations.deletion import deleted
+from blackbox_explain.perturbations.levels import taken
 from blackbox_explain.perturbations.named import called, perturbation_of
 from blackbox_explain.perturbations.perturbation import Perturbation
 
@@ -165,7 +166,7 @@ def interrogate(
     if len(host) != 1:
         raise InputError("One image is interrogated at a time", got=f"{len(host)} images", expected="(1, *shape)")
     where = _regions(regions, spec, photos[0] if photos is not None and len(photos) else None)
-    made = perturbation_of(perturbation)
+    made = taken(perturbation_of(perturbation), np.arange(1), 1, spec)
     oracle = Oracle.of(box, 1, batch_size=batch_size)
     scores = oracle.scores(host)
     weights, names = resolve(one_per_image(target, 1), np.asarray(scores), spec.class_names)
@@ -207,7 +208,7 @@ def _regions(regions: Any, spec: InputSpec, photo: Photo | None) -> Booleans:
         array = array[None]
     if not array.size or array.shape[1:] != tuple(spec.spatial):
         raise InputError(what, got=f"shape {array.shape}", expected=expected)
-    return array if array.dtype == bool else array > 0.5
+    return array.copy() if array.dtype == bool else array > 0.5
 
 
 def _are_boxes(regions: Any, spec: InputSpec) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,10 @@ def json_value(value: Any) -> Any:
         return f"array {tuple(value.shape)}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return fields_of(value)
-    return repr(value)[:LONGEST]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    # Where it lies in memory is not what it is.
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))[:LONGEST]
 
 
 def fields_of(settings: Any) -> dict[str, Any]:

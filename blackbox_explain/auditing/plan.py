@@ -126,6 +126,10 @@ class AuditPlan:
         return min(GRID, height), min(GRID, width)
 
 
+BOOKKEEPING = "given"
+"""What earlier versions recorded of masks besides their settings."""
+
+
 def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the classes (N, `count`) of the highest scores of images, the best first.
 
@@ -145,7 +149,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for name in sorted({*before, *now}):
         first, second = before.get(name), now.get(name)
-        if first == second:
+        if first == second or name == BOOKKEEPING:
             continue
         if isinstance(first, Mapping) and isinstance(second, Mapping):
             found += [f"{name}, {one}" for one in differences(first, second)]

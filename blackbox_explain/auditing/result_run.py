@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
+from blackbox_explain.data.photos import Photo
 from blackbox_explain.errors import BlackBoxExplainError, ResultError
 from blackbox_explain.evaluating.evaluation import check_together, evaluate
 from blackbox_explain.evaluating.measurement import Measurement, joined, unmeasured
@@ -23,6 +23,11 @@ from blackbox_explain.metrics.metric import Metric
 __all__ = ["Group", "ResultRun", "result_paths", "warnings_of"]
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+LOOK, SAME_LOOK = 32, 0.05
+"""Pixels on either side that photos of one name are compared at, and how far they may be from each other on average."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,13 @@ class Group:
         """Return what the mean of a metric is of: the images, as the model was shown them, and the classes."""
         counted = self.measurements[metric].counted
         return frozenset(row.subject for row, there in zip(self.pooled, counted, strict=True) if there)
+
+
+def _thumbnail(photo: Photo) -> Floats:
+    """Return a photo as it looks from afar, which does not hang on how it is kept: (LOOK, LOOK, 3) in [0, 1]."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(photo.pixels).resize((LOOK, LOOK), Image.Resampling.BOX)) / 255
 
 
 @dataclass(eq=False)
@@ -106,7 +118,7 @@ class ResultRun:
     told: Callable[[Path, str], None] = lambda _path, _message: None
     errors: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
     unmarked: dict[str, set[str]] = field(init=False, default_factory=dict[str, set[str]])
-    _seen: dict[str, tuple[Path, int]] = field(init=False, default_factory=dict[str, tuple[Path, int]])
+    _seen: dict[str, tuple[Path, Floats]] = field(init=False, default_factory=dict[str, tuple[Path, Floats]])
     _later: dict[str, list[Path]] = field(init=False, default_factory=dict[str, list[Path]])
     _parts: list[_Part] = field(init=False, default_factory=list["_Part"])
 
@@ -174,14 +186,13 @@ class ResultRun:
 
     def _twin(self, path: Path, result: Explanation) -> str:
         """Say of which photo it cannot be told whether people marked this one or another of the same name; or ""."""
-        if not self.marked:
-            return ""
+        marked = {name for known in self.marked.values() for name in known}
         for photo in result.photos or ():
-            if photo is None or not photo.name:
+            if photo is None or not marked.intersection((photo.name, PurePath(photo.name).stem)):
                 continue
-            told = zlib.crc32(np.ascontiguousarray(photo.pixels).tobytes())
-            first, before = self._seen.setdefault(photo.name, (path, told))
-            if before != told:
+            look = _thumbnail(photo)
+            first, before = self._seen.setdefault(photo.name, (path, look))
+            if np.abs(look - before).mean() > SAME_LOOK:
                 what = " and ".join(self.marked)
                 return f"its photo and another in {first} are both called {photo.name!r}: {what} could be of either"
         return ""

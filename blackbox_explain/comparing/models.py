@@ -80,7 +80,7 @@ def compare(
     if "target" in options:
         what = "Each image is explained for the top class of the first model"
         raise InputError(what, got=f"target={options['target']!r}"[:80], hint="explain(box, images, target)")
-    if progress is not None and not callable(progress):
+    if progress and not callable(progress):
         expected = "a function of 'first' or 'second' that returns what counts the steps, or None"
         raise InputError("This shows no progress", got=f"progress={progress!r}", expected=expected)
     boxes = (first, second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def load_images(
         picture = decoded(source, _where(source, index), white)
         images.append(fitted_image(picture, spec, fit, blur))
         if side >= max(spec.spatial):
-            kept.append(_photo(picture, name_of(source), spec, fit, side))
+            kept.append(replace(_photo(picture, name_of(source), spec, fit, side), blur=float(blur)))
     return LoadedImages(np.stack(images), kept or None)
 
 

@@ -30,12 +30,15 @@ class Photo:
         cropped, all of it where it was stretched, reaching beyond it where it was padded.
     file_size
         Width and height of the upright photo in its file; None where they are those of `pixels`.
+    blur
+        By how many pixels of the file the photo was blurred before the image was made of it.
     """
 
     name: str
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     box: tuple[float, float, float, float]
     file_size: tuple[int, int] | None = None
+    blur: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:

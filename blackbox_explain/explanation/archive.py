@@ -21,6 +21,7 @@ __all__ = [
     "UNREADABLE",
     "archive_path",
     "finite",
+    "not_saved",
     "packed_photos",
     "read_archive",
     "unpacked_photos",
@@ -31,6 +32,9 @@ FORMAT = 2
 
 QUALITY = 90
 """Of photos; they are looked at, and nothing is computed from them."""
+
+LOSSLESS = 256
+"""Photos of no more pixels on either side are kept as they are: each of theirs is seen."""
 
 UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, BadZipFile, MemoryError, zlib.error)
 """What reading a file of something else may raise."""
@@ -120,7 +124,10 @@ def _check_size(path: Path, stream: BinaryIO) -> None:
 
 
 def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str, Any] | None] | None]:
-    """Return photos as arrays of JPEG bytes, one for all rows that share it, and their names and boxes for JSON."""
+    """Return photos as bytes of JPEG, or of PNG where they are small, and their names and boxes for JSON.
+
+    Rows that share a photo share its bytes.
+    """
     if photos is None:
         return {}, None
     arrays: dict[str, Any] = {}
@@ -134,12 +141,16 @@ def packed_photos(photos: Photos | None) -> tuple[dict[str, Any], list[dict[str,
             from PIL import Image
 
             stream = io.BytesIO()
-            Image.fromarray(photo.pixels).save(stream, "JPEG", quality=QUALITY)
+            if max(photo.pixels.shape) <= LOSSLESS:
+                Image.fromarray(photo.pixels).save(stream, "PNG")
+            else:
+                Image.fromarray(photo.pixels).save(stream, "JPEG", quality=QUALITY)
             name = known[id(photo.pixels)] = f"photo_{index}"
             arrays[name] = np.frombuffer(stream.getvalue(), np.uint8)
         pixels = known[id(photo.pixels)]
         kept = {"name": photo.name, "box": [float(one) for one in photo.box], "pixels": pixels}
-        told.append(kept if photo.file_size is None else {**kept, "file_size": list(photo.file_size)})
+        kept |= {} if photo.file_size is None else {"file_size": list(photo.file_size)}
+        told.append(kept | ({"blur": photo.blur} if photo.blur else {}))
     return arrays, told
 
 
@@ -157,12 +168,14 @@ def unpacked_photos(arrays: dict[str, Any], told: list[dict[str, Any] | None] | 
             from PIL import Image
 
             stream = io.BytesIO(arrays.pop(one["pixels"]).tobytes())
-            with Image.open(stream, formats=["JPEG"]) as image:
+            with Image.open(stream, formats=["JPEG", "PNG"]) as image:
                 decoded[one["pixels"]] = np.asarray(image.convert("RGB"))
         left, top, right, bottom = one["box"]
         across, down = one.get("file_size", (0, 0))
         size = (int(across), int(down)) if across else None
-        photos.append(Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom), size))
+        photos.append(
+            Photo(one["name"], decoded[one["pixels"]], (left, top, right, bottom), size, float(one.get("blur", 0)))
+        )
     return tuple(photos)
 
 

@@ -267,7 +267,7 @@ def ask_for_doubts(oracle: Oracle, images: Array, perturbation: Perturbation | N
     for first in range(0, len(images), BATCH):
         rows = np.arange(first, min(first + BATCH, len(images)))
         own = oracle.native(images[rows])
-        gone = levels_of(taken(made, rows, len(images)), own, oracle.box.spec, seed)[0, ...]
+        gone = levels_of(taken(made, rows, len(images), oracle.box.spec), own, oracle.box.spec, seed)[0, ...]
         scores, perturbed = (to_numpy(oracle.scores(one)) for one in (own, gone))
         answers.extend(Answer.of(*pair) for pair in zip(scores, perturbed, strict=True))
     return doubts_of_run(answers, oracle)

@@ -56,8 +56,8 @@ def kind_of(name: str) -> type[Any]:
 def method_of(method: str | Method, settings: dict[str, Any]) -> Method:
     """Return a method, given one or the name of one with its settings.
 
-    Every method takes ``game=`` and ``perturbation=`` beside a name: where they are no fields of it, they say how its
-    region is looked for.
+    Every method takes ``game=`` and ``perturbation=``, beside a name or an object: where they are no fields of it, they
+    say how its region is looked for; what is a field of an object is set where it is made.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class Deleting:
     def masked_scores(self, oracle: Oracle, images: Array, weights: Array, seed: int) -> MaskedScores:
         """Return the scores of a batch as functions of masks."""
         host = to_numpy(images)
-        own = taken(self.chosen(), oracle.rows, len(oracle.counts))
+        own = taken(self.chosen(), oracle.rows, len(oracle.counts), oracle.box.spec)
         gone = np.asarray(levels_of(own, host, oracle.box.spec, seed)[0])
         return MaskedScores(oracle, host, gone.astype(host.dtype, copy=False), to_numpy(weights))
 

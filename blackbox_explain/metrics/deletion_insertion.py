@@ -64,7 +64,7 @@ class _CurveArea:
             explanation.images,
             explanation.saliency,
             explanation.weights,
-            taken(perturbation_of(self.perturbation), oracle.rows, len(oracle.counts)),
+            taken(perturbation_of(self.perturbation), oracle.rows, len(oracle.counts), oracle.box.spec),
             shares.tolist(),
             keep=self.keep,
             seed=explanation.provenance.seed,

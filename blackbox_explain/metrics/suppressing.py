@@ -66,7 +66,7 @@ class Suppressing:
             If a score is not finite, or the model fails.
         """
         images, weights = explanation.images, explanation.weights
-        own = taken(perturbation, oracle.rows, len(oracle.counts))
+        own = taken(perturbation, oracle.rows, len(oracle.counts), oracle.box.spec)
         levels = levels_of(own, images, oracle.box.spec, explanation.provenance.seed)
         gone = np.asarray(levels[0])
         known = _finite(oracle.target_scores(images, weights) if original is None else original)

@@ -15,6 +15,9 @@ __all__ = ["levels_of", "taken"]
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
+SLACK = 1e-3
+"""How far values may leave the bounds, as a share of their range: as much as images may, for rounding."""
+
 ANYWHERE = (Blur, Constant, Noise, Reference)
 """Those written for every array library; others are given NumPy, whatever the model computes with."""
 
@@ -40,17 +43,23 @@ def levels_of(perturbation: Perturbation, images: Array, spec: InputSpec, seed: 
     """
     if isinstance(perturbation, ANYWHERE):
         return perturbation.levels(images, spec, seed)
-    found = perturbation.levels(to_numpy(images), spec, seed)
-    shape = tuple(images.shape)
+    name, shape = type(perturbation).__name__, tuple(images.shape)
+    try:
+        found = perturbation.levels(to_numpy(images), spec, seed)
+    except (AttributeError, TypeError) as error:
+        expected = "levels() of NumPy arrays, whatever the model computes with"
+        raise InputError(f"The perturbation {name!r} is broken", got=str(error), expected=expected) from error
+    if isinstance(found, (list, tuple)):
+        found = np.stack([to_numpy(one) for one in found])
     has: tuple[int, ...] = tuple(getattr(found, "shape", ()))
     if len(has) < 2 or has[1:] != shape or has[0] < 2:
         got = f"levels() returned {f'shape {has}' if has else f'a {type(found).__name__}'}"
         expected = f"an array (L, {', '.join(map(str, shape))}): L levels, at least 2, of the {shape[0]} images"
-        raise InputError(f"The perturbation {type(perturbation).__name__!r} is broken", got=got, expected=expected)
+        raise InputError(f"The perturbation {name!r} is broken", got=got, expected=expected)
     return constant_like(to_numpy(found), images)
 
 
-def taken(perturbation: Perturbation, rows: Rows, count: int) -> Perturbation:
+def taken(perturbation: Perturbation, rows: Rows, count: int, spec: InputSpec) -> Perturbation:
     """Return a perturbation of some of the images of a call.
 
     Parameters
@@ -61,13 +70,33 @@ def taken(perturbation: Perturbation, rows: Rows, count: int) -> Perturbation:
         Places of the images.
     count
         How many images the call is about: there are as many references, or one for all.
+    spec
+        Of the black box.
 
     Raises
     ------
     InputError
-        If the number of references is another.
+        If the number of references is another, or a colour or reference is none that a pixel may have.
     """
     if isinstance(perturbation, Reference) and len(perturbation.images) not in (1, count):
         got, expected = str(len(perturbation.images)), "1" if count == 1 else f"1 or {count}"
         raise InputError("The references do not match the images", got=got, expected=expected)
+    if isinstance(perturbation, Reference):
+        _check_bounds("reference", to_numpy(perturbation.images), spec)
+    # Zero is x0 ⊙ m of section 3.2, whatever the bounds.
+    if isinstance(perturbation, Constant) and not isinstance(perturbation.value, str) and np.any(perturbation.value):
+        _check_bounds("value", np.asarray(perturbation.value), spec)
     return perturbation.take(rows)
+
+
+def _check_bounds(name: str, values: np.ndarray[Any, Any], spec: InputSpec) -> None:
+    """Raise `InputError` unless what stands in for pixels may be a pixel."""
+    low, high = spec.bounds
+    slack = SLACK * (high - low)
+    if not np.isfinite(values).all() or values.min() < low - slack or values.max() > high + slack:
+        raise InputError(
+            f"The {name} leaves the bounds of pixel space",
+            got=f"{values.min():g}" if values.size == 1 else f"values from {values.min():g} to {values.max():g}",
+            expected=f"numbers in [{low:g}, {high:g}]",
+            hint="divide by 255" if 1 < values.max() <= 255 and values.min() >= 0 and high == 1 else "",
+        )

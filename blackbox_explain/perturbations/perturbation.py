@@ -30,9 +30,6 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 PAPER_SIZE = 224
 PAPER_SIGMA = 10.0
 
-SLACK = 1e-3
-"""How far values may leave the bounds, as a share of their range: as much as images may, for rounding."""
-
 LEAST_SIGMA = 4.0
 """In pixels, of images that are large enough: what fills a small image is drawn with lines of a pixel or three."""
 
@@ -85,9 +82,6 @@ class Constant(_SameForAll):
             colour = low if self.value == "low" else (low + high) / 2
         else:
             _check_channels("value", self.value, spec)
-            # Zero is x0 ⊙ m of section 3.2, whatever the bounds.
-            if np.any(np.asarray(self.value) != 0):
-                _check_bounds("value", np.asarray(self.value), spec)
             colour = constant_like(np.reshape(self.value, (1, -1) + (1,) * len(spec.spatial)), images)
         return xp.stack([xp.zeros_like(images) + colour, images])
 
@@ -181,7 +175,10 @@ class Reference:
 
     def __post_init__(self) -> None:
         if not hasattr(self.images, "shape"):
-            object.__setattr__(self, "images", np.asarray(self.images, dtype=np.float64))
+            try:
+                object.__setattr__(self, "images", np.asarray(self.images, dtype=np.float64))
+            except (TypeError, ValueError) as error:
+                raise InputError("These are no references", got=f"{error}", expected="images (N, *shape)") from error
 
     def levels(self, images: Array, spec: InputSpec, seed: int) -> Array:
         """Return [reference, x0]."""
@@ -192,7 +189,6 @@ class Reference:
                 got=f"reference {reference.shape} for images {tuple(images.shape)}",
                 expected="the same shape, or one reference for all",
             )
-        _check_bounds("reference", reference, spec)
         xp = namespace(images)
         return xp.stack([xp.zeros_like(images) + constant_like(reference, images), images])
 
@@ -241,25 +237,15 @@ def _colour(value: Any) -> float | tuple[float, ...]:
     """Return a colour as Python's own numbers, which records can hold."""
     try:
         numbers = np.asarray(to_numpy(value) if hasattr(value, "shape") else value)
+        if numbers.ndim > 1 and max(numbers.shape) == numbers.size:
+            numbers = numbers.ravel()  # a colour as the layers of a network keep it: (1, C, 1, 1)
         if numbers.dtype.kind not in "iuf" or numbers.ndim > 1 or not numbers.size or not np.isfinite(numbers).all():
             raise ValueError
     except (TypeError, ValueError):
         expected = "a number, one per channel, 'middle' or 'low'"
-        raise InputError("There is no such colour", got=f"value={value!r}"[:80], expected=expected) from None
+        got = f"shape {tuple(value.shape)}" if getattr(value, "ndim", 0) else f"value={value!r}"[:80]
+        raise InputError("There is no such colour", got=got, expected=expected) from None
     return float(numbers) if numbers.ndim == 0 else tuple(numbers.astype(float).tolist())
-
-
-def _check_bounds(name: str, values: np.ndarray[Any, Any], spec: InputSpec) -> None:
-    """Raise `InputError` unless what stands in for pixels may be a pixel."""
-    low, high = spec.bounds
-    slack = SLACK * (high - low)
-    if not np.isfinite(values).all() or values.min() < low - slack or values.max() > high + slack:
-        raise InputError(
-            f"The {name} leaves the bounds of pixel space",
-            got=f"{values.min():g}" if values.size == 1 else f"values from {values.min():g} to {values.max():g}",
-            expected=f"numbers in [{low:g}, {high:g}]",
-            hint="divide by 255" if 1 < values.max() <= 255 and values.min() >= 0 and high == 1 else "",
-        )
 
 
 def _check_channels(name: str, value: float | tuple[float, ...], spec: InputSpec) -> None:

@@ -17,11 +17,12 @@ __all__ = ["classes_check", "photo_check", "record_check"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-SAME_PHOTO = 0.03
-"""Mean difference of a photo from the image that was made of it, as a share of the bounds' range.
+SAME_PHOTO, SAME_PLACE = 0.03, 0.12
+"""Differences of a photo from the image that was made of it, as shares of the bounds' range: the mean of all places,
+and the largest.  Photos are kept at no more than 2,000 pixels, so that the image may have been made of a larger one."""
 
-Photos are kept at no more than 2,000 pixels, so that the image may have been made of a larger one.
-"""
+PLACES = 16
+"""On either axis."""
 
 
 def classes_check(stated: Named, scores: Floats, names: Sequence[str] | None, tolerance: float, what: str) -> Check:
@@ -43,8 +44,11 @@ def classes_check(stated: Named, scores: Floats, names: Sequence[str] | None, to
     claim = f"the leading classes {what} are as stated"
     if not stated:
         return Check(claim, None, "the result does not name them")
-    indices = {name: place for place, name in reversed([*enumerate(shown_name(k, names) for k in range(len(scores)))])}
-    places = [indices.get(name, -1) for name, _ in stated]
+    numbered = {shown_name(place, None): place for place in range(len(scores))}
+    named = {} if names is None else {shown_name(place, names): place for place in reversed(range(len(scores)))}
+    if names is None and any(name not in numbered for name, _ in stated):
+        return Check(claim, None, "the model's classes have no names")
+    places = [named.get(name, numbered.get(name, -1)) for name, _ in stated]
     for place, (name, score) in zip(places, stated, strict=True):
         if place < 0:
             return Check(claim, False, f"the model has no class {name!r}")
@@ -60,6 +64,10 @@ def classes_check(stated: Named, scores: Floats, names: Sequence[str] | None, to
 def photo_check(photo: Photo, image: Floats, spec: InputSpec) -> Check:
     """Check that an image (*shape) shows the part of the photo that it is said to be made of."""
     claim = "the photo is the one that the image was made of"
+    if photo.blur:
+        return Check(claim, None, "the image was made of a blurred copy")
+    if not np.isfinite(photo.box).all():
+        return Check(claim, False, "its part has no edges")
     from PIL import Image
 
     height, width = spec.spatial
@@ -75,11 +83,24 @@ def photo_check(photo: Photo, image: Floats, spec: InputSpec) -> Check:
         return Check(claim, False, "its part is empty")
     picture = Image.fromarray(photo.pixels)
     picture = picture.convert("L") if spec.shape[0] == 1 else picture
-    fitted = picture.resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=inside)
+    fitted = np.asarray(picture.resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=inside))
     low, high = spec.bounds
-    shown = np.moveaxis(np.atleast_3d(np.asarray(fitted, dtype=np.float64)), -1, 0) / 255
-    off = np.abs(shown - (image[:, y0:y1, x0:x1] - low) / (high - low)).mean()
-    return Check(claim, bool(off <= SAME_PHOTO), "" if off <= SAME_PHOTO else f"it differs by {off:.0%} on average")
+    own = np.moveaxis((image[:, y0:y1, x0:x1] - low) / (high - low), 0, -1)
+    pair = np.atleast_3d(fitted).astype(np.float64) / 255, own.astype(np.float64)
+    # Photos are kept as JPEG, whose colours are coarse, so that means of places are compared.
+    across, down = min(PLACES, x1 - x0), min(PLACES, y1 - y0)
+    off = np.abs(np.subtract(*(_means(one, down, across) for one in pair)))
+    if off.mean() <= SAME_PHOTO and off.max() <= SAME_PLACE:
+        return Check(claim, True)
+    return Check(claim, False, f"it differs by {off.mean():.0%} on average, and by {off.max():.0%} somewhere")
+
+
+def _means(pixels: Floats, down: int, across: int) -> Floats:
+    """Return the means of the places (down, across, C) that an image (H, W, C) is divided into."""
+    edges = [np.arange(count) * size // count for count, size in zip((down, across), pixels.shape, strict=False)]
+    sums = np.add.reduceat(np.add.reduceat(pixels, edges[0], axis=0), edges[1], axis=1)
+    sizes = (np.diff([*one, size]) for one, size in zip(edges, pixels.shape, strict=False))
+    return sums / np.multiply.outer(*sizes)[..., None]
 
 
 def record_check(stated: tuple[str, str], settings: tuple[str, str]) -> Check:

@@ -243,7 +243,7 @@ def test_a_photo_explained_by_the_command_line_is_evaluated_with_nothing_but_its
 def test_boxes_of_photos_of_one_name_could_be_of_either(folder: Path, tmp_path: Path) -> None:
     other = explained("gradient", 1)
     assert other.photos is not None
-    renamed = dataclasses.replace(other.photos[0], name="a.jpg")
+    renamed = dataclasses.replace(other.photos[0], name="a.jpg", pixels=np.full((24, 24, 3), 90, np.uint8))
     dataclasses.replace(other, photos=(renamed,)).save(tmp_path / "gradient" / "z.npz")
     boxes = boxes_file(tmp_path, "a.jpg,0,0,12,12,bird", "b.jpg,0,0,12,12,bird", "c.jpg,0,0,12,12,bird")
     done = run(tmp_path / "gradient", "--model", MODEL, "--boxes", boxes, "--metric", "pointing-game", "--json")

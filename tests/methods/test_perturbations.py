@@ -13,6 +13,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.metrics.deletion_insertion import Deletion
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.perturbations import NAMES, deleted, level_set, named
+from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.named import record_of
 from blackbox_explain.rules import Deletion as DeletionRelation
 from blackbox_explain.rules import ObjectDecides, Occlusion
@@ -21,6 +22,21 @@ from tests.toys import Regions, box_region
 
 SPEC = bx.InputSpec((3, 6, 6), bounds=(-1.0, 3.0))
 IMAGES = np.random.default_rng(0).uniform(-1, 3, (2, 3, 6, 6))
+
+
+class Grey:
+    """Written with NumPy alone, whatever the model computes with."""
+
+    def levels(self, images: Any, spec: Any, seed: int) -> Any:
+        return np.stack([np.full_like(images, 0.5), images])
+
+    def take(self, rows: Any) -> Grey:
+        return self
+
+
+class NoStack(Grey):
+    def levels(self, images: Any, spec: Any, seed: int) -> Any:
+        return images
 
 
 @pytest.mark.parametrize(("name", "value"), [("zero", 0.0), ("middle", 1.0), ("low", -1.0)])
@@ -99,21 +115,6 @@ def test_names_and_colours_that_are_none() -> None:
         bx.Constant("high").levels(IMAGES, SPEC, 0)  # type: ignore[arg-type]
 
 
-class Grey:
-    """Written with NumPy alone, whatever the model computes with."""
-
-    def levels(self, images: Any, spec: Any, seed: int) -> Any:
-        return np.stack([np.full_like(images, 0.5), images])
-
-    def take(self, rows: Any) -> Grey:
-        return self
-
-
-class NoStack(Grey):
-    def levels(self, images: Any, spec: Any, seed: int) -> Any:
-        return images
-
-
 @pytest.mark.parametrize("method", ["mask", "occlusion", "gradient"])
 def test_one_of_your_own_is_given_numpy(method: str) -> None:
     torch = pytest.importorskip("torch")
@@ -133,12 +134,33 @@ def test_one_of_your_own_is_given_numpy(method: str) -> None:
 )
 def test_what_stands_in_for_pixels_keeps_to_their_bounds(perturbation: Any) -> None:
     with pytest.raises(InputError, match="leaves the bounds of pixel space"):
-        perturbation.levels(IMAGES, SPEC, 0)
+        taken(perturbation, np.arange(2), 2, SPEC)
 
 
 def test_zero_is_taken_whatever_the_bounds() -> None:
     spec = bx.InputSpec((3, 6, 6), bounds=(1.0, 2.0))
-    assert (named("zero").levels(np.clip(IMAGES, 1, 2), spec, 0)[0] == 0).all()
+    assert (taken(named("zero"), np.arange(2), 2, spec).levels(np.clip(IMAGES, 1, 2), spec, 0)[0] == 0).all()
+
+
+def test_colours_as_the_layers_of_a_network_keep_them() -> None:
+    assert bx.Constant(np.reshape([0.25, 0.5, 1.0], (1, 3, 1, 1))).value == (0.25, 0.5, 1.0)
+    with pytest.raises(InputError, match=r"no such colour. Got shape \(2, 2\)"):
+        bx.Constant(np.zeros((2, 2)))
+
+
+class OfTorch(Grey):
+    def levels(self, images: Any, spec: Any, seed: int) -> Any:
+        return images.detach()
+
+
+def test_levels_as_a_list_and_levels_of_another_library() -> None:
+    class Listed(Grey):
+        def levels(self, images: Any, spec: Any, seed: int) -> Any:
+            return [np.full_like(images, 0.5), images]
+
+    assert levels_of(Listed(), IMAGES, SPEC).shape == (2, *IMAGES.shape)
+    with pytest.raises(InputError, match=r"expected levels\(\) of NumPy arrays"):
+        levels_of(OfTorch(), IMAGES, SPEC)
 
 
 def test_numbers_of_numpy_are_recorded_as_numbers() -> None:

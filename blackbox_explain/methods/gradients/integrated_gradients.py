@@ -93,7 +93,7 @@ class IntegratedGradients(Deleting):
 
     def path(self, oracle: Oracle, images: Floats, seed: int) -> tuple[int, Callable[[int], Floats]]:
         """Return of how many straight parts the path is made, and its corners (n, *shape) by number, 0 the first."""
-        own = taken(self.chosen(), oracle.rows, len(oracle.counts))
+        own = taken(self.chosen(), oracle.rows, len(oracle.counts), oracle.box.spec)
         levels = np.asarray(levels_of(own, images, oracle.box.spec, seed))
         return len(levels) - 1, levels.__getitem__
 

@@ -101,7 +101,7 @@ class Mask(Settings):
         made = make_perturbation(settings)
         xp = namespace(images)
         cells = mask_shape_for(spec.spatial, settings.mask_shape)
-        levels = levels_of(taken(made, oracle.rows, len(oracle.counts)), images, spec, seed)
+        levels = levels_of(taken(made, oracle.rows, len(oracle.counts), oracle.box.spec), images, spec, seed)
         score = settings.masked_score(
             oracle,
             LevelStack(canvas(levels, settings.jitter_kind, settings.jitter), spec.spatial),

@@ -85,7 +85,7 @@ class PartSaliency:
         maps = normalised(explanation.saliency)
         values = np.full(len(explanation), np.nan)
         for row, (frame, name, parts) in enumerate(whose(self.points, "points", oracle, explanation)):
-            marked = (parts or {}).get(self.part, ())
+            marked = [point for point in (parts or {}).get(self.part, ()) if np.isfinite(point).all()]
             for x, y in marked:
                 if not (-BEYOND <= x / frame.size[0] - 0.5 <= BEYOND and -BEYOND <= y / frame.size[1] - 0.5 <= BEYOND):
                     size = "{} × {}".format(*frame.size)

@@ -16,7 +16,7 @@ from blackbox_explain.errors import InputError, ModelError
 from blackbox_explain.rules.serialization import Saved
 from blackbox_explain.setting_ranges import is_number
 
-__all__ = ["Floats", "Image", "Images", "Relation", "check_choice"]
+__all__ = ["Floats", "Image", "Images", "Relation", "check_choice", "check_relation"]
 
 Image = np.ndarray[Any, np.dtype[np.float32]]
 Images = np.ndarray[Any, np.dtype[np.float32]]

@@ -150,8 +150,10 @@ class Subset(Saved):
     name: str = ""
 
     def __post_init__(self) -> None:
-        given: Any = (self.classes,) if is_whole(self.classes) else self.classes
-        if isinstance(given, str) or not isinstance(given, Iterable) or not all(map(is_whole, given)) or not [*given]:
+        several = isinstance(self.classes, Iterable) and not isinstance(self.classes, str)
+        given: tuple[Any, ...] = tuple(self.classes) if several else (self.classes,)
+        given = tuple(one.item() if hasattr(one, "item") else one for one in given)
+        if not all(map(is_whole, given)):
             hint = "box.spec.class_names.index(name) is the index of a name"
             got = f"classes={self.classes!r}"[:80]
             raise InputError("There is no such subset", got=got, expected="a tuple of class indices", hint=hint)

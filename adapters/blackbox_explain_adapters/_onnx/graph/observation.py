@@ -138,6 +138,8 @@ def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
         if name in sized:
             # How many images there are is not all that such sizes follow.
             found = [tuple(one[SHAPE + name].tolist()) for one in others]
+            # Where no other image could be run, no size is known.
+            found = found or [(-1,) * len(shapes[0])]
             shapes = [*shapes, *(one for one in found if len(one) == len(shapes[0]))]
         shape = tuple(axis[0] if len(set(axis)) == 1 else None for axis in zip(*shapes, strict=True))
         batched = (

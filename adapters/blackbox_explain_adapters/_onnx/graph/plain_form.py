@@ -127,12 +127,12 @@ def _typed(model: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
 
 def _write_defaults(model: onnx.ModelProto) -> None:
     """Write what a call of a function leaves out as the function has it, which is lost when it is inlined."""
-    defaults = {(one.domain, one.name): one.attribute_proto for one in model.functions}
+    defaults = {(one.domain, one.name, one.overload): one.attribute_proto for one in model.functions}
 
     def write(nodes: Iterable[onnx.NodeProto]) -> None:
         for node in nodes:
             given = {one.name for one in node.attribute}
-            usual = defaults.get((node.domain, node.op_type), ())
+            usual = defaults.get((node.domain, node.op_type, node.overload), ())
             node.attribute.extend(one for one in usual if one.name not in given)
             for body in bodies_of(node):
                 write(body.node)

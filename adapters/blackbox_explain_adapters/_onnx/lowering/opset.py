@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import onnx
@@ -41,7 +41,8 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
         If the opset cannot be converted.
     """
     version = opset_of(model)
-    _replace(model.graph, SIMPLIFIED, partial(_root_mean_square, opset=version))
+    types = {one.name: one.data_type for one in model.graph.initializer}
+    _replace(model.graph, SIMPLIFIED, partial(_root_mean_square, opset=version, types=types))
     if version < LEAST_OPSET or version > MOST_OPSET:
         wanted = LEAST_OPSET if version < LEAST_OPSET else MOST_OPSET
         if version < ONE_AXIS:
@@ -95,7 +96,7 @@ def _replace(graph: onnx.GraphProto, operator: str, write: Callable[[Node], list
     set_nodes(graph, nodes)
 
 
-def _root_mean_square(node: Node, opset: int) -> list[onnx.NodeProto]:
+def _root_mean_square(node: Node, opset: int, types: Mapping[str, int]) -> list[onnx.NodeProto]:
     """Write x / sqrt(mean(x²) + ε) · scale, in single precision up to the scale; over other axes it stays."""
     if node.get("axis", -1) != -1:
         return [node.proto]
@@ -113,7 +114,7 @@ def _root_mean_square(node: Node, opset: int) -> list[onnx.NodeProto]:
         helper.make_node("Add", [mean, epsilon], [moved]),
         helper.make_node("Sqrt", [moved], [root]),
         helper.make_node("Div", [single, root], [unit]),
-        helper.make_node("CastLike", [unit, node.inputs[1]], [as_given]),
+        helper.make_node("Cast", [unit], [as_given], to=types.get(node.inputs[1], onnx.TensorProto.FLOAT)),
         helper.make_node("Mul", [as_given, node.inputs[1]], [node.y], name=node.proto.name),
     ]
     further = [name for name in node.outputs[1:] if name]

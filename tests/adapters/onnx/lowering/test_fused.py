@@ -119,7 +119,7 @@ def test_rules_of_the_caller_apply_to_the_parts() -> None:
     assert not box.scores_and_gradient(image_of(case), np.ones((2, 3), np.float32))[1].any()
 
 
-@pytest.mark.parametrize("opset", [17, 18])
+@pytest.mark.parametrize("opset", [13, 17, 18])
 def test_root_mean_squares_that_runtime_writes_among_the_standards_operators(opset: int) -> None:
     """No schema of ONNX knows the operator, so that it goes before anything is converted."""
     text = """q = Mul(x, x)

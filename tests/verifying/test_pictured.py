@@ -1,4 +1,4 @@
-"""What pictures show besides numbers: photo, leading classes, what was done."""
+"""What pictures show besides numbers: photo, leading classes, what was done; and what verify does not take."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 import blackbox_explain as bx
+from blackbox_explain.errors import InputError
 from blackbox_explain.verifying.pictured import classes_check, photo_check
 from tests.toys import Linear
+from tests.verifying.test_verifying import explained, known
 
 
 def test_what_a_picture_shows_is_verified(tmp_path: Path) -> None:
@@ -98,3 +100,11 @@ def test_of_a_blurred_copy_nothing_is_claimed(tmp_path: Path) -> None:
     assert loaded.photos[0] is not None
     assert loaded.photos[0].blur == 4
     assert photo_check(loaded.photos[0], loaded.images[0], box.spec).held is None
+
+
+@pytest.mark.parametrize("settings", [{"tolerance": "x"}, {"seeds": 1.5}])
+def test_settings_of_verify_are_numbers(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="This cannot be verified"):
+        bx.verify(explained(), known(), progress=False, **settings)
+    with pytest.raises(InputError, match=r"try: Explanation.load\(path\)"):
+        bx.verify("result.npz", known(), progress=False)  # type: ignore[arg-type]

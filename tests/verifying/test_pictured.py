@@ -108,3 +108,12 @@ def test_settings_of_verify_are_numbers(settings: dict[str, Any]) -> None:
         bx.verify(explained(), known(), progress=False, **settings)
     with pytest.raises(InputError, match=r"try: Explanation.load\(path\)"):
         bx.verify("result.npz", known(), progress=False)  # type: ignore[arg-type]
+
+
+def test_numbers_that_differ_look_different() -> None:
+    box = known()
+    made = explained()
+    moved = dataclasses.replace(made, score=made.score + 1e-7)
+    reasons = [one.reason for row in bx.verify(moved, box, tolerance=0, progress=False).rows for one in row.checks]
+    (told,) = {one for one in reasons if one.startswith("it is 1.0000000")}
+    assert told.split("it is ")[1].split(",")[0] != told.split("was ")[1]

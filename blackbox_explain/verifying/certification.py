@@ -67,7 +67,8 @@ def verify(
 
     Recomputed and compared with the result: the scores of the image, of the fully perturbed image, of the masked image
     and without the region; the curve; the masked image from image and mask; saliency, area, suppression, objective; the
-    name of the target, the outcome, and the model's fingerprint.  A suppression is not judged where the score
+    name of the target, the outcome, and the model's fingerprint; and what pictures show: the leading classes, the photo
+    that the image was made of, game and perturbation.  A suppression is not judged where the score
     falls by less than the tolerance in all, of which it would be a share.  Measured besides, and judged by nobody: the
     effect under perturbations that the mask was not learned with, the masked score under the shifts of eq. 4, and
     how alike the masks of other seeds are.

@@ -36,7 +36,7 @@ class Tensor:
     Attributes
     ----------
     shape
-        None for an axis whose size follows the batch.
+        None for an axis whose size follows the batch, or the values of pixels.
     dtype
         Of the elements.
     batched

@@ -58,7 +58,7 @@ class Observed:
     Attributes
     ----------
     tensors
-        Shape and type of every tensor, a size None where it follows the batch.
+        Shape and type of every tensor, a size None where it follows the batch, or the values of pixels.
     values
         Tensors with the same value in all runs.
     """
@@ -84,6 +84,8 @@ def session_options(threads: int | None = None, optimise: bool = True) -> onnxru
 
 def observe(model: onnx.ModelProto, weights: Weights = NO_WEIGHTS) -> Observed:
     """Run the forward half once, or its shapes for several batches if it is dynamic, on noise between 0 and 1.
+
+    Where sizes may follow the values of pixels, it is also run on images that are black or white in part.
 
     Raises
     ------

@@ -41,9 +41,10 @@ def test_sizes_that_follow_pixels_are_no_constants() -> None:
     assert not {"shape", "many", "count"} & without_pixels(made)
 
 
+@pytest.mark.parametrize("batch", ["1", "N"])
 @pytest.mark.parametrize("black", [0, 2, 5])
-def test_a_mean_over_what_is_not_black(black: int) -> None:
-    box = bx.wrap(model(COUNTED, "1", **CONSTANTS), activation="none", cache=False)
+def test_a_mean_over_what_is_not_black(black: int, batch: str) -> None:
+    box = bx.wrap(model(COUNTED, batch, **CONSTANTS), activation="none", cache=False)
     image = np.random.default_rng(0).uniform(0.2, 1, (1, 3, 8, 8)).astype(np.float32)
     image[:, :, :black] = 0
     weights = np.array([[1, 0, 0]], np.float32)
@@ -79,10 +80,5 @@ def test_what_cannot_be_followed_is_told_when_the_model_is_wrapped() -> None:
     image = np.random.default_rng(0).uniform(0.2, 1, (1, 3, 8, 8)).astype(np.float32)
     image[:, :, 5:] = 0
     np.testing.assert_allclose(box.scores(image), image[:, :, :5].mean(axis=(2, 3)), rtol=1e-5)
-    if not isinstance(box, bx.Differentiable):
-        assert "cannot be differentiated" in str(box.no_gradient)
-        return
-    _, gradient = box.scores_and_gradient(image, np.array([[1, 0, 0]], np.float32))
-    expected = np.zeros_like(image)
-    expected[:, 0, :5] = 1 / 40
-    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+    assert not isinstance(box, bx.Differentiable)
+    assert "cannot be differentiated" in str(box.no_gradient)

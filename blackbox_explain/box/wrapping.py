@@ -150,7 +150,7 @@ def wrap(
         if text in named:
             return _named_model(named[text], described, options)
         schemes = {one.name: one for one in entry_points(SCHEMES)}
-        if (scheme := text.partition(":")[0]) in schemes:
+        if (scheme := text.partition(":")[0].lower()) in schemes:
             return _adapted(load(schemes[scheme]), text, described, options)
         model = _from_text(text, sorted(named), options)
     elif isinstance(model, bytes):

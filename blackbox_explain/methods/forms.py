@@ -51,7 +51,8 @@ def form_of(box: BlackBox, rules: str = "exact", of: Of = "logits", **settings: 
     except TypeError:  # a box of the user's that has no hash, or no weak references
         known: dict[Any, Differentiable] = {}
     # A module that was trained on since is another model.
-    key = (BoxInfo.of(box).fingerprint, rules, of, *sorted(settings.items()))
+    revision = getattr(box, "revision", None)
+    key = (BoxInfo.of(box).fingerprint if revision is None else revision(), rules, of, *sorted(settings.items()))
     found = known.pop(key, None)
     if found is None:
         found = require(box, Rewritable, f"the backward rules {rules!r}").with_backward(rules, of, **settings)

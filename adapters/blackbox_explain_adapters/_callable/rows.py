@@ -93,9 +93,13 @@ def array_like(answer: Any, inputs: Array, *, whole: bool = False) -> Array:
     ModelError
         If it is no array of numbers.
     """
-    if type(answer) is type(inputs):
+    if isinstance(answer, np.ndarray) and isinstance(inputs, np.ndarray):
+        if answer.dtype.kind in "biuf":
+            return answer
+    elif type(answer) is type(inputs):
         # A tensor that remembers how it was computed is no use to anyone here.
-        return answer.detach() if hasattr(answer, "detach") else answer
+        detach = getattr(answer, "detach", None)
+        return answer if detach is None else detach()
     if isinstance(answer, (list, tuple)):
         answer = [_on_host(one) for one in cast("list[Any]", answer)]
     values = _on_host(answer)

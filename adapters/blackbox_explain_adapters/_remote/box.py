@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 from blackbox_explain.arrays import Array, constant_like, to_numpy
 from blackbox_explain.box.activations import Activation
 from blackbox_explain.box.adapter_tools.description import Described
+from blackbox_explain.box.class_names import check_own_names
 from blackbox_explain.box.input_spec import InputSpec, Preprocessing
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
 from blackbox_explain_adapters._callable.box import CallableBlackBox
@@ -89,8 +91,22 @@ def wrap_remote(
 def check_options(**counts: int) -> None:
     """Raise `InputError` for a number of things that is below 1."""
     for name, value in counts.items():
-        if value < 1:
-            raise InputError("This is no number of things", got=f"{name}={value}", expected="at least 1")
+        if not _is_whole(value) or value < 1:
+            expected = "a whole number of at least 1"
+            raise InputError("This is no number of things", got=f"{name}={value!r}", expected=expected)
+
+
+def check_waiting(what: str, timeout: Any, retries: Any, backoff: Any = 0) -> None:
+    """Raise `InputError` for times and numbers of tries that are none."""
+    times = all(isinstance(one, Real) and np.isfinite(float(one)) for one in (timeout, backoff))
+    if not times or timeout <= 0 or backoff < 0 or not _is_whole(retries) or retries < 0:
+        got = f"timeout={timeout!r}, retries={retries!r}, backoff={backoff!r}"
+        expected = "seconds above 0, a whole number of tries and seconds of at least 0"
+        raise InputError(f"These settings do not fit {what}", got=got, expected=expected)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 class RemoteFunction:
@@ -189,6 +205,7 @@ class RemoteBlackBox(CallableBlackBox):
     ) -> None:
         super().__init__(function, spec, activation, assumptions)
         self._remote = function
+        self._compared: tuple[str, ...] | None = None
         self._learn_names()
 
     def scores(self, images: Array) -> Array:
@@ -198,8 +215,14 @@ class RemoteBlackBox(CallableBlackBox):
         return found
 
     def _learn_names(self) -> None:
-        if self.spec.class_names is None and self._remote.class_names is not None:
-            self.spec = dataclasses.replace(self.spec, class_names=self._remote.class_names)
+        own = self._remote.class_names
+        if own is None or own == self._compared:
+            return
+        self._compared = own
+        if self.spec.class_names is None:
+            self.spec = dataclasses.replace(self.spec, class_names=own)
+        elif self.spec.class_names != own and (differ := check_own_names(self.spec.class_names, own)):
+            self.assumptions = (*self.assumptions, differ)
 
     def close(self) -> None:
         """Let go of connections and threads; all opens again when needed."""

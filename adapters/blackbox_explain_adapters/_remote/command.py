@@ -17,7 +17,7 @@ from typing import IO, cast
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST
-from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote
+from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, check_waiting, wrap_remote
 
 __all__ = ["Command", "wrap_command"]
 
@@ -68,9 +68,7 @@ def wrap_command(
     ModelError
         If the plain images get no answer, or a wrong one.
     """
-    if timeout <= 0 or retries < 0:
-        expected = "timeout above 0, retries at least 0"
-        raise InputError("These settings do not fit a command", got=f"{timeout=}, {retries=}", expected=expected)
+    check_waiting("a command", timeout, retries)
     check_options(images_per_request=images_per_request, concurrency=concurrency)
     try:
         arguments = shlex.split(model.partition(":")[2])

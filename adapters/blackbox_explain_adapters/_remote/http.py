@@ -16,7 +16,7 @@ import tenacity
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.errors import InputError, ModelError, UnreachableError
 from blackbox_explain_adapters._remote.answer import EXPECTED, LONGEST, shortened
-from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, wrap_remote
+from blackbox_explain_adapters._remote.box import RemoteBlackBox, check_options, check_waiting, wrap_remote
 
 __all__ = ["Endpoint", "wrap_endpoint"]
 
@@ -79,12 +79,10 @@ def wrap_endpoint(
     ModelError
         If the plain images get no answer, or a wrong one.
     """
-    if timeout <= 0 or backoff < 0 or retries < 0:
-        raise InputError(
-            "These settings do not fit an endpoint",
-            got=f"timeout={timeout}, retries={retries}, backoff={backoff}",
-            expected="timeout above 0, the others at least 0",
-        )
+    check_waiting("an endpoint", timeout, retries, backoff)
+    if headers is not None and not isinstance(headers, Mapping):
+        hint = """headers='{"Authorization": "Bearer ..."}'"""
+        raise InputError("Headers have names", got=f"{headers!r}"[:80], expected="a mapping", hint=hint)
     check_options(images_per_request=images_per_request, concurrency=concurrency)
     endpoint = Endpoint(Settings(model, timeout, retries, concurrency, backoff, dict(headers or {})))
     return wrap_remote(endpoint, described, images_per_request=images_per_request, concurrency=concurrency)

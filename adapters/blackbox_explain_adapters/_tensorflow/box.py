@@ -317,9 +317,12 @@ class LayeredKeras(DifferentiableTensorFlow):
                 variable.assign(drawn_like(variable.numpy(), seed, f"{layer}/{place}"))
         notes = (*self.assumptions, note_on(layers, seed))
         # The guess that the scores need no activation was made of the learned parameters.
-        return LayeredKeras(
-            dataclasses.replace(made._parts, assumptions=notes, watched=None), made._gradient, made._watch
+        parts = dataclasses.replace(made._parts, assumptions=notes, watched=None)
+        # It may hold the weights of before, as constants.
+        gradient, _ = gradient_function(
+            parts.traced, operations_of(parts.traced.model), self.activation, self._gradient.inputs[1].shape[-1]
         )
+        return LayeredKeras(parts, gradient, made._watch)
 
     def _copied(self) -> LayeredKeras:
         """Return a box around a copy of the model all of whose parameters may be trained."""

@@ -137,8 +137,10 @@ def _reading(source: Source, described: Described, layout: Layout) -> Reading:
             )
         seen, layout = layout_of(source.sizes, layout)
     given = described.preprocessing or Preprocessing()
+    # Wider whole numbers are bytes where nothing else is said.
     integer = source.dtype.is_integer
-    if integer and (given.mean, given.std) == (0.0, 1.0):
+    told = described.preprocessing is not None or described.bounds not in (None, (0, 1))
+    if integer and (given.mean, given.std) == (0.0, 1.0) and not (source.dtype.size > 1 and told):
         low, high = described.bounds or (0.0, 1.0)
         given = dataclasses.replace(given, mean=low, std=(high - low) / 255)
         notes.append("the model reads bytes: pixel values are brought to 0–255 and rounded")

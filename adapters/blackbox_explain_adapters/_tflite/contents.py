@@ -24,7 +24,18 @@ NAMES: dict[int, str] = {number: name for name, number in vars(schema.BuiltinOpe
 
 HEADS: dict[str, Ending] = {"SOFTMAX": "softmax", "LOG_SOFTMAX": "log_softmax", "LOGISTIC": "sigmoid"}
 
-PASSING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST", "TRANSPOSE")
+PASSING = (
+    "RESHAPE",
+    "SQUEEZE",
+    "EXPAND_DIMS",
+    "QUANTIZE",
+    "DEQUANTIZE",
+    "CAST",
+    "TRANSPOSE",
+    "PAD",
+    "PADV2",
+    "MIRROR_PAD",
+)
 
 AVERAGING = ("MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "REDUCE_MAX")
 

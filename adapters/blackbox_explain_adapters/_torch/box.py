@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,15 @@ from blackbox_explain.errors import InputError, NoGradientError, UnsupportedMode
 from blackbox_explain_adapters._torch.alone.company import Kind
 from blackbox_explain_adapters._torch.exporting import exported_to_onnx, missing_packages, note_on
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, mended_gradient_by
-from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names
+from blackbox_explain_adapters._torch.layers import LayersSeen, can_be_watched, check_names, eagerly
 from blackbox_explain_adapters._torch.logits import without_own_activation
 from blackbox_explain_adapters._torch.network import Network
-from blackbox_explain_adapters._torch.parameters import content_of, parameter_layers, with_random_parameters
+from blackbox_explain_adapters._torch.parameters import (
+    digest_of,
+    digest_of_attributes,
+    parameter_layers,
+    with_random_parameters,
+)
 from blackbox_explain_adapters._torch.probing import Look, first_steps_of, look_at, manner_of, own_train
 from blackbox_explain_adapters._torch.state import CHANGES
 
@@ -157,13 +161,12 @@ class TorchBlackBox(Shown):
         return self._as_given(images, self._network.run(run, self._network.tensor(images), kind="scores"))[0]
 
     def fingerprint(self) -> str:
-        """Return a digest of the parameters and buffers."""
-        digest = hashlib.sha256(type(self.module).__qualname__.encode())
-        for name, tensor in self.module.state_dict().items():
-            if isinstance(tensor, torch.Tensor):
-                digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-                digest.update(content_of(tensor))
-        return f"sha256:{digest.hexdigest()}"
+        """Return a digest of the parameters and buffers, and of what TorchScript holds as constants."""
+        return f"sha256:{digest_of(self.module)}"
+
+    def revision(self) -> str:
+        """Return a digest of all that what is made of the module, such as an export, hangs on: attributes, too."""
+        return f"{self.fingerprint()}, {digest_of_attributes(self.module)}"
 
     @staticmethod
     def _as_given(given: Array, answers: tuple[torch.Tensor, ...]) -> tuple[Array, ...]:
@@ -254,7 +257,7 @@ class DifferentiableTorch(TorchBlackBox):
         return made
 
     def _as_onnx(self) -> DifferentiableOnnx:
-        weights = self.fingerprint()
+        weights = self.revision()
         if self._exported is None or self._exported[0] != weights:
             # Threads that come together do it twice, and find the same.
             self._exported = weights, exported_to_onnx(self._network, self.activation, self.scores)
@@ -287,7 +290,7 @@ class LayeredTorch(DifferentiableTorch):
 
         def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
             # Compiled code does not run the hooks of the layers inside of it.
-            with torch.no_grad(), torch.compiler.set_stance("force_eager"), seen:
+            with torch.no_grad(), eagerly(), seen:
                 return (self._network.outputs(batch),)
 
         self._network.run(run, images)
@@ -313,7 +316,7 @@ class LayeredTorch(DifferentiableTorch):
         check_names(self.module, names)
 
         def run(batch: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            eager = torch.compiler.set_stance("force_eager")
+            eager = eagerly()
             with torch.enable_grad(), eager, LayersSeen(self.module, names) as seen:
                 scores = ACTIVATE[self.activation](self._network.outputs(batch.detach().requires_grad_()))
                 check_weights(chosen, *scores.shape)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ import torch
 from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import UnsupportedModelError
 
-__all__ = ["LayersSeen", "can_be_watched", "check_names"]
+__all__ = ["LayersSeen", "can_be_watched", "check_names", "eagerly"]
 
 
 def can_be_watched(module: torch.nn.Module) -> bool:
@@ -48,6 +50,7 @@ class LayersSeen:
     def __init__(self, module: torch.nn.Module, names: Sequence[str] | None = None) -> None:
         self._modules = {name: one for name, one in module.named_modules() if name and (names is None or name in names)}
         self._handles: list[Any] = []
+        self._thread = threading.get_ident()
         self.found: dict[str, torch.Tensor] = {}
 
     def __enter__(self) -> LayersSeen:
@@ -68,6 +71,8 @@ class LayersSeen:
 
     def _keep(self, name: str) -> Callable[[Any, Any, Any], Any]:
         def keep(_module: Any, _inputs: Any, output: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return None  # another thread asks the same module about something else
             if not isinstance(output, torch.Tensor) or not output.is_floating_point():
                 return None
             self.found.pop(name, None)
@@ -76,3 +81,33 @@ class LayersSeen:
             return output.clone()
 
         return keep
+
+
+class _Eager:
+    """The stance belongs to the process: the first who enters sets it, and the last who leaves puts it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._stance: AbstractContextManager[Any] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stance = torch.compiler.set_stance("force_eager")
+                self._stance.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._stance is not None:
+                self._stance.__exit__(None, None, None)
+                self._stance = None
+
+
+_EAGER = _Eager()
+
+
+def eagerly() -> AbstractContextManager[None]:
+    """Let no compiled code run inside, in any thread of the process; afterwards as before."""
+    return _EAGER

@@ -121,7 +121,7 @@ class Network:
         """Map images ``(N, *shape)`` in pixel space to what the module reads."""
         inputs = self.spec.preprocessing.forward(images).to(self._dtype)
         # A copy, so that a model that works in place does not write into the caller's images.
-        return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.preserve_format)
+        return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.contiguous_format)
 
     def without(self, last: LastActivation) -> Network:
         """Return the same network with the last activation of its module left out whenever it runs."""
@@ -287,7 +287,8 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         file = io.BytesIO()
         torch.jit.save(obj, file)
-        return _script_of, (file.getvalue(), obj.training)
+        # What is frozen has no mode any more.
+        return _script_of, (file.getvalue(), getattr(obj, "training", None))
 
 
 def _pickled(module: torch.nn.Module) -> bytes:
@@ -296,10 +297,11 @@ def _pickled(module: torch.nn.Module) -> bytes:
     return file.getvalue()
 
 
-def _script_of(content: bytes, training: bool) -> torch.jit.ScriptModule:
+def _script_of(content: bytes, training: bool | None) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
-        return torch.jit.load(io.BytesIO(content)).train(training)
+        loaded = torch.jit.load(io.BytesIO(content))
+        return loaded if training is None else loaded.train(training)
 
 
 @contextmanager

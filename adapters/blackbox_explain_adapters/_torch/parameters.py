@@ -1,7 +1,9 @@
-"""The parameters of a PyTorch module, layer by layer, and a copy of it with others in their place."""
+"""The parameters of a PyTorch module: by layer, a copy with others in their place, and digests of modules."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,9 +12,12 @@ from torch.overrides import TorchFunctionMode
 
 from blackbox_explain.box.adapter_tools.description import plain_images
 from blackbox_explain.box.adapter_tools.random_parameters import check_layers, drawn_like, no_parameters
+from blackbox_explain_adapters._torch.layers import eagerly
 from blackbox_explain_adapters._torch.network import Network
 
-__all__ = ["content_of", "parameter_layers", "with_random_parameters"]
+__all__ = ["digest_of", "digest_of_attributes", "parameter_layers", "with_random_parameters"]
+
+PLAIN = (bool, int, float, complex, str, type(None))
 
 
 class ParametersSeen(TorchFunctionMode):
@@ -62,7 +67,7 @@ def parameter_layers(network: Network) -> dict[str, tuple[str, ...]]:
     seen = ParametersSeen()
 
     def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"), seen:
+        with torch.no_grad(), eagerly(), seen:
             return (network.outputs(batch),)
 
     network.run(run, network.tensor(plain_images(network.spec)[:2]))
@@ -115,7 +120,61 @@ def _parameters(given: Iterable[Any]) -> Iterator[torch.nn.Parameter]:
             yield from _parameters(one)
 
 
-def content_of(tensor: torch.Tensor) -> bytes:
+def digest_of(module: torch.nn.Module) -> str:
+    """Return a digest of the parameters and buffers of a module, and of the code and constants of TorchScript in it."""
+    digest = hashlib.sha256(type(module).__qualname__.encode())
+    for name, value in module.state_dict().items():
+        for tensor in _tensors(value):
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(_content(tensor))
+    for one in module.modules():
+        if isinstance(one, torch.jit.ScriptModule) and hasattr(one, "forward"):
+            code, constants = one.code_with_constants
+            digest.update(re.sub(r"\.___torch_mangle_\d+", "", code).encode())  # which count what was loaded before
+            for name, value in sorted(constants.const_mapping.items()):
+                for tensor in _tensors(value):
+                    digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode() + _content(tensor))
+    return digest.hexdigest()
+
+
+def digest_of_attributes(module: torch.nn.Module) -> str:
+    """Return a digest of what a module is made of besides: its layers, numbers and texts, tensors and buffers."""
+    digest = hashlib.sha256(repr(module).encode())
+    kept = set(module.state_dict())
+    for name, buffer in module.named_buffers():
+        if name not in kept and not buffer.is_meta:
+            digest.update(name.encode() + _content(buffer))
+    for path, one in module.named_modules():
+        for name, value in sorted(vars(one).items()) if not isinstance(one, torch.jit.ScriptModule) else ():
+            if isinstance(value, PLAIN) and name != "training":  # which is set and put back for each run
+                digest.update(f"{path}.{name}={value!r}".encode())
+            elif isinstance(value, torch.Tensor) and not value.is_meta:
+                digest.update(f"{path}.{name}".encode() + _content(value))
+    return digest.hexdigest()
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of an entry of a state: of packed weights those that they were packed from."""
+    if isinstance(value, torch.Tensor):
+        if not value.is_meta:
+            yield value
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, torch.ScriptObject) and hasattr(value, "unpack"):
+        packed: Any = value
+        yield from _tensors(packed.unpack())
+
+
+def _content(tensor: torch.Tensor) -> bytes:
     """Return what a tensor holds, whatever its layout."""
-    dense = (tensor if tensor.layout == torch.strided else tensor.to_dense()).resolve_conj().resolve_neg()
-    return dense.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    plain = tensor.detach()
+    scale = b""
+    if plain.is_quantized:
+        each = plain.qscheme() in (torch.per_channel_affine, torch.per_channel_affine_float_qparams)
+        scale = repr(
+            plain.q_per_channel_scales().tolist() if each else (plain.q_scale(), plain.q_zero_point())
+        ).encode()
+        plain = plain.int_repr()
+    dense = (plain if plain.layout == torch.strided else plain.to_dense()).resolve_conj().resolve_neg()
+    return dense.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() + scale

@@ -15,6 +15,7 @@ from blackbox_explain.box.adapter_tools.probing import TOLERANCE, Manner, manner
 from blackbox_explain.errors import BlackBoxExplainError, NoGradientError, OutOfMemoryError
 from blackbox_explain_adapters._torch.activation.by_graph import ending_of
 from blackbox_explain_adapters._torch.gradient import MENDED, gradient_by, no_gradient
+from blackbox_explain_adapters._torch.layers import eagerly
 from blackbox_explain_adapters._torch.network import Network
 
 __all__ = ["Look", "first_steps_of", "look_at", "manner_of", "own_train"]
@@ -48,7 +49,7 @@ def first_steps_of(network: Network) -> FirstSteps:
     found: list[FirstSteps] = []
 
     def run(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with torch.no_grad(), eagerly():
             found.append(network.first_steps(batch))
         return (batch,)
 
@@ -61,7 +62,7 @@ def first_steps_of(network: Network) -> FirstSteps:
 
 def own_train(module: torch.nn.Module) -> tuple[str, ...]:
     """Return what to tell where modules are in training mode that do more when their mode changes than PyTorch does."""
-    own = {type(one).__name__ for one in module.modules() if one.training and _overrides_train(one)}
+    own = {type(one).__name__ for one in module.modules() if getattr(one, "training", False) and _overrides_train(one)}
     if not own:
         return ()
     names = ", ".join(sorted(own))

@@ -73,7 +73,8 @@ def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence
     Parameters
     ----------
     outputs
-        An array; a tuple, list, mapping or dataclass of arrays; or an object with an attribute of `ATTRIBUTES`.
+        An array; a tuple, list, mapping or dataclass of arrays; or an object with an attribute of `ATTRIBUTES`.  What
+        comes first in it, or has such a name, may be one of these again: its arrays are named by both, ``"0.logits"``.
     is_array
         Tells arrays from everything else.
     names
@@ -92,7 +93,18 @@ def named_outputs(outputs: Any, is_array: Callable[[Any], bool], names: Sequence
         pairs = [(one.name, getattr(outputs, one.name, None)) for one in dataclasses.fields(outputs)]
     else:
         pairs = [(name, getattr(outputs, name, None)) for name in ATTRIBUTES]
-    return {name: one for name, one in pairs if is_array(one)}
+    found: dict[str, Any] = {}
+    for place, (name, one) in enumerate(pairs):
+        if is_array(one):
+            found[name] = one
+        elif _may_hold(one) and (name in ATTRIBUTES or (place == 0 and not isinstance(outputs, Mapping))):
+            # What comes first, or is called so, is not passed over for what stands beside it.
+            found |= {f"{name}.{inner}": array for inner, array in named_outputs(one, is_array).items()}
+    return found
+
+
+def _may_hold(one: Any) -> bool:
+    return isinstance(one, (Mapping, tuple, list)) or (dataclasses.is_dataclass(one) and not isinstance(one, type))
 
 
 def choose_output(

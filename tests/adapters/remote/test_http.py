@@ -103,6 +103,13 @@ def test_what_an_endpoint_is_not_given(good: DemonstrationServer) -> None:
         {"retries": -1},
         {"backoff": -1.0},
         {"concurrency": 0},
+        {"concurrency": 2.5},
+        {"images_per_request": 2.5},
+        {"timeout": "5s"},
+        {"timeout": float("nan")},
+        {"retries": "two"},
+        {"backoff": float("inf")},
+        {"headers": "Authorization: Bearer x"},
         {"images_per_request": 0},
     ):
         with pytest.raises(InputError, match=f"{next(iter(setting))}="):
@@ -184,6 +191,14 @@ def test_names_that_were_said_go_before_those_of_the_endpoint(good: Demonstratio
     with box_of(good, class_names=["a", "b"]) as box:
         box.scores(IMAGES)
         assert box.spec.class_names == ("a", "b")
+        assert any("other names" in one or "differ" in one or "names" in one for one in box.assumptions)
+
+
+def test_names_in_another_order_than_those_of_the_endpoint_are_refused(good: DemonstrationServer) -> None:
+    with box_of(good, class_names=list(reversed(CLASSES))) as box, pytest.raises(InputError, match="another order"):
+        box.scores(IMAGES)
+    with pytest.raises(InputError, match="another order"):
+        box_of(good, class_names=list(reversed(CLASSES)), activation="auto")
 
 
 @pytest.mark.parametrize(

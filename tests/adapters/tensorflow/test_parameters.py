@@ -79,3 +79,52 @@ def test_what_is_refused(tmp_path: Any) -> None:
     with pytest.raises(UnsupportedModelError, match="register_keras_serializable"):
         box.parameter_layers()
     assert not isinstance(bx.wrap(saved(tmp_path)), bx.Randomizable)
+
+
+def test_models_of_bytes_have_the_gradient_of_what_is_drawn() -> None:
+    """Their gradient is that of a graph written anew, which holds its weights."""
+    inputs = keras.Input((8, 8, 3), dtype="uint8")
+    rows = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    box: Any = bx.wrap(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(rows)))
+    images = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
+    weights = np.eye(3, dtype=np.float32)[:2]
+    made = box.randomized(box.parameter_layers(), 1)
+    scores, gradient = made.scores_and_gradient(images, weights)
+    np.testing.assert_allclose(scores, made.scores(images), atol=1e-6)
+    assert np.abs(gradient - box.scores_and_gradient(images, weights)[1]).max() > 1e-4
+    assert any("weights that the model had when it was wrapped" in one for one in box.assumptions)
+
+
+def test_wider_whole_numbers_are_not_cut_to_bytes() -> None:
+    inputs = keras.Input((4, 4, 3), dtype="int16")
+    rows = keras.layers.Flatten()(keras.layers.Rescaling(1 / 4095)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(rows))
+    images = np.random.default_rng(0).integers(-2000, 4096, (2, 3, 4, 4)).astype(np.float32)
+    for rules in (None, bx.Preprocessing()):
+        box: Any = bx.wrap(model, preprocessing=rules, bounds=(-2000, 4095), activation="none")
+        expected = model.predict(np.moveaxis(images, 1, -1).astype(np.int16), verbose=0)
+        np.testing.assert_allclose(box.scores(images), expected, atol=1e-5)
+        scores, gradient = box.scores_and_gradient(images, np.eye(3, dtype=np.float32)[:2])
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+        assert np.abs(gradient).min() > 0
+
+
+def test_half_precision_has_slopes_of_classes_that_are_nearly_certain() -> None:
+    def made(policy: str) -> Any:
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((32, 32, 3))
+        kept = keras.layers.Conv2D(4, 3, activation="relu", dtype=policy)(inputs)
+        pooled = keras.layers.GlobalAveragePooling2D(dtype=policy)(kept)
+        return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype="float32")(pooled))
+
+    half, single = made("mixed_float16"), made("float32")
+    kernel = single.layers[-1].get_weights()
+    bias = np.array([9, 0, 0], np.float32)
+    for one in (half, single):
+        one.set_weights(single.get_weights())
+        one.layers[-1].set_weights([kernel[0], bias])
+    images = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
+    weights = np.eye(3, dtype=np.float32)[:1]
+    found, expected = (bx.wrap(one).scores_and_gradient(images, weights)[1] for one in (half, single))
+    assert np.abs(expected).max() < 1e-6
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95

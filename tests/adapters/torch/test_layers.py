@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import UnsupportedModelError
+from blackbox_explain_adapters._torch.layers import eagerly
 
 
 class Branched(torch.nn.Module):
@@ -122,3 +124,43 @@ def test_layers_of_a_compiled_module_are_seen() -> None:
         found, expected = box.inner(IMAGES, WEIGHTS, [name])[name], plain.inner(IMAGES, WEIGHTS, ["first"])["first"]
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_layers_that_other_threads_run_at_the_same_time() -> None:
+    box: Any = bx.wrap(Branched(), shape=(3, 12, 10), activation="softmax")
+    images = np.random.default_rng(0).random((2, 3, 12, 10), dtype=np.float32)
+    weights = np.eye(5, dtype=np.float32)[:2]
+    names, expected = [one.name for one in box.layers()], box.inner(images, weights, ["block"])["block"]
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            box.scores(images[:1])
+
+    other = threading.Thread(target=ask)
+    other.start()
+    try:
+        for _ in range(30):
+            assert [one.name for one in box.layers()] == names
+            for found, right in zip(box.inner(images, weights, ["block"])["block"], expected, strict=True):
+                np.testing.assert_array_equal(found, right)
+    finally:
+        done.set()
+        other.join()
+
+
+def test_compiled_code_is_allowed_again_after_two_threads() -> None:
+    first, second = threading.Event(), threading.Event()
+
+    def inside() -> None:
+        with eagerly():
+            first.set()
+            second.wait()
+
+    other = threading.Thread(target=inside)
+    other.start()
+    first.wait()
+    with eagerly():
+        second.set()
+        other.join()
+    assert torch._dynamo.eval_frame._stance.stance == "default"

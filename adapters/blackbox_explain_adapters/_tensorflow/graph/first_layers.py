@@ -21,7 +21,17 @@ JOINING = ("Pack", "ConcatV2")
 
 MOVING = frozenset(
     ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "ExpandDims", "EnsureShape", "ReverseV2", "StridedSlice")
-) | {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "Split", "Unpack", *JOINING}
+) | {
+    "ResizeBilinear",
+    "ResizeBicubic",
+    "ResizeNearestNeighbor",
+    "Split",
+    "Unpack",
+    "Pad",
+    "PadV2",
+    "MirrorPad",
+    *JOINING,
+}
 
 TURNING = ("ReverseV2", "StridedSlice", "Split", "Unpack")
 """What may bring the channels into another order, so that constants behind it may be in that of blue first."""

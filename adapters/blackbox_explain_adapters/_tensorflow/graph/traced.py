@@ -26,6 +26,15 @@ from blackbox_explain_adapters._tensorflow.source import Reading, Source, short
 
 __all__ = ["Traced", "gradient_function", "scores_function", "trace"]
 
+FROZEN = "the gradient is computed with the weights that the model had when it was wrapped"
+"""What is told where a graph had to be written anew."""
+
+LARGEST = 2.0**24
+"""Up to which floats hold all whole numbers."""
+
+SCALE_OF_HALF = 2.0**10
+"""By which slopes are larger while they are computed in half precision, whose smallest number is 6e-8."""
+
 ACTIVATE: dict[Activation, Callable[[tf.Tensor], tf.Tensor]] = {
     "softmax": tf.nn.softmax,
     "log_softmax": tf.nn.log_softmax,
@@ -71,7 +80,7 @@ class Traced:
         """Map pixels ``(N, *shape)`` to what the model itself reads."""
         floats = self._preprocessed(images)
         wanted = self.model.inputs[0].dtype
-        return tf.cast(tf.floor(_clipped(floats)) if wanted.is_integer else floats, wanted)
+        return tf.cast(_whole(floats, wanted) if wanted.is_integer else floats, wanted)
 
     def differentiable(self, operations: Operations) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[str, ...]]:
         """Return the same function with a gradient, and notes: as if nothing were rounded where the model reads bytes.
@@ -88,15 +97,16 @@ class Traced:
                 return self.forward, said
             # They lie in functions that were traced before.
             written, notes = with_finite_slopes(self.model)
-            return dataclasses.replace(self, model=written).forward, (*notes, *said)
+            return dataclasses.replace(self, model=written).forward, (*notes, *said, FROZEN)
         model, notes = taking_floats(self.model)
+        wanted = self.model.inputs[0].dtype
 
         def forward(images: tf.Tensor) -> tf.Tensor:
-            floats = _clipped(self._preprocessed(images))
-            rounded = floats + tf.stop_gradient(tf.floor(floats) - floats)
+            floats = self._preprocessed(images)
+            rounded = floats + tf.stop_gradient(_whole(floats, wanted) - floats)
             return tf.cast(model(tf.cast(rounded, tf.float32)), self.dtype)
 
-        return forward, (*notes, *said)
+        return forward, (*notes, *said, FROZEN)
 
     def finite_slopes_are_its_own(self, operations: Operations) -> bool:
         """Return whether all slopes that would be endless were made finite when the model was traced."""
@@ -185,16 +195,19 @@ def gradient_function(
         If no gradient arrives at the images.
     """
     forward, notes = traced.differentiable(operations)
+    # Half precision has no numbers as small as the slopes of a class that is nearly certain.
+    half = any(one.node.attr["T"].type == tf.float16.as_datatype_enum for one in operations.steps.values())
+    scale = SCALE_OF_HALF if half else 1.0
 
     def scores_and_gradient(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             scores = ACTIVATE[activation](forward(images))
-            total = tf.reduce_sum(scores * weights)
+            total = tf.reduce_sum(scores * weights) * scale
         gradient: Any = tape.gradient(total, images)
         if gradient is None:
             raise ModelError("No gradient arrives at the images")
-        return scores, tf.convert_to_tensor(gradient)
+        return scores, tf.convert_to_tensor(gradient) / scale
 
     weights = tf.TensorSpec((traced.reading.batch, classes), traced.dtype, name="weights")
     signature = [traced.images(), weights]
@@ -202,6 +215,8 @@ def gradient_function(
     return made, notes
 
 
-def _clipped(floats: tf.Tensor) -> tf.Tensor:
-    # Whole numbers are cut off, so that half is added first.
-    return tf.clip_by_value(floats + 0.5, 0.0, 255.5)
+def _whole(floats: tf.Tensor, wanted: tf.DType) -> tf.Tensor:
+    """Return the nearest whole numbers that a type can hold."""
+    # Casting cuts off, so that half is added first.  The largest of wide types is none of floats.
+    low, high = max(wanted.min, -LARGEST), min(wanted.max, LARGEST)
+    return tf.clip_by_value(tf.floor(floats + 0.5), float(low), float(high))

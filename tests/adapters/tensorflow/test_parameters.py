@@ -128,3 +128,15 @@ def test_half_precision_has_slopes_of_classes_that_are_nearly_certain() -> None:
     found, expected = (bx.wrap(one).scores_and_gradient(images, weights)[1] for one in (half, single))
     assert np.abs(expected).max() < 1e-6
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_half_precision_has_slopes_that_are_large() -> None:
+    inputs = keras.Input((2, 2, 3))
+    rows = keras.layers.Flatten(dtype="mixed_float16")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, dtype="mixed_float16")(rows))
+    kernel = 200 * np.random.default_rng(0).choice([-1.0, 1.0], (12, 3)).astype(np.float32)
+    model.set_weights([kernel, np.zeros(3, np.float32)])
+    box: Any = bx.wrap(model, activation="none")
+    images = np.random.default_rng(0).random((1, 3, 2, 2), dtype=np.float32)
+    _, gradient = box.scores_and_gradient(images, np.eye(3, dtype=np.float32)[:1])
+    np.testing.assert_array_equal(np.moveaxis(gradient[0], 0, -1).ravel(), kernel[:, 0])

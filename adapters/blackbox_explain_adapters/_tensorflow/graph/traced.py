@@ -197,17 +197,21 @@ def gradient_function(
     forward, notes = traced.differentiable(operations)
     # Half precision has no numbers as small as the slopes of a class that is nearly certain.
     half = any(one.node.attr["T"].type == tf.float16.as_datatype_enum for one in operations.steps.values())
-    scale = SCALE_OF_HALF if half else 1.0
 
     def scores_and_gradient(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(watch_accessed_variables=False, persistent=half) as tape:
             tape.watch(images)
             scores = ACTIVATE[activation](forward(images))
-            total = tf.reduce_sum(scores * weights) * scale
-        gradient: Any = tape.gradient(total, images)
+            total = tf.reduce_sum(scores * weights)
+        scale: Any = tf.constant(SCALE_OF_HALF if half else 1.0, total.dtype)
+        gradient: Any = tape.gradient(total, images, output_gradients=scale)
         if gradient is None:
             raise ModelError("No gradient arrives at the images")
-        return scores, tf.convert_to_tensor(gradient) / scale
+        found: Any = tf.convert_to_tensor(gradient) / scale
+        if half:  # slopes that are large have no room to be made larger
+            fine = tf.reduce_all(tf.math.is_finite(found))
+            found = tf.cond(fine, lambda: found, lambda: tf.convert_to_tensor(tape.gradient(total, images)))
+        return scores, found
 
     weights = tf.TensorSpec((traced.reading.batch, classes), traced.dtype, name="weights")
     signature = [traced.images(), weights]

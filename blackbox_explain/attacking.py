@@ -132,7 +132,7 @@ def attack(
     TargetError
         If there is no such class.
     ModelError, OutOfMemoryError
-        If the model fails, or memory runs out.
+        If the model fails, a score or slope that is asked about is not finite, or memory runs out.
     """
     check_call(box, batch_size)
     require(box, Differentiable, "an attack")
@@ -191,7 +191,7 @@ def recover(box: BlackBox, images: Array, labels: Sequence[int], *, batch_size: 
     InputError
         If images and labels do not fit, or the model has no such class.
     ModelError, OutOfMemoryError
-        If the model fails, or memory runs out.
+        If the model fails, a score or slope that is asked about is not finite, or memory runs out.
     """
     check_call(box, batch_size)
     host = check_images(images, box.spec)
@@ -219,5 +219,4 @@ def _check_finite(values: Floats, what: str) -> None:
 
 def _check_known(scores: Floats, own: Floats, what: str) -> None:
     """Raise `ModelError` unless it can be told which class leads, and what is asked about is finite."""
-    if np.isnan(scores).any() or not np.isfinite(own).all():
-        raise ModelError("Scores or gradients are not finite", got=f"NaN or infinity in {what}")
+    _check_finite(np.where(np.isnan(scores).any(axis=1), np.nan, own), what)

@@ -155,7 +155,8 @@ def interrogate(
     photos = photos_of(image)
     if not hasattr(image, "shape"):
         raise InputError("This is no image", got=f"a {type(image).__name__}", expected=f"an array {spec.shape}")
-    if isinstance(image, LoadedImages) and image.ndim == len(spec.shape) and _are_boxes(regions, spec):
+    given, are_boxes = _parsed(regions, spec)
+    if isinstance(image, LoadedImages) and image.ndim == len(spec.shape) and are_boxes:
         raise InputError(
             "An image by itself does not know its photo, in whose pixels boxes are",
             got=f"shape {image.shape}",
@@ -165,7 +166,8 @@ def interrogate(
     host = check_images(one, spec)
     if len(host) != 1:
         raise InputError("One image is interrogated at a time", got=f"{len(host)} images", expected="(1, *shape)")
-    where = _regions(regions, spec, photos[0] if photos is not None and len(photos) else None)
+    photo = photos[0] if photos is not None and len(photos) else None
+    where = _from_boxes(given, spec, photo) if are_boxes else _from_masks(given, spec)
     made = taken(perturbation_of(perturbation), np.arange(1), 1, spec)
     oracle = Oracle.of(box, 1, batch_size=batch_size)
     scores = oracle.scores(host)
@@ -190,43 +192,35 @@ def interrogate(
     )
 
 
-def _regions(regions: Any, spec: InputSpec, photo: Photo | None) -> Booleans:
-    """Return regions as booleans (R, *spatial)."""
-    expected = f"boxes (R, 4), or masks (R, {', '.join(map(str, spec.spatial))})"
-    what = "These are no regions of this image"
+def _parsed(regions: Any, spec: InputSpec) -> tuple[np.ndarray[Any, Any], bool]:
+    """Return regions as an array of numbers, and whether they are boxes.
+
+    An array of an image's size is a mask, though the image is 4 pixels wide.
+    """
     try:
         array = to_numpy(regions) if hasattr(regions, "shape") else np.asarray(regions)
     except ValueError as error:
-        raise InputError(what, got="rows of different lengths", expected=expected) from error
+        raise _no_regions("rows of different lengths", spec) from error
     if array.dtype.kind not in "biuf":
-        raise InputError(what, got=f"{regions!r}"[:80], expected=expected)
-    if _are_boxes(regions, spec):
-        return _from_boxes(array, spec, photo)
+        raise _no_regions(f"{regions!r}"[:80], spec)
+    of_four = len(spec.spatial) == 2 and array.ndim == 2 and array.shape[1] == 4
+    return array, of_four and (isinstance(regions, (list, tuple)) or array.shape != tuple(spec.spatial))
+
+
+def _from_masks(array: np.ndarray[Any, Any], spec: InputSpec) -> Booleans:
+    """Return regions as booleans (R, *spatial)."""
     if array.dtype.kind == "f" and np.isnan(array).any():
-        raise InputError(what, got="masks that hold NaN", expected=expected)
+        raise _no_regions("masks that hold NaN", spec)
     if array.ndim == len(spec.spatial):
         array = array[None]
     if not array.size or array.shape[1:] != tuple(spec.spatial):
-        raise InputError(what, got=f"shape {array.shape}", expected=expected)
+        raise _no_regions(f"shape {array.shape}", spec)
     return array.copy() if array.dtype == bool else array > 0.5
 
 
-def _are_boxes(regions: Any, spec: InputSpec) -> bool:
-    """Tell boxes (R, 4) from masks; an array of an image's size is a mask, though the image is 4 pixels wide."""
-    shape = np.shape(regions) if hasattr(regions, "shape") else _shape_of(regions)
-    return (
-        len(spec.spatial) == 2
-        and len(shape) == 2
-        and shape[1] == 4
-        and (isinstance(regions, (list, tuple)) or shape != tuple(spec.spatial))
-    )
-
-
-def _shape_of(regions: Any) -> tuple[int, ...]:
-    try:
-        return np.shape(regions)
-    except ValueError:  # of rows that differ
-        return ()
+def _no_regions(got: str, spec: InputSpec) -> InputError:
+    expected = f"boxes (R, 4), or masks (R, {', '.join(map(str, spec.spatial))})"
+    return InputError("These are no regions of this image", got=got, expected=expected)
 
 
 def _from_boxes(boxes: Floats, spec: InputSpec, photo: Photo | None) -> Booleans:

@@ -24,6 +24,9 @@ from blackbox_explain.methods.by_name import method_of
 
 __all__ = ["GRID", "AuditPlan", "differences", "top_classes"]
 
+BOOKKEEPING = "given"
+"""What earlier versions recorded of masks besides their settings."""
+
 GRID = 28
 """Cells on each side of the maps that the table holds, if the images have as many pixels."""
 
@@ -124,10 +127,6 @@ class AuditPlan:
         """Return rows and columns of the maps that the table holds."""
         height, width = box.spec.spatial
         return min(GRID, height), min(GRID, width)
-
-
-BOOKKEEPING = "given"
-"""What earlier versions recorded of masks besides their settings."""
 
 
 def top_classes(box: BlackBox, images: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -13,7 +13,10 @@ from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
 from blackbox_explain.box.class_names import taken_names
 from blackbox_explain.errors import InputError
 
-__all__ = ["InputSpec", "Preprocessing", "check_images", "reading_of"]
+__all__ = ["InputSpec", "Preprocessing", "check_bounds", "check_images", "reading_of"]
+
+SLACK = 1e-3
+"""How far values may leave the bounds, as a share of their range, for rounding."""
 
 
 @dataclass(frozen=True)
@@ -181,16 +184,19 @@ def check_images(images: Array, spec: InputSpec) -> np.ndarray[Any, Any]:
         raise InputError("These images are not floats", got=str(array.dtype), expected=expected, hint=hint)
     if not np.isfinite(array).all():
         raise InputError("The images hold numbers that are not finite", got="NaN or infinity", expected=expected)
-    low, high = spec.bounds
-    slack = 1e-3 * (high - low)
-    if array.min() < low - slack or array.max() > high + slack:
-        raise InputError(
-            "The images leave the bounds of pixel space",
-            got=f"values from {array.min():g} to {array.max():g}",
-            expected=expected,
-            hint=_hint_of_bounds(array, spec),
-        )
+    check_bounds(array, spec, "The images leave the bounds of pixel space", expected)
     return np.ascontiguousarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def check_bounds(values: np.ndarray[Any, Any], spec: InputSpec, what: str, expected: str = "") -> None:
+    """Raise `InputError`, which says what leaves the bounds, unless all values are within, up to rounding."""
+    low, high = spec.bounds
+    slack = SLACK * (high - low)
+    least, most = values.min(), values.max()
+    if not (low - slack <= least and most <= high + slack):  # as NaN is not
+        got = f"{least:g}" if values.size == 1 else f"values from {least:g} to {most:g}"
+        expected = expected or f"numbers in [{low:g}, {high:g}]"
+        raise InputError(what, got=got, expected=expected, hint=_hint_of_bounds(values, spec))
 
 
 def _hint_of_bounds(array: np.ndarray[Any, Any], spec: InputSpec) -> str:

@@ -7,16 +7,13 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array, constant_like, to_numpy
-from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.box.input_spec import InputSpec, check_bounds
 from blackbox_explain.errors import InputError
 from blackbox_explain.perturbations.perturbation import Blur, Constant, Noise, Perturbation, Reference
 
 __all__ = ["levels_of", "taken"]
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
-
-SLACK = 1e-3
-"""How far values may leave the bounds, as a share of their range: as much as images may, for rounding."""
 
 ANYWHERE = (Blur, Constant, Noise, Reference)
 """Those written for every array library; others are given NumPy, whatever the model computes with."""
@@ -82,21 +79,8 @@ def taken(perturbation: Perturbation, rows: Rows, count: int, spec: InputSpec) -
         got, expected = str(len(perturbation.images)), "1" if count == 1 else f"1 or {count}"
         raise InputError("The references do not match the images", got=got, expected=expected)
     if isinstance(perturbation, Reference):
-        _check_bounds("reference", to_numpy(perturbation.images), spec)
+        check_bounds(to_numpy(perturbation.images), spec, "The reference leaves the bounds of pixel space")
     # Zero is x0 ⊙ m of section 3.2, whatever the bounds.
     if isinstance(perturbation, Constant) and not isinstance(perturbation.value, str) and np.any(perturbation.value):
-        _check_bounds("value", np.asarray(perturbation.value), spec)
+        check_bounds(np.asarray(perturbation.value), spec, "The value leaves the bounds of pixel space")
     return perturbation.take(rows)
-
-
-def _check_bounds(name: str, values: np.ndarray[Any, Any], spec: InputSpec) -> None:
-    """Raise `InputError` unless what stands in for pixels may be a pixel."""
-    low, high = spec.bounds
-    slack = SLACK * (high - low)
-    if not np.isfinite(values).all() or values.min() < low - slack or values.max() > high + slack:
-        raise InputError(
-            f"The {name} leaves the bounds of pixel space",
-            got=f"{values.min():g}" if values.size == 1 else f"values from {values.min():g} to {values.max():g}",
-            expected=f"numbers in [{low:g}, {high:g}]",
-            hint="divide by 255" if 1 < values.max() <= 255 and values.min() >= 0 and high == 1 else "",
-        )

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 import blackbox_explain as bx
 from blackbox_explain.cli import app
 from blackbox_explain.metrics.deletion_insertion import Deletion
-from tests.cli.evaluated import MODEL, PHOTOS, WEIGHTS, boxes_file, explained, model, run, saved
-from tests.toys import Linear
+from tests.cli.evaluated import MODEL, PHOTOS, WEIGHTS, boxes_file, explained, model, named, run, saved
 
 
 @pytest.fixture
@@ -263,9 +262,7 @@ def test_boxes_in_shares_of_the_photo_are_refused(folder: Path, tmp_path: Path) 
 
 
 def swapped() -> bx.BlackBox:
-    box = model()
-    object.__setattr__(box.spec, "class_names", ("fish", "bird"))
-    return box
+    return named(WEIGHTS, "fish", "bird")
 
 
 def test_a_model_with_its_classes_in_another_order_is_refused(folder: Path) -> None:
@@ -276,9 +273,7 @@ def test_a_model_with_its_classes_in_another_order_is_refused(folder: Path) -> N
 
 
 def constant() -> bx.BlackBox:
-    box = Linear(np.zeros_like(WEIGHTS))
-    object.__setattr__(box.spec, "class_names", ("bird", "fish"))
-    return box
+    return named(np.zeros_like(WEIGHTS), "bird", "fish")
 
 
 def test_a_metric_without_a_value_is_told_by_the_exit_status(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from blackbox_explain.box.adapter_tools.process_wide import ProcessWide
 from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import UnsupportedModelError
 
@@ -83,29 +84,7 @@ class LayersSeen:
         return keep
 
 
-class _Eager:
-    """The stance belongs to the process: the first who enters sets it, and the last who leaves puts it back."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._stance: AbstractContextManager[Any] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._stance = torch.compiler.set_stance("force_eager")
-                self._stance.__enter__()
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside and self._stance is not None:
-                self._stance.__exit__(None, None, None)
-                self._stance = None
-
-
-_EAGER = _Eager()
+_EAGER = ProcessWide(lambda: torch.compiler.set_stance("force_eager"))
 
 
 def eagerly() -> AbstractContextManager[None]:

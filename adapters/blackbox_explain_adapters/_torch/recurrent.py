@@ -6,11 +6,12 @@ mode"), and which kernel runs is decided when the layer runs forward.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
+
+from blackbox_explain.box.adapter_tools.process_wide import ProcessWide
 
 __all__ = ["holds_recurrent_layers", "without_cudnn"]
 
@@ -35,28 +36,17 @@ def holds_recurrent_layers(module: torch.nn.Module) -> bool:
     return False
 
 
-class _Off:
-    """The flag belongs to the process: the first who enters lowers it, and the last who leaves puts it back."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside, self._before = threading.Lock(), 0, True
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                # Not by `torch.backends.cudnn.flags`, which sets the flags that it is not told of too.
-                self._before = torch.backends.cudnn.enabled
-                torch.backends.cudnn.enabled = False
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                torch.backends.cudnn.enabled = self._before
+@contextmanager
+def _cudnn_off() -> Generator[None]:
+    # Not by `torch.backends.cudnn.flags`, which sets the flags that it is not told of too.
+    before, torch.backends.cudnn.enabled = torch.backends.cudnn.enabled, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
 
 
-_OFF = _Off()
+_OFF = ProcessWide(_cudnn_off)
 
 
 @contextmanager

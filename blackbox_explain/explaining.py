@@ -161,6 +161,8 @@ def explain(
     template = rows[0].found
     doubts = doubts_of_run([row.answer for row in rows], Oracle.of(box))
     gradients = template.gradients or ("none" if chosen.needs is BlackBox else "exact")
+    if gradients == "exact" and info.surrogate:
+        gradients = "surrogate"
     provenance = Provenance(
         method=chosen.name,
         settings=fields_of(chosen) if template.settings is None else json_value(template.settings),

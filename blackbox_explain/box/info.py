@@ -45,6 +45,8 @@ class BoxInfo:
         Sentences on what had to be assumed when the model was wrapped.
     no_gradient
         Why a model of a framework with gradients has none; None if there is one, or no reason was given.
+    surrogate
+        Whether its gradient is that of another function, as if the model rounded nothing.
     preprocessing_assumed
         Whether nobody said how pixels are given to the model.
     """
@@ -54,6 +56,7 @@ class BoxInfo:
     activation: str
     assumptions: tuple[str, ...]
     no_gradient: BlackBoxExplainError | None
+    surrogate: bool
     preprocessing_assumed: bool
 
     @classmethod
@@ -78,6 +81,7 @@ class BoxInfo:
             activation=str(getattr(box, "activation", "none")),
             assumptions=tuple(getattr(box, "assumptions", ())),
             no_gradient=getattr(box, "no_gradient", None),
+            surrogate=bool(getattr(box, "surrogate", False)),
             # The spec of a box from elsewhere may be of another class, which knows nothing of this.
             preprocessing_assumed=bool(getattr(box.spec, "preprocessing_assumed", False)),
         )

@@ -25,11 +25,13 @@ class Inspection:
     operators
         Name, count, and whether a gradient passes it ("yes", "no", or how).
     differentiable
-        Whether the whole model has an exact gradient.
+        Whether the whole model has a gradient.
     why_not
         The reason, if it has none.
     usable
         Whether it gives scores, as it is and with what was said of it.
+    surrogate
+        Whether its gradient is that of another function, as if the model rounded nothing.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -37,6 +39,7 @@ class Inspection:
     differentiable: bool
     why_not: str = ""
     usable: bool = True
+    surrogate: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same for JSON."""
@@ -45,6 +48,7 @@ class Inspection:
             "operators": [{"name": name, "count": count, "gradient": how} for name, count, how in self.operators],
             "usable": self.usable,
             "differentiable": self.differentiable,
+            "surrogate": self.surrogate,
             "why_not": self.why_not,
         }
 
@@ -75,7 +79,10 @@ class Verdict:
 
     def inspection(self, facts: tuple[tuple[str, str], ...], operators: tuple[tuple[str, int, str], ...]) -> Inspection:
         """Return the whole report, given what the file itself tells."""
-        return Inspection((*facts, *self.facts()), operators, not self.why_not, self.why_not, self.box is not None)
+        surrogate = self.box is not None and not self.why_not and BoxInfo.of(self.box).surrogate
+        return Inspection(
+            (*facts, *self.facts()), operators, not self.why_not, self.why_not, self.box is not None, surrogate
+        )
 
 
 def judged(make: Callable[[], BlackBox], no_gradient: str = "") -> Verdict:

@@ -40,7 +40,8 @@ class BlackBox(Protocol):
     An implementation may add, each found by its presence (see `BoxInfo`): ``native(array)``, which moves a NumPy array
     to the library and device it computes on; ``fingerprint()``, a string that changes with the model; ``activation``,
     what was applied to the raw outputs; ``assumptions``, sentences on what it had to assume; ``no_gradient``, the
-    error that says why a model of a framework with gradients has none.
+    error that says why a model of a framework with gradients has none; ``surrogate``, True where its gradient is that
+    of another function.
     """
 
     @property

@@ -26,7 +26,8 @@ class Provenance:
     seed, batch_size
         As in `explain`.
     gradients
-        ``"exact"``: the model told them.  ``"estimated"``: from its scores.  ``"none"``: the method needs none.
+        ``"exact"``: the model told them.  ``"surrogate"``: it told those of another function, as if it rounded nothing.
+        ``"estimated"``: from its scores.  ``"none"``: the method needs none.
     why_estimated
         Why they had to be; "" if they were not.
     reading
@@ -51,7 +52,7 @@ class Provenance:
     settings: Mapping[str, Any]
     seed: int
     batch_size: int
-    gradients: Literal["exact", "estimated", "none"]
+    gradients: Literal["exact", "surrogate", "estimated", "none"]
     reading: Mapping[str, Any]
     activation: str = "none"
     why_estimated: str = ""

@@ -197,6 +197,11 @@ class DifferentiableOnnx(OnnxBlackBox):
         self._inner: dict[tuple[str, ...], LazySession] = {}
         self._layers: tuple[Layer, ...] | None = None
 
+    @property
+    def surrogate(self) -> bool:
+        """Whether the gradient is that of another function: as if nothing were rounded."""
+        return self._build.surrogate
+
     def gradient_graph(self) -> bytes:
         """Return the serialized model that gives scores and gradient: any ONNX Runtime runs it.
 

@@ -35,6 +35,7 @@ from blackbox_explain_adapters._onnx.lowering.classical import without_maps
 from blackbox_explain_adapters._onnx.lowering.half_precision import is_half
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.probing import probe
+from blackbox_explain_adapters._onnx.reading.batch_axis import BATCH_AXIS_KEPT, with_batch_axis_kept
 from blackbox_explain_adapters._onnx.reading.files import (
     check_version,
     check_weights,
@@ -154,7 +155,14 @@ def wrap_onnx(
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, weights, signature, described)
         own = class_names_of(proto) or signature.class_names
-    seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
+    try:
+        seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
+    except UnsupportedModelError:
+        kept = with_batch_axis_kept(proto, signature, spec)
+        if kept is None:
+            raise
+        proto, assumptions = kept, (*assumptions, BATCH_AXIS_KEPT)
+        seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
@@ -200,16 +208,16 @@ def wrap_onnx(
     tolerance, floor = HALF if is_half(proto) else SINGLE
     made = session if plain else None
     del seen, session  # else one that is not needed would be there while others are made
+    notes = without_slope(proto)
+    if surrogate:
+        notes = (*notes, "the gradient is a straight-through surrogate: it ignores rounding")
     try:
-        box = _differentiable(parts, made, build, key, None if surrogate else tolerance, floor)
+        told = dataclasses.replace(parts, assumptions=(*parts.assumptions, *notes))
+        return _differentiable(told, made, build, key, None if surrogate else tolerance, floor)
     except (UnsupportedModelError, ModelError) as refusal:
         if chosen_rules:
             raise  # whoever brings rules wants gradients by them, not an estimate
         return OnnxBlackBox(parts, made, refusal)
-    box.assumptions = (*box.assumptions, *without_slope(proto))
-    if surrogate:
-        box.assumptions = (*box.assumptions, "the gradient is a straight-through surrogate: it ignores rounding")
-    return box
 
 
 def _differentiable(

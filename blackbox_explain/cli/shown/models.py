@@ -34,7 +34,8 @@ def show_inspection(found: Inspection, title: str, as_json: bool) -> None:
     verdict = "[red]scores only[/]" if found.usable else "[red]cannot be explained as it is[/]"
     verdict = f"{verdict}: {escape(found.why_not)}"
     if found.differentiable:
-        verdict = "[green]differentiable: exact gradients[/]"
+        exact, surrogate = "[green]exact gradients[/]", "[yellow]surrogate gradients, as if nothing were rounded[/]"
+        verdict = f"[green]differentiable:[/] {surrogate if found.surrogate else exact}"
     stdout.print(verdict, soft_wrap=True)
 
 

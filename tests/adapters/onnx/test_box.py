@@ -371,6 +371,12 @@ def test_quantised_models_give_a_surrogate_only_when_asked(images: np.ndarray, w
     )
     result = bx.explain(box, images, progress=False, steps=2)
     assert any("surrogate" in sentence for sentence in result.provenance.assumptions)
+    assert result.provenance.gradients == "surrogate"
+    assert bx.explain(bx.wrap(small()), images, progress=False, steps=2).provenance.gradients == "exact"
+    # What is made of the box is of the same kind.
+    for made in (box.randomized(["c"], 0), box.with_backward("guided")):
+        assert made.surrogate
+        assert any("surrogate" in sentence for sentence in made.assumptions)
 
 
 def test_the_same_image_has_the_same_gradient_in_any_company(images: np.ndarray, weights: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""A mask of eq. 4 that was learned before, applied to its image again: of it, its cells alone are stored."""
+"""Masks applied to images again: those of eq. 4 that were learned before, and any other beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.upsampling import important_of, make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 
-__all__ = ["applied"]
+__all__ = ["applied", "masked_by"]
 
 
 def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Arrays:
@@ -40,3 +40,19 @@ def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any]
     masked = LevelStack(levels, spatial).mixed(up)[0]
     saliency = important_of(up, method.region_game)
     return {"saliency": to_numpy(saliency)[0], "masked_image": to_numpy(masked)[0]}
+
+
+def masked_by(
+    box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any], keeps: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Return an image (1, *shape) perturbed as the mask learner does, by masks (n, H, W) with a value for each pixel.
+
+    Parameters
+    ----------
+    box, settings, image
+        As `applied` has them.
+    keeps
+        1 keeps.
+    """
+    levels = make_perturbation(Mask(**settings)).levels(image, box.spec, 0)
+    return to_numpy(LevelStack(levels, box.spec.spatial).mixed(keeps.astype(image.dtype))[0])

@@ -20,9 +20,10 @@ network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper 
 there, and with `--resume` the commands go on from there.
 """
 
-RULE = """Where methods are compared, "yes" means that each comparison of the claim is as claimed with p < 0.05, in the
-same images; "no", that a mean is not as claimed; "undecided", that the means are, and may be by chance. A "yes" needs
-all of its comparisons, so that p is not adjusted for their number.
+RULE = """Methods are compared in the same images, and means with limits. "Yes" means that each comparison of the claim
+is as claimed with p < 0.05; "no", that one of them is the other way with p < 0.05; "undecided", that neither is known.
+A "yes" needs all of its comparisons, so that p is not adjusted for their number. Claims about one photo say so; they
+have no p.
 """
 
 SETS = """## Why the sets differ

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "compared", "mean_of", "share_of", "verdict"]
+__all__ = ["Compared", "Mean", "against", "compared", "mean_of", "share_of", "verdict"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -101,15 +101,20 @@ def verdict(tests: Iterable[Compared], wanted: Literal["lower", "higher"]) -> bo
     Returns
     -------
     bool or None
-        True where each is so beyond chance; False where a mean is not so at all; None where it is so in all means,
-        and by chance in some for all that is known, or where there is nothing to compare.
+        True where each is so beyond chance; False where one is the other way, beyond chance; None where neither is
+        known, or where there is nothing to compare.
     """
     told = list(tests)
     if not told or not np.isfinite([one.difference for one in told]).all():
         return None
     if all(one.lower if wanted == "lower" else one.higher for one in told):
         return True
-    return None if all(one.difference < 0 if wanted == "lower" else one.difference > 0 for one in told) else False
+    return False if any(one.higher if wanted == "lower" else one.lower for one in told) else None
+
+
+def against(values: Floats, limit: float) -> Compared:
+    """Compare values (n,) with a number."""
+    return compared(values, np.full(len(values), limit))
 
 
 def share_of(hits: int, tries: int) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ class Claim:
     paper, ours
         The figures of both.
     holds
-        None where it is undecided: the means are as claimed, and may be by chance.
+        None where it is undecided: what was found is neither as claimed nor the contrary, beyond chance.
     """
 
     claim: str

@@ -271,7 +271,15 @@ def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: 
     own, any_name = _options_of(function)
     unknown = [name for name in options if name not in own]
     if unknown and not any_name:
-        raise InputError(f"{who} has no such option", got=", ".join(unknown), expected=", ".join(own) or "none")
+        affine = {one.name for one in dataclasses.fields(Preprocessing)}
+        meant = {name: options[name] for name in unknown if name in affine}
+        said = ", ".join(f"{name}={value!r}" for name, value in meant.items())
+        raise InputError(
+            f"{who} has no such option",
+            got=", ".join(unknown),
+            expected=", ".join(own) or "none",
+            hint=f"preprocessing=blackbox_explain.Preprocessing({said})" if meant else "",
+        )
     return function(*arguments, **options)
 
 

@@ -14,7 +14,7 @@ from benchmarks.paper import kept
 from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
 from benchmarks.paper.experiments.learners.joint import Joint, joint_reference, side_by_side
-from benchmarks.paper.experiments.learners.telling_apart import pooled, told_apart
+from benchmarks.paper.experiments.learners.telling_apart import described, features, told_apart
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
@@ -254,20 +254,35 @@ def test_a_joint_box_has_the_mean_of_its_copies() -> None:
     assert np.unique(gone[:, 1]).tolist() == [0.5]
 
 
+def apart(clean: np.ndarray, other: np.ndarray) -> float:
+    return float(told_apart(*(features(described(one)) for one in (clean, other)), splits=2).mean())
+
+
 def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
     draw = np.random.default_rng(0)
     clean = draw.random((30, 56, 56))
     other = draw.random((30, 56, 56))
     other[:, 20:40, 20:40] += 3
-    assert told_apart(pooled(clean), pooled(other)).mean() > 0.95
-    assert 0.25 < told_apart(pooled(clean), pooled(draw.random((30, 56, 56)))).mean() < 0.75
+    assert apart(clean, other) > 0.95
+    assert 0.25 < apart(clean, draw.random((30, 56, 56))) < 0.75
 
 
 def test_maps_whose_cells_have_the_same_means_are_told_apart_by_their_spreads() -> None:
     draw = np.random.default_rng(0)
     smooth = np.kron(draw.random((30, 28, 28)), np.ones((1, 2, 2)))
     rough = smooth + 0.3 * np.tile([[1.0, -1.0], [-1.0, 1.0]], (30, 28, 28))
-    assert told_apart(pooled(smooth), pooled(rough)).mean() > 0.95
+    assert apart(smooth, rough) > 0.95
+
+
+def test_maps_are_told_apart_by_their_finest_grain_and_by_their_strength() -> None:
+    draw = np.random.default_rng(0)
+    noise = draw.standard_normal((40, 112, 112))
+    # Of the same spread in every cell of four pixels, along one axis or the other.
+    down = np.cos(np.pi * np.arange(112)) * np.ones((112, 1))
+    across = np.cos(np.pi / 2 * np.arange(112)) * np.sqrt(2) * np.ones((112, 1))
+    fine, coarse = noise[:20] + 3 * down, noise[20:] + 3 * across
+    assert apart(fine, coarse) > 0.95
+    assert apart(noise[:20], 5 * noise[20:]) > 0.95
 
 
 def test_a_verdict_is_undecided_where_chance_may_have_made_it() -> None:
@@ -279,6 +294,8 @@ def test_a_verdict_is_undecided_where_chance_may_have_made_it() -> None:
     assert verdict([lower, lower], "lower") is True
     assert verdict([lower, alike], "lower") is None
     assert verdict([lower, higher], "lower") is False
+    # A mean that is not as claimed, and may be so by chance, says neither.
+    assert verdict([lower, replace(alike, difference=0.01, sign=1)], "lower") is None
     assert verdict([higher], "higher") is True
     assert verdict([], "lower") is None
     assert verdict([replace(lower, difference=np.nan)], "lower") is None

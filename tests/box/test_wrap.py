@@ -165,6 +165,9 @@ def test_what_wrap_and_preprocessing_refuse() -> None:
         bx.wrap(linear, shape=(1, 9, 9))
     with pytest.raises(InputError, match=r"no such option.*device"):
         bx.wrap(lambda images: images, shape=(1, 9, 9), device="cpu")
+    # What the command line takes as --mean and --std is said together here.
+    with pytest.raises(InputError, match=r"try: preprocessing=blackbox_explain\.Preprocessing\(mean=0\.5, std=0\.25\)"):
+        bx.wrap(lambda images: images, shape=(1, 9, 9), mean=0.5, std=0.25)
     for wrong in ({"channels": "bgr"}, {"layout": "NHWC"}, {"std": 0.0}, {"mean": ()}, {"mean": np.nan}):
         with pytest.raises(InputError):
             bx.Preprocessing(**wrong)

@@ -70,9 +70,9 @@ def _tests(found: Measured, kind: str, mask: str, other: str) -> list[Compared]:
 def _claim(means: dict[str, Any], tests: dict[str, Any], mask: str, kind: str) -> Claim:
     # The paper's claim is about its six methods.
     judged = COMPARED if kind == "box" else (*COMPARED, *FURTHER)
-    told = not_below(tests[kind][mask], judged)
+    told = standing(tests[kind][mask], judged)
     if kind == "box":
-        told += f"; of others, {not_below(tests[kind][mask], FURTHER)}"
+        told += f"; of others, {standing(tests[kind][mask], FURTHER)}"
     others = [means[kind][one] for one in judged]
     least = [
         f"{suppress:.0%}"
@@ -88,14 +88,18 @@ def _claim(means: dict[str, Any], tests: dict[str, Any], mask: str, kind: str) -
     return Claim(words, of_paper, f"{ours} of the image; {told}", holds)
 
 
-def not_below(tests: Mapping[str, Sequence[Compared]], methods: Sequence[str]) -> str:
-    """Return which of the methods a mask is not below at which suppression, in words."""
-    lost: list[str] = []
+def standing(tests: Mapping[str, Sequence[Compared]], methods: Sequence[str]) -> str:
+    """Return which methods a mask is above, or neither above nor below, at which suppression, in words."""
+    words = {"larger than": [], "undecided against": []}
     for one in methods:
-        found = zip(SUPPRESSIONS, tests[one], strict=True)
-        if at := [f"{suppress:.0%}" for suppress, test in found if not test.lower]:
-            lost.append(f"{METHODS[one].label}'s ({', '.join(at)})")
-    return f"not significantly below {'; '.join(lost)}" if lost else "below each, p < 0.05"
+        found = list(zip(SUPPRESSIONS, tests[one], strict=True))
+        above = [f"{suppress:.0%}" for suppress, test in found if test.higher]
+        neither = [f"{suppress:.0%}" for suppress, test in found if not test.higher and not test.lower]
+        for kind, at in zip(words, (above, neither), strict=True):
+            if at:
+                words[kind].append(f"{METHODS[one].label}'s ({', '.join(at)})")
+    told = [f"{kind} {'; '.join(those)}" for kind, those in words.items() if those]
+    return "; ".join(told) or "below each, p < 0.05"
 
 
 def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table:

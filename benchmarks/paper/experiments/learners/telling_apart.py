@@ -2,73 +2,113 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from blackbox_explain.metrics.maps import normalised
 
-__all__ = ["features", "pooled", "told_apart"]
+__all__ = ["described", "features", "told_apart"]
 
 CELLS = 28
+RINGS = 112
 FOLDS = 5
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+SPLITS = 10
+"""Ways to share the images out among the folds: one alone is a matter of luck."""
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Inverse regularisation, chosen among within the images that are trained on."""
+
+LEAST = 1e-12
+"""Added before logarithms."""
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def pooled(maps: Floats) -> Floats:
-    """Return the 28 × 28 means and spreads of maps (n, H, W) that are scaled to reach from 0 to 1, in half precision.
+def described(maps: Floats) -> dict[str, Floats]:
+    """Return what is kept of maps (n, H, W) to tell them apart by: their form, their finest grain, their strength.
 
     Returns
     -------
-    array
-        (n, 2, 28, 28): the mean of each cell, and the standard deviation of its pixels, which tells of single pixels.
+    dict
+        ``cells`` (n, 2, 28, 28): of maps that are scaled to reach from 0 to 1 the mean of each cell, and the standard
+        deviation of its pixels; in half precision.  ``rings`` (n, 112): the mean power of the scaled map by frequency,
+        in periods across the map, from 0 up.  ``strength`` (n, 3): the least, the largest and the mean of the map
+        before it is scaled.
     """
     count, height, width = maps.shape
-    whole = normalised(maps)[:, : height - height % CELLS, : width - width % CELLS]
-    cells = whole.reshape(count, CELLS, height // CELLS, CELLS, width // CELLS)
-    return np.stack([cells.mean(axis=(2, 4)), cells.std(axis=(2, 4))], axis=1).astype(np.float16)
+    whole = normalised(maps)
+    cut = whole[:, : height - height % CELLS, : width - width % CELLS]
+    cells = cut.reshape(count, CELLS, cut.shape[1] // CELLS, CELLS, cut.shape[2] // CELLS)
+    flat = maps.reshape(count, -1).astype(np.float64)
+    return {
+        "cells": np.stack([cells.mean(axis=(2, 4)), cells.std(axis=(2, 4))], axis=1).astype(np.float16),
+        "rings": _rings(whole, RINGS).astype(np.float32),
+        "strength": np.stack([flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1)], axis=1),
+    }
 
 
-def features(maps: Floats) -> Floats:
-    """Return what a classifier sees of `pooled` maps (n, 2, 28, 28): they themselves, quantiles, slopes, spectrum."""
-    return np.concatenate([_features(maps[:, plane]) for plane in range(maps.shape[1])], axis=1)
+def _rings(maps: Floats, count: int) -> Floats:
+    """Return the mean power of maps (n, H, W) by frequency (n, count)."""
+    power = np.abs(np.fft.fft2(maps.astype(np.float64))) ** 2
+    down, across = (np.fft.fftfreq(size) * size for size in maps.shape[1:])
+    radius = np.hypot(down[:, None], across).round().astype(int)
+    within = radius < count
+    places = radius[within]
+    sizes = np.maximum(np.bincount(places, minlength=count), 1)
+    return np.stack([np.bincount(places, one[within], minlength=count) / sizes for one in power])
 
 
-def _features(maps: Floats) -> Floats:
-    small, count = maps.astype(np.float64), len(maps)
+def features(maps: Mapping[str, Floats]) -> list[Floats]:
+    """Return what a classifier sees of `described` maps: groups of features (n, features), each of one kind."""
+    cells = maps["cells"].astype(np.float64)
+    groups = [group for plane in range(cells.shape[1]) for group in _of_cells(cells[:, plane])]
+    least, largest, mean = maps["strength"].T
+    strength = np.stack([largest - least, np.abs(mean)], axis=1)
+    return [*groups, np.log(maps["rings"] + LEAST), np.log(strength + LEAST)]
+
+
+def _of_cells(small: Floats) -> list[Floats]:
+    count = len(small)
     down, across = np.gradient(small, axis=(1, 2))
     slopes = np.hypot(down, across)
     shares = np.linspace(0, 1, 11)
-    power = np.log(np.abs(np.fft.fft2(small)) ** 2 + 1e-6)
-    steps = np.fft.fftfreq(CELLS) * CELLS
-    radius = np.hypot(steps[:, None], steps).round().astype(int)
-    rings = np.stack([power[:, radius == one].mean(axis=1) for one in range(CELLS // 2)], axis=1)
     quantiles = [np.quantile(one.reshape(count, -1), shares, axis=1).T for one in (small, slopes)]
-    return np.concatenate([small.reshape(count, -1), *quantiles, rings], axis=1)
+    return [small.reshape(count, -1), np.concatenate(quantiles, axis=1)]
 
 
-def told_apart(clean: Floats, attacked: Floats) -> Floats:
-    """Return how many of each image's two maps (n,) are told right, 0, 0.5 or 1, by classifiers of the other images.
+def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int = SPLITS) -> Floats:
+    """Return which share of each image's two rows (n,) is told right by classifiers of the other images.
 
     Parameters
     ----------
     clean, attacked
-        (n, 2, 28, 28) `pooled` maps of the same images; at least as many as there are folds within folds.
+        Groups of features (n, features) of the same images, each of which weighs as much as any other; at least as many
+        images as there are folds within folds.
+    splits
+        Ways to share the images out among the folds.
     """
-    count = len(clean)
-    seen = np.concatenate([features(clean), features(attacked)])
+    count = len(clean[0])
+    seen = np.concatenate([np.concatenate(which, axis=1) for which in (clean, attacked)])
+    widths = [one.shape[1] for one in clean]
+    weights = np.repeat(1 / np.sqrt(widths), widths)
     truth, image = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
     right = np.zeros(2 * count)
-    for trained, kept in GroupKFold(min(FOLDS, count)).split(seen, truth, image):
-        inner = list(GroupKFold(min(FOLDS, count - 1)).split(seen[trained], truth[trained], image[trained]))
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        search = GridSearchCV(model, {"logisticregression__C": STRENGTHS}, cv=inner)
-        right[kept] = search.fit(seen[trained], truth[trained]).predict(seen[kept]) == truth[kept]
-    return right.reshape(2, count).mean(axis=0)
+    for split in range(splits):
+        folds = GroupKFold(min(FOLDS, count), shuffle=True, random_state=split)
+        for trained, kept in folds.split(seen, truth, image):
+            inner = list(GroupKFold(min(FOLDS, count - 1)).split(seen[trained], truth[trained], image[trained]))
+            search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": STRENGTHS}, cv=inner)
+            weighed = FunctionTransformer(partial(operator.mul, weights))
+            # Turned by their principal components the rows are as long as there are rows, and nothing is lost.
+            model = make_pipeline(StandardScaler(), weighed, PCA(), search).fit(seen[trained], truth[trained])
+            right[kept] += model.predict(seen[kept]) == truth[kept]
+    return right.reshape(2, count).mean(axis=0) / splits

@@ -23,7 +23,9 @@ def squeezing(image: str, body: str, opset: int = 17) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("opset", [11, 17])
 @pytest.mark.parametrize(
-    ("image", "turned"), [("N,3,8,8", "Identity(x)"), ("N,8,8,3", "Transpose<perm=[0,3,1,2]>(x)")], ids=["first", "last"]
+    ("image", "turned"),
+    [("N,3,8,8", "Identity(x)"), ("N,8,8,3", "Transpose<perm=[0,3,1,2]>(x)")],
+    ids=["first", "last"],
 )
 def test_the_axis_of_the_batch_stays(image: str, turned: str, opset: int) -> None:
     body = f"t = {turned}\nc = Conv(t, k)\np = GlobalAveragePool(c)\n"

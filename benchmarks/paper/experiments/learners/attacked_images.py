@@ -1,0 +1,84 @@
+"""What is measured of an image before and after an attack: maps of both, and what brings the label back (5.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from benchmarks.paper.experiments.learners.telling_apart import described
+from benchmarks.paper.kept import Arrays
+from benchmarks.paper.learned import masked_by
+from benchmarks.paper.measured import Asked, Measurement
+from benchmarks.paper.methods import MASKS, METHODS, map_of
+from benchmarks.paper.plan import Labelled, Plan
+from blackbox_explain import Explanation, attack, recover
+from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.data.images import LoadedImages
+from blackbox_explain.perturbations.deletion import count_at, level_set
+
+__all__ = ["BLURRED", "BOTH", "CONTROLS", "RECOVERED", "attacked"]
+
+TOP = 5
+RECOVERED = ("original label leads", "original label in the top five")
+BLURRED = 2.0
+"""Pixels, σ of a blur of the whole image: changes of single pixels may not stand it."""
+CONTROLS = (
+    "mask",
+    "mask, moved by half of the image",
+    "disc in the middle, of its area",
+    "whole image, slightly blurred",
+)
+"""What an attacked image is masked by: labels that come back by any of them are not brought back by the mask."""
+SMALLEST = 1e-6
+"""Of scores, for their log-odds."""
+HALF_PRECISION = 2e-3
+"""Of pixels: what a masked image that is stored so may differ by from what is not masked."""
+
+
+def attacked(plan: Plan, clean: Labelled) -> Labelled:
+    """Return the attacked image, with the class that the network sees in it."""
+
+    def make() -> dict[str, Any]:
+        found = attack(plan.box, np.asarray(clean.image), clean.label)
+        return {"image": found.images, "top": found.top_attacked, "queries": found.queries}
+
+    found = plan.kept.get(f"{plan.model}/attacked, 8 of 255 in 10 steps/{clean.name}", make)
+    return Labelled(clean.name, LoadedImages(found["image"], clean.image.photos), int(found["top"][0]))
+
+
+def _both(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
+    del oracle
+    plan, clean = asked.plan, asked.one
+    after = attacked(plan, clean)
+    learned = map_of(plan, after, method)
+    found: dict[str, Any] = {"label": np.asarray(after.label)}
+    for which, maps in (("clean", explanation.saliency), ("attacked", learned["saliency"][None])):
+        found |= {f"{which} {key}": rows[0] for key, rows in described(maps).items()}
+    if method not in MASKS:
+        return found
+    scores = np.asarray(plan.box.scores(np.concatenate([clean.image, after.image])))
+    own = np.clip(scores[[0, 1], [clean.label, after.label]], SMALLEST, 1 - SMALLEST)
+    again = recover(plan.box, _masked(plan, after, method, learned), [clean.label] * len(CONTROLS))
+    back = np.stack([again.leads, again.among(TOP)], axis=1)
+    return {**found, "scores": np.log(own / (1 - own)), "recovered": back}
+
+
+def _masked(plan: Plan, one: Labelled, method: str, learned: Arrays) -> np.ndarray[Any, Any]:
+    """Return an image (4, *shape) as each of `CONTROLS` has it."""
+    image, masked = np.asarray(one.image), learned["masked_image"][None].astype(np.float32)
+    gone = learned["saliency"] if "mask" in learned else (np.abs(masked - image) > HALF_PRECISION)[0].any(axis=0)
+    height, width = gone.shape
+    moved = np.roll(gone, (height // 2, width // 2), (0, 1)).astype(np.float32)
+    down, across = np.ogrid[:height, :width]
+    nearness = -np.hypot(down - (height - 1) / 2, across - (width - 1) / 2)
+    disc = level_set(nearness, count_at(float(gone.mean()), gone.size)).astype(np.float32)
+    others = masked_by(plan.box, METHODS[method].called(plan), image, 1 - np.stack([moved, disc]))
+    return np.concatenate([masked, others, ndimage.gaussian_filter(image, (0, 0, BLURRED, BLURRED))])
+
+
+BOTH = Measurement("attacked", _both, silent=True)
+"""The ``label`` of the attacked image, what is `described` of the maps of the clean and of the attacked image, and of
+masks the log-odds of the ``scores`` (2,) that were explained, and what is ``recovered`` (4, 2): `RECOVERED` by
+`CONTROLS`."""

@@ -46,7 +46,7 @@ def run(plan: Plan) -> None:
     found = measured(plan, names, LISTED, BOTH, "adversarial")
     images = [plan.image(name) for name in names]
     fooled = found[LISTED[0]]["label"] != np.asarray([one.label for one in images])
-    right = {method: told_apart(*_seen(found[method], fooled)) for method in LISTED}
+    right = {method: _told_apart(found[method], fooled) for method in LISTED}
     right[SCORE] = told_apart(*([column[fooled][:, None]] for column in found[MASKS[0]]["scores"].T))
     tests = {mask: {other: compared(right[mask], right[other]) for other in OTHERS} for mask in MASKS}
     back = {mask: found[mask]["recovered"][fooled].astype(float) for mask in MASKS}
@@ -68,7 +68,7 @@ def run(plan: Plan) -> None:
             "attack": "basic iterative method, ε = 8/255, 10 steps of 1/255, away from the class",
             "classifier": "regularised logistic regression, five folds by image in each of ten splits, for all "
             "methods the same, on 28 × 28 means and spreads of the maps, scaled to 0 to 1, their quantiles, the "
-            "spectrum of the whole map, and its range and mean before it was scaled; each group of these weighs the same",
+            "spectrum of the whole map, and its range and mean before; each group of these weighs the same",
             "score alone": "the same classifier, told nothing but the score of what was explained",
             "controls": f"{'; '.join(CONTROLS[1:])} (σ {BLURRED:g} pixels)",
         },
@@ -96,11 +96,12 @@ def run(plan: Plan) -> None:
     )
 
 
-def _seen(found: dict[str, Any], fooled: Any) -> list[Any]:
-    return [
+def _told_apart(found: dict[str, Any], fooled: Any) -> np.ndarray[Any, Any]:
+    clean, after = (
         features({key: found[f"{which} {key}"][fooled] for key in ("cells", "rings", "strength")})
         for which in ("clean", "attacked")
-    ]
+    )
+    return told_apart(clean, after)
 
 
 def _shares(back: Any, control: int) -> dict[str, tuple[float, float, float]]:

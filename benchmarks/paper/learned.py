@@ -14,7 +14,10 @@ from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.upsampling import important_of, make_upsampling
 from blackbox_explain.perturbations.level_stack import LevelStack
 
-__all__ = ["applied", "masked_by"]
+__all__ = ["applied", "gone_of", "masked_by"]
+
+HALF_PRECISION = 2e-3
+"""Of pixels: what a masked image that is stored so may differ by from what is not masked."""
 
 
 def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Arrays:
@@ -56,3 +59,19 @@ def masked_by(
     """
     levels = make_perturbation(Mask(**settings)).levels(image, box.spec, 0)
     return to_numpy(LevelStack(levels, box.spec.spatial).mixed(keeps.astype(image.dtype))[0])
+
+
+def gone_of(found: Arrays, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return how much of each pixel (H, W) is gone, 0 to 1, from the image that a mask's own result masked.
+
+    Parameters
+    ----------
+    found
+        What `map_of` found: of a mask of eq. 4 it is 1 less the mask; of a ranking its region.
+    image
+        (1, *shape) in pixel space.
+    """
+    if "mask" in found:
+        return found["saliency"]
+    changed = np.abs(found["masked_image"][None].astype(np.float32) - image) > HALF_PRECISION
+    return changed[0].any(axis=0).astype(np.float32)

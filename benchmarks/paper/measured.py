@@ -38,7 +38,7 @@ __all__ = [
 SUPPRESSIONS = (0.80, 0.90, 0.95, 0.99)
 """Of section 5.3."""
 
-SIGMAS = (0.0, 5.0, 10.0, 20.0, 30.0)
+SIGMAS = (0.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0)
 """Pixels by which masks are blurred further before they are cut; section 5.2 does not tell its own."""
 
 THRESHOLDS: tuple[Threshold, ...] = ("value", "energy", "mean")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper.experiments import EXPERIMENTS
+from benchmarks.paper.methods import METHODS
 from benchmarks.paper.written import Table, table_as_markdown
 
 __all__ = ["write_page"]
@@ -30,7 +31,8 @@ SETS = """## Why the sets differ
 
 - The paper takes 5,000 to 50,000 validation images; here there are 650 of 471 classes, stretched to 227 pixels, with
   boxes of one class each: an easier subset, on which GoogLeNet is right more often. Experiments take those that it
-  classifies right, so that there is a score to suppress.
+  classifies right, so that there is a score to suppress; and 200 of the half for claims where many methods are
+  compared, because their maps of one image take {minutes:.1f} core-minutes.
 - Pointing is measured on COCO in the paper. Here most objects are large and in the middle, so that small ones and
   those that the centre is no part of are told apart.
 - The eyes and feet of the paper's 76 classes are not to be had: there are 25 dogs with noses and paws, and 24 cats with
@@ -55,16 +57,24 @@ def write_page(folder: Path) -> Path:
     missing = [name for name in EXPERIMENTS if name not in results]
     if missing:
         parts.append(f"Not run at full size yet: {', '.join(missing)}.\n")
-    parts.append(SETS)
+    parts.append(SETS.format(minutes=_core_minutes(results)))
     for name, result in results.items():
         parts += [f"## {name}\n", f"{result['title']}.\n", f"![{result['title']}]({name}/figure.png)\n"]
         parts += ["\n".join(f"- {key}: {_told(value)}" for key, value in result["settings"].items()) + "\n"]
         parts += ["\n".join(f"- {note}" for note in result["notes"]) + "\n"] if result["notes"] else []
-        parts.append(f"[Table]({name}/table.md), [CSV]({name}/table.csv), [numbers]({name}/results.json).\n")
+        files = (("Table", "table.md"), ("CSV", "table.csv"), ("comparisons", "comparisons.md"))
+        files += (("CSV", "comparisons.csv"), ("numbers", "results.json"))
+        parts.append(", ".join(f"[{words}]({name}/{file})" for words, file in files) + ".\n")
     path = folder / "README.md"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
+
+
+def _core_minutes(results: dict[str, Any]) -> float:
+    """Return what the maps of one image take by all methods, each as it was measured last."""
+    costs = {method: one for result in results.values() for method, one in result.get("costs", {}).items()}
+    return sum(one["core_seconds_per_image"] for one in costs.values()) / 60
 
 
 def _verdict(holds: bool | None) -> str:
@@ -72,4 +82,17 @@ def _verdict(holds: bool | None) -> str:
 
 
 def _told(value: Any) -> str:
-    return f"`{json.dumps(value)}`" if isinstance(value, (dict, list)) else str(value)
+    """Return a setting in words: methods by their names in figures, and numbers as short as they are in tables."""
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{METHODS[key].label if key in METHODS else key}: {_inner(one)}" for key, one in value.items()
+        )
+    return ", ".join(map(_told, value)) if isinstance(value, list) else _number(value)
+
+
+def _inner(value: Any) -> str:
+    return f"({_told(value)})" if isinstance(value, (dict, list)) else _number(value)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

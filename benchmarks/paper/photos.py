@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.common.photos import confident_photos
 from benchmarks.paper.each_image import console
 from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Labelled, Plan
+from benchmarks.rules import black_box
 
-__all__ = ["SHOWN", "WORDS", "maps_made", "photos"]
+__all__ = ["SHOWN", "WORDS", "chosen_on", "maps_made", "photos"]
 
 WORDS = (
     "chocolate_sauce",
@@ -26,6 +28,9 @@ WORDS = (
 SHOWN = (*WORDS, "flute", "stethoscope", "espresso", "maypole", "tiger", "bison")
 """Of all figures."""
 
+TUNED = 16
+"""Photos, every second of those that `benchmarks.convergence` takes."""
+
 
 def photos(plan: Plan, words: Sequence[str]) -> list[Labelled]:
     """Return photos, as many as the run takes."""
@@ -39,3 +44,14 @@ def maps_made(plan: Plan, items: Sequence[Labelled], methods: Sequence[str]) -> 
             make_maps(plan, some, method)
         console.print("  " + ", ".join(one.name for one in some))
     return not plan.is_part
+
+
+def chosen_on(items: Sequence[Labelled]) -> str:
+    """Say by which of some photos the settings of our own mask were chosen."""
+    tuned = confident_photos(black_box("efficientnet-lite0", threads=1), "stretch").paths[0::2][:TUNED]
+    ours = {path.name for path in tuned}
+    seen = [one.name for one in items if one.name in ours]
+    what = ", ".join(seen) if seen else "none"
+    return (
+        f"Settings of ours (fast) were chosen with another network, on {TUNED} of the shared photos; of these: {what}."
+    )

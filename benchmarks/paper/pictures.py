@@ -7,13 +7,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.paper.kept import Arrays
 from benchmarks.paper.plan import Plan
 from blackbox_explain.metrics.maps import normalised
 
-__all__ = ["class_name", "grid", "pixels", "shown_map", "shown_mask"]
+__all__ = ["class_name", "framed", "grid", "pixels", "shown_map", "shown_mask"]
 
 Picture = np.ndarray[Any, Any]
 
@@ -48,6 +49,13 @@ def class_name(plan: Plan, label: int) -> str:
     return str(label) if names is None else names[label].split(",")[0]
 
 
+def framed(axis: Axes) -> None:
+    """Leave nothing of an axis but a thin frame: most of a mask is as white as the page."""
+    axis.set(xticks=[], yticks=[])
+    for one in axis.spines.values():
+        one.set(color="0.7", linewidth=0.6)
+
+
 def grid(
     rows: Sequence[Sequence[tuple[Picture, str]]], *, size: float = 1.5, cmap: str = "jet", title: str = ""
 ) -> Figure:
@@ -58,11 +66,13 @@ def grid(
     )
     for row, line in zip(rows, axes, strict=True):
         for place, axis in enumerate(line):
-            axis.set_axis_off()
-            if place < len(row):
+            if place >= len(row):
+                axis.set_axis_off()
+            else:
                 picture, words = row[place]
                 axis.imshow(picture, cmap=cmap, vmin=0, vmax=1)
                 axis.set_title(words, fontsize=8)
+                framed(axis)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure

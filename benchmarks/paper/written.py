@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,14 @@ def write(
     numbers: Mapping[str, Any],
     notes: Sequence[str] = (),
 ) -> None:
-    """Write ``figure.png``, ``table.csv``, ``table.md`` and ``results.json`` into a folder."""
+    """Write ``figure.png``, ``results.json``, and a table and paired comparisons as CSV and Markdown into a folder."""
     figure.savefig(folder / "figure.png", dpi=130)
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
-    (folder / "table.md").write_text(table_as_markdown(table), encoding="utf-8")
+    for name, one in (("table", table), ("comparisons", _comparisons(_plain(numbers.get("paired", {}))))):
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(one.columns)
+            writer.writerows(one.rows)
+        (folder / f"{name}.md").write_text(table_as_markdown(one), encoding="utf-8")
     told = {
         "title": title,
         "machine": machine(),
@@ -75,6 +76,24 @@ def write(
         **numbers,
     }
     (folder / "results.json").write_text(json.dumps(finite(_plain(told)), indent=2) + "\n", encoding="utf-8")
+
+
+def _comparisons(paired: Any) -> Table:
+    """Return each comparison of `compared` in a tree of them, as a row."""
+    columns = ("comparison", "difference", "standard error", "p", "test", "images")
+    return Table(columns, [[", ".join(path), *values] for path, values in _leaves(paired, ())])
+
+
+def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
+    if isinstance(tree, Mapping) and "difference" in tree:
+        yield path, [tree[one] for one in ("difference", "error", "p", "test", "images")]
+        return
+    for key, one in tree.items() if isinstance(tree, Mapping) else enumerate(tree, 1):
+        yield from _leaves(one, (*path, _label(str(key))))
+
+
+def _label(key: str) -> str:
+    return METHODS[key].label if key in METHODS else key
 
 
 def store(plan: Plan) -> list[Path]:

@@ -14,7 +14,7 @@ from benchmarks.paper.experiments.learners.attacked_images import BLURRED, BOTH,
 from benchmarks.paper.experiments.learners.telling_apart import features, told_apart
 from benchmarks.paper.measured import Asked
 from benchmarks.paper.methods import MASKS, METHODS, make_maps, map_of
-from benchmarks.paper.pictures import class_name, pixels, shown_mask
+from benchmarks.paper.pictures import class_name, framed, pixels, shown_mask
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of, verdict
 from benchmarks.paper.written import Claim, Table, costs, write
@@ -47,7 +47,8 @@ def run(plan: Plan) -> None:
     images = [plan.image(name) for name in names]
     fooled = found[LISTED[0]]["label"] != np.asarray([one.label for one in images])
     right = {method: _told_apart(found[method], fooled) for method in LISTED}
-    right[SCORE] = told_apart(*([column[fooled][:, None]] for column in found[MASKS[0]]["scores"].T))
+    before, after = found[MASKS[0]]["scores"][fooled].T[..., None]
+    right[SCORE] = told_apart([before], [after])
     tests = {mask: {other: compared(right[mask], right[other]) for other in OTHERS} for mask in MASKS}
     back = {mask: found[mask]["recovered"][fooled].astype(float) for mask in MASKS}
     by_chance = {
@@ -76,11 +77,13 @@ def run(plan: Plan) -> None:
             "costs": costs(plan, images, LISTED),
             "attack_gradients_per_image": 10,
             "files": names,
-            "paired": {m: {o: one.to_dict() for o, one in row.items()} for m, row in tests.items()},
+            "paired": {
+                what: {m: {o: one.to_dict() for o, one in row.items()} for m, row in rows.items()}
+                for what, rows in (("told apart", tests), ("brought back", by_chance))
+            },
             "recovered": {
                 mask: {one: _shares(rows, k) for k, one in enumerate(CONTROLS)} for mask, rows in back.items()
             },
-            "recovered, paired": {m: {o: one.to_dict() for o, one in row.items()} for m, row in by_chance.items()},
         },
         notes=[
             "The paper trains an AlexNet on the maps of 4,000 images; on a few hundred that is not to be had, and "
@@ -173,7 +176,7 @@ def draw(plan: Plan, shown: list[Labelled], right: dict[str, np.ndarray[Any, Any
     figure = plt.figure(figsize=(13, 5.4), layout="constrained")
     left, other = np.ravel(figure.subfigures(1, 2, squeeze=False, width_ratios=(1.9, 1)))
     axes = left.subplots(SHOWN, 6, squeeze=False)
-    for axis in axes.flat:
+    for axis in axes.flat[6 * len(shown) :]:
         axis.set_axis_off()
     for line, clean in zip(axes, shown, strict=False):
         after = attacked(plan, clean)
@@ -192,6 +195,7 @@ def draw(plan: Plan, shown: list[Labelled], right: dict[str, np.ndarray[Any, Any
         for axis, (picture, title) in zip(line, pictures, strict=True):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
             axis.set_title(title, fontsize=7)
+            framed(axis)
     axis = other.subplots()
     means = [mean_of(one) for one in right.values()]
     colours = ["C3" if one in MASKS else "0.6" if one == SCORE else "C0" for one in right]

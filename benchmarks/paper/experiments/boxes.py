@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import Measured, measured, tried
-from benchmarks.paper.experiments.fig8 import COMPARED, FURTHER, IMAGES, JUDGED, standing
+from benchmarks.paper.experiments.fig8 import COMPARED, FURTHER, IMAGES, JUDGED, at_each, standing
 from benchmarks.paper.measured import REACH, SUPPRESSION, SUPPRESSIONS, boxes
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import Plan
@@ -83,9 +83,7 @@ def run(plan: Plan) -> None:
         numbers={
             "costs": costs(plan, [plan.image(name) for name in names], LISTED),
             "files": names,
-            "paired": {
-                mask: {o: [v.to_dict() for v in row] for o, row in rows.items()} for mask, rows in tests.items()
-            },
+            "paired": {mask: {other: at_each(row) for other, row in rows.items()} for mask, rows in tests.items()},
             "smallest of all methods' boxes, mean": _best_of_all(plain),
         },
         notes=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.paper.methods import MASKS, METHODS, map_of
-from benchmarks.paper.photos import WORDS, maps_made, photos
+from benchmarks.paper.photos import WORDS, chosen_on, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of, verdict
@@ -67,4 +67,8 @@ def run(plan: Plan) -> None:
             "costs": costs(plan, items, METHODS_SHOWN),
             "paired": {mask: {other: one.to_dict() for other, one in row.items()} for mask, row in tests.items()},
         },
+        notes=[
+            "What is negative in a contrastive map counts as nothing, as in its paper; such pixels are ranked equal.",
+            chosen_on(items),
+        ],
     )

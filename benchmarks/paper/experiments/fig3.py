@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.paper.methods import MASKS, METHODS, map_of
-from benchmarks.paper.photos import SHOWN, maps_made, photos
+from benchmarks.paper.photos import SHOWN, chosen_on, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of, verdict
@@ -61,6 +61,7 @@ def run(plan: Plan) -> None:
             "spread": "share of 16 × 16 places of the image with at least one pixel of the strongest tenth",
         },
         numbers={"costs": costs(plan, items, LISTED), "paired": {m: one.to_dict() for m, one in tests.items()}},
+        notes=[chosen_on(items)],
     )
 
 

@@ -135,15 +135,17 @@ def _claim(
 
 
 def _table(values: Any, tests: dict[str, dict[str, Compared]]) -> Table:
-    columns = ("animal", "method", "part", "mean", "standard error", "other part", "mean of other", "difference", "p")
+    columns = ("animal", "method", "part", "mean", "standard error", "other part", "mean of other")
+    columns += ("standard error of other", "difference", "standard error of the difference", "p", "animals")
     rows: list[list[Any]] = []
     for animal, first, second in ASKED:
         for method in LISTED:
             row, test = values[animal][method], tests[f"{animal}, {first} - {second}"][method]
             one, other = mean_of(row[first]), mean_of(row[second])
             label = METHODS[method].label
-            rows.append([animal, label, first, one.mean, one.error, second, other.mean, test.difference, test.p])
-    return Table((*columns,), rows)
+            row = [animal, label, first, one.mean, one.error, second, other.mean, other.error]
+            rows.append([*row, test.difference, test.error, test.p, test.images])
+    return Table(columns, rows)
 
 
 def draw(plan: Plan, items: Sequence[Labelled], animals: dict[str, dict[str, Parts]], values: Any) -> Figure:

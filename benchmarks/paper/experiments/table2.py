@@ -33,9 +33,10 @@ OF_PAPER: dict[str, tuple[float, float]] = {
 BEATEN = {
     "all": ("center", "grad", "guid"),
     "small": ("center", "grad", "guid", "gcam"),
-    "off centre": ("grad", "guid"),
+    "off centre": ("center", "grad", "guid", "gcam"),
 }
-"""The center misses by definition where it lies on no object; Grad-CAM is below the mask on difficult images alone."""
+"""Grad-CAM is below the mask on difficult images alone.  Where the centre is outside of every box it may still lie
+within the tolerance of one."""
 SETS = ("all", "small", "off centre")
 
 
@@ -79,7 +80,10 @@ def run(plan: Plan) -> None:
         },
         notes=[
             "The paper measures on COCO, whose photos show many objects, with a network trained for it; these images "
-            "show one class, so that none is difficult in the paper's sense.",
+            "show one class, so that none is difficult in the paper's sense, and its figures for difficult images "
+            "stand beside both of our harder sets for want of others.",
+            "The paper's mask has the weights that it chose for table 1. So has ours here, but it is learned for the "
+            "class that is asked about and not for the top five: objects of one class are pointed at.",
         ],
     )
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from benchmarks.paper.experiments.learners.telling_apart import described
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.learned import masked_by
+from benchmarks.paper.learned import gone_of, masked_by
 from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.plan import Labelled, Plan
@@ -33,8 +33,6 @@ CONTROLS = (
 """What an attacked image is masked by: labels that come back by any of them are not brought back by the mask."""
 SMALLEST = 1e-6
 """Of scores, for their log-odds."""
-HALF_PRECISION = 2e-3
-"""Of pixels: what a masked image that is stored so may differ by from what is not masked."""
 
 
 def attacked(plan: Plan, clean: Labelled) -> Labelled:
@@ -68,7 +66,7 @@ def _both(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -
 def _masked(plan: Plan, one: Labelled, method: str, learned: Arrays) -> np.ndarray[Any, Any]:
     """Return an image (4, *shape) as each of `CONTROLS` has it."""
     image, masked = np.asarray(one.image), learned["masked_image"][None].astype(np.float32)
-    gone = learned["saliency"] if "mask" in learned else (np.abs(masked - image) > HALF_PRECISION)[0].any(axis=0)
+    gone = gone_of(learned, image)
     height, width = gone.shape
     moved = np.roll(gone, (height // 2, width // 2), (0, 1)).astype(np.float32)
     down, across = np.ogrid[:height, :width]

@@ -12,9 +12,10 @@ from blackbox_explain.arrays import to_numpy
 from blackbox_explain.methods.mask.mask import Mask
 from blackbox_explain.methods.mask.settings import make_perturbation
 from blackbox_explain.methods.upsampling import important_of, make_upsampling
+from blackbox_explain.perturbations.deletion import count_at, level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 
-__all__ = ["applied", "gone_of", "masked_by"]
+__all__ = ["applied", "disc_of", "gone_of", "masked_by"]
 
 HALF_PRECISION = 2e-3
 """Of pixels: what a masked image that is stored so may differ by from what is not masked."""
@@ -75,3 +76,11 @@ def gone_of(found: Arrays, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return found["saliency"]
     changed = np.abs(found["masked_image"][None].astype(np.float32) - image) > HALF_PRECISION
     return changed[0].any(axis=0).astype(np.float32)
+
+
+def disc_of(area: float, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return the disc in the middle of an image (H, W) that covers a share of it."""
+    height, width = shape
+    down, across = np.ogrid[:height, :width]
+    nearness = -np.hypot(down - (height - 1) / 2, across - (width - 1) / 2)
+    return level_set(nearness, count_at(area, nearness.size))

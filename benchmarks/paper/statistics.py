@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "against", "compared", "mean_of", "share_of", "verdict"]
+__all__ = ["Compared", "Mean", "against", "all_hold", "compared", "mean_of", "share_of", "verdict"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -110,6 +110,12 @@ def verdict(tests: Iterable[Compared], wanted: Literal["lower", "higher"]) -> bo
     if all(one.lower if wanted == "lower" else one.higher for one in told):
         return True
     return False if any(one.higher if wanted == "lower" else one.lower for one in told) else None
+
+
+def all_hold(verdicts: Iterable[bool | None]) -> bool | None:
+    """Return whether all parts of a claim hold: False where one does not, else None where one is undecided."""
+    told = list(verdicts)
+    return False if False in told else None if None in told else True
 
 
 def against(values: Floats, limit: float) -> Compared:

@@ -72,7 +72,8 @@ def run(plan: Plan) -> None:
         },
         notes=[
             "A ranking (ours) is applied as its region, the smallest that takes 95 % of the score away and not more, "
-            "so that some hundredths are left by construction; the paper's objective goes on as long as a score is left.",
+            "so that some hundredths are left by construction; the paper's objective goes on as long as a score is "
+            "left.",
             chosen_on(items),
         ],
     )

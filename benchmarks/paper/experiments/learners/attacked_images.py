@@ -9,14 +9,13 @@ from scipy import ndimage
 
 from benchmarks.paper.experiments.learners.telling_apart import described
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.learned import gone_of, masked_by
+from benchmarks.paper.learned import disc_of, gone_of, masked_by
 from benchmarks.paper.measured import Asked, Measurement
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.plan import Labelled, Plan
 from blackbox_explain import Explanation, attack, recover
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import LoadedImages
-from blackbox_explain.perturbations.deletion import count_at, level_set
 
 __all__ = ["BLURRED", "BOTH", "CONTROLS", "RECOVERED", "attacked"]
 
@@ -69,9 +68,7 @@ def _masked(plan: Plan, one: Labelled, method: str, learned: Arrays) -> np.ndarr
     gone = gone_of(learned, image)
     height, width = gone.shape
     moved = np.roll(gone, (height // 2, width // 2), (0, 1)).astype(np.float32)
-    down, across = np.ogrid[:height, :width]
-    nearness = -np.hypot(down - (height - 1) / 2, across - (width - 1) / 2)
-    disc = level_set(nearness, count_at(float(gone.mean()), gone.size)).astype(np.float32)
+    disc = disc_of(float(gone.mean()), gone.shape).astype(np.float32)
     others = masked_by(plan.box, METHODS[method].called(plan), image, 1 - np.stack([moved, disc]))
     return np.concatenate([masked, others, ndimage.gaussian_filter(image, (0, 0, BLURRED, BLURRED))])
 

@@ -105,7 +105,8 @@ def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int 
     for split in range(splits):
         folds = GroupKFold(min(FOLDS, count), shuffle=True, random_state=split)
         for trained, kept in folds.split(seen, truth, image):
-            inner = list(GroupKFold(min(FOLDS, count - 1)).split(seen[trained], truth[trained], image[trained]))
+            within = GroupKFold(min(FOLDS, len(np.unique(image[trained]))))
+            inner = list(within.split(seen[trained], truth[trained], image[trained]))
             search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": STRENGTHS}, cv=inner)
             weighed = FunctionTransformer(partial(operator.mul, weights))
             # Turned by their principal components the rows are as long as there are rows, and nothing is lost.

@@ -30,6 +30,9 @@ NEEDED = ("onnx", "onnxruntime", "onnxscript", "platformdirs")
 TOLERANCE = 1e-3
 """By how much scores of module and export may differ, as a share of the largest, or of 1 if all are smaller."""
 
+COARSE = 0.05
+"""The same where the module computes with the eight binary digits of bfloat16, and the export does not."""
+
 HINT = "export it to ONNX yourself, and wrap the .onnx file: bx.wrap('net.onnx')"
 
 _EXPORTING = threading.Lock()
@@ -69,6 +72,8 @@ def exported_to_onnx(network: Network, activation: Activation, scores: Callable[
     from blackbox_explain_adapters._onnx.box import DifferentiableOnnx
     from blackbox_explain_adapters._onnx.wrapping import wrap_onnx
 
+    coarse = network.dtype == torch.bfloat16
+    network = network.in_single_precision()
     spec = network.spec
     described = Described(
         spec.shape, spec.bounds, spec.preprocessing, spec.class_names, activation, spec.preprocessing_assumed
@@ -90,7 +95,7 @@ def exported_to_onnx(network: Network, activation: Activation, scores: Callable[
             "The ONNX export of this module has no gradient", got=str(why).removesuffix(".")
         ) from why
     images = plain_images(spec)
-    _check_scores(box, images, np.asarray(scores(images)))
+    _check_scores(box, images, np.asarray(scores(images)), COARSE if coarse else TOLERANCE)
     return box
 
 
@@ -98,7 +103,8 @@ def note_on(box: DifferentiableOnnx, network: Network) -> str:
     """Say that a box is of the export of a network's module, and where it computes if that is elsewhere."""
     on_host = isinstance(box.native(np.zeros(1, np.float32)), np.ndarray)
     where = f", on the CPU instead of {network.device}" if on_host and network.device.type != "cpu" else ""
-    return f"the gradient is that of the module's ONNX export, run by ONNX Runtime{where}"
+    single = ", in single precision" if network.dtype in (torch.float64, torch.bfloat16) else ""
+    return f"the gradient is that of the module's ONNX export, run by ONNX Runtime{where}{single}"
 
 
 class _Rows(torch.nn.Module):
@@ -157,9 +163,9 @@ def _without_chatter() -> Generator[None]:
                 one.setLevel(level)
 
 
-def _check_scores(box: DifferentiableOnnx, images: Array, expected: Array) -> None:
+def _check_scores(box: DifferentiableOnnx, images: Array, expected: Array, tolerance: float) -> None:
     found = np.asarray(box.scores(images))
-    error, limit = np.abs(found - expected).max(), TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    error, limit = np.abs(found - expected).max(), tolerance * max(1.0, float(np.abs(expected).max()))
     if not error <= limit:
         raise UnsupportedModelError(
             "The ONNX export of this module gives other scores than the module",

@@ -94,7 +94,7 @@ class Network:
         self.place: str | None = None
         self._left_out: LastActivation | None = None
         self._wanted = wanted
-        self._dtype = floating.dtype
+        self.dtype = floating.dtype
         self._exported = exported
         self._company = Company()
         self._recurrent = holds_recurrent_layers(self.module)
@@ -119,7 +119,7 @@ class Network:
 
     def inputs(self, images: torch.Tensor) -> torch.Tensor:
         """Map images ``(N, *shape)`` in pixel space to what the module reads."""
-        inputs = self.spec.preprocessing.forward(images).to(self._dtype)
+        inputs = self.spec.preprocessing.forward(images).to(self.dtype)
         # A copy, so that a model that works in place does not write into the caller's images.
         return inputs.clone(memory_format=torch.channels_last if self._channels_last else torch.contiguous_format)
 
@@ -146,6 +146,21 @@ class Network:
             ) from error
         made = Network.__new__(Network)
         vars(made).update(vars(self), module=module, state=State(), _company=Company())
+        return made
+
+    def in_single_precision(self) -> Network:
+        """Return the same network around a copy of its module in float32, or itself if it is no finer and no coarser.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the module cannot be copied.
+        """
+        if self.dtype not in (torch.float64, torch.bfloat16):
+            return self
+        made = self.copied()
+        made.module.float()
+        made.dtype = torch.float32
         return made
 
     @contextmanager
@@ -231,7 +246,7 @@ class Network:
     @property
     def exact(self) -> bool:
         """Whether the module computes in single precision or better, so that rounding stays small."""
-        return self._autocast is None and self._dtype in (torch.float32, torch.float64)
+        return self._autocast is None and self.dtype in (torch.float32, torch.float64)
 
     def tensor(self, array: Array) -> torch.Tensor:
         """Move an array to where the module computes."""

@@ -302,3 +302,15 @@ def test_wrong_words_are_refused() -> None:
         box.with_backward("exact", epsilon=1)
     with pytest.raises(InputError, match="did you mean 'guided'"):
         box.with_backward("guidde")
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-4), (torch.bfloat16, 0.1)])
+def test_modules_in_other_precisions_are_exported_in_single(dtype: torch.dtype, tolerance: float) -> None:
+    module = Net().eval()
+    expected = wrapped(module).with_backward("guided").scores_and_gradient(IMAGES, WEIGHTS)[1]
+    other = Net().eval().to(dtype)
+    made = wrapped(other).with_backward("guided")
+    found = made.scores_and_gradient(IMAGES, WEIGHTS)[1]
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+    assert any("single precision" in one for one in made.assumptions)
+    assert {one.dtype for one in other.parameters()} == {dtype}

@@ -60,6 +60,7 @@ def write(
     notes: Sequence[str] = (),
 ) -> None:
     """Write ``figure.png``, ``results.json``, and a table and paired comparisons as CSV and Markdown into a folder."""
+    by = machine()  # before files change, which belong to the sources' tree
     figure.savefig(folder / "figure.png", dpi=130)
     for name, one in (("table", table), ("comparisons", _comparisons(_plain(numbers.get("paired", {}))))):
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -69,7 +70,7 @@ def write(
         (folder / f"{name}.md").write_text(table_as_markdown(one), encoding="utf-8")
     told = {
         "title": title,
-        "machine": machine(),
+        "machine": by,
         "claims": [asdict(one) for one in claims],
         "notes": list(notes),
         "settings": dict(settings),

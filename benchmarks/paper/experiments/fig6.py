@@ -100,7 +100,7 @@ def _pictures(
     image = np.asarray(one.image)
     gone = deleted(image.repeat(len(boxes), axis=0), boxes, perturbation_of("blur"), plan.box.spec)
     overlay = 0.5 * pixels(image) + 0.5 * _coloured(shown_map(maps[MASKS[0]]))
-    made = [(overlay, f"{class_name(plan, one.label)}: {found.score:.3f}")]
+    made = [(overlay, f"{class_name(plan, one.label)}: {found.score:.3f}\n{METHODS[MASKS[0]].label}")]
     for index, name in enumerate(maps):
         picture = pixels(gone[index]).copy()
         edge = boxes[index] & ~(

@@ -130,7 +130,7 @@ def draw(sizes: dict[str, np.ndarray[Any, Any]]) -> Figure:
         means = [mean_of(column) for column in one.T]
         heights = [m.mean if 2 * m.images >= len(one) else np.nan for m in means]
         style = "o-" if method in MASKS else "s--"
-        label = METHODS[method].label
+        label = METHODS[method].label + ("" if np.isfinite(heights).any() else ": deletes nothing")
         axis.errorbar(SHARES, heights, yerr=[m.error for m in means], fmt=style, label=label, capsize=2)
     axis.axhline(AT_MOST, color="0.7", lw=0.7)
     axis.set(

@@ -103,6 +103,8 @@ class Audit:
         """Return the same for JSON, with the findings."""
         look = None if self.first_look is None else self.first_look.to_dict()
         told = {"folder": str(self.folder), "images": self.images, "done": self.done, "failed": self.failed}
+        # Of all runs: what ended before this one, and what a later one has to do again.
+        told |= {"before": self.images - self.done, "unexplained": self.unexplained()}
         found = [asdict(one) for one in self.findings()]
         return finite({**told, "seconds": self.seconds, "first_look": look, "findings": found})
 

@@ -98,6 +98,8 @@ def test_a_resumed_audit_equals_one_that_was_not_interrupted(
     done = run(StampModel(), photos, tmp_path / "out", labels=labels, resume=True)
     assert 0 < done.done < 24
     assert done.done % PLAN.batch_size == 0
+    told = done.to_dict()
+    assert (told["before"] + told["done"], told["unexplained"]) == (24, 0)
     assert read_audit(tmp_path / "out", to="arrow").equals(read_audit(whole, to="arrow"))
     assert [one["ended"] for one in Manifest.read(tmp_path / "out").runs] == ["interrupted", "finished"]
     assert run(StampModel(), photos, tmp_path / "out", labels=labels, resume=True).done == 0

@@ -15,10 +15,7 @@ from blackbox_explain.methods.upsampling import important_of, make_upsampling
 from blackbox_explain.perturbations.deletion import count_at, level_set
 from blackbox_explain.perturbations.level_stack import LevelStack
 
-__all__ = ["applied", "disc_of", "gone_of", "masked_by"]
-
-HALF_PRECISION = 2e-3
-"""Of pixels: what a masked image that is stored so may differ by from what is not masked."""
+__all__ = ["applied", "disc_of", "gone_by", "gone_of", "masked_by"]
 
 
 def applied(box: BlackBox, settings: dict[str, Any], image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Arrays:
@@ -62,20 +59,23 @@ def masked_by(
     return to_numpy(LevelStack(levels, box.spec.spatial).mixed(keeps.astype(image.dtype))[0])
 
 
-def gone_of(found: Arrays, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return how much of each pixel (H, W) is gone, 0 to 1, from the image that a mask's own result masked.
+def gone_by(settings: dict[str, Any], keeps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return how much of each pixel (H, W) a ranking's region takes away, 0 to 1: its edge is soft where it is applied.
 
     Parameters
     ----------
-    found
-        What `map_of` found: of a mask of eq. 4 it is 1 less the mask; of a ranking its region.
-    image
-        (1, *shape) in pixel space.
+    settings
+        Of the mask learner.
+    keeps
+        (H, W), 0 in the region.
     """
-    if "mask" in found:
-        return found["saliency"]
-    changed = np.abs(found["masked_image"][None].astype(np.float32) - image) > HALF_PRECISION
-    return changed[0].any(axis=0).astype(np.float32)
+    up = make_upsampling(Mask(**settings).upsampling, keeps.shape, keeps.shape, keeps).up(keeps[None])
+    return 1 - to_numpy(up)[0].astype(np.float16)
+
+
+def gone_of(found: Arrays) -> np.ndarray[Any, Any]:
+    """Return how much of each pixel (H, W) is gone, 0 to 1, from the image that a mask of `map_of` masked."""
+    return found["saliency"] if "mask" in found else found["gone"].astype(np.float32)
 
 
 def disc_of(area: float, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:

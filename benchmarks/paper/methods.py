@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.paper.kept import Arrays
-from benchmarks.paper.learned import applied
+from benchmarks.paper.learned import applied, gone_by
 from benchmarks.paper.plan import Labelled, Plan
 from blackbox_explain import BlackBox, Explanation, MaskExplanation, Top, explain
 from blackbox_explain.box.info import BoxInfo
@@ -130,8 +130,8 @@ def map_of(plan: Plan, one: Labelled, name: str) -> dict[str, np.ndarray[Any, An
     -------
     dict
         ``saliency`` (H, W), ``queries`` (2,), and of masks ``masked`` (3,), the scores of the image, of the masked
-        image and of the fully perturbed one, ``masked_image``, ``importance`` (H, W) for pictures, and of those of
-        eq. 4 ``mask``, their cells.
+        image and of the fully perturbed one, ``masked_image``, ``importance`` (H, W) for pictures, of those of eq. 4
+        ``mask``, their cells, and of rankings ``gone`` (H, W), the region as it is applied.
     """
     make_maps(plan, [one], name)
     shown_of = METHODS[name].shown_of
@@ -180,10 +180,15 @@ def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Ar
                 "queries": found.queries[row],
             }
             # A ranking has a cell for each pixel: it is not much smaller than its map.
-            | ({"mask": found.mask[row]} if found.learns == "mask" else {})
+            | _cells_or_region(entry.called(plan), found, row)
         )
         for row in range(len(images))
     ]
+
+
+def _cells_or_region(settings: dict[str, Any], found: MaskExplanation, row: int) -> dict[str, Any]:
+    mask = found.mask[row]
+    return {"mask": mask} if found.learns == "mask" else {"gone": gone_by(settings, mask)}
 
 
 def _row_of_mask(row: Arrays) -> Arrays:

@@ -21,10 +21,10 @@ network, BVLC GoogLeNet. Each section is written by `python -m benchmarks.paper 
 there, and with `--resume` the commands go on from there.
 """
 
-RULE = """Methods are compared in the same images, and means with limits. "Yes" means that each comparison of the claim
-is as claimed with p < 0.05; "no", that one of them is the other way with p < 0.05; "undecided", that neither is known.
-A "yes" needs all of its comparisons, so that p is not adjusted for their number. Claims about one photo say so; they
-have no p.
+RULE = """Methods are compared in the same images (Wilcoxon's signed-rank test; McNemar's of hits), and means with
+limits (t-test). "Yes" means that each comparison of the claim is as claimed with p < 0.05; "no", that one of them is
+the other way with p < 0.05, adjusted for their number (Holm); "undecided", that neither is known. A "yes" needs all of
+its comparisons, so that p needs no adjustment there. Claims about one photo say so; they have no p.
 """
 
 SETS = """## Why the sets differ
@@ -64,7 +64,8 @@ def write_page(folder: Path) -> Path:
         parts += ["\n".join(f"- {note}" for note in result["notes"]) + "\n"] if result["notes"] else []
         files = (("Table", "table.md"), ("CSV", "table.csv"), ("comparisons", "comparisons.md"))
         files += (("CSV", "comparisons.csv"), ("numbers", "results.json"))
-        parts.append(", ".join(f"[{words}]({name}/{file})" for words, file in files) + ".\n")
+        there = [f"[{words}]({name}/{file})" for words, file in files if (folder / name / file).exists()]
+        parts.append(", ".join(there) + ".\n")
     path = folder / "README.md"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts), encoding="utf-8")
@@ -72,7 +73,7 @@ def write_page(folder: Path) -> Path:
 
 
 def _core_minutes(results: dict[str, Any]) -> float:
-    """Return what the maps of one image take by all methods, each as it was measured last."""
+    """Return what the maps of one image take by all methods that were run."""
     costs = {method: one for result in results.values() for method, one in result.get("costs", {}).items()}
     return sum(one["core_seconds_per_image"] for one in costs.values()) / 60
 

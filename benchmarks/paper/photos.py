@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from benchmarks.common.photos import confident_photos
 from benchmarks.paper.each_image import console
@@ -10,7 +13,7 @@ from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.rules import black_box
 
-__all__ = ["SHOWN", "WORDS", "chosen_on", "maps_made", "photos"]
+__all__ = ["SHOWN", "WORDS", "chosen_on", "classified_right", "maps_made", "photos"]
 
 WORDS = (
     "chocolate_sauce",
@@ -44,6 +47,12 @@ def maps_made(plan: Plan, items: Sequence[Labelled], methods: Sequence[str]) -> 
             make_maps(plan, some, method)
         console.print("  " + ", ".join(one.name for one in some))
     return not plan.is_part
+
+
+def classified_right(plan: Plan, items: Sequence[Labelled]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return of which photos (n,) the class leads: others have hardly any score of it to lose."""
+    tops = [int(np.asarray(plan.box.scores(np.asarray(one.image)))[0].argmax()) for one in items]
+    return np.asarray([top == one.label for top, one in zip(tops, items, strict=True)])
 
 
 def chosen_on(items: Sequence[Labelled]) -> str:

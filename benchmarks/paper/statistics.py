@@ -9,10 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "against", "all_hold", "compared", "mean_of", "share_of", "verdict"]
+__all__ = ["Compared", "Mean", "Way", "against", "all_hold", "compared", "mean_of", "share_of", "verdict"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
+
+Way = Literal["lower", "higher"]
+
+T_TEST = "t, of the mean"
 
 SURE = 0.05
 """Below which a difference is taken for more than chance."""
@@ -39,9 +43,9 @@ class Compared:
     difference, error
         Mean of ours minus theirs, and its standard error.
     p
-        Two-sided: Wilcoxon's signed-rank test, or McNemar's exact one of hits.
+        Two-sided: Wilcoxon's signed-rank test, McNemar's exact one of hits, or the t-test of a mean and a limit.
     test
-        Which of the two.
+        Which of them.
     images
         In which both have a value.
     sign
@@ -95,35 +99,43 @@ def compared(ours: Floats, theirs: Floats, *, hits: bool = False) -> Compared:
     return Compared(found.mean, found.error, float(signed.pvalue), test, found.images, sign)
 
 
-def verdict(tests: Iterable[Compared], wanted: Literal["lower", "higher"]) -> bool | None:
-    """Return whether ours are lower, or higher, in all comparisons.
+def verdict(tests: Iterable[Compared], wanted: Way) -> bool | None:
+    """Return whether ours are lower, or higher, in all comparisons, as `all_hold` has it."""
+    return all_hold((one, wanted) for one in tests)
+
+
+def all_hold(tests: Iterable[tuple[Compared, Way]]) -> bool | None:
+    """Return whether ours are lower, or higher, in each comparison as it is wanted there.
 
     Returns
     -------
     bool or None
-        True where each is so beyond chance; False where one is the other way, beyond chance; None where neither is
-        known, or where there is nothing to compare.
+        True where each is so beyond chance.  False where one is the other way beyond chance, which is the likelier by
+        chance the more of them there are: by Holm's adjustment.  None where neither is known, or nothing is compared.
     """
     told = list(tests)
-    if not told or not np.isfinite([one.difference for one in told]).all():
+    opposed = [one for one, way in told if (one.higher if way == "lower" else one.lower)]
+    if any(one.p * len(told) < SURE for one in opposed):
+        return False
+    if not told or not np.isfinite([one.difference for one, _ in told]).all():
         return None
-    if all(one.lower if wanted == "lower" else one.higher for one in told):
-        return True
-    return False if any(one.higher if wanted == "lower" else one.lower for one in told) else None
-
-
-def all_hold(verdicts: Iterable[bool | None]) -> bool | None:
-    """Return whether all parts of a claim hold: False where one does not, else None where one is undecided."""
-    told = list(verdicts)
-    return False if False in told else None if None in told else True
+    return True if all(one.lower if way == "lower" else one.higher for one, way in told) else None
 
 
 def against(values: Floats, limit: float) -> Compared:
-    """Compare values (n,) with a number."""
-    return compared(values, np.full(len(values), limit))
+    """Compare the mean of values (n,) with a number."""
+    known = values[np.isfinite(values)] - limit
+    found = mean_of(known)
+    if len(known) < 2 or not np.ptp(known):
+        # Without any spread there is no doubt either.
+        return Compared(found.mean, found.error, float(len(known) < 2), T_TEST, found.images, int(np.sign(found.mean)))
+    signed: Any = stats.ttest_1samp(known, 0.0)
+    return Compared(found.mean, found.error, float(signed.pvalue), T_TEST, found.images, int(np.sign(found.mean)))
 
 
 def share_of(hits: int, tries: int) -> tuple[float, float, float]:
-    """Return a share, and its 95 % interval (Wilson)."""
+    """Return a share, and its 95 % interval (Wilson); NaN of nothing."""
+    if not tries:
+        return float("nan"), float("nan"), float("nan")
     found = stats.binomtest(hits, tries).proportion_ci(method="wilson")
     return hits / tries, float(found.low), float(found.high)

@@ -245,7 +245,7 @@ def _named_model(point: EntryPoint, described: Described, options: dict[str, Any
 
 def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[str, Any]) -> BlackBox:
     try:
-        taken: Any = _with_options(adapter, "The adapter of this model", (model, described), options)
+        taken: Any = _with_options(adapter, "The adapter of this model", (model, described), options, _hint_of(options))
         if len(shape := described.shape or ()) == 4 and shape[0] == 1 and shape[1] in (1, 3):
             note = f"{shape} is taken for a volume of one channel; if it is a batch of one image, say shape={shape[1:]}"
             taken.assumptions = (*BoxInfo.of(taken).assumptions, note)
@@ -267,20 +267,20 @@ def _adapted(adapter: Adapter, model: Any, described: Described, options: dict[s
     return box
 
 
-def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _with_options(function: Any, who: str, arguments: tuple[Any, ...], options: dict[str, Any], hint: str = "") -> Any:
     own, any_name = _options_of(function)
     unknown = [name for name in options if name not in own]
     if unknown and not any_name:
-        affine = {one.name for one in dataclasses.fields(Preprocessing)}
-        meant = {name: options[name] for name in unknown if name in affine}
-        said = ", ".join(f"{name}={value!r}" for name, value in meant.items())
-        raise InputError(
-            f"{who} has no such option",
-            got=", ".join(unknown),
-            expected=", ".join(own) or "none",
-            hint=f"preprocessing=blackbox_explain.Preprocessing({said})" if meant else "",
-        )
+        got, expected = ", ".join(unknown), ", ".join(own) or "none"
+        raise InputError(f"{who} has no such option", got=got, expected=expected, hint=hint)
     return function(*arguments, **options)
+
+
+def _hint_of(options: dict[str, Any]) -> str:
+    """Return how to say what belongs to the preprocessing; "" where nothing does."""
+    affine = {one.name for one in dataclasses.fields(Preprocessing)}
+    said = ", ".join(f"{name}={value!r}" for name, value in options.items() if name in affine)
+    return f"preprocessing=blackbox_explain.Preprocessing({said})" if said else ""
 
 
 def _options_of(function: Any) -> tuple[list[str], bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,12 @@ from benchmarks.paper import kept
 from benchmarks.paper.experiments.fig3 import spread
 from benchmarks.paper.experiments.fig6 import strongest_box
 from benchmarks.paper.experiments.learners.joint import Joint, joint_reference, side_by_side
-from benchmarks.paper.experiments.learners.telling_apart import described, features, told_apart
 from benchmarks.paper.kept import Kept
 from benchmarks.paper.methods import METHODS, explained, make_maps, map_name, map_of
 from benchmarks.paper.page import write_page
 from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
-from benchmarks.paper.statistics import compared, mean_of, share_of, verdict
+from benchmarks.paper.statistics import compared
 from benchmarks.paper.stored import Stored
 from benchmarks.paper.written import Claim, Table, table_as_markdown, write
 from blackbox_explain import explain
@@ -201,28 +199,6 @@ def test_what_two_boxes_share_is_covered_once(plan: Plan, monkeypatch: pytest.Mo
     assert plan.covered("a") == pytest.approx(150 / 227)
 
 
-def test_means_and_paired_tests() -> None:
-    one = mean_of(np.asarray([1.0, 2.0, 3.0, np.nan]))
-    assert (one.mean, one.images) == (2.0, 3)
-    assert one.error == pytest.approx(1 / np.sqrt(3))
-    ours = np.linspace(0, 1, 10)
-    lower = compared(ours, ours + np.linspace(0.1, 0.2, 10))
-    assert lower.lower
-    assert lower.p == pytest.approx(2 / 2**10)  # all ten signs alike
-    assert compared(ours, ours).p == 1
-    hits = compared(np.ones(6), np.zeros(6), hits=True)
-    assert hits.higher
-    assert hits.p == pytest.approx(2 / 2**6)
-
-
-def test_the_interval_of_a_share() -> None:
-    share, low, high = share_of(50, 100)
-    # Wilson: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)
-    z = 1.959964
-    wide = z * np.sqrt(0.25 / 100 + z**2 / 40000) / (1 + z**2 / 100)
-    assert (share, low, high) == pytest.approx((0.5, 0.5 - wide, 0.5 + wide), abs=1e-6)
-
-
 def test_the_strongest_square_of_a_map() -> None:
     saliency = np.zeros((40, 40))
     saliency[10:18, 20:28] = 1
@@ -254,73 +230,19 @@ def test_a_joint_box_has_the_mean_of_its_copies() -> None:
     assert np.unique(gone[:, 1]).tolist() == [0.5]
 
 
-def apart(clean: np.ndarray, other: np.ndarray) -> float:
-    return float(told_apart(*(features(described(one)) for one in (clean, other)), splits=2).mean())
-
-
-def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
-    draw = np.random.default_rng(0)
-    clean = draw.random((30, 56, 56))
-    other = draw.random((30, 56, 56))
-    other[:, 20:40, 20:40] += 3
-    assert apart(clean, other) > 0.95
-    assert 0.25 < apart(clean, draw.random((30, 56, 56))) < 0.75
-
-
-def test_maps_whose_cells_have_the_same_means_are_told_apart_by_their_spreads() -> None:
-    draw = np.random.default_rng(0)
-    smooth = np.kron(draw.random((30, 28, 28)), np.ones((1, 2, 2)))
-    rough = smooth + 0.3 * np.tile([[1.0, -1.0], [-1.0, 1.0]], (30, 28, 28))
-    assert apart(smooth, rough) > 0.95
-
-
-def test_maps_are_told_apart_by_their_finest_grain_and_by_their_strength() -> None:
-    draw = np.random.default_rng(0)
-    noise = draw.standard_normal((40, 112, 112))
-    # Of the same spread in every cell of four pixels, along one axis or the other.
-    down = np.cos(np.pi * np.arange(112)) * np.ones((112, 1))
-    across = np.cos(np.pi / 2 * np.arange(112)) * np.sqrt(2) * np.ones((112, 1))
-    fine, coarse = noise[:20] + 3 * down, noise[20:] + 3 * across
-    assert apart(fine, coarse) > 0.95
-    assert apart(noise[:20], 5 * noise[20:]) > 0.95
-
-
-def test_a_verdict_is_undecided_where_chance_may_have_made_it() -> None:
-    draw = np.random.default_rng(0)
-    lower, alike = (compared(draw.random(40) - shift, draw.random(40)) for shift in (1.0, 0.01))
-    higher = compared(draw.random(40) + 1, draw.random(40))
-    alike = replace(alike, difference=-0.01, p=0.6)
-    assert (lower.lower, alike.lower, higher.higher) == (True, False, True)
-    assert verdict([lower, lower], "lower") is True
-    assert verdict([lower, alike], "lower") is None
-    assert verdict([lower, higher], "lower") is False
-    # A mean that is not as claimed, and may be so by chance, says neither.
-    assert verdict([lower, replace(alike, difference=0.01, sign=1)], "lower") is None
-    assert verdict([higher], "higher") is True
-    assert verdict([], "lower") is None
-    assert verdict([replace(lower, difference=np.nan)], "lower") is None
-
-
-def test_means_and_ranks_that_point_different_ways_are_no_difference() -> None:
-    # Most are a little higher, and few are much lower.
-    ours, theirs = np.asarray([0.1] * 40 + [-9.0] * 3), np.zeros(43)
-    test = compared(ours, theirs)
-    assert test.difference < 0 < test.sign
-    assert test.p < 0.05
-    assert not test.lower
-    assert not test.higher
-
-
 def test_results_and_the_page_that_is_drawn_from_them(tmp_path: Path) -> None:
     folder = tmp_path / "fig8"
     folder.mkdir()
     table = Table(("method", "mean"), [["a|b", 0.123456]])
     claims = [Claim("boxes are smallest", "yes", "0.1 ± 0.0", False)]
-    numbers = {"values": np.asarray([1.0, np.nan])}
+    paired = {"fast": {"grad": [compared(np.zeros(9), np.ones(9)).to_dict()]}}
+    numbers = {"values": np.asarray([1.0, np.nan]), "paired": paired}
     write(folder, title="Boxes", figure=Figure(), table=table, claims=claims, settings={"n": 4}, numbers=numbers)
     assert table_as_markdown(table).splitlines()[2] == "| a\\|b | 0.1235 |"
     assert json.loads((folder / "results.json").read_text(encoding="utf-8"))["values"] == [1.0, None]
     assert (folder / "figure.png").stat().st_size > 0
+    comparisons = (folder / "comparisons.md").read_text(encoding="utf-8").splitlines()
+    assert comparisons[2].startswith("| mask (ours, fast), gradient, 1 | -1 | 0 | 0.003906 | Wilcoxon | 9 |")
     page = write_page(tmp_path).read_text(encoding="utf-8")
     assert "| [fig8](#fig8) | boxes are smallest | yes | 0.1 ± 0.0 | **no** |" in page
     assert "![Boxes](fig8/figure.png)" in page

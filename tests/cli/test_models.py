@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
 from blackbox_explain.cli import app
 from blackbox_explain.samples import MODEL
+from tests.adapters.onnx.test_box import quantised
 from tests.kinds import kept
 
 
@@ -128,3 +130,13 @@ def test_a_model_of_scores_alone_says_why_it_has_no_layers(tmp_path: Path, monke
     done = inspect("some_scores:make", "--layers", "--shape", "3,8,8")
     assert done.exit_code == 2
     assert "gives scores but no gradients" in done.output
+
+
+def test_a_surrogate_gradient_is_not_called_exact(tmp_path: Path) -> None:
+    path = tmp_path / "quantised.onnx"
+    onnx.save(quantised(), path)
+    told = json.loads(inspect(path, "--straight-through", "--json").stdout)
+    assert (told["differentiable"], told["surrogate"]) == (True, True)
+    assert "surrogate gradients" in inspect(path, "--straight-through").output
+    assert "exact" not in inspect(path, "--straight-through").output
+    assert json.loads(inspect(path, "--json").stdout)["surrogate"] is False

@@ -13,6 +13,7 @@ from onnx import TensorProto, numpy_helper
 
 from blackbox_explain.box.adapter_tools.description import Described
 from blackbox_explain.box.adapter_tools.reduction import Reduction
+from blackbox_explain.box.info import BoxInfo
 from blackbox_explain.box.inspection import Inspection
 from blackbox_explain.errors import BlackBoxExplainError
 from blackbox_explain_adapters._onnx.backward.operators import RULES
@@ -87,9 +88,10 @@ def inspect_onnx(
         described = Described(shape=None if shape is None else tuple(shape))
         box = wrap_onnx(ReadModel(model, weights), described, output=output, straight_through=straight_through)
         why, usable = str(box.no_gradient) if isinstance(box, OnnxBlackBox) and box.no_gradient else "", True
+        surrogate = BoxInfo.of(box).surrogate
     except BlackBoxExplainError as error:
-        why, usable = str(error), False
-    return Inspection(tuple(facts), tuple(table), not why, why, usable)
+        why, usable, surrogate = str(error), False, False
+    return Inspection(tuple(facts), tuple(table), not why, why, usable, surrogate)
 
 
 def _facts(model: onnx.ModelProto, path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, int, str]]]:

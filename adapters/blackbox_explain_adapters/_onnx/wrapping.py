@@ -35,7 +35,7 @@ from blackbox_explain_adapters._onnx.lowering.classical import without_maps
 from blackbox_explain_adapters._onnx.lowering.half_precision import is_half
 from blackbox_explain_adapters._onnx.pipeline import pixels_to_scores
 from blackbox_explain_adapters._onnx.probing import probe
-from blackbox_explain_adapters._onnx.reading.batch_axis import BATCH_AXIS_KEPT, with_batch_axis_kept
+from blackbox_explain_adapters._onnx.reading.batch_axis import with_batch_axis_kept
 from blackbox_explain_adapters._onnx.reading.files import (
     check_version,
     check_weights,
@@ -155,14 +155,8 @@ def wrap_onnx(
         signature = read_signature(proto, scores, described.shape, classes)
         spec, assumptions = _spec(proto, weights, signature, described)
         own = class_names_of(proto) or signature.class_names
-    try:
-        seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
-    except UnsupportedModelError:
-        kept = with_batch_axis_kept(proto, signature, spec)
-        if kept is None:
-            raise
-        proto, assumptions = kept, (*assumptions, BATCH_AXIS_KEPT)
-        seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
+    proto, kept = with_batch_axis_kept(proto, signature, spec)
+    seen = probe(proto, signature, spec, chosen, threads, weights, asked=output is not None, classes=classes)
     signature, raw, session, shape = seen.signature, seen.model, seen.session, seen.outputs.shape
     if described.class_names is None and spec.class_names and len(spec.class_names) != seen.outputs[0].size:
         spec = dataclasses.replace(spec, class_names=None)
@@ -184,6 +178,7 @@ def wrap_onnx(
         activation,
         (
             *assumptions,
+            *kept,
             *signature.notes,
             *notes,
             *turned_off,

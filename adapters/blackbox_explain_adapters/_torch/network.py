@@ -149,7 +149,7 @@ class Network:
         return made
 
     def in_single_precision(self) -> Network:
-        """Return the same network around a copy of its module in float32, or itself if it is no finer and no coarser.
+        """Return the same network around a copy of its module in float32; itself if it is not of float64 or bfloat16.
 
         Raises
         ------

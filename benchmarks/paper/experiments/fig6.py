@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.paper.methods import MASKS, METHODS, map_of
-from benchmarks.paper.photos import WORDS, chosen_on, maps_made, photos
+from benchmarks.paper.photos import WORDS, chosen_on, classified_right, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import compared, mean_of, verdict
@@ -35,8 +35,7 @@ def run(plan: Plan) -> None:
     rows: list[list[Any]] = []
     pictures: list[list[tuple[Any, str]]] = []
     left = {method: np.zeros(len(items)) for method in methods}
-    leading = [int(np.asarray(plan.box.scores(np.asarray(one.image)))[0].argmax()) for one in items]
-    right = [top == one.label for top, one in zip(leading, items, strict=True)]
+    right = classified_right(plan, items)
     for place, one in enumerate(items):
         maps = {name: map_of(plan, one, name) for name in methods}
         boxes = np.stack([strongest_box(maps[name]["saliency"], AREA) for name in methods])
@@ -57,14 +56,14 @@ def run(plan: Plan) -> None:
                 f"a box where {METHODS[mask].label} is strongest lowers the score more than one of the same size where "
                 "contrastive excitation is",
                 PAPER,
-                f"{_first(rows, mask, items)}; share left in {sum(right)} photos {mean_of(left[mask])} against "
+                f"{_first(rows, mask, items)}; share left in {right.sum()} photos {mean_of(left[mask])} against "
                 f"{mean_of(left[OTHER])}, p = {tests[mask].p:.2g}",
                 verdict([tests[mask]], "lower"),
             )
             for mask in MASKS
         ],
         settings={
-            "images": f"{len(items)} shared photos of the classes of fig. 2; shares left are of the {sum(right)} "
+            "images": f"{len(items)} shared photos of the classes of fig. 2; shares left are of the {right.sum()} "
             "that are classified right",
             "boxes": f"squares of {AREA:.0%} of the image where the mean of the map is largest; blurred",
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import Measured, measured, tried
-from benchmarks.paper.measured import SIGMAS, representative
+from benchmarks.paper.measured import SIGMAS, deleted, representative
 from benchmarks.paper.methods import MASKS, METHODS, map_of
 from benchmarks.paper.pictures import framed, shown_mask
 from benchmarks.paper.plan import Labelled, Plan
@@ -37,19 +36,21 @@ def run(plan: Plan) -> None:
     height = {mask: {s: float(np.nanmean(held[s][mask]["left"][:, :, place])) for s in SIGMAS} for mask in MASKS}
     sigmas = {mask: min(SIGMAS, key=height[mask].__getitem__) for mask in MASKS}
     found: Measured = {}
+    gone: Measured = {}
     for mask in MASKS:
         found |= measured(plan, names, (mask,), representative(sigmas[mask]), "fig7")
+        gone |= measured(plan, names, (mask,), deleted(sigmas[mask]), "fig7, deleted")
     if plan.is_part:
         return
     curves = {mask: found[mask]["left"] for mask in MASKS}
-    deleted = {mask: _deleted(plan, names, mask, sigmas[mask]) for mask in MASKS}
+    shares = {mask: gone[mask]["share"] for mask in MASKS}
     example = plan.image(names[0])
     write(
         plan.folder("fig7", len(names), IMAGES),
         title="Fig. 7: simplified masks under three perturbations",
         figure=draw(plan, example, curves, sigmas),
-        table=_table(curves, deleted),
-        claims=[_claim(curves[mask], deleted[mask][:, place], mask, place) for mask in MASKS],
+        table=_table(curves, shares),
+        claims=[_claim(curves[mask], shares[mask][:, place], mask, place) for mask in MASKS],
         settings={
             "images": f"{len(names)} of the claims half, classified right; target: their class",
             "held out": f"{len(held_out)} of the other half, for σ",
@@ -63,41 +64,36 @@ def run(plan: Plan) -> None:
             "alphas": ALPHAS,
             "curves": {mask: np.nanmean(one, axis=0) for mask, one in curves.items()},
             "paired": {
-                f"{a} - {b} at α = {AT}, {what}": compared(curves[a][:, k, place], curves[b][:, k, place]).to_dict()
+                f"{METHODS[a].label} - {METHODS[b].label} at α = {AT}, {what}": _gap(curves[a], curves[b], k, place)
                 for a, b in (("fast", "paper"), ("fast", "authors"), ("paper", "authors"))
                 for k, what in enumerate(OF_PAPER)
             },
         },
         notes=[
             "p' is normalised by the fully perturbed image, as the paper says.",
-            "Of a ranking (ours) α is the share of the image that is deleted; of a mask it is a value, so that less of "
-            "the image is deleted at the same α: the table says how much.",
+            "Of a ranking (ours) that is not smoothed α is the share of the image that is deleted; of a mask it is a "
+            "value, so that less of the image is deleted at the same α: the table says how much.",
         ],
     )
 
 
-def _deleted(plan: Plan, names: Sequence[str], mask: str, sigma: float) -> np.ndarray[Any, Any]:
-    """Return the share of each image that is deleted at each α (n, 20)."""
-    rows: list[Any] = []
-    for name in names:
-        keeps = 1 - normalised(smoothed(map_of(plan, plan.image(name), mask)["saliency"][None], sigma))[0]
-        rows.append([(keeps <= alpha).mean() for alpha in ALPHAS])
-    return np.asarray(rows)
+def _gap(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], way: int, place: int) -> dict[str, Any]:
+    return compared(ours[:, way, place], theirs[:, way, place]).to_dict()
 
 
-def _claim(curves: np.ndarray[Any, Any], deleted: np.ndarray[Any, Any], mask: str, place: int) -> Claim:
+def _claim(curves: np.ndarray[Any, Any], shares: np.ndarray[Any, Any], mask: str, place: int) -> Claim:
     columns = curves[:, :, place].T
     told = ", ".join(f"{what} {mean_of(one)}" for what, one in zip(OF_PAPER, columns, strict=True))
-    told += f"; {mean_of(deleted).mean:.0%} of the image deleted"
+    told += f"; {mean_of(shares).mean:.0%} of the image deleted"
     words = f"{METHODS[mask].label}: normalised softmax below {BELOW} by α = {AT} for blur, constant and noise"
     holds = verdict((against(one, BELOW) for one in columns), "lower")
     return Claim(words, "falls swiftly for all three", told, holds)
 
 
-def _table(curves: dict[str, np.ndarray[Any, Any]], deleted: dict[str, np.ndarray[Any, Any]]) -> Table:
+def _table(curves: dict[str, np.ndarray[Any, Any]], shares: dict[str, np.ndarray[Any, Any]]) -> Table:
     rows: list[list[Any]] = []
     for mask, one in curves.items():
-        areas = [mean_of(column).mean for column in deleted[mask].T]
+        areas = [mean_of(column).mean for column in shares[mask].T]
         for what, values in zip(OF_PAPER, np.moveaxis(one, 1, 0), strict=True):
             for alpha, area, column in zip(ALPHAS, areas, values.T, strict=True):
                 found = mean_of(column)

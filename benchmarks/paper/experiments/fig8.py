@@ -114,7 +114,7 @@ def standing(tests: Mapping[str, Sequence[Compared]], methods: Sequence[str]) ->
 
 def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table:
     columns = ("measure", "method", "suppression", "mean share", "standard error", "mean pixels", "images")
-    columns += tuple(f"{name} {mask}" for mask in JUDGED for name in ("difference of", "p against"))
+    columns += tuple(f"{name} {METHODS[mask].label}" for mask in JUDGED for name in ("difference of", "p against"))
     rows: list[list[Any]] = []
     for kind in MEASURES:
         for method, values in means[kind].items():

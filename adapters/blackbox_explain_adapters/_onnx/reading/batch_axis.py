@@ -13,9 +13,9 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain_adapters._onnx.graph.plain_form import opset_of
 from blackbox_explain_adapters._onnx.reading.signature import Signature
 
-__all__ = ["BATCH_AXIS_KEPT", "with_batch_axis_kept"]
+__all__ = ["with_batch_axis_kept"]
 
-BATCH_AXIS_KEPT = "a squeeze that names no axes is taken to keep that of the batch"
+KEPT = "a squeeze that names no axes is taken to keep that of the batch"
 
 IMAGES = 2
 """Of a batch; its axis is then none of size 1."""
@@ -24,7 +24,9 @@ AXES_ARE_AN_INPUT = 13
 """Version of the operators since which the axes of a squeeze are an input."""
 
 
-def with_batch_axis_kept(model: onnx.ModelProto, signature: Signature, spec: InputSpec) -> onnx.ModelProto | None:
+def with_batch_axis_kept(
+    model: onnx.ModelProto, signature: Signature, spec: InputSpec
+) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Return a model whose squeezes name the axes that they take out of a batch of several images.
 
     ``x.squeeze()`` in PyTorch is exported so: a batch of one image loses its first axis, and larger ones do not.
@@ -32,38 +34,45 @@ def with_batch_axis_kept(model: onnx.ModelProto, signature: Signature, spec: Inp
     Parameters
     ----------
     model
-        Of one input with a free batch; it stays.
+        Of one input; it stays.
     signature, spec
         Of the model.
 
     Returns
     -------
-    onnx.ModelProto or None
-        None where there is no such squeeze, or the shapes cannot be told without running the model.
+    model
+        The given one where it takes no free batch, there is no such squeeze, or shapes cannot be told without a run.
+    notes
+        What was assumed.
     """
     bare = [place for place, node in enumerate(model.graph.node) if _is_bare(node)]
     if not bare or signature.batch is not None or signature.reshaped:
-        return None
+        return model, ()
     channels, *places = spec.shape
     image = (*places, channels) if signature.layout == "channels_last" else spec.shape
     shapes = _shapes(model, signature.source, (IMAGES, *image))
+    if any(model.graph.node[place].input[0] not in shapes for place in bare):
+        return model, ()
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    by_input = opset_of(model) >= AXES_ARE_AN_INPUT
     for place in bare:
         node = made.graph.node[place]
-        sizes = shapes.get(node.input[0])
-        if sizes is None:
-            return None
-        axes = [axis for axis, size in enumerate(sizes) if size == 1]
-        if by_input:
-            name = f"blackbox_explain/axes_of/{node.output[0]}"
-            made.graph.initializer.append(numpy_helper.from_array(np.asarray(axes, np.int64), name))
-            del node.input[1:]
-            node.input.append(name)
-        else:
-            node.attribute.append(helper.make_attribute("axes", axes, attr_type=onnx.AttributeProto.INTS))
-    return made
+        _name(made, node, [axis for axis, size in enumerate(shapes[node.input[0]]) if size == 1])
+    return made, (KEPT,)
+
+
+def _name(model: onnx.ModelProto, node: onnx.NodeProto, axes: list[int]) -> None:
+    """Name the axes that a squeeze takes out."""
+    del node.input[1:]
+    if not axes:
+        # Of a squeeze no axes are all of size 1, and so is that of a batch of one image.
+        node.op_type = "Identity"
+    elif opset_of(model) >= AXES_ARE_AN_INPUT:
+        name = f"blackbox_explain/axes_of/{node.output[0]}"
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(axes, np.int64), name))
+        node.input.append(name)
+    else:
+        node.attribute.append(helper.make_attribute("axes", axes))
 
 
 def _is_bare(node: onnx.NodeProto) -> bool:

@@ -47,14 +47,14 @@ class Variant:
 NAIVE: dict[str, Any] = {"jitter": 0, "mask_shape": (224, 224)}
 JOINT: dict[str, Any] = {"learning_rate": 1.0, "area_weight": 1e-5, "tv_weight": 1e-3}
 VARIANTS: dict[str, Variant] = {
-    "joint, naive": Variant("joint, fig. 5's weights, no defences", "joint", False, {**JOINT, **NAIVE}),
-    "joint, fig. 5": Variant("joint, fig. 5's weights, defences", "joint", True, JOINT),
-    "joint, defended": Variant("joint, defaults", "joint", True),
+    "joint, naive": Variant("joint, fig. 5's weights, total variation alone", "joint", False, {**JOINT, **NAIVE}),
+    "joint, fig. 5": Variant("joint, fig. 5's weights, all three defences", "joint", True, JOINT),
+    "joint, defended": Variant("joint, defaults, all three defences", "joint", True),
     "constant, naive": Variant("constant, total variation alone", "constant", False, NAIVE),
-    "constant, bare": Variant("constant, no defences", "constant", False, {**NAIVE, "tv_weight": 0.0}),
+    "constant, bare": Variant("constant, no defence", "constant", False, {**NAIVE, "tv_weight": 0.0}),
     "constant, jitter": Variant("constant, jitter alone", "constant", False, {**NAIVE, "jitter": 4, "tv_weight": 0.0}),
     "constant, cells": Variant("constant, 28 × 28 cells alone", "constant", False, {"jitter": 0, "tv_weight": 0.0}),
-    "constant, defended": Variant("constant, defaults", "constant", True),
+    "constant, defended": Variant("constant, all three defences", "constant", True),
 }
 """The paper keeps the total variation where its constant masks have artefacts."""
 

@@ -65,7 +65,7 @@ def _both(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -
 def _masked(plan: Plan, one: Labelled, method: str, learned: Arrays) -> np.ndarray[Any, Any]:
     """Return an image (4, *shape) as each of `CONTROLS` has it."""
     image, masked = np.asarray(one.image), learned["masked_image"][None].astype(np.float32)
-    gone = gone_of(learned, image)
+    gone = gone_of(learned)
     height, width = gone.shape
     moved = np.roll(gone, (height // 2, width // 2), (0, 1)).astype(np.float32)
     disc = disc_of(float(gone.mean()), gone.shape).astype(np.float32)
@@ -73,7 +73,7 @@ def _masked(plan: Plan, one: Labelled, method: str, learned: Arrays) -> np.ndarr
     return np.concatenate([masked, others, ndimage.gaussian_filter(image, (0, 0, BLURRED, BLURRED))])
 
 
-BOTH = Measurement("attacked", _both, silent=True)
+BOTH = Measurement("told-apart-and-brought-back", _both, silent=True)
 """The ``label`` of the attacked image, what is `described` of the maps of the clean and of the attacked image, and of
 masks the log-odds of the ``scores`` (2,) that were explained, and what is ``recovered`` (4, 2): `RECOVERED` by
 `CONTROLS`."""

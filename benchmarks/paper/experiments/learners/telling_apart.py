@@ -19,10 +19,14 @@ from blackbox_explain.metrics.maps import normalised
 __all__ = ["described", "features", "told_apart"]
 
 CELLS = 28
-RINGS = 112
+RINGS = 160
+"""More than the frequencies of 224 pixels, of which those along the diagonal are the highest."""
 FOLDS = 5
 SPLITS = 10
 """Ways to share the images out among the folds: one alone is a matter of luck."""
+
+LEAST_IMAGES = 3
+"""Of folds within folds."""
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Inverse regularisation, chosen among within the images that are trained on."""
@@ -40,7 +44,7 @@ def described(maps: Floats) -> dict[str, Floats]:
     -------
     dict
         ``cells`` (n, 2, 28, 28): of maps that are scaled to reach from 0 to 1 the mean of each cell, and the standard
-        deviation of its pixels; in half precision.  ``rings`` (n, 112): the mean power of the scaled map by frequency,
+        deviation of its pixels; in half precision.  ``rings`` (n, 160): the mean power of the scaled map by frequency,
         in periods across the map, from 0 up.  ``strength`` (n, 3): the least, the largest and the mean of the map
         before it is scaled.
     """
@@ -88,15 +92,18 @@ def _of_cells(small: Floats) -> list[Floats]:
 def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int = SPLITS) -> Floats:
     """Return which share of each image's two rows (n,) is told right by classifiers of the other images.
 
+    NaN where there are less than three of them.
+
     Parameters
     ----------
     clean, attacked
-        Groups of features (n, features) of the same images, each of which weighs as much as any other; at least as many
-        images as there are folds within folds.
+        Groups of features (n, features) of the same images, each of which weighs as much as any other.
     splits
         Ways to share the images out among the folds.
     """
     count = len(clean[0])
+    if count < LEAST_IMAGES:
+        return np.full(count, np.nan)
     seen = np.concatenate([np.concatenate(which, axis=1) for which in (clean, attacked)])
     widths = [one.shape[1] for one in clean]
     weights = np.repeat(1 / np.sqrt(widths), widths)

@@ -15,8 +15,11 @@ IMAGES = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
 KERNEL = np.random.default_rng(1).standard_normal((5, 3, 3, 3)).astype(np.float32)
 
 
+SQUARE = np.random.default_rng(2).standard_normal((5, 5)).astype(np.float32)
+
+
 def squeezing(image: str, body: str, opset: int = 17) -> onnx.ModelProto:
-    made = model(f"m (float[{image}] x) => (float[N,5] y) {{ {body} }}", k=KERNEL)
+    made = model(f"m (float[{image}] x) => (float[N,5] y) {{ {body} }}", k=KERNEL, v=SQUARE)
     made.opset_import[0].version = opset
     return made
 
@@ -42,6 +45,37 @@ def test_the_axis_of_the_batch_stays(image: str, turned: str, opset: int) -> Non
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-8)
 
 
-def test_what_a_squeeze_does_not_explain_is_refused_as_before() -> None:
+@pytest.mark.parametrize(
+    ("squeezed", "plain"),
+    [
+        ("s = Squeeze(p)\ny = Gemm(s, v)", "s = Flatten(p)\ny = Gemm(s, v)"),
+        ("s = Flatten(p)\ny = Squeeze(s)", "y = Flatten(p)"),
+        ("s = Squeeze(p)\ny = Squeeze(s)", "y = Flatten(p)"),
+    ],
+)
+def test_what_comes_before_and_behind_it_does_not_matter(squeezed: str, plain: str) -> None:
+    body = "c = Conv(x, k)\np = GlobalAveragePool(c)\n"
+    found, expected = (
+        bx.wrap(squeezing("N,3,8,8", body + one), cache=False, activation="softmax") for one in (squeezed, plain)
+    )
+    weights = np.eye(5, dtype=np.float32)[:3]
+    for one, other in zip(
+        found.scores_and_gradient(IMAGES, weights), expected.scores_and_gradient(IMAGES, weights), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(found.scores(IMAGES[:1]), expected.scores(IMAGES[:1]), rtol=1e-6)
+
+
+def test_a_batch_that_is_fixed_or_named_axes_are_left_as_they_are() -> None:
+    body = "c = Conv(x, k)\np = GlobalAveragePool(c)\n"
+    named = squeezing("N,3,8,8", f"{body}a = Constant<value_ints=[2, 3]>()\ny = Squeeze(p, a)")
+    fixed = squeezing("3,3,8,8", f"{body}y = Squeeze(p)")
+    for one in (named, fixed):
+        box = bx.wrap(one, cache=False, activation="softmax")
+        assert not any("squeeze" in sentence for sentence in box.assumptions)
+        assert box.scores(IMAGES).shape == (3, 5)
+
+
+def test_outputs_without_classes_are_refused_with_a_squeeze_too() -> None:
     with pytest.raises(UnsupportedModelError, match="class scores"):
-        bx.wrap(squeezing("N,3,8,8", "c = Conv(x, k)\np = GlobalAveragePool(c)\ny = ReduceMax<keepdims=0>(p)"))
+        bx.wrap(squeezing("N,3,8,8", "c = Conv(x, k)\ns = ReduceMax(c)\ny = Squeeze(s)"))

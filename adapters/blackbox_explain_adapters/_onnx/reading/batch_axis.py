@@ -17,8 +17,8 @@ __all__ = ["with_batch_axis_kept"]
 
 KEPT = "a squeeze that names no axes is taken to keep that of the batch"
 
-IMAGES = 2
-"""Of a batch; its axis is then none of size 1."""
+IMAGES = 7
+"""Of a batch: its axis is then none of size 1, and hardly another of that size."""
 
 AXES_ARE_AN_INPUT = 13
 """Version of the operators since which the axes of a squeeze are an input."""
@@ -58,7 +58,8 @@ def with_batch_axis_kept(
     for place in bare:
         node = made.graph.node[place]
         _name(made, node, [axis for axis, size in enumerate(shapes[node.input[0]]) if size == 1])
-    return made, (KEPT,)
+    batched = any(IMAGES in shapes[model.graph.node[place].input[0]][:1] for place in bare)
+    return made, (KEPT,) if batched else ()
 
 
 def _name(model: onnx.ModelProto, node: onnx.NodeProto, axes: list[int]) -> None:

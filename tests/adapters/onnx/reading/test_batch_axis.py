@@ -76,6 +76,17 @@ def test_a_batch_that_is_fixed_or_named_axes_are_left_as_they_are() -> None:
         assert box.scores(IMAGES).shape == (3, 5)
 
 
+def test_what_has_no_axis_of_the_batch_is_squeezed_without_a_word() -> None:
+    body = "s = Shape<start=1, end=2>(x)\nn = Squeeze(s)\nf = Cast<to=1>(n)\n"
+    body += "c = Conv(x, k)\np = GlobalAveragePool(c)\na = Flatten(p)\ny = Div(a, f)"
+    box = bx.wrap(squeezing("N,3,8,8", body), cache=False, activation="none")
+    plain = bx.wrap(
+        squeezing("N,3,8,8", "c = Conv(x, k)\np = GlobalAveragePool(c)\ny = Flatten(p)"), cache=False, activation="none"
+    )
+    np.testing.assert_allclose(box.scores(IMAGES), plain.scores(IMAGES) / 3, rtol=1e-5)
+    assert not any("squeeze" in one for one in box.assumptions)
+
+
 def test_outputs_without_classes_are_refused_with_a_squeeze_too() -> None:
     with pytest.raises(UnsupportedModelError, match="class scores"):
         bx.wrap(squeezing("N,3,8,8", "c = Conv(x, k)\ns = ReduceMax(c)\ny = Squeeze(s)"))

@@ -149,7 +149,9 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
     entry = METHODS[name]
     missing: dict[str, Labelled] = {}
     for place, one in places.items():
-        if not plan.kept.has(place) and not _applied_again(plan, entry, one, place, name_of(plan, one, name, LEARNED)):
+        if not _is_whole(plan, entry, place) and not _applied_again(
+            plan, entry, one, place, name_of(plan, one, name, LEARNED)
+        ):
             missing[place] = one
     if not missing:
         return
@@ -165,6 +167,13 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
         plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
         # Last, because it is what is looked for.
         plan.kept.put(place, row, spent / len(missing))
+
+
+def _is_whole(plan: Plan, entry: Entry, place: str) -> bool:
+    """Tell whether a map is kept, and with it the region as it is applied, which earlier sources did not keep."""
+    if not plan.kept.has(place):
+        return False
+    return entry.method != "mask" or not {"mask", "gone"}.isdisjoint(plan.kept.read(place))
 
 
 def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:

@@ -24,7 +24,8 @@ there, and with `--resume` the commands go on from there.
 RULE = """Methods are compared in the same images (Wilcoxon's signed-rank test; McNemar's of hits), and means with
 limits (t-test). "Yes" means that each comparison of the claim is as claimed with p < 0.05; "no", that one of them is
 the other way with p < 0.05, adjusted for their number (Holm); "undecided", that neither is known. A "yes" needs all of
-its comparisons, so that p needs no adjustment there. Claims about one photo say so; they have no p.
+its comparisons, so that p needs no adjustment there. Lists of methods name each with p < 0.05, not adjusted. Claims
+about one photo say so; they have no p.
 """
 
 SETS = """## Why the sets differ

@@ -126,9 +126,11 @@ def against(values: Floats, limit: float) -> Compared:
     """Compare the mean of values (n,) with a number."""
     known = values[np.isfinite(values)] - limit
     found = mean_of(known)
-    if len(known) < 2 or not np.ptp(known):
+    if len(known) < 2:
+        return Compared(found.mean, found.error, 1.0, T_TEST, found.images)
+    if not np.ptp(known):
         # Without any spread there is no doubt either.
-        return Compared(found.mean, found.error, float(len(known) < 2), T_TEST, found.images, int(np.sign(found.mean)))
+        return Compared(found.mean, found.error, 0.0, T_TEST, found.images, int(np.sign(found.mean)))
     signed: Any = stats.ttest_1samp(known, 0.0)
     return Compared(found.mean, found.error, float(signed.pvalue), T_TEST, found.images, int(np.sign(found.mean)))
 

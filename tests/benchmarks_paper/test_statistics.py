@@ -39,7 +39,9 @@ def test_means_are_held_against_limits() -> None:
     assert against(skewed, 0.2).lower
     assert against(skewed, 0.01).higher
     assert against(np.asarray([0.1, np.nan, 0.1]), 0.2).lower
-    assert not against(np.asarray([0.1]), 0.2).lower
+    for few in ([0.1], [np.nan, np.nan], []):
+        assert not against(np.asarray(few), 0.2).lower
+        assert verdict([against(np.asarray(few), 0.2)], "lower") is None
 
 
 def test_one_comparison_of_many_is_the_other_way_by_chance() -> None:

@@ -165,7 +165,12 @@ def _recovery(back: Any, by_chance: dict[str, Compared], mask: str) -> list[Clai
             f"{leads[0]:.1%}; {others}",
             verdict(by_chance.values(), "higher"),
         ),
-        Claim(f"{words} among the top five in all images", "100 %", _interval(among), among[0] == 1),
+        Claim(
+            f"{words} among the top five in all images",
+            "100 %",
+            _interval(among),
+            among[0] == 1 if among[0] >= 0 else None,
+        ),
     ]
 
 

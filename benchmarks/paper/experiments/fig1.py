@@ -54,7 +54,7 @@ def run(plan: Plan) -> None:
                 PAPER,
                 f"{scores[mask][0, 0]:.4f} to {scores[mask][0, 1]:.4f}; of {right.sum()} photos mean share left "
                 f"{mean_of(left[mask])}",
-                bool(left[mask][0] < 0.01),
+                bool(scores[mask][0, 1] < 0.01 * scores[mask][0, 0]),
             )
             for mask in MASKS
         ],

@@ -34,6 +34,9 @@ COMPARED = {
 }
 """Without and with two defences, jitter and cells of 8 × 8 pixels, and otherwise the same."""
 
+ANOTHER = {"joint": "another draw of noise", "constant": "blur and noise"}
+"""What is asked besides the perturbation that a mask was learned with."""
+
 Tested = tuple[Compared, Way]
 
 
@@ -74,7 +77,7 @@ def run(plan: Plan) -> None:
         settings={
             "images": f"{len(items)} shared photos of the classes of the paper's figures; target: their top five",
             "variants": {name: {"label": one.label, **one.settings} for name, one in VARIANTS.items()},
-            "another way": "joint: another draw of noise, all three being learned with; constant: blur and noise, mean",
+            "another way": "; ".join(f"{kind}: {what}" for kind, what in ANOTHER.items()),
         },
         numbers={
             "queries_per_image": {
@@ -148,7 +151,7 @@ def _claim(
         f"{kind}: masks without jitter and cells fool this network (p' below {FOOLED}) and not the other one (above "
     )
     words += f"{CARRIED}); with both they carry over (below {CARRIED}) to it, more than a disc of their area does, "
-    words += "and to another perturbation"
+    words += f"and to {ANOTHER[kind]}, and further than without"
     return Claim(words, PAPER[kind], told, all_hold(tests.values()))
 
 

@@ -18,7 +18,7 @@ __all__ = ["with_batch_axis_kept"]
 KEPT = "a squeeze that names no axes is taken to keep that of the batch"
 
 IMAGES = 7
-"""Of a batch: its axis is then none of size 1, and hardly another of that size."""
+"""Of a batch whose axis is none of size 1."""
 
 AXES_ARE_AN_INPUT = 13
 """Version of the operators since which the axes of a squeeze are an input."""
@@ -41,7 +41,8 @@ def with_batch_axis_kept(
     Returns
     -------
     model
-        The given one where it takes no free batch, there is no such squeeze, or shapes cannot be told without a run.
+        The given one where a batch of one image loses no axis, or shapes cannot be told without a run.  Squeezes within
+        branches and loops stay as they are.
     notes
         What was assumed.
     """
@@ -49,17 +50,27 @@ def with_batch_axis_kept(
     if not bare or signature.batch is not None or signature.reshaped:
         return model, ()
     channels, *places = spec.shape
-    image = (*places, channels) if signature.layout == "channels_last" else spec.shape
-    shapes = _shapes(model, signature.source, (IMAGES, *image))
-    if any(model.graph.node[place].input[0] not in shapes for place in bare):
-        return model, ()
+    image = (*places, channels) if spec.preprocessing.layout == "channels_last" else spec.shape
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    for place in bare:
-        node = made.graph.node[place]
-        _name(made, node, [axis for axis, size in enumerate(shapes[node.input[0]]) if size == 1])
-    batched = any(IMAGES in shapes[model.graph.node[place].input[0]][:1] for place in bare)
-    return made, (KEPT,) if batched else ()
+    many = _shapes(made, signature.source, (IMAGES, *image))
+    kept = False
+    while True:
+        # What one squeeze keeps another may lose.
+        alone = _shapes(made, signature.source, (1, *image))
+        losing = [place for place in bare if _loses(made.graph.node[place].input[0], many, alone)]
+        if not losing:
+            return (made, (KEPT,)) if kept else (model, ())
+        for place in losing:
+            node = made.graph.node[place]
+            _name(made, node, [axis for axis, size in enumerate(many[node.input[0]]) if size == 1])
+        bare, kept = [place for place in bare if place not in losing], True
+
+
+def _loses(name: str, many: dict[str, list[int]], alone: dict[str, list[int]]) -> bool:
+    """Tell whether a tensor has more axes of size 1 for one image than for many."""
+    several, single = many.get(name, []), alone.get(name, [])
+    return len(several) == len(single) and several.count(1) < single.count(1)
 
 
 def _name(model: onnx.ModelProto, node: onnx.NodeProto, axes: list[int]) -> None:
@@ -93,9 +104,16 @@ def _shapes(model: onnx.ModelProto, source: str, batch: Sequence[int]) -> dict[s
         if one.name == source:
             kind = one.type.tensor_type.elem_type
             one.CopyFrom(helper.make_tensor_value_info(source, kind, list(batch)))
-    found = onnx.shape_inference.infer_shapes(asked, data_prop=True)
+    named = {one.domain for one in asked.opset_import}
+    # ONNX Runtime knows the domains of its own operators, though a file may not name them.
+    others = {node.domain for node in asked.graph.node} - named - {"", "ai.onnx"}
+    asked.opset_import.extend(helper.make_opsetid(one, 1) for one in sorted(others))
+    try:
+        found = onnx.shape_inference.infer_shapes(asked, data_prop=True)
+    except Exception:  # whatever it cannot do is ONNX Runtime's to judge
+        return {}
     sizes = {one.name: one.type.tensor_type.shape.dim for one in found.graph.value_info}
-    return {
+    return {source: list(batch)} | {
         name: [size.dim_value for size in dims]
         for name, dims in sizes.items()
         if all(size.HasField("dim_value") for size in dims)

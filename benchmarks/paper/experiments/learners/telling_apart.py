@@ -86,7 +86,7 @@ def _of_cells(small: Floats) -> list[Floats]:
     slopes = np.hypot(down, across)
     shares = np.linspace(0, 1, 11)
     quantiles = [np.quantile(one.reshape(count, -1), shares, axis=1).T for one in (small, slopes)]
-    return [small.reshape(count, -1), np.concatenate(quantiles, axis=1)]
+    return [small.reshape(count, small[0].size if count else 0), np.concatenate(quantiles, axis=1)]
 
 
 def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int = SPLITS) -> Floats:

@@ -76,6 +76,25 @@ def test_a_batch_that_is_fixed_or_named_axes_are_left_as_they_are() -> None:
         assert box.scores(IMAGES).shape == (3, 5)
 
 
+def test_the_layout_is_that_of_the_preprocessing() -> None:
+    text = "m (float[N,h,w,c] x) => (float[N,5] y) { t = Transpose<perm=[0,3,1,2]>(x)\ns = Squeeze(t)\n"
+    text += "f = Reshape(s, size)\ny = MatMul(f, v) }"
+    made = model(text, size=np.array([-1, 64]), v=np.random.default_rng(3).random((64, 5), dtype=np.float32))
+    described = {"shape": (1, 8, 8), "preprocessing": bx.Preprocessing(layout="channels_last"), "activation": "none"}
+    box = bx.wrap(made, cache=False, **described)
+    images = IMAGES[:, :1]
+    np.testing.assert_allclose(box.scores(images)[1:2], box.scores(images[1:2]), rtol=1e-6)
+    assert isinstance(box, bx.Differentiable)
+
+
+def test_a_domain_that_the_file_does_not_name_is_no_error() -> None:
+    body = 'c = com.microsoft.FusedConv<activation="Relu">(x, k)\np = GlobalAveragePool(c)\na = Flatten(p)\n'
+    body += "s = Shape<start=1, end=2>(x)\nn = Squeeze(s)\nf = Cast<to=1>(n)\ny = Div(a, f)"
+    box = bx.wrap(squeezing("N,3,8,8", body), cache=False, activation="softmax")
+    assert box.scores(IMAGES[:1]).shape == (1, 5)
+    assert isinstance(box, bx.Differentiable)
+
+
 def test_what_has_no_axis_of_the_batch_is_squeezed_without_a_word() -> None:
     body = "s = Shape<start=1, end=2>(x)\nn = Squeeze(s)\nf = Cast<to=1>(n)\n"
     body += "c = Conv(x, k)\np = GlobalAveragePool(c)\na = Flatten(p)\ny = Div(a, f)"

@@ -160,6 +160,6 @@ def draw(plain: Measured, best: Measured, sizes: dict[str, Any]) -> Figure:
     axes[0].invert_yaxis()
     for axis, title in zip(axes, ("smoothing", "by the share of the image that the object covers"), strict=True):
         axis.set(title=title, xlabel="mean minimal box at 95 % suppression, share of the image", xlim=(0, None))
-        axis.legend(frameon=False, fontsize=8, loc="lower right")
+        axis.legend(frameon=False, fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
         axis.spines[["top", "right"]].set_visible(False)
     return figure

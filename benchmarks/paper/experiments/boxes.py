@@ -153,9 +153,7 @@ def draw(plain: Measured, best: Measured, sizes: dict[str, Any]) -> Figure:
         )
     for (size, rows), marker in zip(sizes.items(), "o^s", strict=True):
         means = [mean_of(plain[one]["box"][rows, AT]) for one in LISTED]
-        axes[1].errorbar(
-            [m.mean for m in means], places, xerr=[m.error for m in means], fmt=marker, label=f"object {size}", ms=5
-        )
+        axes[1].errorbar([m.mean for m in means], places, xerr=[m.error for m in means], fmt=marker, label=size, ms=5)
     axes[0].set_yticks(places, labels)
     axes[0].invert_yaxis()
     for axis, title in zip(axes, ("smoothing", "by the share of the image that the object covers"), strict=True):

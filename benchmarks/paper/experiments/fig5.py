@@ -94,8 +94,8 @@ def run(plan: Plan) -> None:
             "where its masks have artefacts. Masks by the constant perturbation are also learned with none of them, "
             "and with each alone.",
             "Masks with defences delete more of the image, which suppresses any network: what they do to the other one "
-            "is compared with what a disc in the middle does that deletes as much. A disc deletes wholly what it covers, "
-            "and most of these photos show their object in the middle.",
+            "is compared with what a disc in the middle does that deletes as much. A disc deletes wholly what it "
+            "covers, and most of these photos show their object in the middle.",
         ],
     )
 

@@ -290,7 +290,7 @@ def test_an_export_that_computes_elsewhere_says_so() -> None:
 
     on_host: Any = SimpleNamespace(native=np.asarray)
     for device, told in (("cpu", "ONNX Runtime"), ("cuda:1", "ONNX Runtime, on the CPU instead of cuda:1")):
-        network: Any = SimpleNamespace(device=torch.device(device))
+        network: Any = SimpleNamespace(dtype=torch.float32, device=torch.device(device))
         assert note_on(on_host, network).endswith(told)
 
 

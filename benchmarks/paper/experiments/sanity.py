@@ -140,6 +140,6 @@ def draw(sizes: dict[str, np.ndarray[Any, Any]]) -> Figure:
     axis.set(
         xticks=SHARES, xlabel="share of the layers that are random", ylabel="size of the rank correlation with the map"
     )
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     axis.spines[["top", "right"]].set_visible(False)
     return figure

@@ -10,7 +10,7 @@ import onnx.shape_inference
 from onnx import helper, numpy_helper
 
 from blackbox_explain.box.input_spec import InputSpec
-from blackbox_explain_adapters._onnx.graph.plain_form import opset_of
+from blackbox_explain_adapters._onnx.graph.plain_form import flat, opset_of
 from blackbox_explain_adapters._onnx.reading.signature import Signature
 
 __all__ = ["with_batch_axis_kept"]
@@ -94,8 +94,7 @@ def _is_bare(node: onnx.NodeProto) -> bool:
 
 def _shapes(model: onnx.ModelProto, source: str, batch: Sequence[int]) -> dict[str, list[int]]:
     """Return the shapes of tensors for a batch, where all of their sizes can be told."""
-    asked = onnx.ModelProto()
-    asked.CopyFrom(model)
+    asked = flat(model)
     # What the file says of other tensors may be of another batch.
     del asked.graph.value_info[:]
     for one in asked.graph.output:
@@ -104,10 +103,6 @@ def _shapes(model: onnx.ModelProto, source: str, batch: Sequence[int]) -> dict[s
         if one.name == source:
             kind = one.type.tensor_type.elem_type
             one.CopyFrom(helper.make_tensor_value_info(source, kind, list(batch)))
-    named = {one.domain for one in asked.opset_import}
-    # ONNX Runtime knows the domains of its own operators, though a file may not name them.
-    others = {node.domain for node in asked.graph.node} - named - {"", "ai.onnx"}
-    asked.opset_import.extend(helper.make_opsetid(one, 1) for one in sorted(others))
     try:
         found = onnx.shape_inference.infer_shapes(asked, data_prop=True)
     except Exception:  # whatever it cannot do is ONNX Runtime's to judge

@@ -14,12 +14,12 @@ from benchmarks.paper.plan import Labelled, Plan, remembering
 from benchmarks.paper.silent import Silent
 from blackbox_explain import BlackBox, Explanation
 from blackbox_explain.box.oracle import Oracle
-from blackbox_explain.metrics.maps import normalised, smoothed, tightest_box
+from blackbox_explain.metrics.maps import smoothed, tightest_box
 from blackbox_explain.metrics.marked.localization import ALPHAS, Localization, Threshold
 from blackbox_explain.metrics.marked.pointing_game import PointingGame
 from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.representativeness import ALPHAS as OF_REPRESENTATIVENESS
-from blackbox_explain.metrics.representativeness import Representativeness
+from blackbox_explain.metrics.representativeness import Representativeness, simplified
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 
 __all__ = [
@@ -176,7 +176,7 @@ def deleted(sigma: float) -> Measurement:
 
     def measure(asked: Asked, method: str, explanation: Explanation, oracle: Oracle) -> Arrays:
         del asked, method, oracle
-        keeps = 1 - normalised(smoothed(explanation.saliency, sigma))[0]
+        keeps = simplified(explanation.saliency, sigma)[0]
         return {"share": np.asarray([(keeps <= alpha).mean() for alpha in OF_REPRESENTATIVENESS])}
 
     return Measurement(f"deleted-{sigma:g}", measure, silent=True)

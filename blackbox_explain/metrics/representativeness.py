@@ -19,7 +19,7 @@ from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 from blackbox_explain.perturbations.perturbation import PAPER_SIZE, Perturbation
 from blackbox_explain.setting_ranges import check_number
 
-__all__ = ["ALPHAS", "Representativeness", "Transfer"]
+__all__ = ["ALPHAS", "Representativeness", "Transfer", "simplified"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -31,6 +31,19 @@ MOST_SIGMA = 1e4
 
 PAPER_SIGMA_MASK = 5.0
 """σm of eq. 4, in pixels of an image of `PAPER_SIZE`."""
+
+
+def simplified(saliency: Floats, sigma: float) -> Floats:
+    """Return maps as masks that keep, in [0, 1], of which section 5.2 deletes all pixels that are at most α.
+
+    Parameters
+    ----------
+    saliency
+        (n, H, W).
+    sigma
+        Of the smoothing, in pixels.
+    """
+    return 1 - normalised(smoothed(saliency, sigma))
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class Representativeness:
         """
         sides = [size for size in explanation.saliency.shape[1:] if size > 1]
         sigma = PAPER_SIGMA_MASK * min(sides, default=1) / PAPER_SIZE if self.sigma is None else self.sigma
-        mask = 1 - normalised(smoothed(explanation.saliency, sigma))
+        mask = simplified(explanation.saliency, sigma)
         count = len(explanation)
         regions = np.concatenate([mask <= alpha for alpha in ALPHAS])
         rows = np.tile(np.arange(count), len(ALPHAS))

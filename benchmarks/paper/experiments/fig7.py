@@ -15,8 +15,7 @@ from benchmarks.paper.pictures import framed, shown_mask
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import against, compared, mean_of, verdict
 from benchmarks.paper.written import Claim, Table, costs, write
-from blackbox_explain.metrics.maps import normalised, smoothed
-from blackbox_explain.metrics.representativeness import ALPHAS
+from blackbox_explain.metrics.representativeness import ALPHAS, simplified
 from blackbox_explain.perturbations.named import OF_PAPER
 
 IMAGES, HELD_OUT = 200, 100
@@ -107,8 +106,7 @@ def draw(plan: Plan, one: Labelled, curves: dict[str, np.ndarray[Any, Any]], sig
     grid = figure.add_gridspec(len(curves), 8)
     for row, (mask, found) in enumerate(curves.items()):
         learned = map_of(plan, one, mask)
-        saliency = learned["saliency"]
-        keeps = 1 - normalised(smoothed(saliency[None], sigmas[mask]))[0]
+        keeps = simplified(learned["saliency"][None], sigmas[mask])[0]
         pictures = [
             np.moveaxis(np.asarray(one.image[0]), 0, -1),
             shown_mask(learned),

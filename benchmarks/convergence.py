@@ -26,6 +26,9 @@ from blackbox_explain.explanation.map_similarity import correlation
 from blackbox_explain.methods.mask.settings import PRESETS
 from blackbox_explain.perturbations.perturbation import Perturbation
 
+TUNED_ON, LIMIT = slice(0, None, 2), 16
+"""Of the photos, those that settings are chosen by, and how many of them."""
+
 DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
 TRANSFER: dict[str, Perturbation] = {"constant": Constant(), "noise": Noise()}
 """What the region is deleted by that it was not found with."""
@@ -170,7 +173,7 @@ def fill(page: Path, results: dict[str, dict[str, dict[str, Any]]]) -> None:
 
 
 def main(
-    limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = 16,
+    limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = LIMIT,
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
     page: Annotated[Path, typer.Option(help="What the tables are put into.")] = Path("docs/ranking.md"),
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
@@ -193,7 +196,7 @@ def main(
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
     stored = recorded("convergence") if only else None
     for half, rows, names in (
-        ("tuned_on", slice(0, None, 2), HELD_OUT if quick else tuple(VARIANTS)),
+        ("tuned_on", TUNED_ON, HELD_OUT if quick else tuple(VARIANTS)),
         ("held_out", slice(1, None, 2), HELD_OUT),
     ):
         for name in names:

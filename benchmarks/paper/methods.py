@@ -29,6 +29,7 @@ __all__ = [
     "QUERIES",
     "Entry",
     "explained",
+    "label_of",
     "make_maps",
     "map_name",
     "map_of",
@@ -114,6 +115,11 @@ MASKS = ("paper", "authors", "fast")
 """Learners of masks, side by side."""
 
 
+def label_of(key: str) -> str:
+    """Return what a method is called in figures; what is none of `METHODS` as it is."""
+    return METHODS[key].label if key in METHODS else key
+
+
 def map_of(plan: Plan, one: Labelled, name: str) -> dict[str, np.ndarray[Any, Any]]:
     """Return what a method finds in an image, from what is kept or made now.
 
@@ -149,9 +155,7 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
     entry = METHODS[name]
     missing: dict[str, Labelled] = {}
     for place, one in places.items():
-        if not _is_whole(plan, entry, place) and not _applied_again(
-            plan, entry, one, place, name_of(plan, one, name, LEARNED)
-        ):
+        if not plan.kept.has(place) and not _applied_again(plan, entry, one, place, name_of(plan, one, name, LEARNED)):
             missing[place] = one
     if not missing:
         return
@@ -167,13 +171,6 @@ def make_maps(plan: Plan, images: Sequence[Labelled], name: str) -> None:
         plan.kept.put(name_of(plan, one, name, QUERIES), {"queries": row["queries"]}, spent / len(missing))
         # Last, because it is what is looked for.
         plan.kept.put(place, row, spent / len(missing))
-
-
-def _is_whole(plan: Plan, entry: Entry, place: str) -> bool:
-    """Tell whether a map is kept, and with it the region as it is applied, which earlier sources did not keep."""
-    if not plan.kept.has(place):
-        return False
-    return entry.method != "mask" or not {"mask", "gone"}.isdisjoint(plan.kept.read(place))
 
 
 def _masks(plan: Plan, entry: Entry, images: Any, targets: list[Any]) -> list[Arrays]:

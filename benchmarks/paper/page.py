@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper.experiments import EXPERIMENTS
-from benchmarks.paper.methods import METHODS
+from benchmarks.paper.methods import label_of
 from benchmarks.paper.written import Table, table_as_markdown
 
 __all__ = ["write_page"]
@@ -86,9 +86,7 @@ def _verdict(holds: bool | None) -> str:
 def _told(value: Any) -> str:
     """Return a setting in words: methods by their names in figures, and numbers as short as they are in tables."""
     if isinstance(value, dict):
-        return "; ".join(
-            f"{METHODS[key].label if key in METHODS else key}: {_inner(one)}" for key, one in value.items()
-        )
+        return "; ".join(f"{label_of(key)}: {_inner(one)}" for key, one in value.items())
     return ", ".join(map(_told, value)) if isinstance(value, list) else _number(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.photos import confident_photos
+from benchmarks.convergence import LIMIT, TUNED_ON
 from benchmarks.paper.each_image import console
 from benchmarks.paper.methods import make_maps
 from benchmarks.paper.plan import Labelled, Plan
@@ -31,8 +32,8 @@ WORDS = (
 SHOWN = (*WORDS, "flute", "stethoscope", "espresso", "maypole", "tiger", "bison")
 """Of all figures."""
 
-TUNED = 16
-"""Photos, every second of those that `benchmarks.convergence` takes."""
+
+TUNED_WITH = "efficientnet-lite0"
 
 
 def photos(plan: Plan, words: Sequence[str]) -> list[Labelled]:
@@ -57,10 +58,8 @@ def classified_right(plan: Plan, items: Sequence[Labelled]) -> np.ndarray[Any, n
 
 def chosen_on(items: Sequence[Labelled]) -> str:
     """Say by which of some photos the settings of our own mask were chosen."""
-    tuned = confident_photos(black_box("efficientnet-lite0", threads=1), "stretch").paths[0::2][:TUNED]
+    tuned = confident_photos(black_box(TUNED_WITH, threads=1), "stretch").paths[TUNED_ON][:LIMIT]
     ours = {path.name for path in tuned}
-    seen = [one.name for one in items if one.name in ours]
-    what = ", ".join(seen) if seen else "none"
-    return (
-        f"Settings of ours (fast) were chosen with another network, on {TUNED} of the shared photos; of these: {what}."
-    )
+    seen = ", ".join(one.name for one in items if one.name in ours) or "none"
+    where = f"with {TUNED_WITH}, on {len(tuned)} of the shared photos"
+    return f"Settings of ours (fast) were chosen {where}; of these: {seen}."

@@ -13,11 +13,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.common.hardware import machine
-from benchmarks.paper.methods import METHODS, QUERIES, name_of, settled
+from benchmarks.paper.methods import METHODS, QUERIES, label_of, name_of, settled
 from benchmarks.paper.plan import Labelled, Plan
+from benchmarks.paper.statistics import Compared
 from blackbox_explain.explanation.archive import finite
 
-__all__ = ["Claim", "Table", "costs", "store", "table_as_markdown", "write"]
+__all__ = ["Claim", "Table", "costs", "gap_of", "store", "table_as_markdown", "write"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def write(
     (folder / "results.json").write_text(json.dumps(finite(_plain(told)), indent=2) + "\n", encoding="utf-8")
 
 
+def gap_of(test: Compared | None) -> list[Any]:
+    """Return two cells, the difference and p of a comparison; empty ones for none."""
+    return ["", ""] if test is None else [test.difference, test.p]
+
+
 def _comparisons(paired: Any) -> Table:
     """Return each comparison of `compared` in a tree of them, as a row."""
     columns = ("comparison", "difference", "standard error", "p", "test", "images")
@@ -90,11 +96,7 @@ def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         yield path, [tree[one] for one in ("difference", "error", "p", "test", "images")]
         return
     for key, one in tree.items() if isinstance(tree, Mapping) else enumerate(tree, 1):
-        yield from _leaves(one, (*path, _label(str(key))))
-
-
-def _label(key: str) -> str:
-    return METHODS[key].label if key in METHODS else key
+        yield from _leaves(one, (*path, label_of(str(key))))
 
 
 def store(plan: Plan) -> list[Path]:

@@ -10,14 +10,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.paper.each_image import measured
-from benchmarks.paper.experiments.learners.attacked_images import BLURRED, BOTH, CONTROLS, RECOVERED, attacked
+from benchmarks.paper.experiments.learners.attacked_images import (
+    BLURRED,
+    BOTH,
+    CONTROLS,
+    REACH,
+    RECOVERED,
+    STEPS,
+    attacked,
+)
 from benchmarks.paper.experiments.learners.telling_apart import features, told_apart
 from benchmarks.paper.measured import Asked
-from benchmarks.paper.methods import MASKS, METHODS, make_maps, map_of
+from benchmarks.paper.methods import MASKS, METHODS, label_of, make_maps, map_of
 from benchmarks.paper.pictures import class_name, framed, pixels, shown_mask
 from benchmarks.paper.plan import Labelled, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, share_of, verdict
-from benchmarks.paper.written import Claim, Table, costs, write
+from benchmarks.paper.written import Claim, Table, costs, gap_of, write
 
 IMAGES = 200
 LISTED = (*MASKS, "cexc", "exc", "grad", "guid", "gcam", "cam", "occ", "lrp", "lrpe")
@@ -66,7 +74,7 @@ def run(plan: Plan) -> None:
         ],
         settings={
             "images": f"{len(names)} of the claims half, classified right; {fooled.sum()} of them fooled by the attack",
-            "attack": "basic iterative method, ε = 8/255, 10 steps of 1/255, away from the class",
+            "attack": f"basic iterative method, ε = {REACH}/255, {STEPS} steps of 1/255, away from the class",
             "classifier": "regularised logistic regression, five folds by image in each of ten splits, for all "
             "methods the same, on 28 × 28 means and spreads of the maps, scaled to 0 to 1, their quantiles, the "
             "spectrum of the whole map, and its range and mean before; each group of these weighs the same",
@@ -75,7 +83,7 @@ def run(plan: Plan) -> None:
         },
         numbers={
             "costs": costs(plan, images, LISTED),
-            "attack_gradients_per_image": 10,
+            "attack_gradients_per_image": STEPS,
             "files": names,
             "paired": {
                 what: {m: {o: one.to_dict() for o, one in row.items()} for m, row in rows.items()}
@@ -119,22 +127,21 @@ def _table(right: dict[str, Any], tests: dict[str, Any], back: dict[str, Any], b
     rows: list[list[Any]] = []
     for method, values in right.items():
         one = mean_of(values)
-        found = [tests[mask].get(method) for mask in MASKS]
-        against = [value for test in found for value in (("", "") if test is None else (test.difference, test.p))]
-        rows.append(["discriminating accuracy", _label(method), one.mean, one.error, one.images, *against])
+        gaps = [cell for mask in MASKS for cell in gap_of(tests[mask].get(method))]
+        rows.append(["discriminating accuracy", _label(method), one.mean, one.error, one.images, *gaps])
     for mask, values in back.items():
         for k, control in enumerate(CONTROLS):
             for what, (share, low, high) in _shares(values, k).items():
                 test = by_chance[mask].get(control) if what == RECOVERED[0] else None
                 row = [f"{what}, by {control}", METHODS[mask].label, share, f"{low:.3f} to {high:.3f}", len(values)]
                 for other in MASKS:
-                    row += ["", ""] if test is None or other != mask else [test.difference, test.p]
+                    row += gap_of(test if other == mask else None)
                 rows.append(row)
     return Table(columns, rows)
 
 
 def _label(method: str) -> str:
-    return "score alone" if method == SCORE else METHODS[method].label
+    return "score alone" if method == SCORE else label_of(method)
 
 
 def _discriminating(right: dict[str, Any], tests: dict[str, dict[str, Compared]], mask: str) -> Claim:
@@ -150,8 +157,7 @@ def _recovery(back: Any, by_chance: dict[str, Compared], mask: str) -> list[Clai
     words = f"{METHODS[mask].label}: applied to attacked images, it brings the label back"
     leads, among = _shares(back, 0).values()
     paper = f"{OF_PAPER['original']}, true label {OF_PAPER['truth']}"
-    as_often = None if not leads[2] < LEADS else False
-    as_often = True if leads[1] >= LEADS else as_often
+    as_often = True if leads[1] >= LEADS else False if leads[2] < LEADS else None
     others = ", ".join(
         f"{one} {_shares(back, k)[RECOVERED[0]][0]:.1%} (p = {by_chance[one].p:.2g})"
         for k, one in enumerate(CONTROLS)
@@ -169,7 +175,7 @@ def _recovery(back: Any, by_chance: dict[str, Compared], mask: str) -> list[Clai
             f"{words} among the top five in all images",
             "100 %",
             _interval(among),
-            among[0] == 1 if among[0] >= 0 else None,
+            None if np.isnan(among[0]) else among[0] == 1,
         ),
     ]
 

@@ -20,7 +20,7 @@ from benchmarks.paper.measured import REACH, SUPPRESSION, SUPPRESSIONS, boxes
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of
-from benchmarks.paper.written import Table, costs, write
+from benchmarks.paper.written import Table, costs, gap_of, write
 
 HELD_OUT = 50
 MASKS = (*JUDGED, "heavy")
@@ -127,10 +127,8 @@ def _table(
     for one in LISTED:
         for found, kind in ((plain, "as in fig. 8"), (best, "as is best")):
             for place, suppress in enumerate(SUPPRESSIONS):
-                against = [tests[mask][one][place] if found is best and one in tests[mask] else None for mask in MASKS]
-                more = [
-                    value for test in against for value in (("", "") if test is None else (test.difference, test.p))
-                ]
+                told = [tests[mask].get(one) if found is best else None for mask in MASKS]
+                more = [cell for test in told for cell in gap_of(test and test[place])]
                 smoothing = chosen[one] if found is best else ""
                 add(one, f"{kind}, {suppress:.0%}", found[one]["box"][:, place], smoothing, *more)
         blank = [""] * (1 + 2 * len(MASKS))

@@ -11,7 +11,7 @@ from benchmarks.paper.photos import SHOWN, chosen_on, maps_made, photos
 from benchmarks.paper.pictures import class_name, grid, pixels, shown_map
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import compared, mean_of, verdict
-from benchmarks.paper.written import Claim, Table, costs, write
+from benchmarks.paper.written import Claim, Table, costs, gap_of, write
 from blackbox_explain.metrics.maps import smoothed
 
 FIRST = "stethoscope"
@@ -38,7 +38,7 @@ def run(plan: Plan) -> None:
     ]
     tests = {mask: compared(reach["grad"], reach[mask]) for mask in MASKS}
     rows = [
-        [METHODS[name].label, one.mean, one.error, one.images, *_against(tests.get(name))]
+        [METHODS[name].label, one.mean, one.error, one.images, *gap_of(tests.get(name))]
         for name, one in ((name, mean_of(reach[name])) for name in LISTED)
     ]
     write(
@@ -75,7 +75,3 @@ def spread(saliency: np.ndarray[Any, Any], places: int = 16) -> float:
     return (
         len(set(zip((rows * places // height).tolist(), (columns * places // width).tolist(), strict=True))) / places**2
     )
-
-
-def _against(test: Any) -> list[Any]:
-    return ["", ""] if test is None else [test.difference, test.p]

@@ -27,12 +27,11 @@ FOOLED, CARRIED = 0.1, 0.5
 """Scores left, of 1, below which a mask suppresses a network, and below which it carries over to another one."""
 PAPER = {"joint": "espresso .9964 to .0000", "constant": "maypole .9568 to .0000"}
 
-
 COMPARED = {
     "joint": ("joint, naive", "joint, fig. 5"),
     "constant": ("constant, naive", "constant, defended"),
 }
-"""Without and with two defences, jitter and cells of 8 × 8 pixels, and otherwise the same."""
+"""Without and with two defences, jitter and 28 × 28 cells, and otherwise the same."""
 
 DISC = "disc - with, other network"
 ANOTHER = {"joint": "another draw of noise", "constant": "blur and noise"}
@@ -90,7 +89,7 @@ def run(plan: Plan) -> None:
         notes=[
             "Scores left are p', normalised by the image and the fully perturbed image: 0 where the mask carries over.",
             "The picture of a joint mask is that of blurring by it; its score is the mean of the three perturbations.",
-            "There are three defences: jitter, cells of 8 × 8 pixels, and the total variation, which the paper keeps "
+            "There are three defences: jitter, 28 × 28 cells, and the total variation, which the paper keeps "
             "where its masks have artefacts. Masks by the constant perturbation are also learned with none of them, "
             "and with each alone.",
             "Masks with defences delete more of the image, which suppresses any network: what they do to the other one "
@@ -140,25 +139,25 @@ def _claims(
 ) -> list[Claim]:
     naive, defended = (values[one] for one in COMPARED[kind])
     own = [one for name, one in tests.items() if name != DISC]
+    words = f"{kind}: masks without jitter and cells fool this network (p' below {FOOLED}) and not the other one "
+    words += (
+        f"(above {CARRIED}); with both they carry over (below {CARRIED}) to it and to {ANOTHER[kind]}, and further "
+    )
+    words += "than without"
     told = "; ".join(
         f"{what}: {mean_of(naive[what])} left without, {mean_of(defended[what])} with"
         for what in ("learned with", "another way", "other network")
     )
-    words = (
-        f"{kind}: masks without jitter and cells fool this network (p' below {FOOLED}) and not the other one (above "
-    )
-    words += f"{CARRIED}); with both they carry over (below {CARRIED}) to it and to {ANOTHER[kind]}, and further than "
     told += f"; largest p {max(one.p for one, _ in own):.2g}"
-    shares = [mean_of(areas[one]).mean for one in COMPARED[kind]]
-    by_area = (
-        f"{mean_of(defended['other network'])} left; {mean_of(disc)} by a disc, p = {tests[DISC][0].p:.2g}; masks "
-    )
-    by_area += f"delete {shares[0]:.0%} without, {shares[1]:.0%} with both"
     further = (
-        f"{kind}: masks with jitter and cells carry over to the other network further than a disc that deletes as much"
+        f"{kind}: masks with jitter and cells carry over to the other network further than a disc that deletes as "
     )
+    further += "much"
+    shares = [mean_of(areas[one]).mean for one in COMPARED[kind]]
+    by_area = f"{mean_of(defended['other network'])} left; {mean_of(disc)} by a disc, p = {tests[DISC][0].p:.2g}; "
+    by_area += f"masks delete {shares[0]:.0%} without, {shares[1]:.0%} with both"
     return [
-        Claim(f"{words}without", PAPER[kind], told, all_hold(own)),
+        Claim(words, PAPER[kind], told, all_hold(own)),
         Claim(further, "not asked", by_area, all_hold([tests[DISC]])),
     ]
 

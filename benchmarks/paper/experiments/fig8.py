@@ -14,7 +14,7 @@ from benchmarks.paper.measured import SUPPRESSION, SUPPRESSIONS
 from benchmarks.paper.methods import MASKS, METHODS
 from benchmarks.paper.plan import Plan
 from benchmarks.paper.statistics import Compared, Mean, compared, mean_of, verdict
-from benchmarks.paper.written import Claim, Table, costs, write
+from benchmarks.paper.written import Claim, Table, costs, gap_of, write
 
 IMAGES = 200
 COMPARED = ("cexc", "exc", "grad", "guid", "gcam", "occ")
@@ -124,7 +124,7 @@ def _table(means: dict[str, Any], tests: dict[str, Any], pixels: float) -> Table
                 row.append(one.images)
                 for mask in JUDGED:
                     test = tests[kind][mask].get(method)
-                    row += ["", ""] if test is None else [test[place].difference, test[place].p]
+                    row += gap_of(test and test[place])
                 rows.append(row)
     return Table(columns, rows)
 

@@ -37,9 +37,8 @@ def run(plan: Plan) -> None:
     if plan.is_part:
         return
     curves = {method: found[method]["curve"] for method in LISTED}
-    nothing = {method: one == 0 for method, one in curves.items()}
-    # A map that is the same everywhere has no correlation.
-    sizes = {method: np.where(nothing[method], np.nan, np.abs(one)) for method, one in curves.items()}
+    # A map that is the same everywhere has no correlation, which is told as 0.
+    sizes = {method: np.where(one == 0, np.nan, np.abs(one)) for method, one in curves.items()}
     last = {method: one[:, -1] for method, one in sizes.items()}
     tests = {mask: compared(last[mask], last["guid"]) for mask in MASKS}
     rows = [

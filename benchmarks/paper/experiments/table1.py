@@ -14,7 +14,7 @@ from benchmarks.paper.measured import LOCALIZED, THRESHOLDS
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import SIDE, Plan
 from benchmarks.paper.statistics import Compared, Mean, compared, mean_of, verdict
-from benchmarks.paper.written import Claim, Table, costs, write
+from benchmarks.paper.written import Claim, Table, costs, gap_of, write
 from blackbox_explain.metrics.marked.localization import ALPHAS, Threshold
 
 IMAGES, HELD_OUT = 200, 100
@@ -114,7 +114,7 @@ def _table(best: dict[str, Any], means: dict[str, Any], tests: dict[str, Any]) -
             one, test = means[kind][method], tests[kind].get(method)
             row = [kind, METHODS[method].label, ALPHAS[kind][best[kind][method]], OF_PAPER[kind].get(method, "")]
             row += [one.mean, one.error, one.images]
-            rows.append([*row, *(("", "") if test is None else (test.difference, test.p))])
+            rows.append([*row, *gap_of(test)])
     return Table((*columns, "mask - method", "p (McNemar)"), rows)
 
 

@@ -13,7 +13,7 @@ from benchmarks.paper.measured import POINTED
 from benchmarks.paper.methods import METHODS
 from benchmarks.paper.plan import SIDE, Plan
 from benchmarks.paper.statistics import Compared, compared, mean_of, verdict
-from benchmarks.paper.written import Claim, Table, costs, write
+from benchmarks.paper.written import Claim, Table, costs, gap_of, write
 
 IMAGES = 200
 MASK = "heavy"
@@ -115,9 +115,8 @@ def _table(hits: dict[str, Any], exact: dict[str, Any], tests: dict[str, Any]) -
         for method in LISTED:
             one, test = mean_of(hits[kind][method]), tests[kind].get(method)
             paper = "" if method not in OF_PAPER else f"{OF_PAPER[method][0 if kind == 'all' else 1]} %"
-            gap = ["", ""] if test is None else [test.difference, test.p]
             without = mean_of(exact[kind][method]).mean
-            rows.append([kind, METHODS[method].label, one.mean, one.error, without, one.images, *gap, paper])
+            rows.append([kind, METHODS[method].label, one.mean, one.error, without, one.images, *gap_of(test), paper])
     return Table(columns, rows)
 
 

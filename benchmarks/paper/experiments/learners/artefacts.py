@@ -17,7 +17,7 @@ from blackbox_explain import BlackBox, MaskExplanation, Top, explain
 from blackbox_explain.box.targets import resolve
 from blackbox_explain.perturbations.named import OF_PAPER, perturbation_of
 
-__all__ = ["VARIANTS", "Variant", "carried", "of_a_disc"]
+__all__ = ["VARIANTS", "carried", "of_a_disc"]
 
 ALL = ("constant", "noise", "blur")
 
@@ -32,29 +32,26 @@ class Variant:
         In figures.
     kind
         ``"joint"``: constant, noise and blur at once; ``"constant"``: that alone.
-    defended
-        Whether it is learned with jitter, on 28 × 28 cells and with the total variation of the defaults.
     settings
         Of the mask learner.
     """
 
     label: str
     kind: str
-    defended: bool
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 NAIVE: dict[str, Any] = {"jitter": 0, "mask_shape": (224, 224)}
 JOINT: dict[str, Any] = {"learning_rate": 1.0, "area_weight": 1e-5, "tv_weight": 1e-3}
 VARIANTS: dict[str, Variant] = {
-    "joint, naive": Variant("joint, fig. 5's weights, total variation alone", "joint", False, {**JOINT, **NAIVE}),
-    "joint, fig. 5": Variant("joint, fig. 5's weights, all three defences", "joint", True, JOINT),
-    "joint, defended": Variant("joint, defaults, all three defences", "joint", True),
-    "constant, naive": Variant("constant, total variation alone", "constant", False, NAIVE),
-    "constant, bare": Variant("constant, no defence", "constant", False, {**NAIVE, "tv_weight": 0.0}),
-    "constant, jitter": Variant("constant, jitter alone", "constant", False, {**NAIVE, "jitter": 4, "tv_weight": 0.0}),
-    "constant, cells": Variant("constant, 28 × 28 cells alone", "constant", False, {"jitter": 0, "tv_weight": 0.0}),
-    "constant, defended": Variant("constant, all three defences", "constant", True),
+    "joint, naive": Variant("joint, fig. 5's weights, total variation alone", "joint", {**JOINT, **NAIVE}),
+    "joint, fig. 5": Variant("joint, fig. 5's weights, all three defences", "joint", JOINT),
+    "joint, defended": Variant("joint, defaults, all three defences", "joint"),
+    "constant, naive": Variant("constant, total variation alone", "constant", NAIVE),
+    "constant, bare": Variant("constant, no defence", "constant", {**NAIVE, "tv_weight": 0.0}),
+    "constant, jitter": Variant("constant, jitter alone", "constant", {**NAIVE, "jitter": 4, "tv_weight": 0.0}),
+    "constant, cells": Variant("constant, 28 × 28 cells alone", "constant", {"jitter": 0, "tv_weight": 0.0}),
+    "constant, defended": Variant("constant, all three defences", "constant"),
 }
 """The paper keeps the total variation where its constant masks have artefacts."""
 

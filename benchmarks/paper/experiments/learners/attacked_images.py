@@ -17,7 +17,10 @@ from blackbox_explain import Explanation, attack, recover
 from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.data.images import LoadedImages
 
-__all__ = ["BLURRED", "BOTH", "CONTROLS", "RECOVERED", "attacked"]
+__all__ = ["BLURRED", "BOTH", "CONTROLS", "REACH", "RECOVERED", "STEPS", "attacked"]
+
+REACH, STEPS = 8, 10
+"""How far the attack moves a value, in 255ths, and in how many steps of one of them; both are the authors' of it."""
 
 TOP = 5
 RECOVERED = ("original label leads", "original label in the top five")
@@ -29,7 +32,7 @@ CONTROLS = (
     "disc in the middle, of its area",
     "whole image, slightly blurred",
 )
-"""What an attacked image is masked by: labels that come back by any of them are not brought back by the mask."""
+"""What an attacked image is masked by: a label that comes back by the others too is not brought back by the mask."""
 SMALLEST = 1e-6
 """Of scores, for their log-odds."""
 
@@ -38,10 +41,10 @@ def attacked(plan: Plan, clean: Labelled) -> Labelled:
     """Return the attacked image, with the class that the network sees in it."""
 
     def make() -> dict[str, Any]:
-        found = attack(plan.box, np.asarray(clean.image), clean.label)
+        found = attack(plan.box, np.asarray(clean.image), clean.label, epsilon=REACH / 255, steps=STEPS)
         return {"image": found.images, "top": found.top_attacked, "queries": found.queries}
 
-    found = plan.kept.get(f"{plan.model}/attacked, 8 of 255 in 10 steps/{clean.name}", make)
+    found = plan.kept.get(f"{plan.model}/attacked, {REACH} of 255 in {STEPS} steps/{clean.name}", make)
     return Labelled(clean.name, LoadedImages(found["image"], clean.image.photos), int(found["top"][0]))
 
 

@@ -81,12 +81,11 @@ def features(maps: Mapping[str, Floats]) -> list[Floats]:
 
 
 def _of_cells(small: Floats) -> list[Floats]:
-    count = len(small)
+    count, height, width = small.shape
     down, across = np.gradient(small, axis=(1, 2))
-    slopes = np.hypot(down, across)
+    values, slopes = (one.reshape(count, height * width) for one in (small, np.hypot(down, across)))
     shares = np.linspace(0, 1, 11)
-    quantiles = [np.quantile(one.reshape(count, -1), shares, axis=1).T for one in (small, slopes)]
-    return [small.reshape(count, small[0].size if count else 0), np.concatenate(quantiles, axis=1)]
+    return [values, np.concatenate([np.quantile(one, shares, axis=1).T for one in (values, slopes)], axis=1)]
 
 
 def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int = SPLITS) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "bilinear_matrix",
     "channel_products",
     "constant_like",
+    "filled_like",
     "gaussian_factors",
     "gaussian_matrix",
     "namespace",
@@ -63,6 +65,15 @@ def constant_like(values: Any, array: Array, *, integer: bool = False) -> Array:
     """Move host `values` to the library and device of `array`, in its type or as 64-bit integers."""
     xp = namespace(array)
     return xp.asarray(np.asarray(values), dtype=xp.int64 if integer else array.dtype, device=device(array))
+
+
+def filled_like(values: Sequence[float], array: Array) -> Array:
+    """Return a few numbers (n,) in the type of `array`, written where it is.
+
+    What is copied to an accelerator makes the caller wait until it has done all that it was asked before.
+    """
+    xp = namespace(array)
+    return xp.stack([xp.full((), one, dtype=array.dtype, device=device(array)) for one in values])
 
 
 def channel_products(a: Array, b: Array) -> Array:

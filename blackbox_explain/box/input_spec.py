@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_explain.arrays import Array, constant_like, namespace, to_numpy
+from blackbox_explain.arrays import Array, filled_like, namespace, to_numpy
 from blackbox_explain.box.class_names import taken_names
 from blackbox_explain.errors import InputError
 
@@ -78,7 +78,7 @@ class Preprocessing:
     def _per_channel(value: float | tuple[float, ...], images: Array) -> Array:
         if isinstance(value, (int, float)):
             return value
-        return constant_like(np.reshape(value, (-1,) + (1,) * (images.ndim - 2)), images)
+        return namespace(images).reshape(filled_like(value, images), (-1,) + (1,) * (images.ndim - 2))
 
 
 def _numbers(given: Any) -> np.ndarray[Any, np.dtype[np.floating[Any]]]:

@@ -14,6 +14,23 @@ __all__ = ["BlackBox", "Differentiable", "Layer", "Layered", "Of", "Randomizable
 Of = Literal["scores", "logits"]
 
 
+class _Structural(type(Protocol)):
+    """Takes for a box whatever has the members, however it comes by them.
+
+    From Python 3.12 on a protocol does not see what an object hands on by ``__getattr__``, as proxies do that count or
+    log what a model is asked.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        """Tell whether an object has all members of a protocol."""
+        if super().__instancecheck__(instance):
+            return True
+        if not getattr(cls, "_is_protocol", False):  # a class that inherits from one
+            return False
+        members = {name for base in cls.__mro__ for name in vars(base) if not name.startswith("_")}
+        return all(hasattr(instance, name) for name in members)
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer of a model.
@@ -34,7 +51,7 @@ class Layer:
 
 
 @runtime_checkable
-class BlackBox(Protocol):
+class BlackBox(Protocol, metaclass=_Structural):
     """All that a score-only model needs.
 
     An implementation may add, each found by its presence (see `BoxInfo`): ``native(array)``, which moves a NumPy array

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import blackbox_explain as bx
 from blackbox_explain.box.preprocessing_questions import questions_about
@@ -91,3 +93,24 @@ def test_what_are_no_two_numbers_are_no_bounds(bounds: Any) -> None:
 
 def test_bounds_may_be_an_array() -> None:
     assert bx.InputSpec((3, 8, 8), bounds=np.asarray([0, 255.0])).bounds == (0.0, 255.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_normalisation_copies_nothing_to_where_the_images_are(dtype: torch.dtype) -> None:
+    class Copies(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[str] = []
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.seen += [str(func)] if "copy" in str(func) or "lift" in str(func) else []
+            return func(*args, **(kwargs or {}))
+
+    rules, images = bx.Preprocessing(**PHOTO), torch.rand(2, 3, 4, 5).to(dtype)
+    with Copies() as copies:
+        found = rules.forward(images), rules.adjoint(images)
+    # To an accelerator it would be a wait at every step.
+    assert copies.seen == []
+    mean, std = (torch.tensor(PHOTO[name], dtype=dtype).reshape(3, 1, 1) for name in ("mean", "std"))
+    torch.testing.assert_close(found[0], (images - mean) / std, rtol=0, atol=0)
+    torch.testing.assert_close(found[1], images / std, rtol=0, atol=0)

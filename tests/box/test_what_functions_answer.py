@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -92,3 +92,32 @@ def test_numbers_that_numpy_lacks_are_read(images: np.ndarray) -> None:
     given = torch.tensor(images).bfloat16()
     explained = bx.explain(box, given, 0, method="center", progress=False)
     np.testing.assert_array_equal(explained.images, given.float().numpy())
+
+
+class Counting:
+    """Hands everything on to a box, and counts what it is asked: has no member of a box itself."""
+
+    def __init__(self, box: Any) -> None:
+        self.box, self.calls = box, 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.calls += 1
+        return getattr(self.box, name)
+
+
+def test_a_proxy_has_what_the_box_behind_it_has(monkeypatch: pytest.MonkeyPatch, images: np.ndarray) -> None:
+    plain = bx.wrap(scores, shape=SHAPE)
+    exact = bx.wrap(scores, shape=SHAPE, gradient=lambda rows, weights: (scores(rows), np.zeros(rows.shape)))
+    # From Python 3.12 on, `typing` looks at what an object has itself alone.
+    monkeypatch.setattr(type(Protocol), "__instancecheck__", lambda cls, instance: False)
+    for box, has in ((plain, False), (exact, True)):
+        proxy = Counting(box)
+        assert isinstance(proxy, bx.BlackBox)
+        assert isinstance(proxy, bx.Differentiable) is has
+        assert not isinstance(proxy, bx.Layered)
+        found = bx.explain(proxy, images[:1], 0, method="center", progress=False)
+        assert proxy.calls > 0
+        np.testing.assert_allclose(found.score, bx.explain(box, images[:1], 0, method="center", progress=False).score)
+    assert not isinstance(scores, bx.BlackBox)

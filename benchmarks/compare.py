@@ -1,7 +1,8 @@
 """What became slower: two results of one benchmark side by side.
 
 Run with ``python -m benchmarks.compare OLD.json NEW.json``; the exit status is 1 where something did.  A change counts
-where the medians differ by more than the noise: 5 %, and the two ranges between the quartiles lie apart.
+where the medians differ by more than the noise: 5 %, and the two ranges between the quartiles lie apart.  Rows are
+paired by what they are of, and not by their place; where one has fewer than five repetitions, nothing is said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Change", "changes", "timings_of"]
+__all__ = ["Change", "changes", "gone", "timings_of"]
 
 REPETITIONS = ("all_ms", "all_s")
 """Keys of lists of timings; lower is better."""
@@ -25,9 +26,15 @@ REPETITIONS = ("all_ms", "all_s")
 LEAST = 0.05
 """A smaller change is none."""
 
-Kind = Literal["slower", "faster", "same"]
+ENOUGH = 5
+"""Repetitions: the quartiles of fewer lie so close to the median that noise looks like a change."""
 
-console = Console(width=120, highlight=False)
+NAMED_BY = ("backend", "by", "method", "what", "preset", "mode", "batch", "steps", "images")
+"""Keys of rows in lists that tell one from another."""
+
+Kind = Literal["slower", "faster", "same", "too few to tell"]
+
+console = Console(width=120, highlight=False, markup=False)
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,23 @@ def timings_of(found: Any, where: str = "") -> Iterator[tuple[str, list[float]]]
             else:
                 yield from timings_of(value, f"{where} / {key}" if where else str(key))
     elif isinstance(found, list):
-        for place, value in enumerate(found):
-            yield from timings_of(value, f"{where} / {place}")
+        names = [_name_of(value) for value in found]
+        for place, (value, name) in enumerate(zip(found, names, strict=True)):
+            # Rows that nothing tells apart are left to their places.
+            one = name if name and names.count(name) == 1 else str(place)
+            yield from timings_of(value, f"{where} / {one}")
+
+
+def _name_of(row: Any) -> str:
+    """Return what a row of a list is of; "" where it does not say."""
+    known = [f"{key} {row[key]}" for key in NAMED_BY if key in row] if isinstance(row, dict) else []
+    return ", ".join(known)
+
+
+def gone(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the names of timings that the earlier result has and the later one has not."""
+    before, after = (dict(timings_of(one["measured"])) for one in (old, new))
+    return [name for name in before if name not in after]
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
@@ -77,7 +99,9 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         quartiles = [np.percentile(one[name], (25, 50, 75)) for one in (before, after)]
         first, second = (float(one[1]) for one in quartiles)
         kind: Kind = "same"
-        if second > (1 + LEAST) * first and quartiles[1][0] > quartiles[0][2]:
+        if min(len(before[name]), len(after[name])) < ENOUGH:
+            kind = "too few to tell"
+        elif second > (1 + LEAST) * first and quartiles[1][0] > quartiles[0][2]:
             kind = "slower"
         elif first > (1 + LEAST) * second and quartiles[0][0] > quartiles[1][2]:
             kind = "faster"
@@ -99,11 +123,18 @@ def main(
     every = changes(first, second)
     table = Table("timing", "old", "new", "new / old", "")
     for one in every:
-        if one.kind != "same":
+        if one.kind in ("slower", "faster"):
             table.add_row(one.name, f"{one.old:.4g}", f"{one.new:.4g}", f"{one.ratio:.2f}", one.kind)
-    slower = sum(one.kind == "slower" for one in every)
+    slower, few = (sum(one.kind == kind for one in every) for kind in ("slower", "too few to tell"))
     if table.row_count:
         console.print(table)
+    if few > 0:
+        console.print(
+            f"too few to tell: {few} of {len(every)} timings have fewer than {ENOUGH} repetitions in one of them"
+        )
+    for what, names in (("gone", gone(first, second)), ("new", gone(second, first))):
+        if names:
+            console.print(f"{what}: {'; '.join(names)}")
     commits = " to ".join(one["machine"]["commit"] for one in (first, second))
     console.print(f"{commits}: {slower} of {len(every)} timings became slower beyond the noise")
     raise typer.Exit(int(slower > 0))

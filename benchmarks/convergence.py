@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.backends import Device, present
+from benchmarks.common.each_photo import left_of_each, means_of
 from benchmarks.common.hardware import RESULTS, machine, record, recorded
-from benchmarks.common.masked import hard_deletion, left_of_region
+from benchmarks.common.masked import left_of_region
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from benchmarks.common.ranking_variants import Variant, learned_by
-from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain, wrap
+from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain
 from blackbox_explain.explanation.map_similarity import correlation
 from blackbox_explain.methods.mask.settings import PRESETS
 from blackbox_explain.perturbations.perturbation import Perturbation
@@ -98,7 +101,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 HELD_OUT = ("fast", "quick", "thorough", "preservation", "both")
 """Variants that are measured on the other half too."""
 
-console = Console(width=190, highlight=False)
+OWN_SOURCES = ("each_photo", "masked", "ranking_variants")
+"""Modules of the benchmarks that figures depend on, beside this one."""
+
+console = Console(width=190, highlight=False, markup=False)
 
 
 def learn(box: BlackBox, images: Any, described: dict[str, Any]) -> list[MaskExplanation]:
@@ -112,26 +118,31 @@ def learn(box: BlackBox, images: Any, described: dict[str, Any]) -> list[MaskExp
 
 
 def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Return the score left when shares are deleted and kept, the gradients, the region, and how alike two runs are."""
+    """Return the score left when shares are deleted and kept, the gradients, the region, and how alike two runs are.
+
+    Each is a mean over the photos; ``each`` holds the values of every photo, so that variants can be compared pairwise.
+    """
     images = np.asarray(photos.images)[rows][:limit]
     found = learn(box, images, settings)
     maps = np.concatenate([one.saliency for one in found])
     twice = images[:TWICE]
     noisy = np.clip(twice + np.random.default_rng(0).normal(0, NOISE, twice.shape), 0, 1).astype(images.dtype)
     (again,) = learn(box, noisy, settings)
-    pairs = [correlation(found[0].importance(row), again.importance(row)) for row in range(len(again))]
-    return {
-        "photos": len(images),
-        "gradients": float(np.concatenate([one.queries for one in found])[:, 1].mean()),
-        "left": hard_deletion(box, images, found, maps, DELETED),
-        "kept": hard_deletion(box, images, found, maps, KEPT, keep=True),
-        "region": float(np.concatenate([one.share for one in found]).mean()),
+    each: dict[str, Any] = {
+        "gradients": np.concatenate([one.queries for one in found])[:, 1].tolist(),
+        "left": left_of_each(box, images, found, maps, DELETED),
+        "kept": left_of_each(box, images, found, maps, KEPT, keep=True),
+        "region": np.concatenate([one.share for one in found]).tolist(),
         "transfer": {
-            name: float(np.concatenate([left_of_region(box, one, other) for one in found]).mean())
+            name: np.concatenate([left_of_region(box, one, other) for one in found]).tolist()
             for name, other in TRANSFER.items()
         },
-        "agreement": float(np.mean(pairs)),
+        "agreement": [float(correlation(found[0].importance(row), again.importance(row))) for row in range(len(again))],
     }
+    means = {
+        name: means_of(values) if isinstance(values, dict) else float(np.mean(values)) for name, values in each.items()
+    }
+    return {"photos": len(images), **means, "each": each}
 
 
 def columns() -> list[str]:
@@ -172,12 +183,51 @@ def fill(page: Path, results: dict[str, dict[str, dict[str, Any]]]) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def conditions(photos: LabelledPhotos, device: Device, threads: int | None, limit: int) -> dict[str, Any]:
+    """Return what results depend on beside the variant: kept ones are of the same, or they are measured again."""
+    own = [Path(__file__), *(Path(__file__).parent / "common" / f"{name}.py" for name in OWN_SOURCES)]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()
+    return {
+        "device": device,
+        "threads": threads,
+        "limit": limit,
+        "photos": [path.name for path in photos.paths],
+        "sources": source_hash(),
+        "benchmark": digest,
+        "presets": repr(PRESETS),
+    }
+
+
+def of_variant(
+    cache: Path, given: dict[str, Any], half: str, name: str, known: dict[str, Any], run: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what was measured of a variant, with the commit that it was measured at: kept, or measured now."""
+    key = json.dumps([given, known["versions"], half, repr(VARIANTS[name])])
+    kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    if not kept.exists():
+        kept.write_text(json.dumps({"commit": known["commit"], **run()}), encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def stored_row(stored: dict[str, Any] | None, given: dict[str, Any], half: str, name: str) -> dict[str, Any] | None:
+    """Return what is stored of a variant, with its commit; None where its settings, or what it was run with, differ."""
+    if stored is None or name not in stored["measured"][half]:
+        return None
+    before = stored["settings"]
+    alike = before.get("variants", {}).get(name) == str(VARIANTS[name])
+    if not alike or any(before.get(key) != given[key] for key in ("device", "threads", "limit", "photos")):
+        return None
+    return {"commit": stored["machine"]["commit"], **stored["measured"][half][name]}
+
+
 def main(
     limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = LIMIT,
     cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
-    page: Annotated[Path, typer.Option(help="What the tables are put into.")] = Path("docs/ranking.md"),
+    page: Annotated[Path, typer.Option(help="What the tables are put into; of runs on the CPU alone.")] = Path(
+        "docs/ranking.md"
+    ),
     threads: Annotated[int | None, typer.Option(help="That the model may use; None: as many as it likes.")] = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the model runs.")] = "cpu",
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[
         bool,
         typer.Option("--quick", help="The presets on one photo of each half: shows that it works, stores nothing."),
@@ -190,32 +240,43 @@ def main(
     """Measure every variant on one half of the photos, and the presets on the other."""
     cache.mkdir(parents=True, exist_ok=True)
     limit = 1 if quick else limit
-    box = wrap("efficientnet-lite0", device=device, threads=threads)
+    boxes = present(("onnx",), device, threads, console.print)
+    if not boxes:
+        raise typer.Exit(1)
+    box, known = boxes["onnx"], machine()
     photos = confident_photos(box, "stretch")
-    commit = machine()["commit"]
+    given = conditions(photos, device, threads, limit)
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
-    stored = recorded("convergence") if only else None
+    stored = recorded("convergence", settings=given) if only else None
     for half, rows, names in (
         ("tuned_on", TUNED_ON, HELD_OUT if quick else tuple(VARIANTS)),
         ("held_out", slice(1, None, 2), HELD_OUT),
     ):
         for name in names:
             if only and name not in only:
-                # It is of the same settings, or it is left out.
-                if stored and stored["settings"].get(name) == str(VARIANTS[name]) and name in stored["measured"][half]:
-                    results[half][name] = {"commit": stored["machine"]["commit"], **stored["measured"][half][name]}
+                if row := stored_row(stored, given, half, name):
+                    results[half][name] = row
                 continue
-            key = json.dumps([source_hash(), half, limit, repr(VARIANTS[name]), repr(PRESETS)])
-            kept = cache / f"convergence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-            if not kept.exists():
-                kept.write_text(json.dumps(measure(box, photos, rows, VARIANTS[name], limit)), encoding="utf-8")
-            results[half][name] = {"commit": commit, **json.loads(kept.read_text(encoding="utf-8"))}
+
+            def run(name: str = name, rows: slice = rows) -> dict[str, Any]:
+                return measure(box, photos, rows, VARIANTS[name], limit)
+
+            results[half][name] = of_variant(cache, given, half, name, known, run)
             console.print(f"  {half}: {name}")
     console.print(table_of(results["tuned_on"], "every variant, on the photos that settings were chosen by"))
     console.print(table_of(results["held_out"], "presets, on the other photos"))
-    if limit >= 16:
-        fill(page, results)
-        path = record("convergence", {name: str(one) for name, one in VARIANTS.items()}, results)
+    left_out = [name for name in VARIANTS if name not in results["tuned_on"]]
+    left_out += [name for name in HELD_OUT if name not in results["held_out"]]
+    if limit < 16:
+        return
+    if left_out:
+        # Stored as it is, it would take the place of a whole one.
+        console.print(f"not stored, since these are missing or were measured otherwise: {', '.join(left_out)}")
+    else:
+        if device == "cpu":
+            fill(page, results)
+        variants = {name: str(one) for name, one in VARIANTS.items()}
+        path = record("convergence", {**given, "variants": variants}, results, known=known)
         console.print(f"stored in {path.parent.name}/{path.name}")
 
 

@@ -1,137 +1,148 @@
 """How much memory explaining takes, by the batch, the steps and the number of images: each in a process of its own.
 
-Run with ``python -m benchmarks.memory``.  Memory is to grow with the batch, and neither with steps nor with images that
-stream through, of which the last takes as long as the first.
+Run with ``python -m benchmarks.memory``.  Memory is to grow linearly with the batch, and neither with steps nor with
+files that stream through an audit, of which the last takes as long as the first.  Everything is measured once in each
+round, and a line is fitted to the figures of a round.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.audits.reliability.audits import make_photos
+from benchmarks.common.backends import NAMES, Backend, Device, present
 from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.judged import said, spread, within
+from benchmarks.scale.growth import DEPARTURE, MEMORY, TIME, departures, growths
+from benchmarks.scale.own_process import asked_of
+from benchmarks.scale.streamed import BATCH, STEPS
 
-__all__ = ["COLUMNS", "peak_of", "told"]
+__all__ = ["COLUMNS", "LIMITS", "Claim", "claims", "told", "with_run"]
 
-Device = Literal["cpu", "cuda"]
-
-BATCHES, STEPS = (1, 2, 4, 8, 16, 32), (10, 40, 160)
+BATCHES, STEP_COUNTS = (1, 2, 4, 8, 16, 32), (10, 40, 160)
 """What is varied, the others at a batch of 4, 10 steps and 4 images."""
 
-IMAGES = {"onnx": (16, 256, 10_000), "torch": (16, 64, 256)}
-"""At a batch of 16 and one step, which is as good as any to show what many images do."""
+IMAGES = {16: 9, 1_000: 1, 10_000: 1}
+"""Files of an audit, with how many audits of so many are made in one process: one of few is over in no time."""
 
-REPETITIONS, LONG = 3, 1_000
-"""Of each measurement; one of so many images is made once."""
+ROUNDS = 3
 
 COLUMNS = ("batch", "steps", "images", "peak, MiB", "seconds per image", "last tenth / first")
 """Of tables."""
 
-console = Console(width=100, highlight=False)
+LINEAR, STEPS_FLAT = "memory linear in the batch: departure from a line", "memory flat in the steps: growth"
+FILES_FLAT, TIME_FLAT = "memory flat in streamed images: growth", "time flat in streamed images: growth"
+
+LIMITS = {LINEAR: DEPARTURE, STEPS_FLAT: MEMORY, FILES_FLAT: MEMORY, TIME_FLAT: TIME}
+"""Of what is claimed."""
+
+Claim = tuple[str, list[float], float]
+"""What is claimed, its figure in each round, and the most that it may be."""
+
+console = Console(width=110, highlight=False, markup=False)
 
 
-def peak_of(
-    backend: str, batch: int, steps: int, images: int, device: Device = "cpu", repetitions: int = 1
-) -> dict[str, Any]:
-    """Explain so many images, a batch after the other, in a new process; return its peak memory in MiB.
-
-    On a GPU that of the GPU, as PyTorch counts it, is told beside that of the process. Of several repetitions the
-    median of each figure is returned, and all of them as ``runs``.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If that process fails.
-    """
-    command = [sys.executable, "-m", "benchmarks.memory", "--one", json.dumps([backend, batch, steps, images, device])]
-    runs: list[dict[str, float]] = []
-    for _ in range(repetitions):
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
-    medians = {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
-    return {"batch": batch, "steps": steps, "images": images, **medians, "runs": runs}
+def with_run(row: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with one more run, and the medians of all its runs."""
+    runs = [*row.get("runs", []), run]
+    medians = {
+        name: float(np.median([one[name] for one in runs])) for name in run if isinstance(run[name], (int, float))
+    }
+    return {**row, **medians, "runs": runs}
 
 
-def explain_here(backend: str, batch: int, steps: int, images: int, device: Device) -> dict[str, float]:
-    """Explain noise in this process, throwing results away as of a stream; return peak memory and time for an image."""
-    from blackbox_explain import explain, wrap
-
-    if backend == "torch":
-        from benchmarks.models.efficientnet_lite0 import pytorch_box
-
-        box: Any = pytorch_box(device)
-    else:
-        box = wrap("efficientnet-lite0", device=device)
-    before, times = _peak_mib(), [time.monotonic()]
-    for first in range(0, images, batch):
-        rows = min(batch, images - first)
-        noise = np.random.default_rng(first).random((rows, *box.spec.shape), dtype=np.float32)
-        explain(box, noise, steps=steps, batch_size=batch, progress=False)
-        times.append(time.monotonic())
-    each = np.diff(times) / batch
-    found = {"before_mib": before, "peak_mib": _peak_mib(), "seconds_per_image": float(np.mean(each))}
-    tenth = max(1, len(each) // 10)
-    found["last_tenth_over_first"] = float(np.median(each[-tenth:]) / np.median(each[:tenth]))
-    if backend == "torch" and device == "cuda":
-        import torch
-
-        found["peak_gpu_mib"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
+def streamed_run(backend: Backend, photos: Path, images: int, audits: int, device: Device) -> dict[str, Any]:
+    """Audit files in a new process; of a long run it is told how much longer the last tenth took than the first."""
+    run = asked_of("benchmarks.scale.streamed", backend, str(photos), images, audits, device)
+    if "tenths_s" in run:
+        run["last_tenth_over_first"] = run["tenths_s"][-1] / run["tenths_s"][0]
+    return run
 
 
 def told(row: dict[str, Any]) -> list[str]:
     """Return what was measured as the cells of `COLUMNS`."""
     numbers = [str(row[key]) for key in ("batch", "steps", "images")]
-    times = [f"{row[key]:.2f}" for key in ("seconds_per_image", "last_tenth_over_first")]
-    return [*numbers, f"{row['peak_mib']:.0f}", *times]
+    ratio = row.get("last_tenth_over_first")
+    tenths = "" if ratio is None else f"{ratio:.2f}"
+    return [*numbers, f"{row['peak_mib']:.0f}", f"{row['seconds_per_image']:.3f}", tenths]
 
 
-def _peak_mib() -> float:
-    """Return the peak of this process: what getrusage tells on Linux counts that of the process that began it too."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+def claims(found: dict[str, Any]) -> list[Claim]:
+    """Return what is claimed of one backend, with the figures of each round; nothing of what was not varied."""
+    batch, steps, images = (found.get(one, []) for one in ("batch", "steps", "images"))
+    of_gpu = any("peak_gpu_mib" in row for row in batch)
+    peak = "peak_gpu_mib" if of_gpu else "peak_mib"
+    # Rows of an earlier kind are of images that did not stream, so that nothing is claimed of them.
+    files = [row for row in images if row.get("files")]
+    figures = {
+        LINEAR: departures(batch, "batch", peak),
+        STEPS_FLAT: growths(steps, "steps", peak),
+        FILES_FLAT: growths(files, "images", peak),
+        TIME_FLAT: growths(files, "images", "seconds_per_image"),
+    }
+    return [(what, values, LIMITS[what]) for what, values in figures.items() if values]
 
 
 def main(
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="As little as shows that it works.")] = False,
-    one: Annotated[str | None, typer.Option(hidden=True)] = None,
+    rounds: Annotated[int, typer.Option(help="In each of which everything is measured once.")] = ROUNDS,
     results: Annotated[Path, typer.Option(help="Folder of the folders of machines.")] = RESULTS,
 ) -> None:
     """Vary batch, steps and images, and state the peak memory of each process."""
-    if one is not None:
-        print(json.dumps(explain_here(*json.loads(one))))
-        return
-    batches, steps = ((1, 2), (1,)) if quick else (BATCHES, STEPS)
-    few = 1 if quick else 10
-    measured: dict[str, Any] = {}
+    batches, steps, files = ((1, 2), (1, 2), {16: 1, 32: 1}) if quick else (BATCHES, STEP_COUNTS, IMAGES)
+    few, rounds = (1, 1) if quick else (10, rounds)
+    backends = list(present(("onnx", "torch"), device, None, console.print))
+    if not backends:
+        raise typer.Exit(1)
+    settings = {"device": device, "quick": quick, "rounds": rounds}
+    measured: dict[str, Any] = {NAMES[one]: {"batch": [], "steps": [], "images": []} for one in backends}
+    started = time.monotonic()
+
+    def measure(backend: Backend, varied: str, row: dict[str, Any], run: Callable[[], dict[str, Any]]) -> None:
+        rows = measured[NAMES[backend]][varied]
+        place = next((place for place, one in enumerate(rows) if one.items() >= row.items()), len(rows))
+        rows[place : place + 1] = [with_run(rows[place] if place < len(rows) else row, run())]
+        record("memory", settings, measured, results)
+        cells = ", ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, told(rows[place]), strict=True))
+        console.print(f"  {time.monotonic() - started:.0f} s, {NAMES[backend]}: {cells}")
+
+    with tempfile.TemporaryDirectory() as name:
+        photos = Path(name) / "photos"
+        make_photos(photos, max(files))
+        for _ in range(rounds):
+            for backend in backends:
+                for varied, batch, count, total in (
+                    *(("batch", size, few, size) for size in batches),
+                    *(("steps", min(4, max(batches)), count, min(4, max(batches))) for count in steps),
+                ):
+                    asked = (backend, batch, count, total, device)
+                    row = {"batch": batch, "steps": count, "images": total}
+                    measure(backend, varied, row, lambda asked=asked: asked_of("benchmarks.scale.explained", *asked))
+                for count, audits in files.items():
+                    given = (backend, photos, count, audits, device)
+                    row = {"batch": BATCH, "steps": STEPS, "images": count, "files": True}
+                    measure(backend, "images", row, lambda given=given: streamed_run(*given))
     table = Table("by", "varied", *COLUMNS)
-    for backend in ("onnx", "torch"):
-        rows = measured[backend] = {"batch": [], "steps": [], "images": []}
-        runs = [("batch", (size, few, size)) for size in batches]
-        runs += [("steps", (min(4, few), count, min(4, few))) for count in steps]
-        runs += [("images", (1, 1, 2))] if quick else [("images", (16, 1, count)) for count in IMAGES[backend]]
-        for varied, (batch, count, total) in runs:
-            repetitions = 1 if quick or total >= LONG else REPETITIONS
-            row = peak_of(backend, batch, count, total, device, repetitions)
-            rows[varied].append(row)
-            table.add_row(backend, varied, *told(row))
-            record("memory", {"device": device, "quick": quick}, measured, results)
-    path = record("memory", {"device": device, "quick": quick}, measured, results)
+    verdicts = Table("by", "claim", "growth or departure", "at most", "")
+    for by, kinds in measured.items():
+        for varied, rows in kinds.items():
+            for row in rows:
+                table.add_row(by, varied, *told(row))
+        for what, values, limit in claims(kinds):
+            verdicts.add_row(by, what, spread(values, ".1%"), f"{limit:.0%}", said(within([values], limit)))
+    path = record("memory", settings, measured, results)
     console.print(table)
+    console.print(verdicts)
     console.print(f"stored in {path.parent.name}/{path.name}")
 
 

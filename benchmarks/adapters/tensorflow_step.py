@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common.hardware import machine, record
+from benchmarks.common.judged import ratios_of, said, spread, within
 from benchmarks.common.loops import paired
 from benchmarks.models.efficientnet_lite0_keras import keras_network
 from blackbox_explain import Blur, InputSpec, wrap
@@ -36,7 +37,7 @@ TARGET = 1.10
 
 BATCH = 16
 
-console = Console(width=100, highlight=False)
+console = Console(width=120, highlight=False, markup=False)
 
 Learn = Callable[[], np.ndarray[Any, Any]]
 """Returns the masks (N, *cells) after all steps."""
@@ -126,8 +127,9 @@ def main(
     table = Table(
         "preset", "batch", "ours, ms / step", "by hand, ms / step", "ratio", f"at most {TARGET}", "masks differ"
     )
-    verdict = "met" if found["ratio"] <= TARGET else "MISSED"
-    times = (f"{found['ours_ms']:.1f}", f"{found['by_hand_ms']:.1f}", f"{found['ratio']:.3f}")
+    ratios = ratios_of(found)
+    verdict = said(within([ratios], TARGET))
+    times = (f"{found['ours_ms']:.1f}", f"{found['by_hand_ms']:.1f}", spread(ratios, ".3f"))
     table.add_row("authors", str(BATCH), *times, verdict, f"{apart:.1e}")
     console.print(machine()["processor"])
     console.print(table)

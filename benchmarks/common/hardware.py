@@ -32,8 +32,8 @@ DOCUMENTED = "amd-epyc-2-cores"
 """The folder of the machine whose results README and docs show."""
 
 PACKAGES = (
-    *("blackbox-explain", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "tensorflow", "captum", "grad-cam"),
-    *("shap", "lime", "dianna", "xplique"),
+    *("blackbox-explain", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "tensorflow", "tensorflow-cpu", "keras"),
+    *("captum", "grad-cam", "shap", "lime", "dianna", "xplique", "scikit-image", "scikit-learn"),
 )
 """Whose versions are recorded, where they are installed."""
 

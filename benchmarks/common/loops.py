@@ -106,26 +106,46 @@ def paired(
     second: Callable[[], None],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
+    finish: Callable[[], Any] = lambda: None,
 ) -> Paired:
-    """Time two functions in turns, after a pair that warms up and is not kept."""
+    """Time two functions in turns, after a pair that warms up and is not kept.
+
+    Parameters
+    ----------
+    first, second
+        What is timed.
+    repeats
+        Pairs that are kept.
+    clock
+        Tells the time.
+    finish
+        Waits for the device, which a call may return before.
+    """
     times = np.empty((repeats, 2))
     for repeat in range(-1, repeats):
         # Alternate who goes first.
         for place in (0, 1) if repeat % 2 else (1, 0):
             started = clock()
             (first, second)[place]()
+            finish()
             times[max(repeat, 0), place] = clock() - started
     return Paired(times)
 
 
 @contextmanager
-def inside_of(box: Any) -> Generator[list[float]]:
-    """Count the seconds that are spent in the black box's gradients, in the one number of the list."""
+def inside_of(box: Any, finish: Callable[[], Any] = lambda: None) -> Generator[list[float]]:
+    """Count the seconds that are spent in the black box's gradients, in the one number of the list.
+
+    `finish` waits for the device before and after each of them: else a GPU's gradients would be counted where the loop
+    waits for them.
+    """
     real, seconds = type(box).scores_and_gradient, [0.0]
 
     def timed(self: Any, images: Any, weights: Any) -> Any:
+        finish()
         started = time.perf_counter()
         answer = real(self, images, weights)
+        finish()
         seconds[0] += time.perf_counter() - started
         return answer
 

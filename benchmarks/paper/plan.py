@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.common.hardware import RESULTS
-from benchmarks.common.photos import data_folder
+from benchmarks.common.photos import data_folder, fair_order, validation_objects
 from benchmarks.paper.kept import Kept
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import LoadedImages
-from blackbox_explain.data.objects import Object, read_objects
+from blackbox_explain.data.objects import Object
 
 __all__ = ["SIDE", "Labelled", "Plan", "remembering"]
 
@@ -106,17 +106,13 @@ class Plan:
     @cached_property
     def objects(self) -> dict[str, tuple[Object, ...]]:
         """Boxes of the validation images, by file, with class indices as labels."""
-        found = read_objects(data_folder() / "ilsvrc_val" / "boxes.csv")
-        return {name: tuple(Object(one.box, int(one.label)) for one in own) for name, own in found.items()}
+        return validation_objects()
 
     @cached_property
     def right(self) -> list[str]:
-        """Names of the validation images that the model classifies right, in a fixed random order.
-
-        The order is that of a digest of the names, so that a part of the images is a fair one.
-        """
+        """Names of the validation images that the model classifies right, in `fair_order`."""
         paths = {path.name: path for path in (data_folder() / "ilsvrc_val").rglob("*.JPEG")}
-        names = sorted(paths, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        names = fair_order(paths)
         labels = np.asarray([self.label(name) for name in names])
 
         def top() -> dict[str, Any]:

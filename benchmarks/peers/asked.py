@@ -38,6 +38,10 @@ class Asked:
         Pixel space to what the network reads.
     onnx
         The same network as a file, for those that read no other.
+    classes
+        That the network tells apart.
+    seed
+        Of what is drawn.
     """
 
     module: torch.nn.Module
@@ -48,6 +52,8 @@ class Asked:
     last: torch.nn.Module
     pixels: Callable[[torch.Tensor], torch.Tensor]
     onnx: Path | None = None
+    classes: int = 1000
+    seed: int = 0
     queries: int = field(default=0)
 
     def probabilities(self, inputs: torch.Tensor) -> torch.Tensor:

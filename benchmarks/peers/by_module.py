@@ -12,11 +12,15 @@ import torch
 from benchmarks.peers.asked import Asked, Map
 from benchmarks.peers.baseline import baseline_mask
 
-__all__ = ["baseline", "captum", "grad_cam", "half_window", "segments", "shap_gradient", "window"]
+__all__ = ["baseline", "captum", "grad_cam", "part", "segments", "shap_gradient"]
 
 
 def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
-    """Return a method of Captum's; `call` are arguments of ``attribute``."""
+    """Return a method of Captum's; `call` are arguments of ``attribute``.
+
+    Of gradients the largest magnitude over the channels is taken, as the authors of the method do; what attributes
+    shares of the score is summed.
+    """
 
     def explain(asked: Asked) -> Map:
         package: Any = import_module("captum.attr")
@@ -26,7 +30,8 @@ def captum(name: str, **call: Any) -> Callable[[Asked], Map]:
         with torch.set_grad_enabled(name in ("IntegratedGradients", "GuidedBackprop")):
             made = {key: value(asked) if callable(value) else value for key, value in call.items()}
             found = explainer.attribute(given, target=asked.target, **made)
-        return found.detach().cpu().numpy()[0].sum(axis=0)
+        by_channel = found.detach().cpu().numpy()[0]
+        return np.abs(by_channel).max(axis=0) if takes_module else by_channel.sum(axis=0)
 
     return explain
 
@@ -55,7 +60,9 @@ def shap_gradient(asked: Asked) -> Map:
     package: Any = import_module("shap")
     background = torch.cat([asked.grey, asked.pixels(torch.zeros_like(asked.image))])
     # Of the leading class alone: it explains all 1,000 otherwise.
-    values, ranks = package.GradientExplainer(asked.module, background).shap_values(asked.inputs, ranked_outputs=1)
+    values, ranks = package.GradientExplainer(asked.module, background).shap_values(
+        asked.inputs, ranked_outputs=1, rseed=asked.seed
+    )
     if int(ranks[0, 0]) != asked.target:
         raise ValueError(f"the leading class is {int(ranks[0, 0])}, not {asked.target}")
     return np.asarray(values)[0, ..., 0].sum(axis=0)
@@ -67,11 +74,6 @@ def baseline(asked: Asked) -> Map:
     return 1 - mask.cpu().numpy()
 
 
-def window(asked: Asked) -> tuple[int, ...]:
-    """Return Captum's window: a seventh of the side."""
-    return (3, *(side // 7 for side in asked.image.shape[2:]))
-
-
-def half_window(asked: Asked) -> tuple[int, ...]:
-    """Return the step of that window."""
-    return (3, *(side // 14 for side in asked.image.shape[2:]))
+def part(of_side: int) -> Callable[[Asked], tuple[int, ...]]:
+    """Return Captum's windows, or their steps: such a part of the side."""
+    return lambda asked: (3, *(side // of_side for side in asked.image.shape[2:]))

@@ -1,8 +1,9 @@
-"""Peers that ask for scores alone, at their defaults."""
+"""Peers that ask for scores alone, at their defaults but for what is named."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 from unittest import mock
@@ -14,26 +15,49 @@ from benchmarks.peers.asked import Asked, Map
 
 __all__ = ["dianna_kernel_shap", "dianna_rise", "lime_image", "shap_partition", "xplique"]
 
-
-def lime_image(asked: Asked) -> Map:
-    """LIME's own package, at its 1,000 samples."""
-    package: Any = import_module("lime.lime_image")
-    image = asked.by_places().astype(np.float64)
-    explainer = package.LimeImageExplainer(random_state=0)
-    found = explainer.explain_instance(
-        image, asked.by_lines, labels=[asked.target], top_labels=None, progress_bar=False
-    )
-    weights = dict(found.local_exp[asked.target])
-    return np.vectorize(lambda place: weights.get(place, 0.0))(found.segments)
+CHUNK = 64
+"""Images that a file is run on at once."""
 
 
-def shap_partition(asked: Asked) -> Map:
-    """SHAP's partition explainer with a blurred background, at its default number of evaluations."""
+def lime_image(**call: Any) -> Callable[[Asked], Map]:
+    """Return LIME's own package; `call` are arguments of ``explain_instance``."""
+
+    def explain(asked: Asked) -> Map:
+        package: Any = import_module("lime.lime_image")
+        image = asked.by_places().astype(np.float64)
+        explainer = package.LimeImageExplainer(random_state=asked.seed)
+        with mock.patch.object(package, "tqdm", iter):
+            found = explainer.explain_instance(image, asked.by_lines, labels=[asked.target], top_labels=None, **call)
+        weights = dict(found.local_exp[asked.target])
+        return np.vectorize(lambda place: weights.get(place, 0.0))(found.segments)
+
+    return explain
+
+
+def shap_partition(**call: Any) -> Callable[[Asked], Map]:
+    """Return SHAP's partition explainer with a blurred background; `call` are arguments of its call."""
+
+    def explain(asked: Asked) -> Map:
+        image = asked.by_places()
+        explainer, now = _partition_explainer(image.shape)
+        now[:] = [asked]
+        explainer.masker.last_xid = None  # by which it takes an image at a place in memory for the one before
+        found = explainer(image[None], silent=True, **call)
+        return np.asarray(found.values).reshape(*image.shape, -1)[..., 0].sum(axis=2)
+
+    return explain
+
+
+@cache
+def _partition_explainer(shape: tuple[int, ...]) -> tuple[Any, list[Asked]]:
+    """Return the explainer of images of a shape, which is made once, and the place of what it asks."""
     package: Any = import_module("shap")
-    image = asked.by_places()
-    masker = package.maskers.Image("blur(64,64)", image.shape)
-    explainer = package.Explainer(lambda given: asked.by_lines(given)[:, [asked.target]], masker)
-    return np.asarray(explainer(image[None], silent=True).values).reshape(*image.shape, -1)[..., 0].sum(axis=2)
+    now: list[Asked] = []
+
+    def scores(given: Any) -> Map:
+        return now[0].by_lines(given)[:, [now[0].target]]
+
+    return package.Explainer(scores, package.maskers.Image("blur(64,64)", shape)), now
 
 
 def dianna_rise(asked: Asked) -> Map:
@@ -46,34 +70,41 @@ def dianna_rise(asked: Asked) -> Map:
 
 
 def dianna_kernel_shap(asked: Asked) -> Map:
-    """DIANNA's KernelSHAP, which reads ONNX files alone."""
+    """DIANNA's KernelSHAP, which reads ONNX files alone, of one class.
+
+    It would ask the file about all of its 2,248 images at once, and paint a map of each of 1,000 classes, pixel by
+    pixel: memory and hours that no user has.
+    """
     package: Any = import_module("dianna")
     session: Any = import_module("onnxruntime").InferenceSession
     usual = session.run
 
-    def counting(self: Any, names: Any, feed: Any, *rest: Any) -> Any:
-        asked.queries += len(next(iter(feed.values())))
-        return usual(self, names, feed, *rest)
+    def of_target(self: Any, names: Any, feed: Any, *rest: Any) -> Any:
+        ((name, images),) = feed.items()
+        asked.queries += len(images)
+        parts = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
+        return [np.concatenate([usual(self, names, {name: one}, *rest)[0][:, [asked.target]] for one in parts])]
 
     # What the network reads, because the file is run without what comes before it.
     image = asked.inputs[0].cpu().numpy()
-    label = [asked.target]
-    with mock.patch.object(session, "run", counting):
-        found = package.explain_image(str(asked.onnx), image, "KernelSHAP", labels=label, axis_labels={0: "channels"})
+    with mock.patch.object(session, "run", of_target):
+        found = package.explain_image(str(asked.onnx), image, "KernelSHAP", labels=[0], axis_labels={0: "channels"})
     return np.asarray(found)[0]
 
 
-def xplique(name: str) -> Callable[[Asked], Map]:
-    """Return a method of Xplique's, by its wrapper of PyTorch modules."""
+def xplique(name: str, **settings: Any) -> Callable[[Asked], Map]:
+    """Return a method of Xplique's, by its wrapper of PyTorch modules; `settings` are the method's own."""
 
     def explain(asked: Asked) -> Map:
         package: Any = import_module("xplique.attributions")
         wrapper: Any = import_module("xplique.wrappers").TorchWrapper
+        tensorflow: Any = import_module("tensorflow")
+        tensorflow.random.set_seed(asked.seed)
         box = wrapper(_Probabilities(asked).eval(), str(asked.image.device), is_channel_first=True, requires_grad=False)
         inputs = np.moveaxis(asked.inputs.cpu().numpy(), 1, -1)
-        classes = asked.probabilities(asked.inputs).shape[1]
-        wanted = np.eye(classes, dtype=np.float32)[[asked.target]]
-        return np.asarray(getattr(package, name)(box)(inputs, wanted))[0].reshape(inputs.shape[1:3])
+        wanted = np.eye(asked.classes, dtype=np.float32)[[asked.target]]
+        found = getattr(package, name)(box, **settings)(inputs, wanted)
+        return np.asarray(found)[0].reshape(inputs.shape[1:3])
 
     return explain
 

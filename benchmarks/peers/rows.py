@@ -1,45 +1,81 @@
-"""What is measured of one photo by one method: seconds, what it asked, and how good its map is."""
+"""What is measured of photos by one method: seconds, what it asked, and how good its maps are."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from benchmarks.common.masked import hard_deletion
+from benchmarks.paper.plan import remembering
 from benchmarks.peers.asked import Asked
 from benchmarks.peers.methods import absent, peer_maps
 from benchmarks.peers.subjects import Subject
-from blackbox_explain import Explanation, evaluate, explain
+from blackbox_explain import BlackBox, Explanation, evaluate, explain
+from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
+from blackbox_explain.metrics.metric import Better
 from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.smallest_region import SmallestRegion
+from blackbox_explain.metrics.suppressing import Suppressing
+from blackbox_explain.perturbations.deletion import count_at, ranks
+from blackbox_explain.perturbations.named import perturbation_of
 
-__all__ = ["LEFT", "METRICS", "Row", "of_ours", "of_peer", "together"]
+__all__ = ["CAP", "DELETED_BY", "LEFT", "METRICS", "REGIONS", "Row", "of_ours", "of_peer"]
 
-METRICS = {
-    "deletion, blur": Deletion(),
-    "deletion, grey": Deletion(perturbation="constant"),
-    "insertion, blur": Insertion(),
-    "insertion, grey": Insertion(perturbation="constant"),
-    "smallest region at 95 %": SmallestRegion(0.95),
-    "minimal box at 95 %": MinimalBox(0.95),
-}
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+DELETED_BY = {"blur": "blur", "grey": "constant"}
+"""Ours learns by blur; several peers hide by a colour."""
 
 SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
 
-LEFT = tuple(f"score left, {share:.0%}" for share in SHARES)
-"""Once the most salient share of the pixels is blurred."""
+CAP = 0.5
+"""What counts where no region of half of the image takes 95 % of the score away: a mean is then a lower bound."""
 
 Row = dict[str, Any]
-"""``seconds``, ``queries`` and ``quality`` by metric; or ``skipped`` or ``failed``, with the reason."""
+"""``seconds`` and ``queries`` of an image, and ``quality`` by metric and photo; or ``skipped`` or ``failed``: why."""
 
 
-def of_peer(name: str, subject: Subject, template: Explanation, device: str = "cpu") -> Row:
+@dataclass(frozen=True)
+class ScoreLeft:
+    """The share of the score that is left once the most salient share of the pixels is deleted: p' of section 5.2."""
+
+    share: float
+    perturbation: str
+
+    name: ClassVar[str] = "score-left"
+    needs: ClassVar[type[Any]] = BlackBox
+    better: ClassVar[Better] = "lower"
+    range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+
+    def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
+        """Return the shares (n,); NaN where perturbing the whole image hardly lowers the score."""
+        ends = Suppressing.of(oracle, explanation, perturbation_of(self.perturbation))
+        deleted = np.stack([ranks(one) < count_at(self.share, one.size) for one in explanation.saliency])
+        return np.where(ends.there, 1 - ends.done(deleted, np.arange(len(deleted))), np.nan)
+
+
+LEFT = {f"score left, {share:.0%}, {by}": ScoreLeft(share, how) for by, how in DELETED_BY.items() for share in SHARES}
+
+REGIONS = tuple(f"smallest region at 95 %, {by}" for by in DELETED_BY)
+
+METRICS: dict[str, Any] = {
+    f"{what}, {by}": of(how)
+    for what, of in (
+        ("deletion", Deletion),
+        ("insertion", Insertion),
+        ("smallest region at 95 %", lambda how: SmallestRegion(0.95, perturbation=how)),
+        ("minimal box at 95 %", lambda how: MinimalBox(0.95, perturbation=how)),
+    )
+    for by, how in DELETED_BY.items()
+}
+
+
+def of_peer(name: str, subject: Subject, template: Explanation, device: str = "cpu", seed: int = 0) -> Row:
     """Explain a photo by a peer, and judge its map; or say why it does not run.
 
     Parameters
@@ -52,6 +88,8 @@ def of_peer(name: str, subject: Subject, template: Explanation, device: str = "c
         An explanation of the photo, for its image and target.
     device
         Where the network runs.
+    seed
+        Of what the peer draws.
     """
     if why := absent(name):
         return {"skipped": why}
@@ -59,45 +97,36 @@ def of_peer(name: str, subject: Subject, template: Explanation, device: str = "c
     network, last = subject.module()
     image = torch.tensor(template.images, device=device).contiguous(memory_format=torch.channels_last)
     grey = rules.forward(torch.full_like(image, 0.5))
-    target = int(np.argmax(template.weights[0]))
-    asked = Asked(network, image, rules.forward(image), grey, target, last, rules.forward, subject.path)
+    target, classes = int(np.argmax(template.weights[0])), template.weights.shape[1]
+    inputs = rules.forward(image)
+    asked = Asked(network, image, inputs, grey, target, last, rules.forward, subject.path, classes, seed)
     try:
         (found, count), spent = _timed(lambda: peer_maps(name, asked))
-        return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found)}
+        return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found[None])}
     except Exception as error:  # one package that fails must not take the others with it
         return {"failed": f"{type(error).__name__}: {error}"[:300]}
 
 
 def of_ours(preset: str, subject: Subject, template: Explanation, by: str, **settings: Any) -> Row:
-    """Explain a photo by a preset and the PyTorch or ONNX form of the network, and judge its map."""
-    box = subject.onnx if by == "ONNX" else subject.torch
-    target = int(np.argmax(template.weights[0]))
-    found, spent = _timed(
-        lambda: explain(box, template.images, target, preset=preset, batch_size=1, progress=False, **settings)
-    )
-    quality = judged(subject.torch, template, found.saliency[0])
-    return {"seconds": spent, "queries": int(found.queries.sum()), "quality": quality}
+    """Explain the photos of `template` in one batch, by a preset and a form of the network, and judge their maps.
 
-
-def together(preset: str, subject: Subject, template: Explanation, by: str, **settings: Any) -> Row:
-    """Explain several photos at once: seconds for each; their maps are those of the photos alone."""
+    Seconds and queries are those of each photo.
+    """
     box = subject.onnx if by == "ONNX" else subject.torch
     targets = np.argmax(template.weights, axis=1).tolist()
     count = len(template)
     found, spent = _timed(
         lambda: explain(box, template.images, targets, preset=preset, batch_size=count, progress=False, **settings)
     )
-    return {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean())}
+    quality = judged(subject.torch, template, found.saliency)
+    return {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean()), "quality": quality}
 
 
-def judged(box: Any, template: Explanation, saliency: Any) -> dict[str, float]:
-    """Return each metric of a map (H, W), and the score left once each of `SHARES` is blurred."""
-    explanation = replace(template, saliency=np.asarray(saliency, np.float32)[None])
-    found = evaluate(box, {"it": explanation}, METRICS, progress=False)
-    left = hard_deletion(box, template.images, [explanation], explanation.saliency, SHARES)
-    return {one.metric: float(one.values[0]) for one in found.measurements} | dict(
-        zip(LEFT, left.values(), strict=True)
-    )
+def judged(box: Any, template: Explanation, saliency: Any) -> dict[str, list[float]]:
+    """Return each metric of the maps (N, H, W), photo by photo."""
+    explanation = replace(template, saliency=np.asarray(saliency, np.float32))
+    found = evaluate(remembering(box), {"it": explanation}, METRICS | LEFT, progress=False)
+    return {one.metric: [float(value) for value in one.values] for one in found.measurements}
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:

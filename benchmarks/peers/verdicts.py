@@ -1,99 +1,178 @@
-"""What the figures of peers say, photo by photo: who has smaller regions, and who is faster and better."""
+"""What the figures of peers say, photo by photo: who has smaller regions, who is faster and better, and how sure it is.
+
+Photos are paired: Wilcoxon's signed-rank test of each metric, a t-test of the logarithms of speeds.  A claim holds if
+each of its comparisons is as claimed beyond chance, and not if one is the other way (Holm).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.statistics import compared
-from benchmarks.peers.rows import LEFT, METRICS
+from benchmarks.paper.statistics import Compared, Way, against, all_hold, compared, mean_of
+from benchmarks.peers.methods import PEERS
+from benchmarks.peers.rows import CAP, LEFT, METRICS, REGIONS
 
-__all__ = ["PLAIN", "REGION", "Summary", "summary", "verdicts"]
-
-REGION = "smallest region at 95 %"
+__all__ = ["COSTLY", "OURS", "PLAIN", "TOGETHER", "Verdict", "complete", "is_ours", "on_frontier", "verdicts"]
 
 OURS = "ours, fast, PyTorch"
 """The default, by the same network that peers are shown."""
 
-QUICK = ("ours, quick, PyTorch", "ours, quick, ONNX")
+QUICK = "ours, quick, PyTorch"
 
 PLAIN = "plain loop, 300 steps"
 
-Summary = dict[str, Any]
+WANTED = {"PyTorch": 20, "ONNX": 40}
+"""Times as fast as the plain loop."""
+
+TOGETHER = 8
+"""Photos at once, in the rows that say so."""
+
+COSTLY = 10
+"""Photos that peers are given a large budget for."""
+
+Rows = dict[str, dict[str, Any]]
 
 
-def summary(measured: dict[str, Any]) -> dict[str, Summary]:
-    """Return median seconds, mean queries and mean quality of each row that did not fail."""
-    return {
-        name: {
-            "seconds": float(np.median(row["all_s"])),
-            "queries": float(np.mean(row["queries"])),
-            "photos": len(row["all_s"]),
-            "quality": {metric: float(np.nanmean(values)) for metric, values in row.get("quality", {}).items()},
-        }
-        for name, row in measured.items()
-        if row.get("all_s") and "failed" not in row
-    }
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, whether it holds (None where neither is known), and the figures."""
+
+    claim: str
+    holds: bool | None
+    told: str
 
 
-def verdicts(measured: dict[str, Any]) -> list[str]:
-    """Return what can be said of rows of as many photos as ours, in sentences; nothing where ours is missing."""
-    told = summary(measured)
-    if OURS not in told:
+def is_ours(name: str) -> bool:
+    """Tell whether a row is of this package."""
+    return name.startswith("ours")
+
+
+def complete(measured: Rows) -> Rows:
+    """Return the rows that hold all photos that they should: as many as the default of ours."""
+    photos = len(measured[OURS]["queries"]) if OURS in measured else 0
+    return {name: row for name, row in measured.items() if 0 < _wanted(name, photos) <= len(row.get("queries", ()))}
+
+
+def verdicts(measured: Rows) -> list[Verdict]:
+    """Return what can be said of the rows that are complete; nothing where that of the default is missing."""
+    rows = complete(measured)
+    if OURS not in rows:
         return []
-    judged = {name: row for name, row in told.items() if row["quality"] and row["photos"] == told[OURS]["photos"]}
-    peers = [name for name in judged if not name.startswith("ours")]
-    lines: list[str] = []
-    for metric in METRICS:
-        better = _better(measured, judged, peers, OURS, [metric])
-        lines.append(f"Better than {OURS}, by the mean of {metric}: {'; '.join(better) or 'none'}.")
-    for own in QUICK:
-        if own in judged:
-            faster = [one for one in peers if judged[one]["seconds"] < judged[own]["seconds"]]
-            better = _better(measured, judged, faster, own, LEFT)
-            lines.append(f"Faster than {own}, and better once some share is blurred: {'; '.join(better) or 'none'}.")
-    beside = [one for one in peers if not _beaten(judged, one)]
-    lines.append(f"No preset is both faster and has a smaller region than: {', '.join(beside) or 'none'}.")
-    return lines + (_against_plain(told) if PLAIN in judged else [])
+    peers = [name for name in rows if not is_ours(name)]
+    found = [_smaller(rows, peers, metric) for metric in REGIONS]
+    if QUICK in rows:
+        seconds = {name: np.median(row["all_s"]) for name, row in rows.items()}
+        found.append(_none_better(rows, [one for one in peers if seconds[one] < seconds[QUICK]]))
+    found += [_corner(rows, peers, metric) for metric in REGIONS]
+    found += [_better(rows, peers, metric) for metric in METRICS if metric not in REGIONS]
+    return found + ([_faster(rows, name) for name in rows if is_ours(name)] if PLAIN in rows else [])
 
 
-def _beaten(judged: dict[str, Summary], peer: str) -> bool:
-    theirs = judged[peer]
-    return any(
-        own["seconds"] < theirs["seconds"] and own["quality"][REGION] < theirs["quality"][REGION]
-        for name, own in judged.items()
-        if name.startswith("ours")
-    )
-
-
-def _better(
-    measured: dict[str, Any], judged: dict[str, Summary], peers: list[str], own: str, metrics: Any
-) -> list[str]:
-    """Return who has a better mean by some of the metrics, with p of the paired comparison."""
+def on_frontier(rows: Rows, names: Iterable[str], metric: str) -> list[str]:
+    """Return the rows that no other of them is both faster and better than, by means, the fastest first."""
+    places = {
+        name: (float(np.median(rows[name]["all_s"])), float(np.nanmean(_of(rows, name, metric)))) for name in names
+    }
+    ordered = sorted(places, key=lambda name: places[name])
+    best = np.inf
     found: list[str] = []
-    for peer in peers:
-        at: list[str] = []
-        for metric in metrics:
-            ours, theirs = (judged[one]["quality"][metric] for one in (own, peer))
-            if theirs > ours if metric.startswith("insertion") else theirs < ours:
-                test = compared(*(np.asarray(measured[one]["quality"][metric]) for one in (peer, own)))
-                at.append(f"{metric} {theirs:.3f} against {ours:.3f}, p = {test.p:.2g}")
-        if at:
-            found.append(f"{peer} ({'; '.join(at)})")
+    for name in ordered:
+        if places[name][1] < best:
+            found.append(name)
+            best = places[name][1]
     return found
 
 
-def _against_plain(told: dict[str, Summary]) -> list[str]:
-    """Return by how much each of ours is faster than the loop that a user would write, by median seconds."""
-    plain = told[PLAIN]
-    lines: list[str] = []
-    for name, row in told.items():
-        if not name.startswith("ours"):
-            continue
-        times = f"{name}: {plain['seconds'] / row['seconds']:.1f} times as fast as the plain loop"
-        if row["quality"]:
-            worse = [one for one in LEFT if row["quality"][one] >= plain["quality"][one]]
-            times += f"; not better at {', '.join(worse)}" if worse else "; better at every deleted share"
-        lines.append(f"{times}.")
-    return lines
+def _wanted(name: str, photos: int) -> int:
+    if name in PEERS and PEERS[name].costly:
+        return min(COSTLY, photos)
+    return photos // TOGETHER if name.endswith("together") else photos
+
+
+def _of(rows: Rows, name: str, metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.asarray(rows[name]["quality"][metric], np.float64)
+
+
+def _pair(rows: Rows, ours: str, theirs: str, metric: str) -> Compared:
+    """Compare two rows in the photos that both have."""
+    one, other = _of(rows, ours, metric), _of(rows, theirs, metric)
+    both = min(len(one), len(other))
+    return compared(one[:both], other[:both])
+
+
+def _smaller(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
+    found = _better(rows, peers, metric)
+    capped = {name: int((_of(rows, name, metric) >= CAP).sum()) for name in (OURS, *peers)}
+    told = "; ".join(f"{name} {count}" for name, count in capped.items() if count)
+    return Verdict(found.claim, found.holds, found.told + (f"; photos that count as {CAP}: {told}" if told else ""))
+
+
+def _better(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
+    way: Way = "higher" if metric.startswith("insertion") else "lower"
+    tests = {peer: _pair(rows, OURS, peer, metric) for peer in peers}
+    claim = f"{metric}: {OURS} is {way} than every peer"
+    told = [f"{mean_of(_of(rows, OURS, metric))}"]
+    told += _exceptions({peer: (test, way) for peer, test in tests.items()}, rows, metric)
+    return Verdict(claim, all_hold((test, way) for test in tests.values()), "; ".join(told))
+
+
+def _exceptions(tests: dict[str, tuple[Compared, Way]], rows: Rows, metric: str) -> list[str]:
+    """Return the peers that are better beyond chance, and those that nothing is known of, with their means."""
+    parts: dict[str, list[str]] = {"better": [], "undecided": []}
+    for peer, (test, way) in tests.items():
+        ours_is, theirs_is = (test.lower, test.higher) if way == "lower" else (test.higher, test.lower)
+        if not ours_is:
+            shown = f"{peer} {mean_of(_of(rows, peer, metric))} (p = {test.p:.2g})"
+            parts["better" if theirs_is else "undecided"].append(shown)
+    return [f"{kind}: {', '.join(some)}" for kind, some in parts.items() if some]
+
+
+def _none_better(rows: Rows, faster: Sequence[str]) -> Verdict:
+    tests = {(peer, metric): _pair(rows, QUICK, peer, metric) for peer in faster for metric in LEFT}
+    better = [
+        f"{peer} at {metric.removeprefix('score left, ')} (p = {test.p:.2g})"
+        for (peer, metric), test in tests.items()
+        if test.higher
+    ]
+    even = [f"{peer} at {metric.removeprefix('score left, ')}" for (peer, metric), test in tests.items() if _even(test)]
+    told = [f"faster: {', '.join(faster) or 'none'}"]
+    told += [f"{what}: {'; '.join(some)}" for what, some in (("better", better), ("undecided", even)) if some]
+    holds = all_hold((test, "lower") for test in tests.values()) if faster else True
+    return Verdict(f"No peer that is faster than {QUICK} is better at any deleted share", holds, "; ".join(told))
+
+
+def _even(test: Compared) -> bool:
+    return not test.lower and not test.higher
+
+
+def _corner(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
+    """Tell whether our presets alone bound the good corner: by PyTorch, which peers are shown, photo by photo."""
+    ours = [name for name in rows if is_ours(name) and name.endswith("PyTorch")]
+    beside = [one for one in on_frontier(rows, [*ours, *peers], metric) if not is_ours(one)]
+    told = f"peers that no preset by PyTorch is both faster and better than, by means: {', '.join(beside) or 'none'}"
+    return Verdict(f"{metric} against seconds: presets bound the good corner alone", not beside, told)
+
+
+def _faster(rows: Rows, name: str) -> Verdict:
+    """Tell by how much one of ours is faster than the loop that a user would write, and whether it deletes better."""
+    step = TOGETHER if name.endswith("together") else 1
+    own = np.asarray(rows[name]["all_s"])
+    plain = np.asarray(rows[PLAIN]["all_s"])[: len(own) * step].reshape(-1, step).mean(axis=1)
+    times = plain / own[: len(plain)]
+    wanted = WANTED["ONNX" if "ONNX" in name else "PyTorch"]
+    fast: tuple[Compared, Way] = against(np.log(times), float(np.log(wanted))), "higher"
+    left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
+    deletes = all_hold((test, "lower") for test in left.values())
+    low, high = np.quantile(times, (0.25, 0.75))
+    told = f"{np.median(times):.1f} times (quartiles {low:.1f} to {high:.1f})"
+    if deletes:
+        told += "; less of the score is left at every deleted share"
+    elif short := [metric.removeprefix("score left, ") for metric, test in left.items() if not test.lower]:
+        told += f"; not less of the score is left at {'; '.join(short)}"
+    claim = f"{name}: at least {wanted} times as fast as the {PLAIN}, at a better table of deletions"
+    every: list[tuple[Compared, Way]] = [fast, *((test, "lower") for test in left.values())]
+    return Verdict(claim, all_hold(every), told)

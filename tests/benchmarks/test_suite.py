@@ -1,4 +1,4 @@
-"""Results of the suite: where they go, what became slower, and the page that is drawn of them."""
+"""Results of the suite: where they go, how things are timed in turns, and what became slower."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from benchmarks import compare, convergence, memory, overhead, page
+from benchmarks import compare, overhead
+from benchmarks.common.backends import Backend, present
 from benchmarks.common.hardware import file_of, folder_of, machine, record, recorded
 from benchmarks.common.loops import paired
-from benchmarks.compare import changes, timings_of
-from benchmarks.peers.rows import LEFT, METRICS
-from benchmarks.peers.verdicts import OURS
-from tests.benchmarks.test_peers import row_of
+from benchmarks.common.timings import in_rounds
+from benchmarks.compare import changes, gone, timings_of
 from tests.kinds import kept
 
 
@@ -53,16 +53,49 @@ def test_folders_are_named_by_the_machine(known: dict[str, Any], name: str) -> N
 
 
 def test_what_became_slower_is_told_from_noise() -> None:
-    old = result(slow=[1.0, 1.1, 1.2], noisy=[1.0, 2.0, 3.0], same=[1.0, 1.0, 1.0], fast=[2.0, 2.1, 2.2], gone=[1.0])
-    new = result(slow=[1.5, 1.6, 1.7], noisy=[1.5, 2.4, 3.5], same=[1.04, 1.04, 1.04], fast=[1.0, 1.1, 1.2])
+    old = result(
+        slow=[1.0, 1.05, 1.1, 1.15, 1.2],
+        noisy=[1.0, 1.5, 2.0, 2.5, 3.0],
+        same=[1.0] * 5,
+        fast=[2.0, 2.05, 2.1, 2.15, 2.2],
+        few=[1.0] * 4,
+        gone=[1.0] * 5,
+    )
+    new = result(
+        slow=[1.5, 1.55, 1.6, 1.65, 1.7],
+        noisy=[1.5, 2.0, 2.4, 3.0, 3.5],
+        same=[1.04] * 5,
+        fast=[1.0, 1.05, 1.1, 1.15, 1.2],
+        few=[2.0] * 5,
+    )
     found = {one.name: one for one in changes(old, new)}
     assert {name: one.kind for name, one in found.items()} == {
         "slow": "slower",
         "noisy": "same",
         "same": "same",
         "fast": "faster",
+        "few": "too few to tell",
     }
     assert found["slow"].ratio == pytest.approx(1.6 / 1.1)
+    assert gone(old, new) == ["gone"]
+    assert gone(new, old) == []
+
+
+def test_rows_are_compared_by_what_they_are_of_and_not_by_their_place() -> None:
+    def rows(*of: tuple[str, int, float]) -> dict[str, Any]:
+        made = [
+            {"backend": "onnx", "preset": preset, "batch": batch, "repetitions": {"loop": {"all_ms": [value] * 5}}}
+            for preset, batch, value in of
+        ]
+        return {**result(), "measured": {"rows": made}}
+
+    old, new = rows(("fast", 1, 1.0), ("fast", 8, 5.0), ("quick", 1, 2.0)), rows(("quick", 1, 2.0), ("fast", 1, 3.0))
+    name = "rows / backend onnx, preset {}, batch {} / repetitions / loop"
+    assert {one.name: one.kind for one in changes(old, new)} == {
+        name.format("fast", 1): "slower",
+        name.format("quick", 1): "same",
+    }
+    assert gone(old, new) == [name.format("fast", 8)]
 
 
 def test_short_runs_and_those_on_a_gpu_leave_other_files_alone(tmp_path: Path) -> None:
@@ -82,8 +115,18 @@ def test_short_runs_and_those_on_a_gpu_leave_other_files_alone(tmp_path: Path) -
 
 
 def test_timings_are_found_wherever_they_stand() -> None:
-    measured = {"a": {"b": [{"all_ms": [1, 2]}, {"all_ms": []}]}, "c": {"all_s": [3.0], "median_s": 3.0}}
-    assert dict(timings_of(measured)) == {"a / b / 0": [1.0, 2.0], "c": [3.0]}
+    measured: dict[str, Any] = {
+        "a": {"b": [{"all_ms": [1, 2]}, {"all_ms": []}]},
+        "c": {"all_s": [3.0], "median_s": 3.0},
+    }
+    measured["d"] = [{"batch": 1, "all_ms": [4]}, {"batch": 1, "all_ms": [5]}, {"batch": 2, "all_ms": [6]}]
+    assert dict(timings_of(measured)) == {
+        "a / b / 0": [1.0, 2.0],
+        "c": [3.0],
+        "d / 0": [4.0],
+        "d / 1": [5.0],
+        "d / batch 2": [6.0],
+    }
 
 
 def test_compare_says_so_and_fails(tmp_path: Path) -> None:
@@ -92,45 +135,15 @@ def test_compare_says_so_and_fails(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(compare.main)
     paths = [tmp_path / name for name in ("old.json", "new.json")]
-    for path, seconds in zip(paths, ([1.0, 1.1], [2.0, 2.1]), strict=True):
-        path.write_text(json.dumps(result(explain=seconds)), encoding="utf-8")
+    for path, seconds in zip(paths, (1.0, 2.0), strict=True):
+        measured = {"explain": [seconds] * 5, "once": [seconds], path.stem: [1.0]}
+        path.write_text(json.dumps(result(**measured)), encoding="utf-8")
     done = CliRunner().invoke(app, [str(one) for one in paths])
     assert done.exit_code == 1
-    assert "1 of 1 timings became slower" in done.output
+    assert "1 of 2 timings became slower" in done.output
+    assert "too few to tell: 1 of 2 timings" in done.output
+    assert "gone: old\nnew: new\n" in done.output
     assert CliRunner().invoke(app, [str(paths[0]), str(paths[0])]).exit_code == 0
-
-
-def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
-    text = page.page_of(tmp_path)
-    assert text.count(page.NOT_YET) == len(page.SECTIONS)
-    record("memory", {"quick": True}, {"onnx": {}}, tmp_path)
-    assert page.page_of(tmp_path).count(page.NOT_YET) == len(page.SECTIONS)
-
-
-def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
-    row = {"batch": 4, "steps": 10, "images": 16, "peak_mib": 512.4, "seconds_per_image": 0.31}
-    row["last_tenth_over_first"] = 0.987
-    record("memory", {}, {"onnx": {"batch": [row]}}, tmp_path)
-    ours, theirs = row_of([2.0, 3.0], 0.1), row_of([1.0, 1.0], 0.2)
-    measured = {OURS: ours, "Grad-CAM": theirs, "SHAP, partition": {"skipped": "shap: ModuleNotFoundError"}}
-    record("peers-googlenet", {}, measured, tmp_path)
-    once = {"median_s": 1.5, "all_s": [1.5]}
-    single = {"gradients": 42, "scores": 18, "explain": once, "ratio": 1.034}
-    together = {"batch": 4, "images": 16, "seconds_per_image": {"median_s": 0.25}}
-    speed = {"PyTorch": {"one image": {"fast": single}, "together": {"4": together}}, "start": {"import": once}}
-    record("speed", {}, speed, tmp_path)
-    text = page.page_of(tmp_path)
-    for line in (
-        "| onnx | batch | 4 | 10 | 16 | 512 | 0.31 | 0.99 |",
-        f"| {OURS} | 2.50 | 60 |{' 0.100 |' * len((*METRICS, *LEFT))} 2 |",
-        f"- Better than {OURS}, by the mean of insertion, blur: Grad-CAM (insertion, blur 0.200 against 0.100, p",
-        "| PyTorch | fast | 42 + 18 | 1.50 | 1.034 |",
-        "| PyTorch | 4 | 16 | 0.250 |",
-        "Not measured: SHAP, partition: shap: ModuleNotFoundError.",
-    ):
-        assert line in text
-    (picture,) = tmp_path.glob("*/peers-googlenet.png")
-    assert f"({picture.parent.name}/peers-googlenet.png)" in text
 
 
 def test_two_things_in_turns_are_told_with_all_repetitions() -> None:
@@ -147,37 +160,42 @@ def test_two_things_in_turns_are_told_with_all_repetitions() -> None:
 
 
 @pytest.mark.parametrize("backend", kept(["onnx", "torch", "tensorflow"], "onnx"))
-def test_the_loop_is_held_against_the_model_alone(backend: overhead.Backend, tmp_path: Path) -> None:
+def test_the_loop_is_held_against_the_model_alone(backend: Backend, tmp_path: Path) -> None:
     overhead.main(backend, quick=True, results=tmp_path)
     (path,) = tmp_path.glob(f"*/overhead-{backend}-quick.json")
     (row,) = json.loads(path.read_text(encoding="utf-8"))["measured"]["rows"]
     assert row["ratio"] > 0
     assert row["loop_ms"] > 0 < row["model_ms"]
     assert row["beside"] > 0
+    assert len(row["all_beside"]) == len(row["repetitions"]["loop"]["all_ms"]) == 1
 
 
-def test_memory_is_measured_in_a_process_of_its_own() -> None:
-    found = memory.peak_of("onnx", 1, 1, 1, repetitions=2)
-    assert found["peak_mib"] > found["before_mib"] > 0
-    assert found["seconds_per_image"] > 0 < found["last_tenth_over_first"]
-    assert found["peak_mib"] == pytest.approx(np.mean([run["peak_mib"] for run in found["runs"]]))
-    assert len(found["runs"]) == 2
+def test_a_backend_that_does_not_compute_on_the_device_is_left_out_and_named() -> None:
+    said: list[str] = []
+    found = present(("onnx", "torch"), "cuda", None, said.append)
+    assert len(found) + len(said) == 2
+    if torch.cuda.is_available():
+        assert "torch" in found
+    else:
+        assert [line.partition(" is left out: ")[0] for line in said] == ["ONNX Runtime", "PyTorch"]
 
 
-@pytest.mark.usefixtures("shared_photos")
-def test_convergence_in_short_measures_the_presets_and_stores_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[slice, int]] = []
-    left = {"left": {"0.03": 0.5}, "kept": {"0.10": 0.5}, "transfer": {"noise": 0.1}}
-    row = {**left, "gradients": 3.0, "region": 0.2, "agreement": 0.9}
+def test_a_device_is_waited_for_within_what_is_timed() -> None:
+    done: list[str] = []
+    clock = iter(range(100))
+    found = paired(
+        lambda: done.append("first"),
+        lambda: done.append("second"),
+        1,
+        clock=lambda: next(clock),
+        finish=lambda: done.append("finished"),
+    )
+    assert done == ["first", "finished", "second", "finished", "second", "finished", "first", "finished"]
+    assert found.times.shape == (1, 2)
 
-    def measured(_box: Any, _photos: Any, rows: slice, _settings: Any, limit: int) -> dict[str, Any]:
-        asked.append((rows, limit))
-        return row
 
-    monkeypatch.setattr(convergence, "measure", measured)
-    monkeypatch.setattr(convergence, "record", lambda *_: pytest.fail("stored"))
-    convergence.main(cache=tmp_path, page=tmp_path / "none.md", quick=True)
-    halves = (slice(0, None, 2), slice(1, None, 2))
-    assert asked == [(half, 1) for half in halves for _ in convergence.HELD_OUT]
+def test_rounds_begin_with_another_call_each() -> None:
+    called: list[str] = []
+    found = in_rounds({name: (lambda name=name: called.append(name)) for name in "abc"}, 2)
+    assert "".join(called) == "abcbca"
+    assert [len(times) for times in found.values()] == [2, 2, 2]

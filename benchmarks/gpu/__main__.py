@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "adapters")]
-
-from benchmarks.common.hardware import RESULTS, machine, record  # noqa: E402 - the sources need not be installed
-from benchmarks.gpu.absent import missing, take_array_api_compat  # noqa: E402 - the sources need not be installed
+from benchmarks.common.hardware import RESULTS, machine, record
+from benchmarks.gpu.absent import Found, from_sources
 
 SECONDS = 450.0
 """Of the 8 minutes; what begins within may run a little longer."""
 
 
 def main(given: list[str] | None = None) -> int:
-    """Measure; return 0, or 1 where a test marked gpu failed."""
+    """Measure; return 0, or 1 where something failed."""
     options = _parser().parse_args(given)
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed: there is nothing to measure with")
@@ -30,103 +28,114 @@ def main(given: list[str] | None = None) -> int:
     if options.device == "cuda" and not torch.cuda.is_available():
         print("PyTorch sees no CUDA device; --device cpu runs everything by its twin on the CPU")
         return 2
-    copy = take_array_api_compat()
-    absent = missing()
-    for name, skipped in absent.items():
-        print(f"{name} is absent; skipped: {skipped}", flush=True)
-    return _Run(options, copy, absent).everything()
+    with from_sources() as found:
+        for name, whose in found.taken.items():
+            print(f"{name} is taken from elsewhere: {whose}", flush=True)
+        for name, skipped in found.absent.items():
+            print(f"{name} is absent; skipped: {skipped}", flush=True)
+        return _Run(options, found).everything()
 
 
 class _Run:
     """One run, with what it measured so far."""
 
-    def __init__(self, options: argparse.Namespace, copy: str | None, absent: dict[str, str]) -> None:
+    def __init__(self, options: argparse.Namespace, found: Found) -> None:
         from benchmarks.gpu.device import Device
         from benchmarks.gpu.sizes import FULL, TINY, Budget
 
         self.device = Device(options.device)
         self.sizes = TINY if options.tiny else FULL
         self.budget = Budget(options.seconds)
-        self.absent = absent
+        self.absent = found.absent
         self.measured: dict[str, Any] = {}
         self._options = options
         self._machine = machine(options.commit)
+        # What twins measured is of no card: it has a name of its own, which the page of results does not look for.
+        self._name = "gpu" if self.device.cuda else "gpu-twin"
         self._settings = {
             "device": options.device,
             "tiny": options.tiny,
             "seconds": options.seconds,
             "sizes": vars(self.sizes),
-            "absent": absent,
-            "array_api_compat": copy or "its own",
+            "absent": found.absent,
+            "taken": found.taken,
         }
 
     def everything(self) -> int:
-        """Run each part, the tests first."""
+        """Run each part, the tests first and then what is worth most; what does not fit at the end is left out."""
         from benchmarks.gpu import effects, marked_tests, one_image, onnx_runtime, rates, waits
-        from benchmarks.gpu.files import googlenet_file, has_googlenet
-        from benchmarks.gpu.modes import FIRST, NETWORKS
+        from benchmarks.gpu.networks import FIRST, NETWORKS, googlenet_file
 
         device, sizes, budget = self.device, self.sizes, self.budget
-        ours = "array_api_compat" not in self.absent
-        nothing = {"skipped": "array_api_compat is absent"}
-        if "pytest" in self.absent or not ours:
-            self._keep("tests marked gpu", {"skipped": "pytest or array_api_compat is absent"})
-        else:
-            self._keep("tests marked gpu", marked_tests.marked_tests(device, sizes, budget))
-        peak = rates.peaks(device, sizes)
-        self._keep("peaks", peak)
-        self._part("waits in the loop", lambda: waits.waits_of_the_loop(device, sizes) if ours else nothing)
-        self._part("one image by a plain loop", lambda: one_image.baseline_rate(device, sizes, budget))
+        package, photos = "array_api_compat", ("array_api_compat", "PIL")
+        self._part("tests marked gpu", lambda: marked_tests.marked_tests(device, sizes, budget), "pytest", package)
+        peak = self._rows("peaks", lambda: rates.peaks(device, sizes))
+        self._rows("waits in the loop", lambda: waits.waits_of_the_loop(device, sizes), package)
+        self._network(FIRST, peak)
+        self._rows("against the plain loop", lambda: one_image.against_plain(device, sizes, budget), *photos)
+        self._rows("effects of modes", lambda: effects.effects_of_modes(device, sizes, budget), *photos)
         for name in NETWORKS:
-            if name != FIRST and not has_googlenet():
+            if name != FIRST and googlenet_file().is_file():
+                self._network(name, peak)
+            elif name != FIRST:
                 self._keep(f"bare, {name}", {"skipped": f"{googlenet_file().name} is not there"})
-                continue
-            bare = self._rows(f"bare, {name}", rates.bare_rates(device, name, sizes, budget, peak))
-            if ours:
-                self._rows(f"loop, {name}", rates.loop_rates(device, name, sizes, budget, bare))
-            if name == FIRST and ours:
-                self._rows("whole calls", one_image.whole_calls(device, sizes, budget))
-                if "PIL" in self.absent:
-                    self._keep("effects of modes", {"skipped": "pillow is absent"})
-                else:
-                    self._rows("effects of modes", effects.effects_of_modes(device, sizes, budget))
-        if "onnxruntime" in self.absent:
-            self._keep("ONNX Runtime", {"skipped": "onnxruntime is absent"})
-        else:
-            self._rows("ONNX Runtime", onnx_runtime.onnx_runtime_rates(device, sizes, budget))
+        self._rows(
+            "ONNX Runtime", lambda: onnx_runtime.onnx_runtime_rates(device, sizes, budget), "onnxruntime", package
+        )
+        self._rows("whole calls", lambda: one_image.whole_calls(device, sizes, budget), *photos)
         print(f"{budget.left:.0f} of {self._options.seconds:.0f} seconds are left")
         failed = [*_failures(self.measured)]
         for one in failed:
             print(f"failed: {one}")
         return int(bool(failed))
 
-    def _part(self, name: str, measure: Callable[[], Any]) -> None:
-        from benchmarks.gpu.rates import or_error
+    def _network(self, name: str, peak: dict[str, Any]) -> None:
+        from benchmarks.gpu import rates
 
-        self._keep(name, or_error(measure))
+        device, sizes, budget = self.device, self.sizes, self.budget
+        needed = "array_api_compat"
+        self._rows(f"bare, {name}", lambda: rates.bare_rates(device, name, sizes, budget, peak), needed)
+        self._rows(f"loop, {name}", lambda: rates.loop_rates(device, name, sizes, budget), needed)
 
-    def _rows(self, name: str, found: Any) -> dict[str, Any]:
+    def _part(self, name: str, measure: Callable[[], dict[str, Any]], *needed: str) -> None:
+        from benchmarks.gpu.sizes import or_error
+
+        lacking = self._lacking(needed)
+        self._keep(name, {"skipped": lacking} if lacking else or_error(measure))
+
+    def _rows(self, name: str, measure: Callable[[], Iterator[tuple[str, Any]]], *needed: str) -> dict[str, Any]:
+        """Keep rows as they come; what was measured before an error stays, and the next part comes."""
+        from benchmarks.gpu.sizes import or_error
+
         rows: dict[str, Any] = {}
-        try:
-            for key, value in found:
+
+        def all_rows() -> dict[str, Any]:
+            for key, value in measure():
                 rows[key] = value
                 self._keep(name, rows)
-        except Exception as error:  # what was measured before is kept, and the next part comes
-            rows["failed"] = f"{type(error).__name__}: {error}"[:300]
+            return {}
+
+        lacking = self._lacking(needed)
+        ended = {"skipped": lacking} if lacking else or_error(all_rows)
+        if ended:
+            rows.update(ended)
             self._keep(name, rows)
         return rows
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _lacking(self, needed: tuple[str, ...]) -> str:
+        lacking = [one for one in needed if one in self.absent]
+        return f"{' and '.join(lacking)} is absent" if lacking else ""
+
+    def _keep(self, name: str, value: dict[str, Any]) -> None:
         self.measured[name] = value
-        path = record("gpu", self._settings, self.measured, self._options.results, known=self._machine)
-        last = next(reversed(value), "") if isinstance(value, dict) else ""
-        print(f"{time.strftime('%H:%M:%S')} {name}: {last} -> {path.parent.name}/{path.name}", flush=True)
+        path = record(self._name, self._settings, self.measured, self._options.results, known=self._machine)
+        print(f"{time.strftime('%H:%M:%S')} {name}: {next(reversed(value), '')} -> {path.name}", flush=True)
 
 
 def _failures(found: Any, where: str = "") -> Iterator[str]:
     """Return what failed, from wherever it stands in the results."""
     if isinstance(found, dict):
-        if found.get("failed"):
+        if isinstance(found.get("failed"), str):
             yield f"{where}: {found['failed']}"
         for name, inner in found.items():
             yield from _failures(inner, f"{where} / {name}" if where else str(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,21 @@ class Device:
         torch.cuda.synchronize()
         return [before.elapsed_time(after) for before, after in pairs]
 
+    def in_turns(self, calls: Sequence[Callable[[], Any]], repeats: int, warmup: int = 3) -> list[list[float]]:
+        """Return the milliseconds of each repetition of several calls that are made in turns.
+
+        Each begins with nothing queued, so that none hides behind the one before what the host does.
+        """
+        for _ in range(warmup):
+            for call in calls:
+                call()
+        found: list[list[float]] = [[] for _ in calls]
+        for _ in range(repeats):
+            for times, call in zip(found, calls, strict=True):
+                self.synchronize()
+                times += self.timed(call, 1, warmup=0)
+        return found
+
     def waited(self, call: Callable[[], Any], repeats: int, warmup: int = 1) -> list[float]:
         """Return the milliseconds of each call by the clock, the device having done everything: what a caller waits."""
 
@@ -66,11 +81,15 @@ class Device:
             torch.cuda.synchronize()
 
     def peak_gib(self, call: Callable[[], Any]) -> float:
-        """Return the most memory that was allocated during a call; of the twin, the most that the process ever had."""
+        """Return the most memory that was allocated during a call; of the twin, the most that the process ever had.
+
+        What is replayed allocates nothing: the call has to make and record it as well.
+        """
         if not self.cuda:
             call()
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         torch.cuda.synchronize()
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         call()
         torch.cuda.synchronize()

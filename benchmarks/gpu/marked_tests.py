@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +17,81 @@ __all__ = ["files_with_marked_tests", "marked_tests"]
 
 ROOT = Path(__file__).parents[2]
 
+OPTIONS = ("-m", "gpu", "-rs", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--tb=short")
+
+LENIENT = ("-W", "default")
+"""Other versions of packages warn of other things, which is no failure on a device."""
+
+KINDS = ("passed", "failed", "skipped")
+
+SOUND = (0, 5)
+"""What pytest ends with where nothing failed: all is well, or no test was chosen."""
+
 
 def files_with_marked_tests() -> list[Path]:
     """Return the files of tests that name the mark; others need not even be imported."""
     return sorted(one for one in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in one.read_text(encoding="utf-8"))
 
 
-def marked_tests(device: Device, sizes: Sizes, budget: Budget) -> dict[str, Any]:
-    """Run the tests marked gpu, and return the outcome of each; the twin only collects them.
+def marked_tests(
+    device: Device, sizes: Sizes, budget: Budget, files: Sequence[Path] | None = None, *, cwd: Path = ROOT
+) -> dict[str, Any]:
+    """Run the tests marked gpu, and return the outcome of each, and under ``failed`` what speaks against them.
 
-    A file that cannot be imported is an outcome too.
+    The twin shows them no GPU, so that they skip themselves.
+
+    Parameters
+    ----------
+    device, sizes, budget
+        Of the run.
+    files
+        With tests; None is those of this project.
+    cwd
+        Folder that they are run in.
     """
-    files = [str(one) for one in files_with_marked_tests()]
+    from benchmarks.gpu.outcomes import FILE, outcomes_in  # needs pytest
+
+    chosen = [str(one) for one in (files_with_marked_tests() if files is None else files)]
+    seconds = max(1.0, min(sizes.test_seconds, budget.left))
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        options = ["-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--tb=short"]
+        written = Path(folder) / "outcomes.jsonl"
+        command = [sys.executable, "-m", "pytest", *chosen, *OPTIONS, *LENIENT, "-p", "benchmarks.gpu.outcomes"]
+        path = os.pathsep.join(one for one in (str(ROOT), *sys.path) if one)
+        environment = {**os.environ, "PYTHONPATH": path, FILE: str(written)}
         if not device.cuda:
-            options.append("--collect-only")
-        command = [sys.executable, "-m", "pytest", *files, *options, f"--junitxml={report}"]
-        seconds = max(1.0, min(sizes.test_seconds, budget.left))
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         try:
             done = subprocess.run(
-                command,
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=seconds,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)},
+                command, cwd=cwd, capture_output=True, text=True, check=False, timeout=seconds, env=environment
             )
+            status, output = done.returncode, done.stdout + done.stderr
         except subprocess.TimeoutExpired as late:
-            told = late.stdout.decode() if isinstance(late.stdout, bytes) else late.stdout or ""
-            return {"files": len(files), "stopped_after_s": seconds, "output": told.strip().splitlines()[-20:]}
-        outcomes = outcomes_of(report.read_text(encoding="utf-8")) if report.is_file() else {}
-    counts = {
-        kind: sum(one["outcome"] == kind for one in outcomes.values()) for kind in ("passed", "failed", "skipped")
+            status, output = None, _text(late.stdout) + _text(late.stderr)
+        tests = outcomes_in(written)
+    counts = {kind: sum(one["outcome"] == kind for one in tests.values()) for kind in KINDS}
+    found = {
+        "files": len(chosen),
+        "status": status,
+        "counts": counts,
+        "tests": tests,
+        "output": output.strip().splitlines()[-20:],
     }
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return {"files": len(files), "status": done.returncode, **counts, "tests": outcomes, "output": lines[-20:]}
+    problem = _problem(status, counts, seconds, device)
+    return {**found, "failed": problem} if problem else found
 
 
-def outcomes_of(report: str) -> dict[str, dict[str, Any]]:
-    """Read a report in JUnit's format: the outcome of each test, with the first line of its message."""
-    found: dict[str, dict[str, Any]] = {}
-    for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now
-        problem = next((one for one in case if one.tag in ("failure", "error", "skipped")), None)
-        outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failed"
-        told = "" if problem is None else (problem.get("message") or "").strip().partition("\n")[0]
-        name = f"{case.get('classname', '')}::{case.get('name', '')}"
-        found[name] = {"outcome": outcome, "seconds": float(case.get("time", 0)), **({"message": told} if told else {})}
-    return found
+def _problem(status: int | None, counts: dict[str, int], seconds: float, device: Device) -> str:
+    """Return what speaks against a run of tests; nothing that was not seen to pass counts as passed."""
+    if status is None:
+        return f"the tests were stopped after {seconds:.0f} s"
+    if counts["failed"]:
+        return f"{counts['failed']} failed"
+    if status not in SOUND:
+        return f"pytest ended with status {status}"
+    if not any(counts.values()):
+        return "no test was run"
+    return "each test was skipped" if device.cuda and not counts["passed"] else ""
+
+
+def _text(output: str | bytes | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""

@@ -6,14 +6,17 @@ import copy
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 
 from benchmarks.gpu.device import Device
+from benchmarks.gpu.networks import network_of
 
-__all__ = ["FIRST", "MODES", "NETWORKS", "Mode", "bare", "box_of", "network_of", "rounding"]
+__all__ = ["MODES", "Mode", "OtherGradient", "bare", "box_of", "compilation", "rounding"]
+
+Gradient = Callable[[Any, Any], tuple[Any, Any]]
+"""Images and weights to scores and gradient."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,6 @@ MODES: dict[str, Mode] = {
 }
 """The first is what others are held against."""
 
-FIRST = "EfficientNet-Lite0"
-
-NETWORKS = (FIRST, "GoogLeNet")
-
-
-@cache
-def network_of(name: str) -> tuple[torch.nn.Module, dict[str, Any], bool]:
-    """Return a network on the CPU, what a box is told of its pixels, and whether it ends in a softmax itself."""
-    if name == FIRST:
-        from benchmarks.models.efficientnet_lite0_folded import folded_network
-
-        return folded_network(), {"mean": 127 / 255, "std": 128 / 255, "channels": "RGB"}, False
-    from benchmarks.gpu.files import googlenet_file
-    from benchmarks.models.networks import googlenet
-
-    mean = tuple(one / 255 for one in (123, 117, 104))
-    return googlenet(googlenet_file()), {"mean": mean, "std": 1 / 255, "channels": "BGR"}, True
-
 
 @contextmanager
 def rounding(tf32: bool) -> Generator[None]:
@@ -91,10 +76,42 @@ def rounding(tf32: bool) -> Generator[None]:
             one.allow_tf32 = value
 
 
+@contextmanager
+def compilation(mode: Mode) -> Generator[Callable[[], dict[str, Any]]]:
+    """Forget what was compiled before; what is yielded tells what was since, under a key, and nothing of other modes.
+
+    A module that the compiler passes over would run as it was: that is an error, and so is running uncompiled once too
+    many shapes were seen.
+    """
+    if not mode.compiled:
+        yield dict[str, Any]
+        return
+    import torch._dynamo  # a tenth of a second that other modes need not wait
+    from torch._dynamo.utils import counters
+
+    def told() -> dict[str, Any]:
+        captured = {
+            "graphs": int(counters["stats"].get("unique_graphs", 0)),
+            "calls": int(counters["stats"].get("calls_captured", 0)),
+            "breaks": sum(counters["graph_break"].values()),
+        }
+        if not captured["graphs"]:
+            raise RuntimeError("the compiler captured nothing: the module ran as it was")
+        return {"compiled": captured}
+
+    torch._dynamo.reset()
+    counters.clear()
+    settings: Any = torch._dynamo.config
+    with settings.patch(fail_on_recompile_limit_hit=True):
+        yield told
+
+
 def bare(device: Device, name: str, mode: Mode, batch: int, side: int = 224) -> Callable[[], Any]:
     """Return one forward and backward run of the module alone, on noise of side² pixels that lies on the device."""
     module, _, ends = network_of(name)
-    module = _placed(module, device, mode)
+    module = _placed(module, device, mode.channels_last)
+    if mode.compiled:
+        device.compile(module)
     images = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device.name)
     if mode.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -111,51 +128,99 @@ def bare(device: Device, name: str, mode: Mode, batch: int, side: int = 224) -> 
     return lambda: run(images)
 
 
-def box_of(device: Device, name: str, mode: Mode, side: int = 224) -> Any:
-    """Return the same as a black box of this package; entry points are not needed."""
+def box_of(
+    device: Device,
+    name: str,
+    mode: Mode,
+    side: int = 224,
+    batch: int | None = None,
+    pixels: dict[str, Any] | None = None,
+) -> Any:
+    """Return the same as a black box of this package.
+
+    Parameters
+    ----------
+    device, name, mode, side
+        As in `bare`.
+    batch
+        The only size of batches whose gradients a compiled mode compiles: each other would be compiled anew.
+    pixels
+        What the box is told of its pixels, in place of what the network was trained with.
+    """
     from blackbox_explain import Preprocessing
     from blackbox_explain.box.adapter_tools.description import Described
     from blackbox_explain_adapters._torch.box import wrap_torch
 
-    module, pixels, ends = network_of(name)
-    placed = _placed(module, device, Mode(channels_last=mode.channels_last))
-    described = Described((3, side, side), (0.0, 1.0), Preprocessing(**pixels), None, "none" if ends else "softmax")
-    autocast = torch.bfloat16 if mode.bf16 else None
-    box = wrap_torch(placed, described, autocast=autocast, channels_last=mode.channels_last)
+    module, usual, ends = network_of(name)
+    rules = Preprocessing(**(pixels or usual))
+    described = Described((3, side, side), (0.0, 1.0), rules, None, "none" if ends else "softmax")
+
+    def wrapped() -> Any:
+        placed = _placed(module, device, mode.channels_last)
+        autocast = torch.bfloat16 if mode.bf16 else None
+        return wrap_torch(placed, described, autocast=autocast, channels_last=mode.channels_last)
+
+    box = wrapped()
     if mode.compiled:
-        device.compile(box.module)
-    return Replayed(box, device) if mode.graph else box
+        other = wrapped()
+        device.compile(other.module)
+        return OtherGradient(box, _of_batch(batch, other.scores_and_gradient, box.scores_and_gradient))
+    return OtherGradient(box, _replayed(device, box.scores_and_gradient)) if mode.graph else box
 
 
-class Replayed:
-    """A black box whose gradients are recorded once for each size of batches, and replayed."""
+class OtherGradient:
+    """A black box whose gradients are computed in another way than its scores.
 
-    def __init__(self, box: Any, device: Device) -> None:
-        self._box, self._device = box, device
-        self._recorded: dict[tuple[int, ...], Callable[..., Any]] = {}
+    Parameters
+    ----------
+    box
+        Gives all but the gradients.
+    gradient
+        Images and weights to scores and gradient.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # as while a copy is made, before there is a box
-            raise AttributeError(name)
-        return getattr(self._box, name)
+    def __init__(self, box: Any, gradient: Gradient) -> None:
+        self._box, self._gradient = box, gradient
+        # Copied, not looked up when asked for: whether this is a black box is told by what is there.
+        self.spec = box.spec
+        self.native = box.native
+        self.activation = box.activation
+        self.assumptions = box.assumptions
+        self.no_gradient = box.no_gradient
+        self.fingerprint = box.fingerprint
 
     def scores(self, images: Any) -> Any:
         """Map images (N, 3, H, W) in pixel space to scores (N, K)."""
         return self._box.scores(images)
 
-    def scores_and_gradient(self, images: Any, weights: Any) -> Any:
+    def scores_and_gradient(self, images: Any, weights: Any) -> tuple[Any, Any]:
         """Return scores (N, K) and d Σ(weights · scores) / d images (N, 3, H, W)."""
+        return self._gradient(images, weights)
+
+
+def _of_batch(batch: int | None, compiled: Gradient, plain: Gradient) -> Gradient:
+    """Return gradients by compiled code for one size of batches, and by the plain module for all others."""
+
+    def gradient(images: Any, weights: Any) -> tuple[Any, Any]:
+        return (compiled if len(images) == batch else plain)(images, weights)
+
+    return gradient
+
+
+def _replayed(device: Device, plain: Gradient) -> Gradient:
+    """Return gradients that are recorded once for each size of batches, and replayed."""
+    recorded: dict[tuple[int, ...], Callable[..., Any]] = {}
+
+    def gradient(images: Any, weights: Any) -> tuple[Any, Any]:
         shape = tuple(images.shape)
-        if shape not in self._recorded:
-            self._recorded[shape] = self._device.replayed(self._box.scores_and_gradient, images, weights)
-        scores, gradient = self._recorded[shape](images, weights)
-        return (scores.clone(), gradient.clone()) if self._device.cuda else (scores, gradient)
+        if shape not in recorded:
+            recorded[shape] = device.replayed(plain, images, weights)
+        scores, found = recorded[shape](images, weights)
+        return (scores.clone(), found.clone()) if device.cuda else (scores, found)
+
+    return gradient
 
 
-def _placed(module: torch.nn.Module, device: Device, mode: Mode) -> torch.nn.Module:
+def _placed(module: torch.nn.Module, device: Device, channels_last: bool) -> torch.nn.Module:
     made: Any = copy.deepcopy(module).to(device.name)
-    if mode.channels_last:
-        made = made.to(memory_format=torch.channels_last)
-    if mode.compiled:
-        device.compile(made)
-    return made
+    return made.to(memory_format=torch.channels_last) if channels_last else made

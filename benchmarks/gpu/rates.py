@@ -5,52 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 
 from benchmarks.gpu.device import Device, spread
-from benchmarks.gpu.modes import FIRST, MODES, Mode, bare, box_of, network_of, rounding
-from benchmarks.gpu.sizes import Budget, Sizes
+from benchmarks.gpu.modes import MODES, Mode, bare, box_of, compilation, rounding
+from benchmarks.gpu.networks import FIRST, flops_of, side_of
+from benchmarks.gpu.sizes import Budget, Sizes, or_error
 
-__all__ = ["SWEPT", "bare_rates", "flops_of", "loop_rates", "or_error", "peaks"]
+__all__ = ["COMPILING", "SWEPT", "bare_rates", "loop_rates", "peaks"]
 
 Found = Iterator[tuple[str, Any]]
 
 SWEPT = ("fp32", "TF32, channels-last")
 """Modes in which the loop is measured at several batches."""
 
-SLOW_TO_MAKE = {"compiled": 90.0}
-"""Seconds that must be left for what compiles first."""
+COMPILING = 90.0
+"""Seconds that must be left where something is compiled for the device first."""
+
+LEAST = 8.0
+"""Seconds that must be left for any other row."""
 
 
-def peaks(device: Device, sizes: Sizes) -> dict[str, Any]:
+def peaks(device: Device, sizes: Sizes) -> Found:
     """Measure what the card can do: products of large matrices of noise, and a copy from its memory to its memory."""
-    side, found = sizes.peak_side, dict[str, Any]()
     for unit, kind in (("fp32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)):
-        factors = [torch.randn(side, side, device=device.name).to(kind) for _ in range(2)]
-        with rounding(unit == "tf32"):
-            timed = spread(device.timed(lambda factors=factors: factors[0] @ factors[1], sizes.repeats))
-        found[unit] = {**timed, "tflops": 2 * side**3 / timed["median_ms"] / 1e9}
-    block = torch.empty(side * side * 4, device=device.name)
+        yield unit, or_error(partial(_product, device, kind, unit == "tf32", sizes))
+    yield "copy", or_error(partial(_copy, device, sizes))
+
+
+def _product(device: Device, kind: torch.dtype, tf32: bool, sizes: Sizes) -> dict[str, Any]:
+    side = sizes.peak_side
+    first, second = (torch.randn(side, side, device=device.name).to(kind) for _ in range(2))
+    with rounding(tf32):
+        timed = spread(device.timed(lambda: first @ second, sizes.repeats))
+    return {**timed, "tflops": 2 * side**3 / timed["median_ms"] / 1e9}
+
+
+def _copy(device: Device, sizes: Sizes) -> dict[str, Any]:
+    block = torch.empty(sizes.peak_side**2 * 4, device=device.name)
     other = torch.empty_like(block)
     timed = spread(device.timed(lambda: other.copy_(block), sizes.repeats))
-    found["copy"] = {**timed, "gb_per_s": 2 * block.numel() * 4 / timed["median_ms"] / 1e6}
-    return found
-
-
-@cache
-def flops_of(name: str, side: int = 224) -> int:
-    """Count the floating-point operations of forward and backward for one image of side² pixels."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    module = network_of(name)[0]
-    leaf = torch.rand(1, 3, side, side).requires_grad_()
-    with FlopCounterMode(display=False) as counter:
-        module(leaf).sum().backward()
-    return counter.get_total_flops()
+    return {**timed, "gb_per_s": 2 * block.numel() * 4 / timed["median_ms"] / 1e6}
 
 
 def bare_rates(device: Device, name: str, sizes: Sizes, budget: Budget, peak: dict[str, Any]) -> Found:
@@ -63,78 +63,80 @@ def bare_rates(device: Device, name: str, sizes: Sizes, budget: Budget, peak: di
             yield mode_name, {"skipped": "minutes on a CPU"}
             continue
         rows: dict[str, Any] = {}
-        batches = (sizes.loop_batch,) if mode.compiled else sizes.batches
-        for batch in batches:
-            if not budget.has(SLOW_TO_MAKE["compiled"] if mode.compiled and device.cuda else 5.0):
-                rows[str(batch)] = {"skipped": "out of time"}
-                continue
-            rows[str(batch)] = or_error(lambda b=batch, m=mode: _bare_row(device, name, m, b, sizes, peak))
+        for batch in (sizes.loop_batch,) if mode.compiled else sizes.batches:
+            rows[str(batch)] = or_error(partial(_bare_row, device, name, mode, batch, sizes, budget, peak))
             device.free()
         yield mode_name, rows
 
 
-def _bare_row(device: Device, name: str, mode: Mode, batch: int, sizes: Sizes, peak: dict[str, Any]) -> dict[str, Any]:
-    with rounding(mode.tf32):
-        once = bare(device, name, mode, batch, _side(name, sizes))
-        once()
-        memory = device.peak_gib(once)
-        timed = spread(device.timed(once, sizes.repeats))
+def _bare_row(
+    device: Device, name: str, mode: Mode, batch: int, sizes: Sizes, budget: Budget, peak: dict[str, Any]
+) -> dict[str, Any]:
+    budget.need(COMPILING if mode.compiled and device.cuda else LEAST)
+    side = side_of(name, sizes.side)
+    made: list[Callable[[], Any]] = []
+
+    def make() -> None:
+        made.append(bare(device, name, mode, batch, side))
+        made[0]()
+
+    with rounding(mode.tf32), compilation(mode) as told:
+        memory = device.peak_gib(make)
+        timed = spread(device.timed(made[0], sizes.repeats))
+        compiled = told()
     rate = batch / timed["median_ms"] * 1e3
-    used = flops_of(name, _side(name, sizes)) * rate / 1e12
-    return {
-        "images_per_s": rate,
-        "tflops": used,
-        "of_peak": used / peak[mode.unit]["tflops"],
-        "peak_gib": memory,
-        **timed,
-    }
+    used = flops_of(name, side) * rate / 1e12
+    # Where the card's own peak could not be measured, there is no share of it.
+    most = peak.get(mode.unit, {}).get("tflops")
+    share = {} if most is None else {"of_peak": used / most}
+    return {"images_per_s": rate, "tflops": used, **share, "peak_gib": memory, **compiled, **timed}
 
 
-def loop_rates(device: Device, name: str, sizes: Sizes, budget: Budget, known: dict[str, Any]) -> Found:
-    """Time the steps of `fast`, with the share of the time in the model and the fraction of its bare rate."""
+def loop_rates(device: Device, name: str, sizes: Sizes, budget: Budget) -> Found:
+    """Time the steps of `fast` and the bare model in turns: its share of the time, and what is left of its rate."""
     for mode_name, mode in MODES.items():
-        if name != FIRST and (mode.compiled or mode_name not in SWEPT):
+        if name != FIRST and mode_name not in SWEPT:
             continue
         rows: dict[str, Any] = {}
-        if not budget.has(SLOW_TO_MAKE["compiled"] if mode.compiled and device.cuda else 8.0):
-            yield mode_name, {"skipped": "out of time"}
-            continue
-        with rounding(mode.tf32):
-            made = or_error(lambda m=mode: {"box": box_of(device, name, m, _side(name, sizes))})
-            for batch in (sizes.loop_batches if mode_name in SWEPT else (sizes.loop_batch,)) if "box" in made else ():
-                if not budget.has(5.0):
-                    rows[str(batch)] = {"skipped": "out of time"}
-                    continue
-                alone = known.get(mode_name, {}).get(str(batch), {}).get("median_ms")
-                rows[str(batch)] = or_error(lambda b=batch, a=alone, m=made: _loop_row(device, m["box"], b, sizes, a))
-                device.free()
-        if mode.compiled:
-            rows["compiled"] = _compiled()
-        yield mode_name, rows if "box" in made else made
+        for batch in sizes.loop_batches if mode_name in SWEPT else (sizes.loop_batch,):
+            rows[str(batch)] = or_error(partial(_loop_row, device, name, mode, batch, sizes, budget))
+            device.free()
+        yield mode_name, rows
 
 
-def _loop_row(device: Device, box: Any, batch: int, sizes: Sizes, alone: float | None) -> dict[str, Any]:
+def _loop_row(device: Device, name: str, mode: Mode, batch: int, sizes: Sizes, budget: Budget) -> dict[str, Any]:
     from benchmarks.common.loops import learning_loop
     from blackbox_explain.methods.mask.settings import Settings
 
-    loop, _, _ = learning_loop(box, replace(Settings("fast"), steps=sizes.steps), batch)
-    loop()
-    memory = device.peak_gib(loop)
-    with _inside(device, box) as inside:
-        whole = device.timed(loop, sizes.repeats)
-        model = inside()
-    timed = spread([one / sizes.steps for one in whole])
-    kept = model[-sizes.repeats * sizes.steps :]  # without the runs for warming up
-    found = {
+    budget.need(COMPILING if mode.compiled and device.cuda else LEAST)
+    side = side_of(name, sizes.side)
+    with rounding(mode.tf32), compilation(mode) as told:
+        box = box_of(device, name, mode, side, batch)
+        loop, _, _ = learning_loop(box, replace(Settings("fast"), steps=sizes.steps), batch)
+        memory = device.peak_gib(loop)
+        compiled = told()
+        alone = bare(device, name, mode, batch, side)
+
+        def as_many() -> None:
+            for _ in range(sizes.steps):
+                alone()
+
+        once = sum(device.waited(call, 1)[0] for call in (loop, as_many)) / 1e3
+        budget.need(once * (sizes.repeats + 3))
+        with _inside(device, box) as inside:
+            whole, beside = device.in_turns([loop, as_many], sizes.repeats)
+            model = inside()[-sizes.repeats * sizes.steps :]  # without the runs for warming up
+    timed, model_alone = (spread([one / sizes.steps for one in times]) for times in (whole, beside))
+    return {
         "images_per_s": batch / timed["median_ms"] * 1e3,
-        "share_in_model": sum(kept) / sum(whole),
+        "of_bare_rate": float(np.median(np.divide(beside, whole))),
+        "share_in_model": sum(model) / sum(whole),
         "peak_gib": memory,
         "steps": sizes.steps,
+        **compiled,
         **timed,
+        "bare": model_alone,
     }
-    if alone is not None:
-        found["of_bare_rate"] = alone / timed["median_ms"]
-    return found
 
 
 @contextmanager
@@ -160,27 +162,3 @@ def _inside(device: Device, box: Any) -> Generator[Callable[[], list[float]]]:
 
     with patch.object(type(box), "scores_and_gradient", timed):
         yield milliseconds
-
-
-def _side(name: str, sizes: Sizes) -> int:
-    return sizes.side if name == FIRST else 224
-
-
-def _compiled() -> dict[str, int]:
-    """Return what the compiler says that it captured: a module that it passed over runs as it was."""
-    from torch._dynamo.utils import counters
-
-    return {
-        "graphs": int(counters["stats"].get("unique_graphs", 0)),
-        "calls": int(counters["stats"].get("calls_captured", 0)),
-        "breaks": sum(counters["graph_break"].values()),
-    }
-
-
-def or_error(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Measure, or say why not: one mode that fails must not take the others with it."""
-    try:
-        return measure()
-    except Exception as error:
-        text = str(error).strip().splitlines()
-        return {"failed": f"{type(error).__name__}: {text[0] if text else ''}"[:300]}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from benchmarks.paper.experiments.learners.telling_apart import described, features, told_apart
+from benchmarks.paper.experiments.learners.telling_apart import WAYS, described, features, told_apart
 from benchmarks.paper.learned import disc_of, gone_of, masked_by
 from benchmarks.paper.methods import METHODS, map_of
 from benchmarks.paper.plan import Labelled, Plan
@@ -13,8 +15,9 @@ from blackbox_explain.data.images import LoadedImages
 from tests.toys import Regions
 
 
-def apart(clean: np.ndarray, other: np.ndarray) -> float:
-    return float(told_apart(*(features(described(one)) for one in (clean, other)), splits=2).mean())
+def apart(clean: np.ndarray, other: np.ndarray, way: str = "by all that a map tells") -> float:
+    few = replace(WAYS[way], splits=2)
+    return float(told_apart(*(features(described(one)) for one in (clean, other)), few).mean())
 
 
 def test_maps_that_differ_are_told_apart_and_others_are_not() -> None:
@@ -41,6 +44,21 @@ def test_maps_are_told_apart_by_their_grain_and_by_their_strength() -> None:
     coarse = np.cos(np.pi / 2 * np.arange(112)) * np.sqrt(2) * np.ones((112, 1))
     assert apart(noise[:20] + 3 * fine, noise[20:] + 3 * coarse) > 0.95
     assert apart(noise[:20], 5 * noise[20:]) > 0.95
+    # A picture of a map does not tell its strength.
+    assert 0.2 < apart(noise[:20], 5 * noise[20:], "by its shape alone") < 0.8
+
+
+def test_trees_tell_apart_what_depends_on_two_cells_at_once() -> None:
+    draw = np.random.default_rng(0)
+    sides = draw.choice([-1.0, 1.0], size=(60, 1, 1))
+    one, other = (np.ones((60, 56, 56)) for _ in range(2))
+    for maps, sign in ((one, 1), (other, -1)):
+        maps[:, :, :28] += 0.5 * sides
+        maps[:, :, 28:] += 0.5 * sign * sides
+        maps += 0.01 * draw.random(maps.shape)
+        maps[:, 0, 0], maps[:, 0, 1] = -1, 3  # the same scale for all
+    assert apart(one, other, "by a forest of trees") > 0.95
+    assert apart(one, other, "by 28 × 28 means alone") < 0.75
 
 
 def test_the_spectrum_reaches_up_to_single_pixels() -> None:

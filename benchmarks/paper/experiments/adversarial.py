@@ -19,7 +19,7 @@ from benchmarks.paper.experiments.learners.attacked_images import (
     STEPS,
     attacked,
 )
-from benchmarks.paper.experiments.learners.telling_apart import features, told_apart
+from benchmarks.paper.experiments.learners.telling_apart import WAYS, Way, features, told_apart
 from benchmarks.paper.measured import Asked
 from benchmarks.paper.methods import MASKS, METHODS, label_of, make_maps, map_of
 from benchmarks.paper.pictures import class_name, framed, pixels, shown_mask
@@ -54,10 +54,12 @@ def run(plan: Plan) -> None:
     found = measured(plan, names, LISTED, BOTH, "adversarial")
     images = [plan.image(name) for name in names]
     fooled = found[LISTED[0]]["label"] != np.asarray([one.label for one in images])
-    right = {method: _told_apart(found[method], fooled) for method in LISTED}
+    first, *others = WAYS
+    right = {method: _told_apart(found[method], fooled, WAYS[first]) for method in LISTED}
+    ways = {name: {method: _told_apart(found[method], fooled, WAYS[name]) for method in LISTED} for name in others}
     before, after = found[MASKS[0]]["scores"][fooled].T[..., None]
     right[SCORE] = told_apart([before], [after])
-    tests = {mask: {other: compared(right[mask], right[other]) for other in OTHERS} for mask in MASKS}
+    tests = _tests(right)
     back = {mask: found[mask]["recovered"][fooled].astype(float) for mask in MASKS}
     by_chance = {
         mask: {one: compared(rows[:, 0, 0], rows[:, k, 0], hits=True) for k, one in enumerate(CONTROLS) if k}
@@ -67,7 +69,7 @@ def run(plan: Plan) -> None:
         plan.folder("adversarial", len(names), IMAGES),
         title="5.5 and Fig. 10: adversarial images",
         figure=draw(plan, [one for one, there in zip(images, fooled, strict=True) if there][:SHOWN], right),
-        table=_table(right, tests, back, by_chance),
+        table=_table(right, ways, back, by_chance),
         claims=[
             *(_discriminating(right, tests, mask) for mask in MASKS),
             *(one for mask in MASKS for one in _recovery(back[mask], by_chance[mask], mask)),
@@ -101,6 +103,7 @@ def run(plan: Plan) -> None:
             "Costs are those of the clean images; the attacked ones take the same.",
             "All images are classified right, so that the original label is the true one. The paper's shares are of "
             "all its images, right or wrong.",
+            *(_in_words(name, one) for name, one in ways.items()),
             "A share is at least the paper's where its whole interval is, and undecided where the paper's lies in it.",
             "A mask that is moved, and a disc in the middle, delete as much as the mask. What a ranking deletes is its "
             "region.",
@@ -108,12 +111,26 @@ def run(plan: Plan) -> None:
     )
 
 
-def _told_apart(found: dict[str, Any], fooled: Any) -> np.ndarray[Any, Any]:
+def _told_apart(found: dict[str, Any], fooled: Any, way: Way) -> np.ndarray[Any, Any]:
     clean, after = (
         features({key: found[f"{which} {key}"][fooled] for key in ("cells", "rings", "strength")})
         for which in ("clean", "attacked")
     )
-    return told_apart(clean, after)
+    return told_apart(clean, after, way)
+
+
+def _tests(right: dict[str, Any]) -> dict[str, dict[str, Compared]]:
+    """Compare what is told right by each mask with what is by each other method."""
+    others = [one for one in right if one not in MASKS]
+    return {mask: {other: compared(right[mask], right[other]) for other in others} for mask in MASKS}
+
+
+def _in_words(way: str, right: dict[str, Any]) -> str:
+    """Say how the maps of masks do when they are told apart in another way."""
+    means = {method: mean_of(values) for method, values in right.items()}
+    told = ", ".join(f"{METHODS[mask].label} {means[mask]}" for mask in MASKS)
+    best = max((one for one in right if one not in MASKS), key=lambda one: means[one].mean)
+    return f"Told apart {way}: {told}; best other {METHODS[best].label} {means[best]}."
 
 
 def _shares(back: Any, control: int) -> dict[str, tuple[float, float, float]]:
@@ -121,14 +138,17 @@ def _shares(back: Any, control: int) -> dict[str, tuple[float, float, float]]:
     return {what: share_of(int(back[:, control, k].sum()), len(back)) for k, what in enumerate(RECOVERED)}
 
 
-def _table(right: dict[str, Any], tests: dict[str, Any], back: dict[str, Any], by_chance: dict[str, Any]) -> Table:
+def _table(right: dict[str, Any], ways: dict[str, Any], back: dict[str, Any], by_chance: dict[str, Any]) -> Table:
     columns = ("what", "method", "share", "standard error, or interval", "images")
     columns += tuple(f"{what} {METHODS[mask].label}" for mask in MASKS for what in ("difference of", "p against"))
     rows: list[list[Any]] = []
-    for method, values in right.items():
-        one = mean_of(values)
-        gaps = [cell for mask in MASKS for cell in gap_of(tests[mask].get(method))]
-        rows.append(["discriminating accuracy", _label(method), one.mean, one.error, one.images, *gaps])
+    for way, values_of in {"": right, **ways}.items():
+        tests = _tests(values_of)
+        for method, values in values_of.items():
+            one = mean_of(values)
+            gaps = [cell for mask in MASKS for cell in gap_of(tests[mask].get(method))]
+            what = f"discriminating accuracy, {way}".removesuffix(", ")
+            rows.append([what, _label(method), one.mean, one.error, one.images, *gaps])
     for mask, values in back.items():
         for k, control in enumerate(CONTROLS):
             for what, (share, low, high) in _shares(values, k).items():

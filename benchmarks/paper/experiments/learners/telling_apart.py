@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -16,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from blackbox_explain.metrics.maps import normalised
 
-__all__ = ["described", "features", "told_apart"]
+__all__ = ["WAYS", "Way", "described", "features", "told_apart"]
 
 CELLS = 28
 RINGS = 160
@@ -24,6 +26,8 @@ RINGS = 160
 FOLDS = 5
 SPLITS = 10
 """Ways to share the images out among the folds: one alone is a matter of luck."""
+
+TREES = 300
 
 LEAST_IMAGES = 3
 """Of folds within folds."""
@@ -88,7 +92,51 @@ def _of_cells(small: Floats) -> list[Floats]:
     return [values, np.concatenate([np.quantile(one, shares, axis=1).T for one in (values, slopes)], axis=1)]
 
 
-def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int = SPLITS) -> Floats:
+def linear(weights: Floats, inner: Any) -> Any:
+    """Return logistic regression on features that weigh so much, regularised as is best in the folds `inner`."""
+    search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": STRENGTHS}, cv=inner)
+    weighed = FunctionTransformer(partial(operator.mul, weights))
+    # Turned by their principal components the rows are as long as there are rows, and nothing is lost.
+    return make_pipeline(StandardScaler(), weighed, PCA(), search)
+
+
+def trees(weights: Floats, inner: Any) -> Any:
+    """Return a forest of trees, which sees what depends on several features at once, and needs no weights."""
+    del weights, inner
+    return ExtraTreesClassifier(TREES, random_state=0, n_jobs=-1)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to tell maps apart.
+
+    Attributes
+    ----------
+    groups
+        Of `features` that the classifier sees.
+    model
+        Makes it from the weights of the features and the folds to choose its settings by.
+    splits
+        As `told_apart` takes them.
+    """
+
+    groups: slice
+    model: Callable[[Floats, Any], Any] = linear
+    splits: int = SPLITS
+
+
+WAYS = {
+    "by all that a map tells": Way(slice(None)),
+    "by its shape alone": Way(slice(-1)),
+    "by 28 × 28 means alone": Way(slice(1)),
+    "by a forest of trees": Way(slice(None), trees, 2),
+}
+"""The first is what claims are of.  Pictures of maps, which the paper trains on, do not tell how strong a map is."""
+
+
+def told_apart(
+    clean: Sequence[Floats], attacked: Sequence[Floats], way: Way = WAYS["by all that a map tells"]
+) -> Floats:
     """Return which share of each image's two rows (n,) is told right by classifiers of the other images.
 
     NaN where there are less than three of them.
@@ -97,25 +145,23 @@ def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], splits: int 
     ----------
     clean, attacked
         Groups of features (n, features) of the same images, each of which weighs as much as any other.
-    splits
-        Ways to share the images out among the folds.
+    way
+        To tell them apart, with the number of ways to share the images out among the folds.
     """
     count = len(clean[0])
     if count < LEAST_IMAGES:
         return np.full(count, np.nan)
-    seen = np.concatenate([np.concatenate(which, axis=1) for which in (clean, attacked)])
-    widths = [one.shape[1] for one in clean]
+    shown = [which[way.groups] for which in (clean, attacked)]
+    seen = np.concatenate([np.concatenate(which, axis=1) for which in shown])
+    widths = [one.shape[1] for one in shown[0]]
     weights = np.repeat(1 / np.sqrt(widths), widths)
     truth, image = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
     right = np.zeros(2 * count)
-    for split in range(splits):
+    for split in range(way.splits):
         folds = GroupKFold(min(FOLDS, count), shuffle=True, random_state=split)
         for trained, kept in folds.split(seen, truth, image):
             within = GroupKFold(min(FOLDS, len(np.unique(image[trained]))))
             inner = list(within.split(seen[trained], truth[trained], image[trained]))
-            search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": STRENGTHS}, cv=inner)
-            weighed = FunctionTransformer(partial(operator.mul, weights))
-            # Turned by their principal components the rows are as long as there are rows, and nothing is lost.
-            model = make_pipeline(StandardScaler(), weighed, PCA(), search).fit(seen[trained], truth[trained])
+            model = way.model(weights, inner).fit(seen[trained], truth[trained])
             right[kept] += model.predict(seen[kept]) == truth[kept]
-    return right.reshape(2, count).mean(axis=0) / splits
+    return right.reshape(2, count).mean(axis=0) / way.splits

@@ -15,7 +15,7 @@ from blackbox_explain.data.images import LoadedImages
 from tests.toys import Regions
 
 
-def apart(clean: np.ndarray, other: np.ndarray, way: str = "by all that a map tells") -> float:
+def apart(clean: np.ndarray, other: np.ndarray, way: str = "by all that they tell") -> float:
     few = replace(WAYS[way], splits=2)
     return float(told_apart(*(features(described(one)) for one in (clean, other)), few).mean())
 
@@ -45,7 +45,7 @@ def test_maps_are_told_apart_by_their_grain_and_by_their_strength() -> None:
     assert apart(noise[:20] + 3 * fine, noise[20:] + 3 * coarse) > 0.95
     assert apart(noise[:20], 5 * noise[20:]) > 0.95
     # A picture of a map does not tell its strength.
-    assert 0.2 < apart(noise[:20], 5 * noise[20:], "by its shape alone") < 0.8
+    assert 0.2 < apart(noise[:20], 5 * noise[20:], "by their shape alone") < 0.8
 
 
 def test_trees_tell_apart_what_depends_on_two_cells_at_once() -> None:

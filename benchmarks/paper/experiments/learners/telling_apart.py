@@ -126,17 +126,15 @@ class Way:
 
 
 WAYS = {
-    "by all that a map tells": Way(slice(None)),
-    "by its shape alone": Way(slice(-1)),
+    "by all that they tell": Way(slice(None)),
+    "by their shape alone": Way(slice(-1)),
     "by 28 × 28 means alone": Way(slice(1)),
     "by a forest of trees": Way(slice(None), trees, 2),
 }
 """The first is what claims are of.  Pictures of maps, which the paper trains on, do not tell how strong a map is."""
 
 
-def told_apart(
-    clean: Sequence[Floats], attacked: Sequence[Floats], way: Way = WAYS["by all that a map tells"]
-) -> Floats:
+def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], way: Way = WAYS["by all that they tell"]) -> Floats:
     """Return which share of each image's two rows (n,) is told right by classifiers of the other images.
 
     NaN where there are less than three of them.

@@ -104,8 +104,8 @@ def run(plan: Plan) -> None:
             "Costs are those of the clean images; the attacked ones take the same.",
             "All images are classified right, so that the original label is the true one. The paper's shares are of "
             "all its images, right or wrong.",
-            "Other maps tell an attacked image by how strong they are, which the paper's classifier did not see: pictures "
-            "of maps tell their shape alone.",
+            "Other maps tell an attacked image by how strong they are, which the paper's classifier did not see: "
+            "pictures of maps tell their shape alone.",
             *(_in_words(name, one) for name, one in ways.items() if name != SHAPE),
             "A share is at least the paper's where its whole interval is, and undecided where the paper's lies in it.",
             "A mask that is moved, and a disc in the middle, delete as much as the mask. What a ranking deletes is its "

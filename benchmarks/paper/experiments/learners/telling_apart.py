@@ -130,8 +130,9 @@ WAYS = {
     "by their shape alone": Way(slice(-1)),
     "by 28 × 28 means alone": Way(slice(1)),
     "by a forest of trees": Way(slice(None), trees, 2),
+    "by a forest of trees of their shape alone": Way(slice(-1), trees, 2),
 }
-"""The first is what claims are of.  Pictures of maps, which the paper trains on, do not tell how strong a map is."""
+"""The first sees the most.  Pictures of maps, which the paper trains a network on, do not tell how strong a map is."""
 
 
 def told_apart(clean: Sequence[Floats], attacked: Sequence[Floats], way: Way = WAYS["by all that they tell"]) -> Floats:

@@ -138,7 +138,10 @@ def compare(
     for row in rows:
         maps = results[0].importance(row), results[1].importance(row)
         difference[row] = _largest_difference(scores[0][row], scores[1][row])
-        correlation[row], iou[row] = map_correlation(*maps), equal_area_iou(*maps, float(results[0].share[row]))
+        correlation[row] = map_correlation(*maps)
+        # Not of pictures' maps, which are white wherever a ranking is among its first.
+        ranked = results[0].saliency[row], results[1].saliency[row]
+        iou[row] = equal_area_iou(*ranked, float(results[0].share[row]))
     outcomes = [
         [Outcome("failed", str(reasons[row])) if row in reasons else one for row, one in enumerate(result.outcome)]
         for result, reasons in zip(results, failed, strict=True)

@@ -84,11 +84,13 @@ class RepeatedSamples(Samples):
         return hashlib.sha256(f"{once} {self.times}".encode()).hexdigest()[:16]
 
 
-def distinct(images: Floats, rows: Rows) -> tuple[Rows, Rows]:
-    """Find equal images among some, so that each is asked about once.
+def distinct(samples: Samples, images: Floats, rows: Rows) -> tuple[Rows, Rows]:
+    """Find equal images of one class among some, so that each is asked about once.
 
     Parameters
     ----------
+    samples
+        Whose labels tell rows of one image apart.
     images
         (n, *shape).
     rows
@@ -97,9 +99,11 @@ def distinct(images: Floats, rows: Rows) -> tuple[Rows, Rows]:
     Returns
     -------
     first, which
-        Rows of the samples (m,) with different images, and (n,) which of these each image is.
+        Rows of the samples (m,) with different images or labels, and (n,) which of these each image is.
     """
-    seen: dict[bytes, int] = {}
-    which = np.asarray([seen.setdefault(image.tobytes(), len(seen)) for image in images], dtype=np.int64)
+    labels = [-1] * len(rows) if samples.labels is None else samples.labels[rows].tolist()
+    seen: dict[tuple[bytes, int], int] = {}
+    keys = [(image.tobytes(), label) for image, label in zip(images, labels, strict=True)]
+    which = np.asarray([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64)
     _, first = np.unique(which, return_index=True)
     return rows[first], which

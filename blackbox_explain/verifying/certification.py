@@ -232,7 +232,8 @@ class _Work:
                     found.append(NEITHER)
                     continue
                 maps = result.importance(row), other.importance(place)
-                found.append((correlation(*maps), equal_area_iou(*maps, float(result.share[row]))))
+                ranked = result.saliency[row], other.saliency[place]
+                found.append((correlation(*maps), equal_area_iou(*ranked, float(result.share[row]))))
         return [tuple(found) for found in alike]
 
     def _photo_checks(self, row: int) -> list[Check]:

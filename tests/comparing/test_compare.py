@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_masks_that_are_constant_and_scores_that_are_infinite() -> None:
     found = compare(box, box, image, queries=300, **options())
     assert found.score_difference[0] == 0
     assert np.isfinite(found.effect).all()
+
+
+def test_the_first_of_a_ranking_are_compared_as_they_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two models look at the same place; what comes first in it, far less than what a picture shows white, differs.
+    box = Regions(REGIONS[:1])
+    made = bx.explain(box, box.image(), 0, progress=False, **options())
+    rank = np.arange(64 * 64).reshape(64, 64)
+    first = 1 - rank / rank.size
+    second = 1 - np.where(rank < 82, (rank + 41) % 82, rank) / rank.size
+    ranked = iter([replace(made, saliency=one[None], share=np.asarray([0.01])) for one in (first, second)])
+    monkeypatch.setattr("blackbox_explain.comparing.models.explain", lambda *_a, **_k: next(ranked))
+    found = compare(box, box, box.image(), **options())
+    assert found.iou[0] == 0
+    assert found.correlation[0] > 0.99
 
 
 def test_regions_of_equal_area() -> None:

@@ -87,10 +87,14 @@ def learn(
     Raises
     ------
     InputError
-        If the pool is empty or holds what is no rule, no rule speaks of any image, `held_out` leaves no image for one
-        of the two purposes, or a setting is out of range.
+        If the pool is empty or holds what is no rule, no rule speaks of any image or the regularizer leaves none,
+        `held_out` leaves no image for one of the two purposes, or a setting is out of range.
     """
     pool = _checked(pool)
+    if not (np.isfinite(weight) and weight >= 0):
+        raise InputError(
+            "This is no weight of the regularizer", got=f"weight={weight}", expected="a number of at least 0"
+        )
     check_call(box, batch_size, seed)
     check_options(confidence, len(pool))
     known = as_samples(samples, box.spec)
@@ -116,12 +120,15 @@ def learn(
         advance = progress if callable(progress) else bar
         for rule in pool:
             found.append(on(rule, seen, len(pool), advance))
-        reach = [_reach(regularizer, rule) if regularizer else 0.0 for rule in pool]
+        # Where it counts nothing it is not asked: 0 times infinity is no number.
+        reach = [_reach(regularizer, rule) if regularizer and weight else 0.0 for rule in pool]
         costs = np.asarray(
             [weight * r + one.error if one.n else np.inf for r, one in zip(reach, found, strict=True)], dtype=np.float64
         )
-        if not np.isfinite(costs).any():
+        if not any(one.n for one in found):
             raise InputError("No rule of the pool speaks of any of these images", got=f"{len(pool)} rules")
+        if not np.isfinite(costs).any():
+            raise InputError("The regularizer rules out every rule that speaks of an image", got=f"{len(pool)} rules")
         best = int(np.argmin(costs))
         chosen = on(pool[best], kept, 1, advance) if count else found[best]
     return Learned(chosen, tuple(found), costs)

@@ -93,15 +93,18 @@ class Equivariance(Rule):
         before, after, amounts = self._masks(questions, rows)
         agreement = np.zeros(len(rows))
         for place, row in enumerate(rows):
-            moved = moved_mask(
-                self.relation, before.importance(place).astype(float), float(amounts[place]), questions, int(row)
-            )
+            first, second = (self._map(one, place) for one in (before, after))
+            moved = moved_mask(self.relation, first, float(amounts[place]), questions, int(row))
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
             if seen.any():
-                found = after.importance(place).astype(float)[seen]
-                agreement[place] = self._agreement(moved[seen], found, float(before.share[place]))
+                agreement[place] = self._agreement(moved[seen], second[seen], float(before.share[place]))
         applies = np.asarray([before.depends(place) for place in range(len(rows))])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
+
+    def _map(self, explanation: Explanation, place: int) -> Floats:
+        """Return the map (*spatial) that is compared: of pixels that are counted, the order in which they matter."""
+        found = explanation.saliency[place] if self.measure == "iou" else explanation.importance(place)
+        return found.astype(float)
 
     def _masks(self, questions: Questions, rows: Rows) -> tuple[Explanation, Explanation, Floats]:
         """Explain images and transformed images for the same classes; also return the strengths (n,)."""

@@ -83,13 +83,14 @@ class Taylor(Rule):
         """Return the scores that the rule predicts for one neighbour of each image, and what they are: (n,) each."""
         images = questions.samples.batch(rows)
         moved = Invariance(self.relation, self.theta).transformed(questions, rows)
-        first, which = distinct(images, rows)
+        first, which = distinct(questions.samples, images, rows)
         slopes, before, classes = _gradients(self.explained, questions, first)
         axes = tuple(range(1, images.ndim))
         # Differences in double precision: what is summed up is small and of either sign.
         change = moved.astype(np.float64) - images
         said = before[which] + (slopes[which] * change).sum(axis=axes)
-        after = questions.ask(np.arange(len(moved)), lambda some: moved[some])
+        places = {row: place for place, row in enumerate(rows.tolist())}
+        after = questions.ask(rows, lambda some: moved[[places[row] for row in some.tolist()]])
         return said, after[np.arange(len(rows)), classes[which]]
 
 

@@ -102,7 +102,7 @@ class RegionDecides(Rule):
             (n,) shares of what deleting the whole image takes away, and whether that is anything.
         """
         images = questions.samples.batch(rows)
-        first, which = distinct(images, rows)
+        first, which = distinct(questions.samples, images, rows)
         classes = explained_classes(self.explained, questions, first)[which]
         each = np.arange(len(rows))
         before = questions.original(first)[which][each, classes]

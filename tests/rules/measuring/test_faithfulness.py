@@ -93,7 +93,17 @@ def test_responses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "0"), (1, "100"), (0.041, "4.1"), (0.0004, "0.04"), (0.99999, "99.999"), (0.95, "95")]
+    ("share", "text"),
+    [
+        (0, "0"),
+        (1, "100"),
+        (0.041, "4.1"),
+        (0.0004, "0.04"),
+        (0.99999, "99.999"),
+        (0.95, "95"),
+        (1e-9, "1e-07"),
+        (1 - 1e-8, "99.999999"),
+    ],
 )
 def test_percentages_never_round_to_certainty(share: float, text: str) -> None:
     assert percent(share) == text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -148,3 +148,22 @@ def test_trials_of_one_image_stay_on_one_side() -> None:
     assert not {row // 7 for row in kept} & {row // 7 for row in seen}
     with pytest.raises(InputError, match=r"held_out=0\.5 of 1"):
         learn([FirstPixel(0.5)], BOX, RepeatedSamples.repeat(dark(1), 50), held_out=0.5, progress=False)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_what_is_no_weight_is_refused(weight: float) -> None:
+    with pytest.raises(InputError, match="no weight of the regularizer"):
+        learn([FirstPixel(0.5)], BOX, uniform(20), lambda rule: 1.0, weight=weight, progress=False)
+
+
+def test_an_infinite_regularizer_rules_out_where_it_counts() -> None:
+    pool = [FirstPixel(below) for below in (0.5, 0.9)]
+    samples = uniform(20)
+
+    def only_first(rule: Any) -> float:
+        return 1.0 if rule is pool[0] else float("inf")
+
+    assert learn(pool, BOX, samples, only_first, progress=False).rule == pool[0]
+    with pytest.raises(InputError, match="rules out every rule that speaks"):
+        learn(pool, BOX, samples, lambda rule: float("inf"), progress=False)
+    assert np.isfinite(learn(pool, BOX, samples, lambda rule: float("inf"), weight=0, progress=False).costs).all()

@@ -10,7 +10,7 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.data.samples import Samples
-from blackbox_explain.errors import InputError, NoGradientError
+from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import named
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
@@ -62,6 +62,22 @@ def test_a_linear_model_is_its_own_linear_rule_under_noise_and_any_other_change(
     for relation, theta in ((GaussianNoise(), 10), (Brightness(), 20), (Rotation(), 10)):
         found = faithfulness(Taylor(relation, theta, 1e-6), Linear(weights(), 0.3), samples, progress=False)
         assert (found.errors, found.n) == (0, 40)
+
+
+@pytest.mark.parametrize("batch_size", [2, 32])
+def test_the_image_whose_neighbour_has_no_answer_is_named(batch_size: int) -> None:
+    images = some(6)
+    images[5] = 0.5  # alone of one colour, which its neighbour has not
+
+    class Torn(Linear):
+        def scores(self, given: np.ndarray) -> np.ndarray:
+            flat = given.reshape(len(given), -1)
+            neighbour = (flat.std(axis=1) < 1e-3) & (flat[:, 0] != 0.5)
+            return np.where(neighbour[:, None], np.nan, super().scores(given))
+
+    samples = Samples.of(images, SPEC, names=list("abcdef"))
+    with pytest.raises(ModelError, match="NaN for f"):
+        faithfulness(Taylor(Brightness(), 20), Torn(weights()), samples, batch_size=batch_size, progress=False)
 
 
 def test_deletion_to_zero_is_the_rule_of_gradient_times_input() -> None:
@@ -174,6 +190,21 @@ def test_a_region_beside_what_the_model_looks_at_is_wrong_every_time() -> None:
     found = faithfulness(RegionDecides(), box, trials, progress=False)
     assert found.errors == 60
     assert found.violations[0].amount >= 0.5
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_one_image_of_two_classes_is_judged_by_each(batch_size: int) -> None:
+    other = box_region((32, 32), (20, 20), (30, 30))
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        return np.stack([images[:, 0, own].mean(axis=1) for own in (PATTERN, other)], axis=1)
+
+    box = Scores(scores, (1, 32, 32))
+    images = np.ones((2, 1, 32, 32), np.float32)
+    samples = Samples.of(images, box.spec, regions=np.stack([PATTERN, other]), labels=[0, 1])
+    rule = RegionDecides("zero", explained="label", shift=0)
+    trials = RepeatedSamples.repeat(samples, 5)
+    assert faithfulness(rule, box, trials, batch_size=batch_size, progress=False).errors == 0
 
 
 def test_a_region_of_which_as_much_lies_elsewhere_is_wrong_because_of_the_other_half() -> None:
@@ -298,5 +329,5 @@ def test_trials_are_the_images_again_and_again() -> None:
     np.testing.assert_array_equal(taken.batch(np.arange(4)), trials.batch(rows))
     assert taken.names == ("a, trial 0", "a, trial 2", "b, trial 0", "b, trial 2")
     assert trials.fingerprint != RepeatedSamples.repeat(samples, 4).fingerprint
-    first, which = distinct(trials.batch(rows), rows)
+    first, which = distinct(trials, trials.batch(rows), rows)
     assert (first.tolist(), which.tolist()) == ([0, 3], [0, 0, 1, 1])

@@ -88,7 +88,7 @@ def test_figures_are_those_measured() -> None:
         assert f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" in text
     for name, row in (*googlenet["smallest_region"].items(), *googlenet["smallest_region_kept"].items()):
         assert f"| {name} | " + " | ".join(f"{one['share']:.1%} ({one['enough']:.0%})" for one in row.values()) in text
-    for row in (row for backend in ("onnx", "torch") for row in measured(f"overhead-{backend}")["rows"]):
+    for row in (row for backend in ("onnx", "torch", "tensorflow") for row in measured(f"overhead-{backend}")["rows"]):
         if row["batch"] == 16:
             assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} | {row['beside']:.1%} |" in text
     speed = measured("onnx-gradient")

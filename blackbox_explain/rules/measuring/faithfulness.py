@@ -394,7 +394,6 @@ def percent(share: float) -> str:
     value = 100 * share
     if value in (0.0, 100.0) or value == round(value):
         return f"{value:.0f}"
-    # What is next to nothing is written by its power of ten.
     for digits in range(1, 5 if value < 50 else 13):
         if 0 < round(value, digits) < 100:
             return f"{value:.{digits}f}"

@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.common.backends import Device, present
 from benchmarks.common.each_photo import left_of_each, means_of
 from benchmarks.common.hardware import RESULTS, machine, record, recorded
-from benchmarks.common.masked import left_of_region
+from benchmarks.common.masked import DELETED, KEPT, left_of_region
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from benchmarks.common.ranking_variants import Variant, learned_by
 from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain
@@ -32,7 +32,6 @@ from blackbox_explain.perturbations.perturbation import Perturbation
 TUNED_ON, LIMIT = slice(0, None, 2), 16
 """Of the photos, those that settings are chosen by, and how many of them."""
 
-DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
 TRANSFER: dict[str, Perturbation] = {"constant": Constant(), "noise": Noise()}
 """What the region is deleted by that it was not found with."""
 

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.adapters.exports import BVLC, googlenet
 from benchmarks.common.hardware import RESULTS, machine, record, recorded
-from benchmarks.common.masked import OwnScore, hard_deletion, left_of_region, random_map
+from benchmarks.common.masked import DELETED, KEPT, OwnScore, hard_deletion, left_of_region, random_map
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
 from blackbox_explain.box.info import BoxInfo
@@ -30,9 +30,6 @@ from blackbox_explain.explanation.region import smallest_region
 from blackbox_explain.methods.mask.settings import PRESETS, Settings
 from blackbox_explain.perturbations.perturbation import PAPER_SIGMA, Game, Perturbation
 
-SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
-KEPT = (0.06, 0.15, 0.30)
-"""Shares that are kept, everything else being blurred."""
 TRANSFERS: dict[str, Perturbation] = {
     "per-pixel blur": Blur(levels_count=11),
     "two-level blur": Blur(levels_count=2),
@@ -216,7 +213,7 @@ def main(
     maps = maps_of(box, photos, learned)
     results["hard_deletion"], results["hard_preservation"] = (
         {name: hard_deletion(box, images, reference, one, shares, keep=keep) for name, one in maps.items()}
-        for shares, keep in ((SHARES, False), (KEPT, True))
+        for shares, keep in ((DELETED, False), (KEPT, True))
     )
     results["smallest_region"], results["smallest_region_kept"] = (
         {name: smallest_regions(box, images, reference, one, game) for name, one in maps.items() if name != "random"}

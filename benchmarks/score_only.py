@@ -20,15 +20,13 @@ from rich.table import Table
 from benchmarks.common.each_photo import left_of_each, means_of
 from benchmarks.common.hardware import machine, record, recorded
 from benchmarks.common.judged import said, spread, within
-from benchmarks.common.masked import OwnScore
+from benchmarks.common.masked import DELETED, OwnScore
 from benchmarks.common.photos import LabelledPhotos, confident_photos
 from benchmarks.paper.statistics import compared, verdict
 from blackbox_explain import BlackBox, Blur, MaskExplanation, explain, wrap
 from blackbox_explain.methods.mask.settings import Settings
 
 BUDGETS = (500, 1000, 2000, 5000)
-SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
-"""Of the pixels, deleted in the order of a ranking."""
 WANTED = {1000: 1.6, 5000: 1.15}
 """The most that the mean objective may be, in that of 300 exact gradients, by queries for each photo."""
 SUPPRESSION, AT_LEAST, OVERHEAD = 0.95, 0.95, 0.10
@@ -98,7 +96,7 @@ def ranked(box: BlackBox, images: Any, results: list[MaskExplanation], maps: Any
     The order is that of the results' own maps, or of others.
     """
     order = np.concatenate([one.saliency for one in results]) if maps is None else maps
-    each = left_of_each(box, np.asarray(images), results, order, SHARES)
+    each = left_of_each(box, np.asarray(images), results, order, DELETED)
     return {"left": means_of(each), "each": each}
 
 
@@ -251,7 +249,7 @@ def of_rankings(box: BlackBox, chosen: LabelledPhotos, budgets: Sequence[int], p
     if stored and stored["settings"]["photos"] == names:
         known = stored["measured"]["rows"]
         rows = {name: rows.get(name) or known[name] for name in ROWS if name in rows or name in known}
-    table = Table("queries", *(f"{share:.0%}" for share in SHARES), title="score left, most salient share blurred")
+    table = Table("queries", *(f"{share:.0%}" for share in DELETED), title="score left, most salient share blurred")
     for name, row in rows.items():
         table.add_row(name, *(f"{value:.2f}" for value in row["left"].values()))
     console.print(table)
@@ -276,7 +274,7 @@ def of_peer(box: BlackBox, chosen: LabelledPhotos) -> None:
     tests = [compared(own, peer) for own, peer in zip(ours.T, theirs.T, strict=True)]
     rows: dict[str, Any] = {}
     table = Table("share", f"ours, {SHAP_PASSES}", "SHAP", "difference", "p", title="score left")
-    for share, own, peer, test in zip(SHARES, ours.mean(axis=0), theirs.mean(axis=0), tests, strict=True):
+    for share, own, peer, test in zip(DELETED, ours.mean(axis=0), theirs.mean(axis=0), tests, strict=True):
         rows[f"{share:.2f}"] = {"ours": float(own), "SHAP": float(peer), "p": test.p}
         table.add_row(f"{share:.0%}", f"{own:.3f}", f"{peer:.3f}", f"{test.difference:+.3f}", f"{test.p:.2g}")
     console.print(table)

@@ -20,6 +20,9 @@ from blackbox_explain.methods.upsampling import make_upsampling, smooth
 from blackbox_explain.perturbations.level_stack import LevelStack
 from blackbox_explain.perturbations.perturbation import Blur, Perturbation
 
+DELETED, KEPT = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40), (0.06, 0.15, 0.30)
+"""Shares of the pixels that tables of deletions are of, and those of what is kept while all else is blurred."""
+
 Maps = np.ndarray[Any, Any]
 
 

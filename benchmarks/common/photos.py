@@ -21,6 +21,7 @@ __all__ = [
     "data_folder",
     "fair_order",
     "source_hash",
+    "validation_files",
     "validation_images",
     "validation_objects",
 ]
@@ -77,8 +78,10 @@ def validation_images(box: BlackBox, fit: Fit, count: int, least: float = 0.5) -
     SystemExit
         If there are fewer than `count`.
     """
-    paths = {path.name: path for path in (data_folder() / "ilsvrc_val").rglob("*.JPEG")}
-    objects = validation_objects() if paths else {}
+    paths = validation_files()
+    if not paths:
+        raise SystemExit(f"no images in {data_folder() / 'ilsvrc_val'}; set BLACKBOX_EXPLAIN_DATA")
+    objects = validation_objects()
     names = fair_order(paths)
     labels = [int(objects[name][0].label) for name in names]
     found = _confident(box, [paths[name] for name in names], labels, fit, least, count)
@@ -87,6 +90,11 @@ def validation_images(box: BlackBox, fit: Fit, count: int, least: float = 0.5) -
             f"{count} validation images are asked for, and {len(found.paths)} are classified right for sure"
         )
     return found
+
+
+def validation_files() -> dict[str, Path]:
+    """Return the validation images by name."""
+    return {path.name: path for path in (data_folder() / "ilsvrc_val").rglob("*.JPEG")}
 
 
 def validation_objects() -> dict[str, tuple[Object, ...]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["in_rounds", "summary", "timed"]
+__all__ = ["in_rounds", "summary", "timed", "timed_answer"]
 
 Call = Callable[[], Any]
+Answer = TypeVar("Answer")
 
 
 def summary(seconds: list[float]) -> dict[str, Any]:
@@ -20,9 +21,14 @@ def summary(seconds: list[float]) -> dict[str, Any]:
 
 def timed(call: Call, clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the seconds of one call."""
+    return timed_answer(call, clock)[0]
+
+
+def timed_answer(call: Callable[[], Answer], clock: Callable[[], float] = time.perf_counter) -> tuple[float, Answer]:
+    """Return the seconds of one call, and what it returned."""
     started = clock()
-    call()
-    return clock() - started
+    found = call()
+    return clock() - started, found
 
 
 def in_rounds(

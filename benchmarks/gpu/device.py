@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Device", "spread"]
+__all__ = ["Device", "quartiles_of"]
 
 SIDE_RUNS = 3
 """Runs on a side stream before a graph is captured, as PyTorch asks for."""
@@ -131,7 +131,7 @@ class Device:
             torch.cuda.empty_cache()
 
 
-def spread(milliseconds: list[float]) -> dict[str, Any]:
+def quartiles_of(milliseconds: list[float]) -> dict[str, Any]:
     """Return median and quartiles, with all repetitions."""
     low, middle, high = np.percentile(milliseconds, (25, 50, 75))
     every = [round(one, 5) for one in milliseconds]

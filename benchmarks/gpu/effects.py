@@ -16,8 +16,6 @@ from benchmarks.gpu.sizes import Budget, Sizes, or_error
 
 __all__ = ["AGAIN", "PLAIN", "Judge", "effects_of_modes"]
 
-SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
-
 PLAIN = "fp32"
 """The mode that others are held against."""
 
@@ -46,14 +44,11 @@ class Judge:
 
     def left(self, saliency: Any) -> dict[str, list[float]]:
         """Return what is left of each photo's score once the most salient share (N, H, W) of its pixels is blurred."""
-        from benchmarks.common.masked import hard_deletion
+        from benchmarks.common.each_photo import left_of_each
+        from benchmarks.common.masked import DELETED
 
         with rounding(False):
-            rows = [
-                hard_deletion(self.box, self.images[one], [self._scored[one]], np.asarray(saliency)[one], SHARES)
-                for one in (slice(row, row + 1) for row in range(len(self.images)))
-            ]
-        return {share: [row[share] for row in rows] for share in rows[0]}
+            return left_of_each(self.box, self.images, [self._scored], np.asarray(saliency), DELETED)
 
     def objective(self, result: Any) -> list[float]:
         """Return eq. 4 with the weights of the preset `paper` under the mask of each photo."""

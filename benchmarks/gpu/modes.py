@@ -181,17 +181,12 @@ class OtherGradient:
 
     def __init__(self, box: Any, gradient: Gradient) -> None:
         self._box, self._gradient = box, gradient
-        # Copied, not looked up when asked for: whether this is a black box is told by what is there.
-        self.spec = box.spec
-        self.native = box.native
-        self.activation = box.activation
-        self.assumptions = box.assumptions
-        self.no_gradient = box.no_gradient
-        self.fingerprint = box.fingerprint
 
-    def scores(self, images: Any) -> Any:
-        """Map images (N, 3, H, W) in pixel space to scores (N, K)."""
-        return self._box.scores(images)
+    def __getattr__(self, name: str) -> Any:
+        """Return what the box has."""
+        if name.startswith("__"):  # of which a copy asks before there is a box
+            raise AttributeError(name)
+        return getattr(self._box, name)
 
     def scores_and_gradient(self, images: Any, weights: Any) -> tuple[Any, Any]:
         """Return scores (N, K) and d Σ(weights · scores) / d images (N, 3, H, W)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["FIRST", "NETWORKS", "flops_of", "googlenet_file", "network_of", "side_of"]
+__all__ = ["FIRST", "NETWORKS", "flops_of", "googlenet_file", "googlenet_files", "network_of", "side_of"]
 
 FIRST = "EfficientNet-Lite0"
 
@@ -19,14 +19,19 @@ GOOGLENET_SIDE = 224
 """Pixels; it reads no other size."""
 
 
-def googlenet_file() -> Path:
-    """Return where the ONNX file of BVLC's GoogLeNet lies, or the first place where it is looked for."""
+def googlenet_files() -> list[Path]:
+    """Return the places where the ONNX file of BVLC's GoogLeNet is looked for."""
     root = Path(__file__).parents[2]
     # The first is ignored by git, and can be taken along to a machine that gets the sources alone.
     folders = [root / "build" / "data", root / "shared" / "data", root.parent / "shared" / "data"]
     if "BLACKBOX_EXPLAIN_DATA" in os.environ:
         folders.insert(0, Path(os.environ["BLACKBOX_EXPLAIN_DATA"]))
-    files = [folder / "googlenet" / "googlenet_bvlc.onnx" for folder in folders]
+    return [folder / "googlenet" / "googlenet_bvlc.onnx" for folder in folders]
+
+
+def googlenet_file() -> Path:
+    """Return where that file lies, or the first place where it is looked for."""
+    files = googlenet_files()
     return next((one for one in files if one.is_file()), files[0])
 
 

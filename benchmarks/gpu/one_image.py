@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.gpu.device import Device, spread
+from benchmarks.gpu.device import Device, quartiles_of
 from benchmarks.gpu.effects import Judge
 from benchmarks.gpu.modes import MODES, box_of, rounding
 from benchmarks.gpu.networks import FIRST, network_of
@@ -82,7 +82,7 @@ def _timed(device: Device, call: Any, images: int, repeats: int, budget: Budget)
     once = device.waited(call, 1, warmup=0)[0] / 1e3
     if once * (repeats + 1) > budget.left:
         raise OutOfTime
-    timed = spread(device.waited(call, repeats))
+    timed = quartiles_of(device.waited(call, repeats))
     return {"seconds_per_image": timed["median_ms"] / 1e3 / images, "images": images, "repetitions": repeats, **timed}
 
 
@@ -103,11 +103,10 @@ def _plain_row(device: Device, tf32: bool, judge: Judge, sizes: Sizes, budget: B
         return baseline_mask(probabilities, photos[row : row + 1], judge.target[row], steps)
 
     with rounding(tf32):
-        timed = spread(device.waited(lambda: mask(0, sizes.plain_timed_steps), sizes.repeats))
+        timed = quartiles_of(device.waited(lambda: mask(0, sizes.plain_timed_steps), sizes.repeats))
         seconds = timed["median_ms"] / 1e3 / sizes.plain_timed_steps * sizes.plain_steps
         found = {"seconds_per_image": seconds, "steps": sizes.plain_steps, "steps_timed": sizes.plain_timed_steps}
-        if tf32:
+        if tf32 or seconds * len(photos) > budget.left:
             return {**found, **timed}
-        budget.need(seconds * len(photos))
         gone = [1 - mask(row, sizes.plain_steps).cpu().numpy() for row in range(len(photos))]
     return {**found, "left": judge.left(np.stack(gone)), **timed}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.device import Device, spread
+from benchmarks.gpu.device import Device, quartiles_of
 from benchmarks.gpu.sizes import Budget, Sizes, or_error
 
 __all__ = ["onnx_runtime_rates"]
@@ -48,7 +48,7 @@ def _row(device: Device, provider: str, where: str, batch: int, sizes: Sizes, bu
         binding.synchronize_outputs()
 
     # Its stream is its own: events of PyTorch's would not see it.
-    timed = spread(device.waited(scores, sizes.repeats, warmup=2))
+    timed = quartiles_of(device.waited(scores, sizes.repeats, warmup=2))
     return {
         "scores": {"images_per_s": batch / timed["median_ms"] * 1e3, **timed},
         "gradient": or_error(lambda: _gradient(device, where, images, sizes)),
@@ -63,5 +63,5 @@ def _gradient(device: Device, where: str, images: Any, sizes: Sizes) -> dict[str
     box: Any = load(device=where, cache=False)
     given = box.native(images)
     weights = box.native(np.eye(1000, dtype=np.float32)[np.arange(len(images)) % 1000])
-    timed = spread(device.waited(lambda: box.scores_and_gradient(given, weights), sizes.repeats, warmup=2))
+    timed = quartiles_of(device.waited(lambda: box.scores_and_gradient(given, weights), sizes.repeats, warmup=2))
     return {"images_per_s": len(images) / timed["median_ms"] * 1e3, **timed}

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from benchmarks.gpu.device import Device, spread
+from benchmarks.gpu.device import Device, quartiles_of
 from benchmarks.gpu.modes import MODES, Mode, bare, box_of, compilation, rounding
 from benchmarks.gpu.networks import FIRST, flops_of, side_of
 from benchmarks.gpu.sizes import Budget, Sizes, or_error
@@ -42,14 +42,14 @@ def _product(device: Device, kind: torch.dtype, tf32: bool, sizes: Sizes) -> dic
     side = sizes.peak_side
     first, second = (torch.randn(side, side, device=device.name).to(kind) for _ in range(2))
     with rounding(tf32):
-        timed = spread(device.timed(lambda: first @ second, sizes.repeats))
+        timed = quartiles_of(device.timed(lambda: first @ second, sizes.repeats))
     return {**timed, "tflops": 2 * side**3 / timed["median_ms"] / 1e9}
 
 
 def _copy(device: Device, sizes: Sizes) -> dict[str, Any]:
     block = torch.empty(sizes.peak_side**2 * 4, device=device.name)
     other = torch.empty_like(block)
-    timed = spread(device.timed(lambda: other.copy_(block), sizes.repeats))
+    timed = quartiles_of(device.timed(lambda: other.copy_(block), sizes.repeats))
     return {**timed, "gb_per_s": 2 * block.numel() * 4 / timed["median_ms"] / 1e6}
 
 
@@ -82,7 +82,7 @@ def _bare_row(
 
     with rounding(mode.tf32), compilation(mode) as told:
         memory = device.peak_gib(make)
-        timed = spread(device.timed(made[0], sizes.repeats))
+        timed = quartiles_of(device.timed(made[0], sizes.repeats))
         compiled = told()
     rate = batch / timed["median_ms"] * 1e3
     used = flops_of(name, side) * rate / 1e12
@@ -126,7 +126,7 @@ def _loop_row(device: Device, name: str, mode: Mode, batch: int, sizes: Sizes, b
         with _inside(device, box) as inside:
             whole, beside = device.in_turns([loop, as_many], sizes.repeats)
             model = inside()[-sizes.repeats * sizes.steps :]  # without the runs for warming up
-    timed, model_alone = (spread([one / sizes.steps for one in times]) for times in (whole, beside))
+    timed, model_alone = (quartiles_of([one / sizes.steps for one in times]) for times in (whole, beside))
     return {
         "images_per_s": batch / timed["median_ms"] * 1e3,
         "of_bare_rate": float(np.median(np.divide(beside, whole))),

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.common.markdown import NOT_YET, Rows, table
 from benchmarks.gpu.effects import PLAIN
 from benchmarks.gpu.one_image import PLAIN_LOOPS
-from benchmarks.paper.statistics import SURE, Compared, compared, mean_of, verdict
+from benchmarks.paper.statistics import SURE, Compared, compared, in_words, mean_of, verdict
 
 __all__ = ["gpu"]
 
@@ -133,7 +133,7 @@ def _against_plain(calls: dict[str, dict[str, Any]]) -> Iterator[str]:
         each, single = (row[what].get("seconds_per_image") for what in ("together", "one image"))
         better = None if theirs is None else verdict(_by_share(row["left"], theirs).values(), "lower")
         times = f"{beside / each:.0f}" if beside and each else ""
-        rows.append([name, times, "" if single is None else f"{single:.3f}", _said(better), *_means(row["left"])])
+        rows.append([name, times, "" if single is None else f"{single:.3f}", in_words(better), *_means(row["left"])])
     if not rows:
         return
     if theirs is not None:
@@ -191,7 +191,3 @@ def _by_share(ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> d
 
 def _means(left: dict[str, list[float]]) -> list[str]:
     return [f"{mean_of(np.asarray(values)).mean:.2f}" for values in left.values()]
-
-
-def _said(better: bool | None) -> str:
-    return "undecided" if better is None else "yes" if better else "no"

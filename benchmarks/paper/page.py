@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.paper.experiments import EXPERIMENTS
 from benchmarks.paper.methods import label_of
+from benchmarks.paper.statistics import in_words
 from benchmarks.paper.written import Table, table_as_markdown
 
 __all__ = ["write_page"]
@@ -49,7 +50,7 @@ def write_page(folder: Path) -> Path:
         name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.exists()
     }
     rows = [
-        [f"[{name}](#{name})", one["claim"], one["paper"], one["ours"], _verdict(one["holds"])]
+        [f"[{name}](#{name})", one["claim"], one["paper"], one["ours"], in_words(one["holds"])]
         for name, result in results.items()
         for one in result["claims"]
     ]
@@ -77,10 +78,6 @@ def _core_minutes(results: dict[str, Any]) -> float:
     """Return what the maps of one image take by all methods that were run."""
     costs = {method: one for result in results.values() for method, one in result.get("costs", {}).items()}
     return sum(one["core_seconds_per_image"] for one in costs.values()) / 60
-
-
-def _verdict(holds: bool | None) -> str:
-    return "undecided" if holds is None else "yes" if holds else "**no**"
 
 
 def _told(value: Any) -> str:

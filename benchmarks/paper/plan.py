@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.common.hardware import RESULTS
-from benchmarks.common.photos import data_folder, fair_order, validation_objects
+from benchmarks.common.photos import data_folder, fair_order, validation_files, validation_objects
 from benchmarks.paper.kept import Kept
 from blackbox_explain import BlackBox, load_images
 from blackbox_explain.data.images import LoadedImages
@@ -111,7 +111,7 @@ class Plan:
     @cached_property
     def right(self) -> list[str]:
         """Names of the validation images that the model classifies right, in `fair_order`."""
-        paths = {path.name: path for path in (data_folder() / "ilsvrc_val").rglob("*.JPEG")}
+        paths = validation_files()
         names = fair_order(paths)
         labels = np.asarray([self.label(name) for name in names])
 

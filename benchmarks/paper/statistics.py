@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "Way", "against", "all_hold", "compared", "mean_of", "share_of", "verdict"]
+__all__ = ["Compared", "Mean", "Way", "against", "all_hold", "compared", "in_words", "mean_of", "share_of", "verdict"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -120,6 +120,11 @@ def all_hold(tests: Iterable[tuple[Compared, Way]]) -> bool | None:
     if not told or not np.isfinite([one.difference for one, _ in told]).all():
         return None
     return True if all(one.lower if way == "lower" else one.higher for one, way in told) else None
+
+
+def in_words(holds: bool | None) -> str:
+    """Return whether a claim holds, as pages tell it."""
+    return "undecided" if holds is None else "yes" if holds else "**no**"
 
 
 def against(values: Floats, limit: float) -> Compared:

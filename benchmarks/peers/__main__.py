@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks.common.hardware import RESULTS, file_of, machine, record, recorded
 from benchmarks.common.photos import validation_images
+from benchmarks.paper.statistics import in_words
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import REGIONS, Row, of_ours, of_peer
 from benchmarks.peers.subjects import Model, Subject, subject_of
@@ -66,7 +67,9 @@ def main(
     before = recorded(name, results, settings)
     if before and not (resume or anew or quick):
         raise SystemExit("there are results of this network: --resume goes on with them, --anew measures all anew")
-    measured = stored_rows(before, settings, known) if resume else {}
+    measured = stored_rows(before, settings, known["versions"]) if resume else {}
+    if before and resume:  # which may be of more photos than these
+        settings["files"] = max(before["settings"]["files"], settings["files"], key=len)
 
     def measure(rows: Mapping[str, Measure], place: int, some: slice) -> None:
         template = explain(
@@ -76,7 +79,7 @@ def main(
             if (only and key not in only) or done(measured.get(key), place, key):
                 continue
             found = of(subject, template, place)
-            add(measured.setdefault(key, {}), found, known["commit"])
+            add(measured.setdefault(key, {}), found, known)
             console.print(f"  {chosen.paths[some][0].name}, {key}: {_told(found)}")
         record(name, settings, measured, results, known=known)
 
@@ -90,7 +93,7 @@ def main(
 
 
 def stored_rows(
-    before: dict[str, Any] | None, settings: dict[str, Any], known: dict[str, Any]
+    before: dict[str, Any] | None, settings: dict[str, Any], versions: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     """Return the rows of an earlier run to go on with; what was skipped or failed is tried again.
 
@@ -105,7 +108,7 @@ def stored_rows(
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
         raise SystemExit("what is stored is of other photos, or by other threads: --anew measures all anew")
-    then, versions = before["machine"]["versions"], known["versions"]
+    then = before["machine"]["versions"]
     for package in sorted(then.keys() | versions.keys()):
         if then.get(package) != versions.get(package):
             console.print(f"  {package}: {then.get(package)} before, {versions.get(package)} now")
@@ -134,14 +137,21 @@ def at_once(device: Device, quick: bool) -> dict[str, Measure]:
     }
 
 
-def add(row: dict[str, Any], found: Row, commit: str) -> None:
-    """Add what was measured of photos to a row; what failed once is not tried again in the same run."""
+def add(row: dict[str, Any], found: Row, known: dict[str, Any]) -> None:
+    """Add what was measured of photos to a row, with the commit and versions of what `machine` returned.
+
+    What failed once is not tried again in the same run.
+    """
     if why := {key: found[key] for key in ("skipped", "failed") if key in found}:
         row.update(why)
         return
+    row.update({key: found[key] for key in ("by", "together") if key in found})
     row.setdefault("all_s", []).append(found["seconds"])
     row.setdefault("queries", []).append(found["queries"])
-    row.setdefault("commits", []).append(commit)
+    row.setdefault("commits", []).append(known["commit"])
+    for package, version in known["versions"].items():
+        seen = row.setdefault("versions", {}).setdefault(package, [])
+        seen += [version] if version not in seen else []
     for metric, values in found["quality"].items():
         row.setdefault("quality", {}).setdefault(metric, []).extend(values)
 
@@ -165,7 +175,7 @@ def show(measured: dict[str, Any]) -> None:
             table.add_row(name, why)
     console.print(table)
     for one in verdicts(measured):
-        console.print(f"{one.claim}: {one.holds}; {one.told}")
+        console.print(f"{one.claim}: {in_words(one.holds)}; {one.told}")
 
 
 def _ours(preset: str, by: str, few: dict[str, Any], subject: Subject, template: Explanation, _: int) -> Row:

@@ -42,6 +42,8 @@ class Asked:
         That the network tells apart.
     seed
         Of what is drawn.
+    queries
+        Images that the network was run on.
     """
 
     module: torch.nn.Module

@@ -70,7 +70,9 @@ def shap_gradient(asked: Asked) -> Map:
 
 def baseline(asked: Asked) -> Map:
     """Learn a mask by the loop that a user would write: 300 steps of eq. 4."""
-    mask = baseline_mask(lambda given: asked.probabilities(asked.pixels(given)), asked.image, asked.target)
+    mask = baseline_mask(
+        lambda given: asked.probabilities(asked.pixels(given)), asked.image, asked.target, seed=asked.seed
+    )
     return 1 - mask.cpu().numpy()
 
 

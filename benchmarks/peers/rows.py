@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from benchmarks.common.masked import DELETED
+from benchmarks.common.timings import timed_answer
 from benchmarks.paper.plan import remembering
 from benchmarks.peers.asked import Asked
 from benchmarks.peers.methods import absent, peer_maps
 from benchmarks.peers.subjects import Subject
 from blackbox_explain import BlackBox, Explanation, evaluate, explain
 from blackbox_explain.box.oracle import Oracle
+from blackbox_explain.explanation.region import SHARES
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.metrics.metric import Better
 from blackbox_explain.metrics.minimal_box import MinimalBox
 from blackbox_explain.metrics.smallest_region import SmallestRegion
 from blackbox_explain.metrics.suppressing import Suppressing
-from blackbox_explain.perturbations.deletion import count_at, ranks
+from blackbox_explain.perturbations.deletion import count_at, level_set
 from blackbox_explain.perturbations.named import perturbation_of
 
 __all__ = ["CAP", "DELETED_BY", "LEFT", "METRICS", "REGIONS", "Row", "of_ours", "of_peer"]
@@ -31,13 +32,12 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 DELETED_BY = {"blur": "blur", "grey": "constant"}
 """Ours learns by blur; several peers hide by a colour."""
 
-SHARES = (0.03, 0.06, 0.10, 0.15, 0.20, 0.30, 0.40)
-
-CAP = 0.5
+CAP = SHARES[-1]
 """What counts where no region of half of the image takes 95 % of the score away: a mean is then a lower bound."""
 
 Row = dict[str, Any]
-"""``seconds`` and ``queries`` of an image, and ``quality`` by metric and photo; or ``skipped`` or ``failed``: why."""
+"""``seconds`` and ``queries`` of an image, and ``quality`` by metric and photo; or ``skipped`` or ``failed``: why.  Of
+ours, ``by`` what the network was run, and how many photos were explained ``together``."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class ScoreLeft:
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the shares (n,); NaN where perturbing the whole image hardly lowers the score."""
         ends = Suppressing.of(oracle, explanation, perturbation_of(self.perturbation))
-        deleted = np.stack([ranks(one) < count_at(self.share, one.size) for one in explanation.saliency])
+        deleted = np.stack([level_set(one, count_at(self.share, one.size)) for one in explanation.saliency])
         return np.where(ends.there, 1 - ends.done(deleted, np.arange(len(deleted))), np.nan)
 
 
-LEFT = {f"score left, {share:.0%}, {by}": ScoreLeft(share, how) for by, how in DELETED_BY.items() for share in SHARES}
+LEFT = {f"score left, {share:.0%}, {by}": ScoreLeft(share, how) for by, how in DELETED_BY.items() for share in DELETED}
 
 REGIONS = tuple(f"smallest region at 95 %, {by}" for by in DELETED_BY)
 
@@ -101,7 +101,7 @@ def of_peer(name: str, subject: Subject, template: Explanation, device: str = "c
     inputs = rules.forward(image)
     asked = Asked(network, image, inputs, grey, target, last, rules.forward, subject.path, classes, seed)
     try:
-        (found, count), spent = _timed(lambda: peer_maps(name, asked))
+        spent, (found, count) = timed_answer(lambda: peer_maps(name, asked))
         return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found[None])}
     except Exception as error:  # one package that fails must not take the others with it
         return {"failed": f"{type(error).__name__}: {error}"[:300]}
@@ -115,11 +115,12 @@ def of_ours(preset: str, subject: Subject, template: Explanation, by: str, **set
     box = subject.onnx if by == "ONNX" else subject.torch
     targets = np.argmax(template.weights, axis=1).tolist()
     count = len(template)
-    found, spent = _timed(
+    spent, found = timed_answer(
         lambda: explain(box, template.images, targets, preset=preset, batch_size=count, progress=False, **settings)
     )
     quality = judged(subject.torch, template, found.saliency)
-    return {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean()), "quality": quality}
+    each = {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean())}
+    return {"by": by, "together": count, **each, "quality": quality}
 
 
 def judged(box: Any, template: Explanation, saliency: Any) -> dict[str, list[float]]:
@@ -127,9 +128,3 @@ def judged(box: Any, template: Explanation, saliency: Any) -> dict[str, list[flo
     explanation = replace(template, saliency=np.asarray(saliency, np.float32))
     found = evaluate(remembering(box), {"it": explanation}, METRICS | LEFT, progress=False)
     return {one.metric: [float(value) for value in one.values] for one in found.measurements}
-
-
-def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    started = time.perf_counter()
-    found = call()
-    return found, time.perf_counter() - started

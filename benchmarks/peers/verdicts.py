@@ -1,12 +1,13 @@
 """What the figures of peers say, photo by photo: who has smaller regions, who is faster and better, and how sure it is.
 
 Photos are paired: Wilcoxon's signed-rank test of each metric, a t-test of the logarithms of speeds.  A claim holds if
-each of its comparisons is as claimed beyond chance, and not if one is the other way (Holm).
+each of its comparisons is as claimed beyond chance, and not if one is the other way (Holm).  Who is faster is told by
+medians.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.paper.statistics import Compared, Way, against, all_hold, compar
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import CAP, LEFT, METRICS, REGIONS
 
-__all__ = ["COSTLY", "OURS", "PLAIN", "TOGETHER", "Verdict", "complete", "is_ours", "on_frontier", "verdicts"]
+__all__ = ["COSTLY", "OURS", "PLAIN", "TOGETHER", "Rows", "Verdict", "complete", "is_ours", "seconds_of", "verdicts"]
 
 OURS = "ours, fast, PyTorch"
 """The default, by the same network that peers are shown."""
@@ -46,15 +47,22 @@ class Verdict:
     told: str
 
 
-def is_ours(name: str) -> bool:
+def is_ours(row: dict[str, Any]) -> bool:
     """Tell whether a row is of this package."""
-    return name.startswith("ours")
+    return "by" in row
+
+
+def seconds_of(row: dict[str, Any]) -> float:
+    """Return the median seconds of an image."""
+    return float(np.median(row["all_s"]))
 
 
 def complete(measured: Rows) -> Rows:
     """Return the rows that hold all photos that they should: as many as the default of ours."""
     photos = len(measured[OURS]["queries"]) if OURS in measured else 0
-    return {name: row for name, row in measured.items() if 0 < _wanted(name, photos) <= len(row.get("queries", ()))}
+    return {
+        name: row for name, row in measured.items() if 0 < _wanted(name, row, photos) <= len(row.get("queries", ()))
+    }
 
 
 def verdicts(measured: Rows) -> list[Verdict]:
@@ -62,35 +70,19 @@ def verdicts(measured: Rows) -> list[Verdict]:
     rows = complete(measured)
     if OURS not in rows:
         return []
-    peers = [name for name in rows if not is_ours(name)]
+    peers = [name for name, row in rows.items() if not is_ours(row)]
     found = [_smaller(rows, peers, metric) for metric in REGIONS]
     if QUICK in rows:
-        seconds = {name: np.median(row["all_s"]) for name, row in rows.items()}
-        found.append(_none_better(rows, [one for one in peers if seconds[one] < seconds[QUICK]]))
+        found.append(_none_better(rows, [one for one in peers if seconds_of(rows[one]) < seconds_of(rows[QUICK])]))
     found += [_corner(rows, peers, metric) for metric in REGIONS]
     found += [_better(rows, peers, metric) for metric in METRICS if metric not in REGIONS]
-    return found + ([_faster(rows, name) for name in rows if is_ours(name)] if PLAIN in rows else [])
+    return found + ([_faster(rows, name) for name, row in rows.items() if is_ours(row)] if PLAIN in rows else [])
 
 
-def on_frontier(rows: Rows, names: Iterable[str], metric: str) -> list[str]:
-    """Return the rows that no other of them is both faster and better than, by means, the fastest first."""
-    places = {
-        name: (float(np.median(rows[name]["all_s"])), float(np.nanmean(_of(rows, name, metric)))) for name in names
-    }
-    ordered = sorted(places, key=lambda name: places[name])
-    best = np.inf
-    found: list[str] = []
-    for name in ordered:
-        if places[name][1] < best:
-            found.append(name)
-            best = places[name][1]
-    return found
-
-
-def _wanted(name: str, photos: int) -> int:
+def _wanted(name: str, row: dict[str, Any], photos: int) -> int:
     if name in PEERS and PEERS[name].costly:
         return min(COSTLY, photos)
-    return photos // TOGETHER if name.endswith("together") else photos
+    return photos // row.get("together", 1)
 
 
 def _of(rows: Rows, name: str, metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -150,20 +142,26 @@ def _even(test: Compared) -> bool:
 
 
 def _corner(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
-    """Tell whether our presets alone bound the good corner: by PyTorch, which peers are shown, photo by photo."""
-    ours = [name for name in rows if is_ours(name) and name.endswith("PyTorch")]
-    beside = [one for one in on_frontier(rows, [*ours, *peers], metric) if not is_ours(one)]
-    told = f"peers that no preset by PyTorch is both faster and better than, by means: {', '.join(beside) or 'none'}"
-    return Verdict(f"{metric} against seconds: presets bound the good corner alone", not beside, told)
+    """Tell whether our presets alone bound the good corner: by PyTorch, which peers are shown, and one at a time."""
+    ours = [name for name, row in rows.items() if row.get("by") == "PyTorch" and row["together"] == 1]
+    beside: dict[str, list[str]] = {"none is": [], "undecided": []}
+    for peer in peers:
+        faster = [own for own in ours if seconds_of(rows[own]) < seconds_of(rows[peer])]
+        tests = [_pair(rows, own, peer, metric) for own in faster]
+        if not any(test.lower for test in tests):
+            beside["none is" if all(test.higher for test in tests) else "undecided"].append(peer)
+    told = "; ".join(f"{what}: {', '.join(some)}" for what, some in beside.items() if some)
+    claim = f"{metric} against seconds: a preset by PyTorch is both faster and smaller than each peer"
+    return Verdict(claim, False if beside["none is"] else None if told else True, told)
 
 
 def _faster(rows: Rows, name: str) -> Verdict:
     """Tell by how much one of ours is faster than the loop that a user would write, and whether it deletes better."""
-    step = TOGETHER if name.endswith("together") else 1
+    step = rows[name]["together"]
     own = np.asarray(rows[name]["all_s"])
     plain = np.asarray(rows[PLAIN]["all_s"])[: len(own) * step].reshape(-1, step).mean(axis=1)
     times = plain / own[: len(plain)]
-    wanted = WANTED["ONNX" if "ONNX" in name else "PyTorch"]
+    wanted = WANTED[rows[name]["by"]]
     fast: tuple[Compared, Way] = against(np.log(times), float(np.log(wanted))), "higher"
     left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
     deletes = all_hold((test, "lower") for test in left.values())

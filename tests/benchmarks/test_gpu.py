@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.common import masked
 from benchmarks.common.photos import data_folder
 from benchmarks.gpu import effects, one_image, onnx_runtime, rates, waits
 from benchmarks.gpu.__main__ import main
-from benchmarks.gpu.device import Device, spread
+from benchmarks.gpu.device import Device, quartiles_of
 from benchmarks.gpu.modes import MODES
 from benchmarks.gpu.networks import FIRST
 from benchmarks.gpu.shown import gpu
@@ -137,7 +138,7 @@ def test_effects_of_modes_are_judged_by_one_model() -> None:
         # On a CPU these modes compute the same up to rounding.
         assert row["objective"] == pytest.approx(found["fp32"]["objective"], rel=1e-3)
         assert len(row["objective"]) == len(row["region"]) == sizes.photos
-        assert set(row["left"]) == {f"{share:.2f}" for share in effects.SHARES}
+        assert set(row["left"]) == {f"{share:.2f}" for share in masked.DELETED}
         assert {len(one) for one in row["left"].values()} == {sizes.photos}
         if name != "fp32":
             assert row["alike_to_fp32"] == pytest.approx([1] * sizes.photos, abs=1e-3)
@@ -167,7 +168,7 @@ def test_onnx_runtime_binds_arrays() -> None:
 
 
 def test_spread_keeps_everything() -> None:
-    assert spread([3.0, 1.0, 2.0]) == {"median_ms": 2.0, "quartiles_ms": [1.5, 2.5], "all_ms": [3.0, 1.0, 2.0]}
+    assert quartiles_of([3.0, 1.0, 2.0]) == {"median_ms": 2.0, "quartiles_ms": [1.5, 2.5], "all_ms": [3.0, 1.0, 2.0]}
 
 
 def test_without_a_gpu_the_command_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

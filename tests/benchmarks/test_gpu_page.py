@@ -90,7 +90,7 @@ def test_presets_are_held_against_the_plain_loop() -> None:
     del calls["the plain loop, TF32"]["left"]
     text = "\n".join(gpu(Path(), {"against the plain loop": calls}))
     assert "| fp32, fast | 300 | 0.400 | yes |" in text
-    assert "| fp32, quick | 150 | 0.200 | no |" in text
+    assert "| fp32, quick | 150 | 0.200 | **no** |" in text
     assert "| TF32, channels-last, fast | 200 | 0.400 | yes |" in text
     assert "| fp32, fast | 64 | 0.0100 | 5 |" in text
 

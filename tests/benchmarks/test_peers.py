@@ -24,17 +24,25 @@ from benchmarks.peers.by_queries import dianna_kernel_shap, xplique
 from benchmarks.peers.methods import PEERS, Peer, absent, peer_maps
 from benchmarks.peers.rows import LEFT, METRICS, REGIONS, ScoreLeft
 from benchmarks.peers.shown import peers
-from benchmarks.peers.verdicts import COSTLY, OURS, PLAIN, QUICK, complete, on_frontier, verdicts
+from benchmarks.peers.verdicts import COSTLY, OURS, PLAIN, QUICK, complete, verdicts
 from blackbox_explain.samples import MODEL
 
 SEVERAL = f"{QUICK}, 8 together"
 RISE = "Xplique, RISE"
 
 
-def row_of(seconds: list[float], value: float, photos: int = 8) -> dict[str, Any]:
+KNOWN: dict[str, Any] = {"commit": "abc", "versions": {"numpy": "1"}}
+
+
+def row_of(seconds: list[float], value: float, photos: int = 8, **of_ours: Any) -> dict[str, Any]:
     """Return a row in which every metric is about `value` in each photo."""
     quality = {name: [value + place / 1000 for place in range(photos)] for name in (*METRICS, *LEFT)}
-    return {"all_s": seconds, "queries": [60] * len(seconds), "quality": quality, "commits": ["abc"] * len(seconds)}
+    row = {"all_s": seconds, "queries": [60] * len(seconds), "quality": quality, "commits": ["abc"] * len(seconds)}
+    return {**of_ours, **row}
+
+
+def ours_of(seconds: list[float], value: float, photos: int = 8, together: int = 1) -> dict[str, Any]:
+    return row_of(seconds, value, photos, by="PyTorch", together=together)
 
 
 class Corner(torch.nn.Module):
@@ -127,9 +135,10 @@ def test_what_a_peer_draws_is_of_the_seed() -> None:
 def test_rows_of_peers_grow_photo_by_photo_and_what_fails_is_told() -> None:
     row: dict[str, Any] = {}
     for seconds in (1.0, 2.0):
-        add(row, {"seconds": seconds, "queries": 3, "quality": {"metric": [seconds]}}, "abc")
-    assert row == {"all_s": [1, 2], "queries": [3, 3], "commits": ["abc"] * 2, "quality": {"metric": [1, 2]}}
-    add(row, {"failed": "why"}, "abc")
+        add(row, {"seconds": seconds, "queries": 3, "quality": {"metric": [seconds]}}, KNOWN)
+    kept = {"all_s": [1, 2], "queries": [3, 3], "commits": ["abc"] * 2, "quality": {"metric": [1, 2]}}
+    assert row == {**kept, "versions": {"numpy": ["1"]}}
+    add(row, {"failed": "why"}, KNOWN)
     assert row["failed"] == "why"
     assert row["all_s"] == [1, 2]
 
@@ -145,12 +154,12 @@ def test_what_the_figures_say() -> None:
     other["quality"]["score left, 6%, grey"] = [0.01] * 8
     sober["quality"][REGIONS[0]] = [0.06, 0.05] * 4
     measured = {
-        QUICK: row_of([2.0] * 8, 0.1),
-        OURS: row_of([3.0] * 8, 0.05),
+        QUICK: ours_of([2.0] * 8, 0.1),
+        OURS: ours_of([3.0] * 8, 0.05),
         "other": other,
         "sober": sober,
         PLAIN: row_of([50.0] * 8, 0.15),
-        SEVERAL: row_of([1.0], 0.1),
+        SEVERAL: ours_of([1.0], 0.1, together=8),
     }
     told = {one.claim: one for one in verdicts(measured)}
     blur, grey = (told[f"{one}: {OURS} is lower than every peer"] for one in REGIONS)
@@ -161,9 +170,14 @@ def test_what_the_figures_say() -> None:
     faster = told[f"No peer that is faster than {QUICK} is better at any deleted share"]
     assert faster.holds is None  # one of 14 comparisons, at p = .008
     assert faster.told == "faster: other; better: other at 6%, grey (p = 0.0078)"
-    corner = told[f"{REGIONS[0]} against seconds: presets bound the good corner alone"]
-    assert corner.holds is False
-    assert corner.told.endswith("by means: other")
+    blurred, greyed = (
+        told[f"{one} against seconds: a preset by PyTorch is both faster and smaller than each peer"] for one in REGIONS
+    )
+    assert (blurred.holds, blurred.told) == (False, "none is: other; undecided: sober")
+    assert (greyed.holds, greyed.told) == (False, "none is: other")
+    measured["other"]["all_s"] = [4.0] * 8
+    again = {one.claim: one for one in verdicts(measured)}
+    assert again[greyed.claim].holds is True
     speed = {name: told[f"{name}: at least 20 times as fast as the {PLAIN}, at a better table of deletions"]
              for name in (QUICK, OURS, SEVERAL)}  # fmt: skip
     # One group of eight has no spread to judge by.
@@ -176,10 +190,10 @@ def test_what_the_figures_say() -> None:
 def test_rows_without_all_photos_are_not_judged_but_costly_ones_have_fewer() -> None:
     costly = next(name for name, peer in PEERS.items() if peer.costly)
     measured = {
-        OURS: row_of([1.0] * 12, 0.1, photos=12),
+        OURS: ours_of([1.0] * 12, 0.1, photos=12),
         costly: row_of([9.0] * COSTLY, 0.01, photos=COSTLY),
         "other": row_of([1.0] * 11, 0.01, photos=11),
-        SEVERAL: row_of([1.0], 0.1),
+        SEVERAL: ours_of([1.0], 0.1, together=8),
         "ours, thorough, PyTorch, 8 together": {"skipped": "why"},
     }
     assert list(complete(measured)) == [OURS, costly, SEVERAL]
@@ -188,27 +202,22 @@ def test_rows_without_all_photos_are_not_judged_but_costly_ones_have_fewer() -> 
     assert not done({}, COSTLY, RISE)
 
 
-def test_the_frontier_is_of_rows_that_none_is_faster_and_better_than() -> None:
-    rows = {
-        name: row_of([at], value) for name, at, value in (("a", 1, 0.3), ("b", 2, 0.4), ("c", 3, 0.2), ("d", 4, 0.2))
-    }
-    assert on_frontier(rows, rows, REGIONS[0]) == ["a", "c"]
-
-
 def test_the_page_shows_tables_claims_and_a_plot(tmp_path: Path) -> None:
-    measured = {OURS: row_of([3.0] * 8, 0.05), RISE: row_of([9.0] * 8, 0.2), "LIME": {"skipped": "lime: not here"}}
-    told = (
-        "\n".join(peers(tmp_path / "machine" / "peers-x.json", measured))
-        if (tmp_path / "machine").mkdir() is None
-        else ""
-    )
-    assert (tmp_path / "machine" / "peers-x.png").stat().st_size > 10_000
+    measured = {OURS: ours_of([3.0] * 8, 0.05), RISE: row_of([9.0] * 8, 0.2), "LIME": {"skipped": "lime: not here"}}
+    for row, version in ((OURS, "1"), (RISE, "2")):
+        measured[row]["versions"] = {"numpy": [version], "torch": ["2"]}
+    path = tmp_path / "machine" / "peers-x.json"
+    path.parent.mkdir()
+    told = "\n".join(peers(path, measured))
+    assert path.with_suffix(".png").stat().st_size > 10_000
     assert "![quality against time](machine/peers-x.png)" in told
     assert f"| {RISE} | 9.00 (9.00 to 9.00) | 60 | 0.204 ± 0.001 |" in told
     assert f"{REGIONS[0]}: {OURS} is lower than every peer | yes | 0.054 ± 0.001" in told
     assert f"- {RISE}: 4,000 masks, its default" in told
     assert "Not judged: LIME: lime: not here." in told
-    assert "Measured at abc." in told
+    assert "Measured at abc; by several versions of numpy 1 and 2." in told
+    del measured[OURS]
+    assert peers(path, measured)[1] == f"So far: {RISE}: 8 photos so far; LIME: lime: not here."
 
 
 def test_what_is_left_of_a_score_is_that_of_the_pixels_that_stay() -> None:
@@ -229,12 +238,12 @@ def test_what_is_left_of_a_score_is_that_of_the_pixels_that_stay() -> None:
 
 
 def test_what_was_skipped_or_failed_is_tried_again_and_other_photos_are_no_row() -> None:
-    known = {"versions": {"numpy": "1"}}
+    known = KNOWN["versions"]
     rows = {"a": {"skipped": "absent"}, "b": {"failed": "why", **row_of([1.0], 0.1)}, "c": row_of([1.0], 0.1)}
     before = {
         "settings": {"files": ["1", "2"], "threads": 2},
         "measured": rows,
-        "machine": {"versions": {"numpy": "1"}},
+        "machine": KNOWN,
     }
     found = stored_rows(before, {"files": ["1", "2", "3"], "threads": 2}, known)
     assert found == {"a": {}, "b": row_of([1.0], 0.1), "c": row_of([1.0], 0.1)}

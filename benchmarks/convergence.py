@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.common.backends import Device, present
 from benchmarks.common.each_photo import left_of_each, means_of
-from benchmarks.common.hardware import RESULTS, machine, record, recorded
+from benchmarks.common.hardware import CACHE, machine, record, recorded
 from benchmarks.common.masked import DELETED, KEPT, left_of_region
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from benchmarks.common.ranking_variants import Variant, learned_by
@@ -99,6 +99,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 HELD_OUT = ("fast", "quick", "thorough", "preservation", "both")
 """Variants that are measured on the other half too."""
+
+SAME = ("device", "threads", "limit", "photos", "benchmark", "presets")
+"""Conditions in which stored rows are alike; sources may differ, and each row has its commit."""
 
 OWN_SOURCES = ("each_photo", "masked", "ranking_variants")
 """Modules of the benchmarks that figures depend on, beside this one."""
@@ -214,14 +217,14 @@ def stored_row(stored: dict[str, Any] | None, given: dict[str, Any], half: str, 
         return None
     before = stored["settings"]
     alike = before.get("variants", {}).get(name) == str(VARIANTS[name])
-    if not alike or any(before.get(key) != given[key] for key in ("device", "threads", "limit", "photos")):
+    if not alike or any(before.get(key) != given[key] for key in SAME):
         return None
     return {"commit": stored["machine"]["commit"], **stored["measured"][half][name]}
 
 
 def main(
     limit: Annotated[int, typer.Option(help="Photos of each half; results are stored for 16 and more.")] = LIMIT,
-    cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = RESULTS / "cache",
+    cache: Annotated[Path, typer.Option(help="Where finished variants are kept.")] = CACHE,
     page: Annotated[Path, typer.Option(help="What the tables are put into; of runs on the CPU alone.")] = Path(
         "docs/ranking.md"
     ),
@@ -267,6 +270,7 @@ def main(
     left_out = [name for name in VARIANTS if name not in results["tuned_on"]]
     left_out += [name for name in HELD_OUT if name not in results["held_out"]]
     if limit < 16:
+        console.print("not stored, since results are of 16 photos and more")
         return
     if left_out:
         # Stored as it is, it would take the place of a whole one.

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.common.hardware import RESULTS, record
-from benchmarks.speed import summary
+from benchmarks.common.judged import said, spread, within
+from benchmarks.common.timings import summary, timed
 from blackbox_explain.samples import COFFEE
 
 INSTALL, PICTURE = 60.0, 10.0
@@ -28,13 +28,6 @@ INSTALL, PICTURE = 60.0, 10.0
 ROOT = Path(__file__).parents[1]
 
 console = Console(width=100, highlight=False)
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    """Return how long a call takes."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def first_run(extra: str) -> dict[str, float]:
@@ -58,10 +51,10 @@ def first_run(extra: str) -> dict[str, float]:
         pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-cache-dir", "--quiet")
         explain = run(command, "explain", COFFEE, "--out", folder / "explanations")
         return {
-            "environment": seconds(run(sys.executable, "-m", "venv", folder / "env")),
-            "installation": seconds(run(*pip, "--constraint", ROOT / "constraints.txt", f"{ROOT}[{extra}]")),
-            "first picture": seconds(explain),
-            "second picture": seconds(explain),
+            "environment": timed(run(sys.executable, "-m", "venv", folder / "env")),
+            "installation": timed(run(*pip, "--constraint", ROOT / "constraints.txt", f"{ROOT}[{extra}]")),
+            "first picture": timed(explain),
+            "second picture": timed(explain),
         }
 
 
@@ -74,8 +67,8 @@ def main(
     runs = [first_run(extra) for _ in range(repeats)]
     measured = {part: summary([one[part] for one in runs]) for part in runs[0]}
     for part, most in (("installation", INSTALL), ("first picture", PICTURE)):
-        median = measured[part]["median_s"]
-        console.print(f"{'met   ' if median <= most else 'MISSED'}  {part}: {median:.1f} s, at most {most:.0f} s")
+        every = measured[part]["all_s"]
+        console.print(f"{part}: {spread(every, '.1f')} s, at most {most:.0f} s: {said(within([every], most))}")
     path = record("first-run", {"extra": extra, "repeats": repeats}, measured, results)
     console.print(f"stored in {path.parent.name}/{path.name}")
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.adapters.exports import BVLC, googlenet
-from benchmarks.common.hardware import RESULTS, machine, record, recorded
+from benchmarks.common.hardware import CACHE, machine, record, recorded
 from benchmarks.common.masked import DELETED, KEPT, OwnScore, hard_deletion, left_of_region, random_map
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from blackbox_explain import BlackBox, Blur, Constant, MaskExplanation, Noise, Reference, explain, load_images, wrap
@@ -189,7 +189,7 @@ def main(
     fit: Annotated[
         Fit, typer.Option(help="How photos are brought to 224 × 224; the authors' code stretches them.")
     ] = "stretch",
-    cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = RESULTS / "cache",
+    cache: Annotated[Path, typer.Option(help="Folder of masks already learned.")] = CACHE,
     threads: Annotated[int | None, typer.Option(help="That the models may use; None: as many as they like.")] = None,
 ) -> None:
     """Measure the masks of each preset on the shared photos that a classifier gets right with p > 0.5."""

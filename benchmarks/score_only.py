@@ -321,6 +321,8 @@ def main(
     box = wrap("efficientnet-lite0", threads=threads)
     chosen = confident_photos(box, "stretch", limit=photos)
     console.print(machine()["processor"])
+    if photos != STORED:
+        console.print(f"masks and rankings are not stored: results are of {STORED} photos")
     if what in ("rankings", "all"):
         of_rankings(box, chosen, queries or BUDGETS, shap)
     if what in ("masks", "all"):

@@ -28,7 +28,7 @@ from benchmarks.scale.batch_sizes import AUTO_LIMIT, SETTINGS, sizes_beside
 from blackbox_explain import explain, load_images
 from blackbox_explain.samples import COFFEE
 
-__all__ = ["COMMAND", "FROM_START", "ONE_IMAGE", "one_image", "summary"]
+__all__ = ["COMMAND", "FROM_START", "ONE_IMAGE", "one_image"]
 
 PRESETS = ("quick", "fast", "thorough")
 
@@ -58,7 +58,7 @@ def one_image(
     scores, gradients = (int(one) for one in result.queries[0])
     native = box.native(image)
     weights = box.native(result.weights.astype(np.float32))
-    gradient = BARE[backend](box, native, weights)  # past the box, which may run an image as a pair
+    gradient = BARE[backend](box, native, weights)  # of PyTorch past the box, which may run an image as a pair
 
     def whole() -> None:
         explain(box, image, preset=preset, progress=False, **settings)

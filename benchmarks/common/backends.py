@@ -29,20 +29,27 @@ def box_of(backend: Backend, device: Device, threads: int | None = None) -> Any:
     """
     if backend == "onnx":
         return wrap("efficientnet-lite0", device=device, threads=threads)
-    if backend == "torch":
-        import torch  # a process that measures the memory of another backend must not hold it
-
-        from benchmarks.models.efficientnet_lite0 import pytorch_box
-
-        if threads:
-            torch.set_num_threads(threads)
-        return pytorch_box(device)
-    try:
-        import tensorflow as tf
-
-        from benchmarks.models.efficientnet_lite0_keras import keras_box
+    try:  # here, since a process that measures the memory of one backend must not hold another
+        return _pytorch(device, threads) if backend == "torch" else _tensorflow(device)
     except ImportError as error:
-        raise BackendMissingError("TensorFlow is not installed", hint="pip install tensorflow") from error
+        raise BackendMissingError(f"{NAMES[backend]} is not installed", hint=f"pip install {backend}") from error
+
+
+def _pytorch(device: Device, threads: int | None) -> Any:
+    import torch
+
+    from benchmarks.models.efficientnet_lite0 import pytorch_box
+
+    if threads:
+        torch.set_num_threads(threads)
+    return pytorch_box(device)
+
+
+def _tensorflow(device: Device) -> Any:
+    import tensorflow as tf
+
+    from benchmarks.models.efficientnet_lite0_keras import keras_box
+
     if device == "cuda" and not tf.config.list_physical_devices("GPU"):
         # TensorFlow itself would compute on the CPU without a word.
         raise InputError("TensorFlow sees no GPU", got="device='cuda'")

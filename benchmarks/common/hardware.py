@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "CACHE",
     "RESULTS",
     "documented",
     "file_of",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 RESULTS = Path(__file__).parents[1] / "results"
+
+CACHE = RESULTS / "cache"
+"""Where runs keep what they may need again; none of it is a result."""
 
 DOCUMENTED = "amd-epyc-2-cores"
 """The folder of the machine whose results README and docs show."""

@@ -18,7 +18,7 @@ SECONDS = 450.0
 
 
 def main(given: list[str] | None = None) -> int:
-    """Measure; return 0, or 1 where something failed."""
+    """Measure; return 0, 1 where something failed, or 2 where there is nothing to measure with."""
     options = _parser().parse_args(given)
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed: there is nothing to measure with")
@@ -64,7 +64,7 @@ class _Run:
     def everything(self) -> int:
         """Run each part, the tests first and then what is worth most; what does not fit at the end is left out."""
         from benchmarks.gpu import effects, marked_tests, one_image, onnx_runtime, rates, waits
-        from benchmarks.gpu.networks import FIRST, NETWORKS, googlenet_file
+        from benchmarks.gpu.networks import FIRST, NETWORKS, googlenet_file, googlenet_files
 
         device, sizes, budget = self.device, self.sizes, self.budget
         package, photos = "array_api_compat", ("array_api_compat", "PIL")
@@ -74,11 +74,12 @@ class _Run:
         self._network(FIRST, peak)
         self._rows("against the plain loop", lambda: one_image.against_plain(device, sizes, budget), *photos)
         self._rows("effects of modes", lambda: effects.effects_of_modes(device, sizes, budget), *photos)
+        looked = ", ".join(str(one.parent) for one in googlenet_files())
         for name in NETWORKS:
             if name != FIRST and googlenet_file().is_file():
                 self._network(name, peak)
             elif name != FIRST:
-                self._keep(f"bare, {name}", {"skipped": f"{googlenet_file().name} is not there"})
+                self._keep(f"bare, {name}", {"skipped": f"no {googlenet_file().name} in {looked}"})
         self._rows(
             "ONNX Runtime", lambda: onnx_runtime.onnx_runtime_rates(device, sizes, budget), "onnxruntime", package
         )
@@ -124,7 +125,7 @@ class _Run:
 
     def _lacking(self, needed: tuple[str, ...]) -> str:
         lacking = [one for one in needed if one in self.absent]
-        return f"{' and '.join(lacking)} is absent" if lacking else ""
+        return f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} absent" if lacking else ""
 
     def _keep(self, name: str, value: dict[str, Any]) -> None:
         self.measured[name] = value

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import matplotlib as mpl
 import typer
 
-from benchmarks.common.hardware import RESULTS
+from benchmarks.common.hardware import CACHE, RESULTS
 from benchmarks.paper.each_image import console
 from benchmarks.paper.experiments import EXPERIMENTS, Experiment
 from benchmarks.paper.kept import Kept
@@ -37,7 +37,7 @@ def main(
     part: Annotated[str, typer.Option(help="K/N: every Nth image, so that processes share the work.")] = "0/1",
     threads: Annotated[int, typer.Option(help="That the model may use.")] = 1,
     steps: Annotated[int | None, typer.Option(help="Fewer steps of eq. 4, to try things out; no result.")] = None,
-    cache: Annotated[Path, typer.Option(help="Folder of what is finished.")] = RESULTS / "cache" / "paper",
+    cache: Annotated[Path, typer.Option(help="Folder of what is finished.")] = CACHE / "paper",
 ) -> None:
     """Run the paper's experiments on its own network."""
     mpl.use("Agg")

@@ -9,7 +9,8 @@ import numpy as np
 __all__ = ["DEPARTURE", "MEMORY", "TIME", "departures", "growths", "slopes"]
 
 MEMORY, TIME = 0.05, 0.10
-"""The most by which the line may rise from the least to the most of what is varied, where there is to be no growth."""
+"""The most by which memory may rise along the line from the least to the most of what is varied, and the last tenth of
+a run may take longer than the first, where there is to be no growth."""
 
 DEPARTURE = 0.10
 """The most by which figures may depart from the line, of its rise, where growth is to be linear."""

@@ -1,4 +1,4 @@
-"""What the page says of gradients of ONNX, a step of TensorFlow, methods, exports, rankings, and scores alone."""
+"""What the page says of gradients of ONNX, a step of TensorFlow, methods, rankings, and scores alone."""
 
 from __future__ import annotations
 

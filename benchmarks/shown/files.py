@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.hardware import CACHE
+
 __all__ = ["heading", "whole_runs"]
 
 
 def whole_runs(results: Path, files: str) -> list[tuple[Path, dict[str, Any]]]:
     """Return files whose name fits a pattern, without runs that only show that a command works."""
-    every = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(results.glob(f"*/{files}.json"))]
+    paths = [path for path in sorted(results.glob(f"*/{files}.json")) if path.parent.name != CACHE.name]
+    every = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
     # Old files of rankings have a setting by that name which is no switch.
     return [one for one in every if not any(one[1]["settings"].get(short) is True for short in ("quick", "tiny"))]
 

@@ -57,7 +57,7 @@ def of_memory(path: Path, measured: dict[str, Any]) -> list[str]:
     for by, kinds in measured.items():
         for varied, found in kinds.items():
             rows += [[by, varied, *memory.told(row)] for row in found]
-            if slope := slopes(found, varied, "peak_mib"):
+            if slope := slopes(found, varied, memory.peak_of(found)):
                 fitted.append([by, varied, spread(slope, ".3g")])
         for what, values, limit in memory.claims(kinds):
             claimed.append([by, what, spread(values, ".1%"), f"{limit:.0%}", said(within([values], limit))])

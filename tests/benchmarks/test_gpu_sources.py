@@ -135,7 +135,7 @@ def test_packages_that_are_absent_are_named(tmp_path: Path) -> None:
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["measured"]["peaks"]["copy"]["all_ms"]
     assert stored["measured"]["waits in the loop"] == {"skipped": "array_api_compat is absent"}
-    assert stored["measured"]["tests marked gpu"] == {"skipped": "pytest and array_api_compat is absent"}
+    assert stored["measured"]["tests marked gpu"] == {"skipped": "pytest and array_api_compat are absent"}
     assert {"machine", "settings", "date"} <= set(stored)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from benchmarks import page
 from benchmarks.adapters.onnx_gradient import over_faster
-from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.hardware import CACHE, RESULTS, record
 from benchmarks.common.timings import summary
 from benchmarks.peers.verdicts import Verdict
 from benchmarks.score_only import (
@@ -45,8 +46,13 @@ def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
     assert page.page_of(tmp_path).count(page.NOT_YET) == len(page.SECTIONS) + len(lines)
 
 
-def test_the_page_is_drawn_of_all_that_is_stored() -> None:
-    text = page.page_of(RESULTS)
+def test_the_page_is_drawn_of_all_that_is_stored(tmp_path: Path) -> None:
+    # A copy: pictures are drawn beside the files.
+    results = Path(shutil.copytree(RESULTS, tmp_path / "results", ignore=shutil.ignore_patterns("paper", "cache")))
+    # What a run keeps for another is no result.
+    (results / CACHE.name).mkdir()
+    (results / CACHE.name / "convergence-0123456789abcdef.json").write_text('{"commit": "abc"}', encoding="utf-8")
+    text = page.page_of(results)
     for title in ("Gradients of ONNX models", "A step of TensorFlow", "Rankings by their settings"):
         section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
         assert "### " in section
@@ -131,7 +137,7 @@ def test_gradients_are_held_against_the_faster_layout() -> None:
     assert over_faster({**row, "repetitions": {"torch": {}, "channels_last": times}}) == ("channels_last", [0.75, 0.5])
 
 
-def test_claimsof_peers_stand_among_the_aims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_of_peers_stand_among_the_aims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record("peers-googlenet", {}, {"row": {}}, tmp_path)
     told = [Verdict("none is better", None, "0.1 against 0.2")]
     monkeypatch.setattr(page, "verdicts", lambda measured: told if "row" in measured else [])

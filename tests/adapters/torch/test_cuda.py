@@ -16,14 +16,11 @@ from tests.methods.test_invariance import Small
 
 SHAPE = (3, 24, 24)
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=(pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here"))
-    ),
-]
-
-pytestmark = pytest.mark.parametrize("device", DEVICES)
+CUDA = pytest.param(
+    "cuda", marks=(pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here"))
+)
+on_cuda = pytest.mark.parametrize("device", [CUDA])
+on_either = pytest.mark.parametrize("device", ["cpu", CUDA])
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +43,7 @@ def wrapped(model: torch.nn.Module, device: str, **how: Any) -> Any:
     return bx.wrap(model, shape=SHAPE, preprocessing=PREPROCESSING, device=device, **how)
 
 
+@on_cuda
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_gradients_are_those_of_the_cpu(
     channels_last: bool, device: str, model: torch.nn.Module, images: np.ndarray
@@ -57,6 +55,7 @@ def test_gradients_are_those_of_the_cpu(
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
+@on_cuda
 @pytest.mark.parametrize("preset", ["fast", "paper"])
 def test_explanations_are_those_of_the_cpu(
     preset: Any, device: str, model: torch.nn.Module, images: np.ndarray
@@ -69,6 +68,7 @@ def test_explanations_are_those_of_the_cpu(
     np.testing.assert_allclose(found.score, wanted.score, rtol=1e-4)
 
 
+@on_either
 def test_the_model_stays_where_it_is(device: str, model: torch.nn.Module, images: np.ndarray) -> None:
     box = wrapped(model, device)
     box.scores(images)
@@ -76,6 +76,7 @@ def test_the_model_stays_where_it_is(device: str, model: torch.nn.Module, images
     assert {one.device.type for one in box.module.parameters()} == {device}
 
 
+@on_either
 @pytest.mark.parametrize("preset", ["fast", "paper"])
 def test_the_loop_stays_on_the_device(
     preset: Any, device: str, model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +97,7 @@ def test_the_loop_stays_on_the_device(
     assert set(seen) == {(device, "Tensor")}
 
 
+@on_cuda
 def test_a_step_does_not_wait_for_the_device(
     device: str, model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,8 +108,7 @@ def test_a_step_does_not_wait_for_the_device(
 
     def watched(self: Any, images: Any, weights: Any) -> Any:
         calls[0] += 1
-        if device == "cuda":
-            torch.cuda.set_sync_debug_mode("default" if calls[0] == steps else "error")
+        torch.cuda.set_sync_debug_mode("default" if calls[0] == steps else "error")
         return usual(self, images, weights)
 
     loop, _, _ = learning_loop(box, Settings("fast", steps=steps), 4)
@@ -116,6 +117,5 @@ def test_a_step_does_not_wait_for_the_device(
     try:
         loop()
     finally:
-        if device == "cuda":
-            torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.set_sync_debug_mode("default")
     assert calls[0] == steps

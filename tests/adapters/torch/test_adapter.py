@@ -13,21 +13,10 @@ import torch
 
 import blackbox_explain as bx
 from blackbox_explain.errors import InputError, ModelError, UnsupportedModelError
+from tests.adapters.torch.conftest import SHAPE
 from tests.methods.test_invariance import Small
 
-SHAPE = (3, 24, 24)
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=0.25, channels="BGR")
-
-
-@pytest.fixture
-def model() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return Small().eval()
-
-
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)
 
 
 def scripted(model: torch.nn.Module, folder: Path) -> Any:

@@ -12,9 +12,8 @@ import blackbox_explain as bx
 from benchmarks.common.loops import learning_loop
 from blackbox_explain.explanation.map_similarity import correlation
 from blackbox_explain.methods.mask.settings import Settings
-from tests.methods.test_invariance import Small
+from tests.adapters.torch.conftest import SHAPE
 
-SHAPE = (3, 24, 24)
 PREPROCESSING = bx.Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), channels="BGR")
 CUDA = pytest.param(
     "cuda", marks=(pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here"))
@@ -26,17 +25,6 @@ on_either = pytest.mark.parametrize("device", ["cpu", CUDA])
 @pytest.fixture(autouse=True)
 def _no_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-
-
-@pytest.fixture
-def model() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return Small().eval()
-
-
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)
 
 
 def wrapped(model: torch.nn.Module, device: str, **how: Any) -> Any:

@@ -16,8 +16,7 @@ from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Floats
-from blackbox_explain.explanation.map_similarity import correlation as map_correlation
-from blackbox_explain.explanation.map_similarity import equal_area_iou
+from blackbox_explain.explanation.map_similarity import likeness
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.suppression import suppression
@@ -136,12 +135,8 @@ def compare(
     top[lost], effect[lost] = -1, np.nan
     difference, correlation, iou = np.full((3, len(host)), np.nan)
     for row in rows:
-        maps = results[0].importance(row), results[1].importance(row)
         difference[row] = _largest_difference(scores[0][row], scores[1][row])
-        correlation[row] = map_correlation(*maps)
-        # Not of pictures' maps, which are white wherever a ranking is among its first.
-        ranked = results[0].saliency[row], results[1].saliency[row]
-        iou[row] = equal_area_iou(*ranked, float(results[0].share[row]))
+        correlation[row], iou[row] = likeness(results[0], row, results[1], row)
     outcomes = [
         [Outcome("failed", str(reasons[row])) if row in reasons else one for row, one in enumerate(result.outcome)]
         for result, reasons in zip(results, failed, strict=True)

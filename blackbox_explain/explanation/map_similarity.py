@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_explain.perturbations.deletion import count_at, level_set
 
-__all__ = ["correlation", "equal_area_iou"]
+if TYPE_CHECKING:
+    from blackbox_explain.explanation.explanation import Explanation
+
+__all__ = ["correlation", "equal_area_iou", "likeness"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -40,3 +43,13 @@ def equal_area_iou(first: Floats, second: Floats, share: float) -> float:
     count = count_at(max(float(share), LEAST_AREA), first.size)
     one, other = level_set(first, count), level_set(second, count)
     return float((one & other).sum() / (one | other).sum())
+
+
+def likeness(first: Explanation, row: int, second: Explanation, place: int) -> tuple[float, float]:
+    """Return `correlation` of the maps of two rows as pictures show them, and `equal_area_iou` of them as ranked.
+
+    Pictures are white wherever a ranking is among its first, so that nothing is told of the order there.  As many
+    pixels are taken as the region of the first row has.
+    """
+    shown = correlation(first.importance(row), second.importance(place))
+    return shown, equal_area_iou(first.saliency[row], second.saliency[place], float(first.share[row]))

@@ -20,7 +20,7 @@ from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation, Floats
 from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.map_similarity import correlation, equal_area_iou
+from blackbox_explain.explanation.map_similarity import likeness
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import lowest_score
 from blackbox_explain.explanation.summary import region_words
@@ -231,9 +231,7 @@ class _Work:
                 if other.outcome[place].failed:
                     found.append(NEITHER)
                     continue
-                maps = result.importance(row), other.importance(place)
-                ranked = result.saliency[row], other.saliency[place]
-                found.append((correlation(*maps), equal_area_iou(*ranked, float(result.share[row]))))
+                found.append(likeness(result, row, other, place))
         return [tuple(found) for found in alike]
 
     def _photo_checks(self, row: int) -> list[Check]:

@@ -224,10 +224,10 @@ class ResultRun:
                 own = [
                     part.measurements[metric]
                     if metric in part.measurements
-                    else unmeasured(like, len(part.labels), part.errors[metric])
+                    else unmeasured(like, part.pooled, part.errors[metric])
                     for part in parts
                 ]
-                measured[metric] = joined(own, seed=self.seed, repeated=repeated_rows(pooled))
+                measured[metric] = joined(own, pooled, seed=self.seed)
         labels = tuple(label for part in parts for label in part.labels)
         return Group(name, labels, np.concatenate([part.queries for part in parts]), measured, pooled)
 

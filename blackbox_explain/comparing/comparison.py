@@ -11,6 +11,7 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Floats
+from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.provenance import Provenance
@@ -78,7 +79,8 @@ class Comparison:
     iou
         (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
     effect
-        (N, 2, 2): entry (i, j) is the suppression by mask i on model j, where 1 is that of the fully perturbed image.
+        (N, 2, 2): entry (i, j) is how much of what perturbing takes away from model j is gone without the region of
+        mask i (deletion), or kept by nothing but it (preservation).
     notes
         What was found amiss between the models, such as classes of different names.
     """
@@ -131,6 +133,13 @@ class Comparison:
         """(N,) whether a row failed in neither model."""
         return np.asarray([not self.error(row) for row in range(len(self.outcome))])
 
+    @property
+    def explained(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(N,) whether the score of either model depends on what is perturbed; masks of the others say nothing."""
+        with np.errstate(invalid="ignore"):
+            falls = [one.score - one.lowest > LEAST_REACH * np.abs(one.score) for one in (self.first, self.second)]
+        return falls[0] | falls[1]
+
     def error(self, row: int) -> str:
         """Say why a row could not be compared: which model failed, and how; "" if none did."""
         named = zip(NAMES, self.outcome[row], strict=True)
@@ -138,11 +147,17 @@ class Comparison:
         return " ".join(failed)
 
     def verdicts(self, tolerances: Tolerances) -> dict[str, tuple[float, float, bool]]:
-        """Return for each tolerance what was found in the rows compared, what was allowed, and whether it was kept."""
+        """Return for each tolerance what was found in the rows compared, what was allowed, and whether it was kept.
+
+        Means of masks are over rows where there is something to explain; NaN of none, which keeps no tolerance.
+        """
         rows = self.compared
         same = float(np.mean(self.top[rows, 0] == self.top[rows, 1]))
         worst = float(self.score_difference[rows].max())
-        correlation, iou = (float(np.mean(one[rows])) for one in (self.correlation, self.iou))
+        told = rows & self.explained
+        correlation, iou = (
+            float(np.mean(one[told])) if told.any() else math.nan for one in (self.correlation, self.iou)
+        )
         return {
             "largest difference of a score": (worst, tolerances.score, worst <= tolerances.score),
             "same top class": (same, tolerances.top, same >= tolerances.top),

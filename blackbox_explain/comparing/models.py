@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from blackbox_explain.explanation.explanation import Floats
 from blackbox_explain.explanation.map_similarity import likeness
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
-from blackbox_explain.explanation.suppression import suppression
+from blackbox_explain.explanation.suppression import effect as effect_of
 from blackbox_explain.progress import Advance
 
 __all__ = ["PRESET", "Comparison", "Tolerances", "compare"]
@@ -127,9 +128,9 @@ def compare(
         places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
-        effect[good, mask, model] = suppression(own.score[good], left, own.lowest[good])
+        effect[good, mask, model] = effect_of(own.score[good], left, own.lowest[good], own.game)
         made = results[mask]
-        effect[good, mask, mask] = suppression(made.score[good], made.score_region[good], made.lowest[good])
+        effect[good, mask, mask] = effect_of(made.score[good], made.score_region[good], made.lowest[good], made.game)
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan
@@ -142,7 +143,13 @@ def compare(
         for result, reasons in zip(results, failed, strict=True)
     ]
     pairs = tuple(zip(*outcomes, strict=True))
-    return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
+    found = Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
+    if nothing := int((found.compared & ~found.explained).sum()):
+        many = "1 image is" if nothing == 1 else f"{nothing} images are"
+        found = replace(
+            found, notes=(*notes, f"{many} in no mean of masks: neither score depends on what is perturbed")
+        )
+    return found
 
 
 def _check_inputs(first: InputSpec, second: InputSpec) -> None:

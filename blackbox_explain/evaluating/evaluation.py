@@ -16,7 +16,7 @@ from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.evaluating.class_order import check_class_order
 from blackbox_explain.evaluating.measurement import Measurement, line_of, measurement_of
 from blackbox_explain.evaluating.naming import named_explanations
-from blackbox_explain.evaluating.pooling import pooled_rows, pooling_warnings, repeated_rows
+from blackbox_explain.evaluating.pooling import Pooled, pooled_rows, pooling_warnings
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.metrics.by_name import metric_of
@@ -131,12 +131,11 @@ def evaluate(
         check_class_order(one, box)
     check_together({name: (one.provenance.model_fingerprint, one.suppress) for name, one in several.items()})
     pooled = {name: pooled_rows(one) for name, one in several.items()}
-    again = {name: repeated_rows(one) for name, one in pooled.items()}
     rows = len(chosen) * sum(len(one.good) for one in several.values())
     with progress_bar(rows, "evaluating", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
         found = [
-            _measured(box, (name, called), one, metric, seed, batch_size, advance, again[name])
+            _measured(box, (name, called), one, metric, seed, batch_size, advance, pooled[name])
             for name, one in several.items()
             for called, metric in chosen.items()
         ]
@@ -188,7 +187,7 @@ def _measured(
     seed: int,
     batch_size: int,
     advance: Advance,
-    repeated: tuple[int, ...],
+    pooled: Sequence[Pooled],
 ) -> Measurement:
     """Measure the explanations of one method by one metric; `names` are what the two are called."""
     good = explanation.good
@@ -224,4 +223,4 @@ def _measured(
     for row, answer in measured.items():
         found[row] = answer
     queries = oracle.counts.sum(axis=1)
-    return measurement_of(names, repr(metric), metric.better, found, queries, failures, seed, repeated)
+    return measurement_of(names, repr(metric), metric.better, found, queries, failures, seed, pooled)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import BlackBoxExplainError
+from blackbox_explain.evaluating.pooling import Pooled, photos_of, repeated_rows
 from blackbox_explain.metrics.mean_interval import interval_of_mean
 from blackbox_explain.metrics.metric import Better
 
@@ -34,7 +35,8 @@ class Measurement:
     mean
         Of the values there are; NaN of none.
     low, high
-        95 % interval of the mean over images (percentiles of a bootstrap); NaN of fewer than two values.
+        95 % interval of the mean over images: exact of hits and misses, percentiles of a bootstrap of other values; NaN
+        of fewer than six images.  Rows of one image count as one.
     queries
         (N,) images that the model was run on.
     failures
@@ -90,17 +92,17 @@ class Measurement:
         return found
 
 
-def joined(parts: Sequence[Measurement], *, seed: int = 0, repeated: tuple[int, ...] = ()) -> Measurement:
+def joined(parts: Sequence[Measurement], rows: Sequence[Pooled], *, seed: int = 0) -> Measurement:
     """Return one measurement of all rows of several, by the same metric of the same method.
 
     Parameters
     ----------
     parts
         At least one, in the order of their rows.
+    rows
+        What each row of all parts is of.
     seed
         Of the bootstrap.
-    repeated
-        Rows of all parts together that are in no mean, as in `Measurement`.
     """
     first = parts[0]
     starts = np.cumsum([0, *(len(one.values) for one in parts)]).tolist()
@@ -115,15 +117,22 @@ def joined(parts: Sequence[Measurement], *, seed: int = 0, repeated: tuple[int, 
     ]
     queries = np.concatenate([one.queries for one in parts])
     names = first.method, first.metric
-    return measurement_of(names, first.settings, first.better, np.concatenate(found), queries, failures, seed, repeated)
+    return measurement_of(names, first.settings, first.better, np.concatenate(found), queries, failures, seed, rows)
 
 
-def unmeasured(like: Measurement, rows: int, error: BlackBoxExplainError) -> Measurement:
-    """Return the measurement by the same metric of the same method that failed on each of so many rows."""
-    nothing = np.full(rows, np.nan)
-    none = np.zeros(rows, np.int64)
+def unmeasured(like: Measurement, rows: Sequence[Pooled], error: BlackBoxExplainError) -> Measurement:
+    """Return the measurement by the same metric of the same method that failed on each of these rows."""
+    nothing = np.full(len(rows), np.nan)
+    none = np.zeros(len(rows), np.int64)
     return measurement_of(
-        (like.method, like.metric), like.settings, like.better, nothing, none, dict.fromkeys(range(rows), error), 0, ()
+        (like.method, like.metric),
+        like.settings,
+        like.better,
+        nothing,
+        none,
+        dict.fromkeys(range(len(rows)), error),
+        0,
+        rows,
     )
 
 
@@ -135,14 +144,16 @@ def measurement_of(
     queries: np.ndarray[Any, np.dtype[np.int64]],
     failures: Mapping[int, BlackBoxExplainError],
     seed: int,
-    repeated: tuple[int, ...],
+    rows: Sequence[Pooled],
 ) -> Measurement:
     """Take the mean over the rows that have a value, and its interval; `found` are the values (N,) or curves (N, S)."""
     values, curve = (found, None) if found.ndim == 1 else (found[:, -1], found)
-    once = np.delete(values, list(repeated))
-    known = once[np.isfinite(once)]
-    mean = float(known.mean()) if len(known) else np.nan
-    low, high = interval_of_mean(known, seed)
+    repeated = repeated_rows(rows)
+    counted = np.isfinite(values)
+    counted[list(repeated)] = False
+    mean = float(values[counted].mean()) if counted.any() else np.nan
+    photos = [photo for photo, there in zip(photos_of(rows), counted, strict=True) if there]
+    low, high = interval_of_mean(values[counted], seed, photos)
     return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve, repeated)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.outcome import Outcome
 
-__all__ = ["Pooled", "pooled_rows", "pooling_warnings", "repeated_rows"]
+__all__ = ["Pooled", "photos_of", "pooled_rows", "pooling_warnings", "repeated_rows"]
 
 Measured = Mapping[str, np.ndarray[Any, np.dtype[np.bool_]]]
 """By the name of each method, (N,) which of its rows have a value."""
@@ -73,6 +73,11 @@ def pooled_rows(explanation: Explanation) -> tuple[Pooled, ...]:
         )
         for row, photo in enumerate(photos)
     )
+
+
+def photos_of(rows: Sequence[Pooled]) -> tuple[str, ...]:
+    """Return what tells the photo of each row from others."""
+    return tuple(map(_Photos(rows), rows))
 
 
 def repeated_rows(rows: Sequence[Pooled]) -> tuple[int, ...]:

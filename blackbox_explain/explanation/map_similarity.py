@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_explain.perturbations.deletion import count_at, level_set
+from blackbox_explain.perturbations.deletion import count_at
 
 if TYPE_CHECKING:
     from blackbox_explain.explanation.explanation import Explanation
@@ -33,6 +33,8 @@ def correlation(first: Floats, second: Floats) -> float:
 def equal_area_iou(first: Floats, second: Floats, share: float) -> float:
     """Return the intersection over union of the most salient pixels of two maps.
 
+    Pixels that are equally salient where the region ends are in it in part, all alike: Σ min(a, b) / Σ max(a, b).
+
     Parameters
     ----------
     first, second
@@ -41,8 +43,15 @@ def equal_area_iou(first: Floats, second: Floats, share: float) -> float:
         Of the pixels that are taken of either; at least `LEAST_AREA` is.
     """
     count = count_at(max(float(share), LEAST_AREA), first.size)
-    one, other = level_set(first, count), level_set(second, count)
-    return float((one & other).sum() / (one | other).sum())
+    one, other = _most_salient(first, count), _most_salient(second, count)
+    return float(np.minimum(one, other).sum() / np.maximum(one, other).sum())
+
+
+def _most_salient(saliency: Floats, count: int) -> Floats:
+    """Return how much of each pixel is among the `count` most salient: 1 or 0, and of equal ones a share of each."""
+    least = np.partition(saliency, -count, axis=None)[-count]
+    above, equal = saliency > least, saliency == least
+    return above + equal * ((count - above.sum()) / equal.sum())
 
 
 def likeness(first: Explanation, row: int, second: Explanation, place: int) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """Rules that predict a black box: stated in one sentence, learned, with a measured error (section 3 of the paper)."""
 
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
-from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.measuring.intervals import ConfidenceSequence
 from blackbox_explain.rules.measuring.joint_region import JointRegion, joint_region
 from blackbox_explain.rules.measuring.learning import Learned, learn
 from blackbox_explain.rules.measuring.search import MostInformative, most_informative

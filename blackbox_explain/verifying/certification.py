@@ -325,7 +325,7 @@ class _Work:
         ends = np.asarray(before), lowest_score(np.asarray([perturbed]), curve[None], result.game)
         reach = float(before - ends[1][0])
         if reach <= LEAST_REACH * abs(before):
-            return Check(claim, True)  # nothing can be asked of it
+            return Check(claim, None, f"perturbing takes {reach:.2g} of the score away: no region can be told by that")
         own, *every = (float(effect(ends[0], np.asarray(one), ends[1][0], result.game)) for one in (region, *curve))
         slack, share = self.tolerance / reach, result.share[row] - 1 / result.region[row].size
         reason = ""

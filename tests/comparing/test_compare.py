@@ -88,6 +88,41 @@ def test_regions_of_equal_area() -> None:
     assert equal_area_iou(ramp * 0, ramp * 0, 0) == 1
 
 
+def test_equal_pixels_are_in_a_region_in_part_wherever_they_lie() -> None:
+    first, second = np.zeros((2, 10, 10))
+    first[0, :4] = 1
+    second[9, 6:] = 1
+    # Of the 10 pixels of either, 4 are its own, and 6 are shared out among the 96 others.
+    expected = 100 * 6 / 96 / (4 + 4 + 92 * 6 / 96)
+    for one, other in ((first, second), (first.T, second.T), (first[::-1], second[::-1])):
+        assert equal_area_iou(one, other, 0.1) == pytest.approx(expected)
+    assert equal_area_iou(first, first, 0.1) == 1
+    assert equal_area_iou(first, second, 0.04) == 0
+
+
+def test_what_is_kept_counts_in_the_preservation_game() -> None:
+    first, second = Regions(REGIONS[:1]), Regions(REGIONS[1:])
+    found = compare(first, second, first.image(), game="preservation", **options())
+    assert found.effect[0].diagonal().min() > 0.8
+    assert np.abs(found.effect[0][~np.eye(2, dtype=bool)]).max() < 0.3
+
+
+def test_masks_that_explain_nothing_are_in_no_mean() -> None:
+    box = Regions(REGIONS[:1])
+    flat = np.full_like(box.image(), 0.5)
+    found = compare(box, box, np.concatenate([box.image(), flat]), **options())
+    assert found.compared.all()
+    assert found.explained.tolist() == [True, False]
+    assert found.notes == ("1 image is in no mean of masks: neither score depends on what is perturbed",)
+    both = found.verdicts(Tolerances())
+    assert both["mean IoU at equal area"][0] == found.iou[0]
+    assert both["mean correlation of masks"][0] == found.correlation[0]
+    nothing = compare(box, box, flat, **options()).verdicts(Tolerances())
+    assert np.isnan(nothing["mean IoU at equal area"][0])
+    assert not nothing["mean IoU at equal area"][2]
+    assert nothing["same top class"][2]
+
+
 def broken(scores: np.ndarray) -> np.ndarray:
     raise ValueError("a bright pixel")
 
@@ -217,14 +252,15 @@ def test_names_of_classes_must_stand_in_the_same_order() -> None:
         with pytest.raises(ModelError, match="different order"):
             compare(first, named(*others), image)
     found = compare(first, named("cat", "hound", "crane"), image, queries=120)
-    (note,) = found.notes
+    note, nothing = found.notes
+    assert nothing == "1 image is in no mean of masks: neither score depends on what is perturbed"
     assert note == "1 of 3 class names differ, such as class 1: 'dog' and 'hound'; classes are compared by index"
-    assert found.to_dict(Tolerances())["notes"] == [note]
+    assert found.to_dict(Tolerances())["notes"] == [note, nothing]
     # A name that one of them gives twice has not moved.
     twice = compare(first, named("cat", "dog", "cat"), image, queries=120)
     assert "'crane' and 'cat'" in twice.notes[0]
-    for second in (first, Regions(REGIONS)):
-        assert compare(second, second, image, queries=120).notes == ()
+    assert compare(first, first, image, queries=120).notes == (nothing,)
+    assert compare(Regions(REGIONS), Regions(REGIONS), image, queries=120).notes == ()
 
 
 def test_what_is_not_finite_is_broken_and_none_in_json() -> None:

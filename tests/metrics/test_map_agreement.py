@@ -41,7 +41,7 @@ def test_by_hand() -> None:
 
 
 def test_the_correlation_is_spearmans_with_equal_values() -> None:
-    first, second = RNG.integers(0, 4, size=(2, 5, 6, 6)).astype(float)
+    first, second = RNG.integers(0, 4, size=(2, 8, 6, 6)).astype(float)
     found = agreement({"a": drawn(first), "b": drawn(second)})["a", "b"]
     expected = [spearmanr(one.ravel(), other.ravel()).statistic for one, other in zip(first, second, strict=True)]
     np.testing.assert_allclose(found.correlation, expected)

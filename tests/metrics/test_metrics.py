@@ -13,6 +13,7 @@ import blackbox_explain as bx
 from blackbox_explain.box import entry_points as registered
 from blackbox_explain.errors import InputError, ModelError, NoGradientError
 from blackbox_explain.evaluating.measurement import joined
+from blackbox_explain.evaluating.pooling import pooled_rows
 from blackbox_explain.metrics.by_name import METRICS, metric_of
 from blackbox_explain.metrics.deletion_insertion import Deletion, Insertion
 from blackbox_explain.metrics.smallest_region import SmallestRegion
@@ -40,7 +41,9 @@ def test_areas_by_hand() -> None:
     assert deletion.queries.tolist() == [5, 5]
     assert (deletion.better, insertion.better) == ("lower", "higher")
     assert found["gradient", "deletion"] is deletion
-    assert deletion.mean == deletion.low == deletion.high == deletion.values[0]
+    assert deletion.mean == deletion.values[0]
+    assert np.isnan([deletion.low, deletion.high]).all()
+    assert "too few images" in found.summary()
 
 
 def test_twenty_steps_tell_no_regions_apart_that_are_within_the_first() -> None:
@@ -239,14 +242,18 @@ def test_each_image_is_replaced_by_its_own_reference_in_every_batch() -> None:
 
 
 def test_measurements_of_parts_are_joined() -> None:
-    explained = by_gradient()
-    whole = bx.evaluate(Linear(WEIGHTS), explained, ZERO, progress=False)["gradient", "deletion"]
-    parts = [bx.evaluate(Linear(WEIGHTS), explained[[row]], ZERO, progress=False).measurements[0] for row in (0, 1)]
-    failed = dataclasses.replace(parts[1], values=np.asarray([np.nan]), failures={0: ModelError("torn")})
-    found = joined([*parts, failed])
-    np.testing.assert_array_equal(found.values[:2], whole.values)
+    images = np.random.default_rng(0).random((7, *WEIGHTS.shape))
+    explained = by_gradient(images=images)
+    whole = bx.evaluate(Linear(WEIGHTS), explained[range(6)], ZERO, progress=False)["gradient", "deletion"]
+    parts = [
+        bx.evaluate(Linear(WEIGHTS), explained[rows], ZERO, progress=False).measurements[0]
+        for rows in ([0], [1, 2, 3, 4, 5], [6])
+    ]
+    failed = dataclasses.replace(parts[2], values=np.asarray([np.nan]), failures={0: ModelError("torn")})
+    found = joined([*parts[:2], failed], pooled_rows(explained))
+    np.testing.assert_array_equal(found.values[:6], whole.values)
     assert (found.mean, found.low, found.high) == (whole.mean, whole.low, whole.high)
-    assert (found.measured, found.queries.tolist(), list(found.failures)) == (2, [21, 21, 21], [2])
+    assert (found.measured, found.queries.tolist(), list(found.failures)) == (6, [21] * 7, [6])
 
 
 def test_two_metrics_of_one_kind_need_names() -> None:

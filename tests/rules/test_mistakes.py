@@ -130,7 +130,7 @@ def test_a_fingerprint_takes_no_copy_of_the_images_and_is_the_same_in_any_order_
         "{}",
         "[1]",
         '{"format": "blackbox_explain rule, 1"}',
-        '{"format": "blackbox_explain rule, 2", "rule": {"kind": "os"}}',
+        '{"format": "blackbox_explain rule, 3", "rule": {"kind": "os"}}',
     ],
 )
 def test_files_that_hold_no_rule(tmp_path: Path, text: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_explain.auditing.findings.audited import Audited, Booleans, Floats
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.report.page.content import Finding
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
 
 __all__ = ["MOST_POSITIONS", "OFTEN", "Clearest", "Count", "Question"]
 

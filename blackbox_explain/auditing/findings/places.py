@@ -9,8 +9,8 @@ import numpy as np
 
 from blackbox_explain.auditing.findings.audited import CELLS, Audited, Booleans
 from blackbox_explain.auditing.findings.counting import Clearest
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.report.page.content import Finding
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
 
 __all__ = ["FixedPlaces"]
 

@@ -12,20 +12,20 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_explain.arrays import Array
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.box.oracle import check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.measuring.arguments import check_options, check_rule
+from blackbox_explain.rules.measuring.intervals import ConfidenceSequence
 from blackbox_explain.rules.questions import BATCH, Questions
-from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.serialization import from_dict
 from blackbox_explain.rules.statements.rule import Outcome, Rule
-from blackbox_explain.setting_ranges import is_number, is_whole
 
-__all__ = ["Faithfulness", "Violation", "check", "check_options", "check_rule", "faithfulness", "measured", "percent"]
+__all__ = ["Faithfulness", "Violation", "check", "faithfulness", "measured", "percent"]
 
 AT_A_TIME = 8
 """Batches that a rule is given at once."""
@@ -33,7 +33,7 @@ AT_A_TIME = 8
 WORST = 10
 """Violations that are kept."""
 
-FORMAT = "blackbox_explain rule, 2"  # another number when draws come from the seed in another way
+FORMAT = "blackbox_explain rule, 3"  # another number when draws come from the seed in another way
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Faithfulness:
         What one sample is called: "image" or "trial".
     precision
         Width of the interval at which sampling was to stop; None if all images were asked about anyway.
-    rows
-        Of the samples, those that the rule was measured on; None if that was not limited to some (see `learn`).
+    chosen_by
+        Digests of the images that the rule was chosen by, and is not measured on (see `learn`); None where all served.
     """
 
     rule: Rule
@@ -108,7 +108,7 @@ class Faithfulness:
     samples_fingerprint: str
     unit: str = "image"
     precision: float | None = None
-    rows: tuple[int, ...] | None = None
+    chosen_by: tuple[str, ...] | None = None
 
     @property
     def precise(self) -> bool:
@@ -195,7 +195,7 @@ class Faithfulness:
         """
         try:
             plain: dict[str, Any] = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
-            plain["rows"] = None if plain["rows"] is None else tuple(int(row) for row in plain["rows"])
+            plain["chosen_by"] = None if plain["chosen_by"] is None else tuple(map(str, plain["chosen_by"]))
             worst = ((one["row"], one["name"], one["amount"]) for one in saved["violations"])
             violations = tuple(Violation(row, name, math.nan if it is None else it) for row, name, it in worst)
             return cls(from_dict(saved["rule"]), violations=violations, **plain)
@@ -205,18 +205,21 @@ class Faithfulness:
     def again(self, box: BlackBox, samples: Samples | Array) -> Faithfulness:
         """Measure the same rule again with the same draws, on any box and samples.
 
-        All of the images are asked about.  Of the very samples that it was measured on, only `rows` are: the others
-        may be those that the rule was chosen by.
+        All of the images are asked about, but for those that the rule was chosen by.
+
+        Raises
+        ------
+        InputError
+            If there are no others.
         """
         known = as_samples(samples, box.spec)
-        if self.rows is None or known.fingerprint != self.samples_fingerprint:
-            options: dict[str, Any] = {"confidence": self.confidence, "seed": self.seed, "batch_size": self.batch_size}
-            return faithfulness(self.rule, box, known, looked_for=self.looked_for, **options)
         questions = Questions(box, known, self.seed, self.batch_size)
-        rows = np.asarray(self.rows, dtype=np.int64)
-        return replace(
-            check(self.rule, questions, rows, self.confidence, self.looked_for, lambda _images: None), rows=self.rows
-        )
+        seen = set(self.chosen_by or ())
+        rows = known.rows_of(np.asarray([one for one, of in enumerate(known.digests) if of not in seen], np.int64))
+        if not len(rows):
+            raise InputError("The rule was chosen by these images", got=f"{len(known.images)}", expected="others too")
+        found = check(self.rule, questions, rows, self.confidence, self.looked_for, lambda _images: None)
+        return replace(found, chosen_by=self.chosen_by)
 
 
 _PLAIN = (
@@ -224,7 +227,7 @@ _PLAIN = (
     *("model_fingerprint", "samples_fingerprint", "unit"),
 )
 
-_LATER = ("precision", "rows")
+_LATER = ("precision", "chosen_by")
 """None in files that lack them."""
 
 
@@ -249,8 +252,9 @@ def faithfulness(
     box
         From `wrap`.
     samples
-        Images x_i ~ p(x); the interval holds for the images that these were drawn from at random.  An array of images
-        (N, *shape) will do where nothing else need be known of them.
+        Images x_i ~ p(x), none of them twice; the interval holds for the images that these were drawn from at random,
+        and of `RepeatedSamples` for further trials of the same images.  An array of images (N, *shape) will do where
+        nothing else need be known of them.
     confidence
         Of the interval.
     precision
@@ -299,34 +303,6 @@ def faithfulness(
         result = check(rule, questions, every, confidence, looked_for, progress if callable(progress) else bar, precise)
     low, high = sequence.interval
     return replace(result, low=low, high=high, bound="sequence", precision=precision)
-
-
-def check_rule(rule: object) -> None:
-    """Raise `InputError` unless this is a rule, with what it may have been meant to be."""
-    if isinstance(rule, Rule):
-        return
-    name = type(rule).__name__
-    hint = ""
-    if isinstance(rule, Relation):
-        made, theta = f"{name}()", f"{rule.levels[len(rule.levels) // 2]:g}"
-        hint = f"Invariance({made}, {theta}), or most_informative({made}, box, samples) to find how much of it"
-    raise InputError(
-        "This is a relation, of which a rule says something" if hint else "This is no rule",
-        got=f"a {name}",
-        expected="a rule, such as Classification()",
-        hint=hint,
-    )
-
-
-def check_options(confidence: float, looked_for: int = 1) -> None:
-    """Raise `InputError` unless an interval can have this confidence and number of rules."""
-    if not is_number(confidence) or not 0 < confidence < 1:
-        hint = f"confidence={confidence / 100:g}" if is_number(confidence) and 1 < confidence < 100 else ""
-        raise InputError(
-            "A confidence is between 0 and 1", got=f"confidence={confidence!r}", expected="such as 0.95", hint=hint
-        )
-    if not is_whole(looked_for) or looked_for < 1:
-        raise InputError("A rule is looked for among at least one", got=f"looked_for={looked_for!r}")
 
 
 def check(

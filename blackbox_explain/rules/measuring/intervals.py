@@ -1,48 +1,13 @@
-"""How well an error rate is known: exact intervals for a fixed number of images, and ones that hold at every moment."""
+"""How well an error rate is known at every moment of sampling; `clopper_pearson` is for a fixed number of images."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from blackbox_explain.errors import InputError
+from blackbox_explain.binomial_interval import check_counts
 
-__all__ = ["ConfidenceSequence", "clopper_pearson"]
-
-
-def clopper_pearson(errors: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact binomial interval of an error rate.
-
-    Parameters
-    ----------
-    errors
-        Failures among `n` independent trials.
-    n
-        Trials, fixed beforehand; with none, the interval is (0, 1).
-    confidence
-        Probability of covering the true rate, at least; either end is missed with at most half of the rest.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end.
-
-    Raises
-    ------
-    InputError
-        If the counts or the confidence make no sense.
-
-    References
-    ----------
-    Clopper and Pearson, *The use of confidence or fiducial limits illustrated in the case of the binomial*, 1934.
-    """
-    _check(errors, n, confidence)
-    from scipy.special import betaincinv
-
-    tail = (1 - confidence) / 2
-    low = 0.0 if errors == 0 else float(betaincinv(errors, n - errors + 1, tail))
-    high = 1.0 if errors == n else float(betaincinv(errors + 1, n - errors, 1 - tail))
-    return low, high
+__all__ = ["ConfidenceSequence"]
 
 
 @dataclass
@@ -75,13 +40,13 @@ class ConfidenceSequence:
     n: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.errors, self.n, self.confidence)
+        check_counts(self.errors, self.n, self.confidence)
         self._low, self._high = 0.0, 1.0
         self._narrow()
 
     def add(self, errors: int, n: int) -> tuple[float, float]:
         """Add trials and return the interval, which never grows."""
-        _check(errors, n, self.confidence)
+        check_counts(errors, n, self.confidence)
         self.errors, self.n = self.errors + errors, self.n + n
         self._narrow()
         return self.interval
@@ -120,10 +85,3 @@ class ConfidenceSequence:
             return math.inf
         own = (self.errors * math.log(rate) if self.errors else 0.0) + (right * math.log1p(-rate) if right else 0.0)
         return mixed - own
-
-
-def _check(errors: int, n: int, confidence: float) -> None:
-    if not 0 <= errors <= n:
-        raise InputError("There are at most as many errors as trials", got=f"{errors} of {n}")
-    if not 0 < confidence < 1:
-        raise InputError("A confidence is between 0 and 1", got=f"{confidence}", expected="such as 0.95")

@@ -14,8 +14,9 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check, check_options, check_rule
-from blackbox_explain.rules.questions import BATCH, Questions, Rows
+from blackbox_explain.rules.measuring.arguments import check_options, check_rule
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check
+from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.statements.rule import Rule
 from blackbox_explain.setting_ranges import is_number
@@ -32,7 +33,8 @@ class Learned:
     chosen
         The rule, with an interval that allows for the choice.
     pool
-        Every rule's error on the images that the choice was made by, in the order of the pool.
+        Every rule's error on the images that the choice was made by, in the order of the pool; `n` says how many of
+        these it speaks of.
     costs
         (len(pool),) λ R(Q) + (1/n) Σ L, which the choice minimises; infinite for a rule that speaks of no image.
     """
@@ -76,9 +78,9 @@ def learn(
         λ.
     held_out
         Share of the images, drawn at random, that the choice does not see and the chosen rule's error is measured on;
-        trials of one image stay together.  Which rows these are is saved with the rule, so that `Faithfulness.again`
-        takes no others.  With 0, all images serve for both, and the interval is corrected for the number of rules
-        (Bonferroni).
+        trials and copies of one image stay together.  Which images the rule was chosen by is saved with it, so that
+        `Faithfulness.again` leaves them out.  With 0, all images serve for both, and the interval is corrected for the
+        number of rules (Bonferroni).
     confidence, batch_size, seed
         As in `faithfulness`.
     progress
@@ -98,28 +100,26 @@ def learn(
     check_call(box, batch_size, seed)
     check_options(confidence, len(pool))
     known = as_samples(samples, box.spec)
-    images = len(known.images)
+    place: dict[str, int] = {}
+    which = np.asarray([place.setdefault(one, len(place)) for one in known.digests])
+    images = len(place)
     count = round(held_out * images) if 0 <= held_out < 1 else images
     if count == images or (held_out > 0 and count == 0):
         raise InputError(
             "The images cannot be divided like this",
-            got=f"held_out={held_out} of {images}",
+            got=f"held_out={held_out} of {images} different ones",
             expected="a share that leaves at least one image on either side",
         )
     order = np.random.default_rng([seed, 0x68656C64]).permutation(images) if count else np.arange(images)
-    kept, seen = (known.rows_of(np.sort(some)) for some in (order[:count], order[count:]))
+    kept, seen = (known.rows_of(np.flatnonzero(np.isin(which, some))) for some in (order[:count], order[count:]))
     questions = Questions(box, known, seed, batch_size)
-
-    def on(rule: Rule, rows: Rows, looked_for: int, advance: Advance) -> Faithfulness:
-        result = check(rule, questions, rows, confidence, looked_for, advance)
-        return replace(result, rows=tuple(rows.tolist()) if count else None)
 
     found: list[Faithfulness] = []
     total = len(pool) * len(seen) + len(kept)
     with progress_bar(total, "learning a rule", None if callable(progress) else progress) as bar:
         advance = progress if callable(progress) else bar
         for rule in pool:
-            found.append(on(rule, seen, len(pool), advance))
+            found.append(check(rule, questions, seen, confidence, len(pool), advance))
         # Where it counts nothing it is not asked: 0 times infinity is no number.
         reach = [_reach(regularizer, rule) if regularizer and weight else 0.0 for rule in pool]
         costs = np.asarray(
@@ -130,7 +130,12 @@ def learn(
         if not np.isfinite(costs).any():
             raise InputError("The regularizer rules out every rule that speaks of an image", got=f"{len(pool)} rules")
         best = int(np.argmin(costs))
-        chosen = on(pool[best], kept, 1, advance) if count else found[best]
+        chosen = found[best]
+        if count:
+            chosen = replace(
+                check(pool[best], questions, kept, confidence, 1, advance),
+                chosen_by=tuple(one for one, of in place.items() if of in set(order[count:].tolist())),
+            )
     return Learned(chosen, tuple(found), costs)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.rules.measuring.faithfulness import percent
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
 
 __all__ = ["UNKNOWN", "Share"]
 

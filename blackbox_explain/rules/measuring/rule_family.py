@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.measuring.faithfulness import AT_A_TIME, Faithfulness, check_options, measured, percent
+from blackbox_explain.rules.measuring.arguments import check_options
+from blackbox_explain.rules.measuring.faithfulness import AT_A_TIME, Faithfulness, measured, percent
 from blackbox_explain.rules.questions import Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.statements.invariance import Invariance, level_drawn, levels_up_to, signs

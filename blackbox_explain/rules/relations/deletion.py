@@ -60,7 +60,8 @@ class Deletion(Relation):
         """Return an image with one region deleted."""
         field = smooth_field if self.form == "smooth" else square_field
         region = level_set(field(spec.spatial, generator), round(amount / 100 * math.prod(spec.spatial)))
-        return deleted(image[None], region[None], named(self.by), spec)[0]
+        noise = int(generator.integers(2**32))
+        return deleted(image[None], region[None], named(self.by), spec, noise)[0]
 
 
 def smooth_field(spatial: tuple[int, ...], generator: np.random.Generator) -> Floats:

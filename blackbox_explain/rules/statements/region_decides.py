@@ -12,6 +12,7 @@ from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
@@ -117,7 +118,8 @@ class RegionDecides(Rule):
         return shares[0], shares[1], has_reach
 
     def _deleted(self, questions: Questions, rows: Rows, regions: Booleans) -> np.ndarray[Any, Any]:
-        return deleted(questions.samples.batch(rows), regions, named(self.by), questions.samples.spec)
+        samples = questions.samples
+        return deleted(samples.batch(rows), regions, named(self.by), samples.spec, questions.seed)
 
     def _all(self, questions: Questions, rows: Rows) -> Booleans:
         return np.ones((len(rows), *questions.samples.spec.spatial), dtype=bool)
@@ -148,7 +150,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
     Parameters
     ----------
     result
-        Rows that failed are left out.  Its images and their regions R.
+        Of the deletion game.  Rows that failed are left out.  Its images and their regions R.
     spec
         Of the black box.
     times
@@ -157,8 +159,11 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
     Raises
     ------
     InputError
-        If no row is left, or one explains anything but a single class.
+        If no row is left, one explains anything but a single class, or the regions were learned to keep the score.
     """
+    if isinstance(result, MaskExplanation) and result.game == "preservation":
+        what = "The rule is about regions whose deletion drops the score"
+        raise InputError(what, got="regions that keep it, by game='preservation'", expected="game='deletion'")
     rows = result.good
     if not rows:
         raise InputError("This explanation has no masks", got="rows that all failed")

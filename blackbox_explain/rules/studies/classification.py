@@ -14,7 +14,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.measuring.faithfulness import check_options
+from blackbox_explain.rules.measuring.arguments import check_options
 from blackbox_explain.rules.measuring.proportion import Share
 from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule

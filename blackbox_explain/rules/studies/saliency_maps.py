@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.arrays import Array
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.box.input_spec import check_images
 from blackbox_explain.box.oracle import check_call
 from blackbox_explain.box.protocols import BlackBox, Differentiable
@@ -21,8 +22,8 @@ from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, PerturbationName, named
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.measuring.faithfulness import Faithfulness, check_options, faithfulness
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
+from blackbox_explain.rules.measuring.arguments import check_options
+from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
@@ -219,7 +220,7 @@ def compare_predictors(
         weights = resolve(target, before, spec.class_names)[0].astype(np.float64)
         rows = np.arange(len(trials))
         questions.advance = advance
-        scores = questions.ask(rows, lambda some: deleted(trials.batch(some), regions(some), named(by), spec))
+        scores = questions.ask(rows, lambda some: deleted(trials.batch(some), regions(some), named(by), spec, seed))
         own: dict[str, Faithfulness] = {}
         if times and ((weights != 0).sum(axis=1) == 1).all() and (weights.sum(axis=1) == 1).all():
             rule = RegionDecides(by, explained="label")

@@ -14,7 +14,8 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.perturbations.named import OF_PAPER, PerturbationName
 from blackbox_explain.progress import Advance, progress_bar
-from blackbox_explain.rules.measuring.faithfulness import Violation, check_options, percent
+from blackbox_explain.rules.measuring.arguments import check_options
+from blackbox_explain.rules.measuring.faithfulness import Violation, percent
 from blackbox_explain.rules.measuring.proportion import Share
 from blackbox_explain.rules.questions import BATCH, Questions, Rows
 from blackbox_explain.rules.statements.object_decides import MARGIN, Answers, ObjectDecides, Part

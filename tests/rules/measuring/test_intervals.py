@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.measuring.intervals import ConfidenceSequence, clopper_pearson
+from blackbox_explain.rules.measuring.intervals import ConfidenceSequence
 from tests.kinds import kept
 
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.measuring.learning import learn
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import Relation
@@ -122,31 +122,35 @@ def test_a_class_of_ones_own_never_takes_the_name_of_one_of_the_package() -> Non
 
 
 def test_a_rule_that_was_chosen_is_checked_again_on_the_images_that_did_not_choose_it(tmp_path: Path) -> None:
-    pool, samples = [Tossed(k) for k in range(60)], dark(100)
+    pool, samples = [Tossed(k) for k in range(60)], uniform(100)
     found = learn(pool, BOX, samples, held_out=0.5, progress=False)
     path = tmp_path / "rule.json"
     found.chosen.save(path)
     loaded = Faithfulness.load(path)
-    assert loaded.rows is not None
-    assert loaded.rows == found.chosen.rows
-    assert len(loaded.rows) == 50
-    assert not {*loaded.rows} & {*(found.pool[0].rows or ())}
+    assert loaded.chosen_by is not None
+    assert loaded.chosen_by == found.chosen.chosen_by
+    assert len(loaded.chosen_by) == 50
     assert loaded.again(BOX, samples).to_dict() == {**found.chosen.to_dict(), "queries": 0}
-    # Another sample has no row that the rule was chosen by.
-    assert loaded.again(BOX, dark(70)).n == 70
-    assert learn(pool, BOX, samples, progress=False).chosen.rows is None
+    # In another order, with some of them twice and others among them, the same are left out.
+    kept = [one for one, of in enumerate(samples.digests) if of not in loaded.chosen_by]
+    mixed = np.concatenate([uniform(70, seed=1).images, samples.images[::-1], samples.images])
+    assert loaded.again(BOX, mixed).n == 70 + 2 * len(kept) == 170
+    with pytest.raises(InputError, match="chosen by these images"):
+        loaded.again(BOX, np.delete(samples.images, kept, axis=0))
+    assert learn(pool, BOX, samples, progress=False).chosen.chosen_by is None
 
 
 def test_trials_of_one_image_stay_on_one_side() -> None:
     trials = RepeatedSamples.repeat(uniform(10), 7)
     found = learn([FirstPixel(0.5), FirstPixel(0.6)], BOX, trials, held_out=0.3, progress=False)
-    kept, seen = found.chosen.rows, found.pool[0].rows
-    assert kept is not None
-    assert seen is not None
-    assert sorted((*kept, *seen)) == list(range(70))
-    assert len(kept) == 21
-    assert not {row // 7 for row in kept} & {row // 7 for row in seen}
-    with pytest.raises(InputError, match=r"held_out=0\.5 of 1"):
+    assert (found.chosen.n, found.pool[0].n) == (21, 49)
+    assert found.chosen.chosen_by is not None
+    assert len(found.chosen.chosen_by) == 7
+    # Copies do too.
+    twice = np.repeat(uniform(10).images, 2, axis=0)
+    found = learn([FirstPixel(0.5), FirstPixel(0.6)], BOX, twice, held_out=0.3, progress=False)
+    assert (found.chosen.n, found.pool[0].n) == (6, 14)
+    with pytest.raises(InputError, match=r"held_out=0\.5 of 1 different"):
         learn([FirstPixel(0.5)], BOX, RepeatedSamples.repeat(dark(1), 50), held_out=0.5, progress=False)
 
 

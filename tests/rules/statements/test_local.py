@@ -241,6 +241,28 @@ def test_the_learned_mask_of_the_toy_is_a_rule_that_holds() -> None:
     difference = bx.explain(box, box.image(), bx.Difference(0, 1), progress=False, steps=2)
     with pytest.raises(InputError, match="one class"):
         mask_trials(difference, box.spec)
+    keeping = bx.explain(box, box.image(), "texture", game="preservation", progress=False, steps=2)
+    with pytest.raises(InputError, match="regions that keep it"):
+        mask_trials(keeping, box.spec)
+
+
+def test_noise_is_drawn_anew_for_each_trial_and_each_seed() -> None:
+    spec = Regions([PATTERN]).spec
+    image, everywhere = np.full((1, 32, 32), 0.5, np.float32), Deletion(by="noise")
+    drawn = [everywhere.transform_one(image, 100, spec, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.mean(drawn[0] != drawn[2]) > 0.9
+    asked: list[np.ndarray] = []
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        asked.append(images)
+        return np.stack([images.mean(axis=(1, 2, 3)), 1 - images.mean(axis=(1, 2, 3))], axis=1)
+
+    samples = Samples.of(0.9 * np.ones((1, 1, 32, 32)), spec, regions=PATTERN[None])
+    for seed in (0, 1):
+        faithfulness(RegionDecides("noise"), Scores(scores, spec.shape), samples, seed=seed, progress=False)
+    # The image itself, deleted as a whole, within the region and outside of it.
+    assert np.mean(asked[1] != asked[len(asked) // 2 + 1]) > 0.9
 
 
 def test_local_rules_are_sentences_and_are_saved(tmp_path: Path) -> None:

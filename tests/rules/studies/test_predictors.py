@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
+from blackbox_explain.binomial_interval import clopper_pearson
 from blackbox_explain.errors import InputError
-from blackbox_explain.rules.measuring.intervals import clopper_pearson
 from blackbox_explain.rules.studies.saliency_maps import compare_predictors, maps_of
 from tests.rules.toys import attribution
 from tests.toys import Linear, Regions, Scores, box_region

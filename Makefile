@@ -75,5 +75,5 @@ gpu-dry-run: setup
 
 # The pictures of the README.
 figures: setup
-	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out docs --quiet
-	rm -f docs/coffee.npz docs/coffee.json
+	$(BIN)/blackbox-explain explain blackbox_explain/samples/coffee.jpg --out docs/pictures --quiet
+	rm -f docs/pictures/coffee.npz docs/pictures/coffee.json

@@ -152,19 +152,23 @@ def test_what_was_tried_for_rankings_is_what_was_measured() -> None:
 def test_readme_figures_are_those_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     with (RESULTS / "paper/fig8/table.csv").open(encoding="utf-8", newline="") as file:
-        rows = [
-            row for row in csv.DictReader(file) if row["measure"] == "smallest region" and row["suppression"] == "0.95"
-        ]
-    region = {row["method"]: f"{100 * float(row['mean share']):.1f}" for row in rows}
+        rows = [row for row in csv.DictReader(file) if row["suppression"] == "0.95"]
+    assert {row["images"] for row in rows} == {"200"}
+    region, box = (
+        {row["method"]: f"{100 * float(row['mean share']):.1f}" for row in rows if row["measure"] == measure}
+        for measure in ("smallest region", "minimal box")
+    )
     told = (("LRP (composite)", "LRP"), ("mask (paper)", "paper's mask"), ("Grad-CAM",) * 2)
-    others = ", ".join(f"{name} {region[method]}" for method, name in told)
-    images = {row["images"] for row in rows}
-    assert images == {"200"}
-    assert f"| {region['mask (ours, fast)']} % of the photo ({others}) |" in text
+    by_region, by_box = (", ".join(f"{name} {found[method]}" for method, name in told) for found in (region, box))
+    assert f"| {region['mask (ours, fast)']} % of the photo ({by_region}) |" in text
+    assert f"| {box['mask (ours, fast, as shown)']} % ({by_box}) |" in text
     ours = {name for name in region if "ours" in name}
     assert min(region.keys() - ours, key=lambda one: float(region[one])) == "LRP (composite)"
+    presets = measured("quality-stretch")["presets"]
+    kept, of_paper = (presets[name]["score_left_of_other_model"]["left"] for name in ("fast", "paper"))
+    assert f"| {100 * kept:.0f} % (paper's mask {100 * of_paper:.0f}) |" in text
     speed = measured("onnx-gradient")
-    ratios = sorted(row["8"]["over_torch"] for row in speed["networks"].values())
+    ratios = sorted(row["8"]["over_channels_last"] for row in speed["networks"].values())
     assert f"| {ratios[0]:.2f} to {ratios[-1]:.2f} |" in text
 
 

@@ -97,7 +97,7 @@ def evaluate_command(
             autocompletion=complete_models,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(metavar="N", help="Images in one call of the model.", min=1)] = BATCH,
     typed: ModelOptions,
     out: Annotated[

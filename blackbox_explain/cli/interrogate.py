@@ -26,7 +26,9 @@ def interrogate_command(
     model: Model = DEFAULT_MODEL,
     reading: PhotoOptions,
     said: ModelOptions,
-    port: Annotated[int, typer.Option(metavar="N", help="Of this machine; 0 takes a free one.", min=0, max=65535)] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="N", help="Port of this machine; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
 ) -> None:
     """Draw on a photo, and read what the model says without what you drew.
 

@@ -19,7 +19,7 @@ def report_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The --out of an audit, also while it runs.")],
     *,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of the page. Default: report.html in the folder.")
+        Path | None, typer.Option(metavar="FILE", help="Where the page is written. Default: report.html in the folder.")
     ] = None,
     most: Annotated[int, typer.Option(metavar="N", help="Images that are shown, at most.", min=1)] = MOST_CARDS,
 ) -> None:

@@ -68,10 +68,10 @@ def rules_command(
         Literal["class", "score", "exact"], typer.Option(help="What must stay: top class, its score, or all scores.")
     ] = "class",
     tolerance: Annotated[float, typer.Option(help="For --response score: largest change.", min=0)] = 0.1,
-    confidence: Annotated[float, typer.Option(help="Of the intervals.", min=0.5, max=0.9999)] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of the intervals.", min=0.5, max=0.9999)] = 0.95,
     curve: Annotated[bool, typer.Option("--curve", help="Ask about every level, for finer plots.")] = False,
     limit: Annotated[int | None, typer.Option(help="Take so many of the photos, drawn at random.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of all random draws.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Photos in one call of the model.", min=1)] = BATCH,
     reading: PhotoOptions,
     said: ModelOptions,

@@ -37,13 +37,16 @@ class MaskOptions:
     ] = "blur"
     preset: Annotated[
         PresetName,
-        typer.Option(metavar="NAME", help="How it is learned: fast, quick, thorough, paper or authors."),
+        typer.Option(
+            metavar="NAME",
+            help="How it is learned: quick, fast or thorough (14, 42, 94 gradients), paper or authors (300).",
+        ),
     ] = "fast"
     suppress: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="Of what perturbing takes from the score, how much the region is to take, or keep; above 0, below 1.",
+            help="How much of the score's fall the region is to cause, or with preservation to keep; above 0, below 1.",
         ),
     ] = SUPPRESS
     queries: Annotated[
@@ -52,7 +55,7 @@ class MaskOptions:
             metavar="N", help="For models without gradients: most images that a model is run on for each mask.", min=100
         ),
     ] = Settings().queries
-    seed: Annotated[int, typer.Option(metavar="N", help="Of jitter and noise.", min=0)] = 0
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of jitter and noise.", min=0)] = 0
 
     def queries_of(self, box: BlackBox) -> int:
         """Return what progress counts for each mask: the images that the model is run on, at most."""

@@ -24,8 +24,9 @@ from benchmarks.paper.statistics import in_words
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import REGIONS, Row, of_ours, of_peer
 from benchmarks.peers.subjects import Model, Subject, subject_of
-from benchmarks.peers.verdicts import COSTLY, TOGETHER, complete, verdicts
+from benchmarks.peers.verdicts import COSTLY, PHOTOS, TOGETHER, complete, verdicts
 from blackbox_explain import Explanation, explain
+from blackbox_explain.methods.mask.settings import Settings
 
 Device = Literal["cpu", "cuda"]
 
@@ -40,7 +41,7 @@ console = Console(width=160, highlight=False)
 
 
 def main(
-    photos: Annotated[int, typer.Option(help="Validation images; no setting was chosen by them.")] = 40,
+    photos: Annotated[int, typer.Option(help="Validation images; no setting was chosen by them.")] = PHOTOS,
     model: Annotated[Model, typer.Option(help="What is explained.")] = "efficientnet-lite0",
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="One photo, and few steps: shows that it works.")] = False,
@@ -62,13 +63,18 @@ def main(
         "device": device,
         "model": model,
         "threads": torch.get_num_threads(),
+        "presets": {preset: repr(Settings(preset)) for preset in PRESETS},
     }
     name, known = f"peers-{model}", machine()
     before = recorded(name, results, settings)
     if before and not (resume or anew or quick):
         raise SystemExit("there are results of this network: --resume goes on with them, --anew measures all anew")
-    measured = stored_rows(before, settings, known["versions"]) if resume else {}
-    if before and resume:  # which may be of more photos than these
+    kept = resume or bool(only)
+    measured = stored_rows(before, settings, known["versions"]) if kept else {}
+    measured = {key: row for key, row in measured.items() if key in single or key in several}
+    if anew:
+        measured = {key: row for key, row in measured.items() if key not in (only or measured)}
+    if before and kept:  # which may be of more photos than these
         settings["files"] = max(before["settings"]["files"], settings["files"], key=len)
 
     def measure(rows: Mapping[str, Measure], place: int, some: slice) -> None:
@@ -108,6 +114,8 @@ def stored_rows(
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
         raise SystemExit("what is stored is of other photos, or by other threads: --anew measures all anew")
+    if before["settings"].get("presets", settings.get("presets")) != settings.get("presets"):
+        raise SystemExit("what is stored is of presets with other settings: --anew measures all anew")
     then = before["machine"]["versions"]
     for package in sorted(then.keys() | versions.keys()):
         if then.get(package) != versions.get(package):

@@ -74,11 +74,11 @@ PEERS: dict[str, Peer] = {
     "SHAP, partition": Peer("shap", shap_partition(), "a blurred background"),
     "SHAP, gradient": Peer("shap", shap_gradient, "against grey and black, of the leading class alone"),
     "DIANNA, RISE": Peer("dianna", dianna_rise),
-    "DIANNA, KernelSHAP": Peer(
+    "DIANNA, KernelSHAP, painted right": Peer(
         "dianna",
         dianna_kernel_shap,
-        "64 images at once, and of one class. Its maps are one superpixel off: each is painted with what was found of "
-        "the one before",
+        "64 images at once, and of one class. As it is released, each superpixel is painted with what was found of the "
+        "one before, and one is never hidden; here each is its own",
     ),
     "Xplique, RISE": Peer("xplique", xplique("Rise"), "4,000 masks, its default"),
     "Xplique, HSIC": Peer("xplique", xplique("HsicAttributionMethod")),
@@ -142,4 +142,7 @@ def peer_maps(name: str, asked: Asked) -> tuple[Map, int]:
         found = PEERS[name].explain(asked)
     finally:
         hook.remove()
-    return np.nan_to_num(np.asarray(found, np.float64)), asked.queries
+    saliency = np.asarray(found, np.float64)
+    if not np.isfinite(saliency).all():  # made a number, it would be a map that is bad by our doing
+        raise ValueError("the map is not finite")
+    return saliency, asked.queries

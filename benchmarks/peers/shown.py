@@ -12,7 +12,7 @@ from benchmarks.common.markdown import NOT_YET, table
 from benchmarks.paper.statistics import in_words, mean_of
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import LEFT, METRICS, REGIONS
-from benchmarks.peers.verdicts import TOGETHER, Rows, complete, seconds_of, verdicts
+from benchmarks.peers.verdicts import COSTLY, TOGETHER, Rows, complete, seconds_of, verdicts
 
 __all__ = ["drawn", "peers"]
 
@@ -75,7 +75,10 @@ def drawn(rows: Rows, picture: Path) -> Path:
         axes.set(xscale="log", xlabel="seconds per image", title=metric)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of the image")
-    names = "\n".join(f"{number}  {name}" for number, name in enumerate(numbered, 1))
+    names = "\n".join(
+        f"{number}  {name}{f' ({COSTLY} photos)' if name in PEERS and PEERS[name].costly else ''}"
+        for number, name in enumerate(numbered, 1)
+    )
     figure.text(1.01, 0.5, names, fontsize=8, va="center", ha="left", linespacing=1.5)
     figure.savefig(picture, dpi=110, bbox_inches="tight", metadata={"Software": None})
     return picture

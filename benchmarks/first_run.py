@@ -46,7 +46,7 @@ def first_run(extra: str) -> dict[str, float]:
         fresh.pop("PYTHONPATH", None)
 
         def run(*words: str | Path) -> Callable[[], Any]:
-            return lambda: subprocess.run([*map(str, words)], check=True, capture_output=True, env=fresh, cwd=folder)
+            return lambda: subprocess.run([*map(str, words)], check=True, stdout=subprocess.PIPE, env=fresh, cwd=folder)
 
         pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-cache-dir", "--quiet")
         explain = run(command, "explain", COFFEE, "--out", folder / "explanations")

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.audits.reliability.audits import make_photos
 from benchmarks.common.backends import NAMES, Backend, Device, present
-from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, machine, record
 from benchmarks.common.judged import said, spread, within
 from benchmarks.scale.growth import DEPARTURE, MEMORY, TIME, departures, growths
 from benchmarks.scale.own_process import asked_of
@@ -114,15 +114,22 @@ def main(
     backends = list(present(("onnx", "torch"), device, None, console.print))
     if not backends:
         raise typer.Exit(1)
+    known = machine()  # now: what is committed meanwhile is not what runs
     settings = {"device": device, "quick": quick, "rounds": rounds}
     measured: dict[str, Any] = {NAMES[one]: {"batch": [], "steps": [], "images": []} for one in backends}
-    started = time.monotonic()
+    started, failed = time.monotonic(), list[str]()
 
     def measure(backend: Backend, varied: str, row: dict[str, Any], run: Callable[[], dict[str, Any]]) -> None:
         rows = measured[NAMES[backend]][varied]
         place = next((place for place, one in enumerate(rows) if one.items() >= row.items()), len(rows))
-        rows[place : place + 1] = [with_run(rows[place] if place < len(rows) else row, run())]
-        record("memory", settings, measured, results)
+        try:
+            found = run()
+        except SystemExit as error:  # the other runs are worth as much
+            console.print(f"  {NAMES[backend]}, {varied}: {error}")
+            failed.append(varied)
+            return
+        rows[place : place + 1] = [with_run(rows[place] if place < len(rows) else row, found)]
+        record("memory", settings, measured, results, known=known)
         cells = ", ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, told(rows[place]), strict=True))
         console.print(f"  {time.monotonic() - started:.0f} s, {NAMES[backend]}: {cells}")
 
@@ -150,10 +157,12 @@ def main(
                 table.add_row(by, varied, *told(row))
         for what, values, limit in claims(kinds):
             verdicts.add_row(by, what, spread(values, ".1%"), f"{limit:.0%}", said(within([values], limit)))
-    path = record("memory", settings, measured, results)
+    path = record("memory", settings, measured, results, known=known)
     console.print(table)
     console.print(verdicts)
     console.print(f"stored in {path.parent.name}/{path.name}")
+    if failed:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

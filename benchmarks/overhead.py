@@ -141,6 +141,7 @@ def main(
     boxes = present((backend,), device, None, console.print)
     if backend not in boxes:
         raise typer.Exit(1)
+    known = machine()  # now: what is committed meanwhile is not what runs
     rows: list[dict[str, Any]] = []
     heads = ("loop, ms / step", "model, ms / step", "ratio", "beside the model", f"at most {TARGET} at {JUDGED}")
     table = Table("backend", "preset", "batch", *heads)
@@ -153,10 +154,10 @@ def main(
             times = (f"{row['loop_ms']:.1f}", f"{row['model_ms']:.1f}", spread(ratios, ".3f"), f"{row['beside']:.1%}")
             table.add_row(backend, preset, str(batch), *times, verdict)
             console.print(f"  {preset}, batch {batch}: {times[2]}")
-            record(f"overhead-{backend}", settings, {"rows": rows}, results)
+            record(f"overhead-{backend}", settings, {"rows": rows}, results, known=known)
     console.print(machine()["processor"])
     console.print(table)
-    path = record(f"overhead-{backend}", settings, {"rows": rows}, results)
+    path = record(f"overhead-{backend}", settings, {"rows": rows}, results, known=known)
     console.print(f"stored in {path.parent.name}/{path.name}")
 
 

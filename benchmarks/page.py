@@ -16,6 +16,7 @@ from benchmarks.common.judged import said
 from benchmarks.common.markdown import NOT_YET
 from benchmarks.gpu.shown import gpu
 from benchmarks.peers.shown import peers
+from benchmarks.peers.subjects import MODELS
 from benchmarks.peers.verdicts import verdicts
 from benchmarks.shown.audits import reliability
 from benchmarks.shown.comparisons import methods_speed, of_convergence, of_gradients, score_only, tensorflow_step
@@ -26,9 +27,10 @@ from benchmarks.shown.timings import first_run, of_memory, of_overhead, of_speed
 __all__ = ["JUDGED", "NOT_YET", "SECTIONS", "of_peers", "page_of"]
 
 JUDGED = (
-    "Repetitions are told as median (quartiles, number). Met, or missed: the mean is below, or above, the limit beyond "
-    "what chance makes at 5 % (t-test of the repetitions; of several cases all are to be below, and one above is "
-    "enough to miss it, by Holm's adjustment). Undecided: neither, or too few repetitions."
+    "Repetitions are told as median (quartiles, number). Met, or missed: they are below, or above, the limit beyond "
+    "what chance makes at 5 % (Wilcoxon's test of the repetitions, of fewer than six a t-test; of several cases all "
+    "are to be below, and one above is enough to miss it, by Holm's adjustment). Undecided: neither, or too few "
+    "repetitions. Of peers, photos are compared in place of repetitions."
 )
 
 
@@ -55,14 +57,13 @@ def page_of(results: Path) -> str:
 
 def of_peers(results: Path) -> Iterator[Line]:
     """Return a line for each claim about peers, as they judge it, and of each network."""
-    told = [
-        Line(
-            f"peers: {one.claim}", f"{path.parent.name}, {path.stem.removeprefix('peers-')}", one.told, said(one.holds)
-        )
-        for path, stored in whole_runs(results, "peers-*")
-        for one in verdicts(stored["measured"])
-    ]
-    yield from told or [Line("peers: no smaller regions at any cost, none faster and better, times of the plain loop")]
+    found = {path.stem.removeprefix("peers-"): (path, stored) for path, stored in whole_runs(results, "peers-*")}
+    for name, (path, stored) in found.items():
+        for one in verdicts(stored["measured"]):
+            yield Line(f"peers: {one.claim}", f"{path.parent.name}, {name}", one.told, said(one.holds))
+    for name in MODELS:
+        if name not in found:
+            yield Line("peers: no smaller regions at any cost, none faster and better, times of the plain loop", name)
 
 
 def _on_gpu(results: Path) -> Iterator[Line]:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common.backends import NAMES, Backend, Device, finish_of, present
-from benchmarks.common.hardware import RESULTS, record
+from benchmarks.common.hardware import RESULTS, machine, record
 from benchmarks.common.judged import said, spread, within
 from benchmarks.common.loops import paired
 from benchmarks.common.timings import in_rounds, summary
@@ -114,6 +114,7 @@ def main(
     measured: dict[str, Any] = {}
     table = Table("by", "what", "s / image", "over", f"at most {ONE_IMAGE}, {AUTO_LIMIT}, {FROM_START:.0f} s")
     boxes = present(("onnx", "torch"), device, threads, console.print)
+    known = machine()  # now: what is committed meanwhile is not what runs
     for backend, box in boxes.items():
         name = NAMES[backend]
         rows = measured[name] = {"one image": {}}
@@ -123,7 +124,7 @@ def main(
             told = (spread(row["explain"]["all_s"], ".3f"), spread(ratios), said(within([ratios], ONE_IMAGE)))
             table.add_row(name, f"one image, {preset}", *told)
             console.print(f"  {name}, one image, {preset}: {told[0]} s, {told[1]} of the model alone")
-            record("speed", settings, measured, results)
+            record("speed", settings, measured, results, known=known)
         tried: dict[str, Any] = (
             {"sizes": (1, 2), "together": 2, "counts": (2,), "settings": {**SETTINGS, "steps": 1}} if quick else {}
         )
@@ -133,7 +134,7 @@ def main(
             verdict = (spread(over), said(within([over], AUTO_LIMIT))) if over else ("", "")
             table.add_row(name, f"batch {size}", spread(row["all_s"], ".3f"), *verdict)
         console.print(f"  {name}, batches: auto settled at {found['settled']}, best {found['best']}")
-        record("speed", settings, measured, results)
+        record("speed", settings, measured, results, known=known)
     if device == "cpu":  # as the command has it
         measured["start"] = from_the_start(repeats)
         for what, row in measured["start"].items():
@@ -141,7 +142,7 @@ def main(
             table.add_row("command line", what, spread(row["all_s"]), "", verdict)
     if not measured:
         raise typer.Exit(1)
-    path = record("speed", settings, measured, results)
+    path = record("speed", settings, measured, results, known=known)
     console.print(table)
     console.print(f"stored in {path.parent.name}/{path.name}")
 

@@ -1,6 +1,6 @@
 """Speed of ONNX gradients: against PyTorch's forward and backward, and against ONNX Runtime's own forward.
 
-Run with ``python -m benchmarks.adapters.onnx_gradient``; every ratio is of two times taken in turn in one run.  What is
+Run with ``python -m benchmarks.adapters.onnx_gradient``; every ratio is of times taken in turn, in rounds.  What is
 aimed at is told against the layout in which PyTorch is the faster one, network by network.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,8 @@ from rich.table import Table
 from benchmarks.common.backends import finish_of
 from benchmarks.common.hardware import machine, record
 from benchmarks.common.judged import said, spread, within
-from benchmarks.common.loops import Paired
 from benchmarks.common.photos import data_folder
+from benchmarks.common.timings import in_rounds
 from benchmarks.models.efficientnet_lite0 import network as efficientnet
 from benchmarks.models.networks import MobileNetV3, ResNet18, exported, googlenet
 from blackbox_explain import Differentiable, InputSpec, wrap
@@ -88,25 +87,8 @@ def over_faster(row: dict[str, Any]) -> tuple[str, list[float]]:
     faster = min(LAYOUTS, key=lambda one: row[f"{one}_ms_per_image"])
     if "repetitions" not in row:
         return faster, [float(row[f"over_{faster}"])]
-    ours, theirs = (one["all_ms"] for one in row["repetitions"][faster].values())
+    ours, theirs = (row["repetitions"][one]["all_ms"] for one in ("gradient", faster))
     return faster, [mine / other for mine, other in zip(ours, theirs, strict=True)]
-
-
-def in_turns(first: Callable[[], Any], second: Callable[[], Any], repeats: int, device: str) -> Paired:
-    """Time two calls in turn, each right after an untimed call of its own.
-
-    The untimed call takes the cores back from the other library's threads, which go on spinning for a while.
-    """
-    times, finish = np.empty((repeats, 2)), finish_of(device)
-    for repeat in range(repeats):
-        for place, call in enumerate((first, second)):
-            call()
-            finish()
-            started = time.perf_counter()
-            call()
-            finish()
-            times[repeat, place] = time.perf_counter() - started
-    return Paired(times)
 
 
 def compare(pair: Pair, batch: int, repeats: int, device: str) -> dict[str, Any]:
@@ -130,21 +112,30 @@ def compare(pair: Pair, batch: int, repeats: int, device: str) -> dict[str, Any]
 
         return call
 
-    def gradient() -> Any:
-        return pair.onnx.scores_and_gradient(*given)
-
-    others = {
+    calls: dict[str, Callable[[], Any]] = {
+        "gradient": lambda: pair.onnx.scores_and_gradient(*given),
         "torch": bare(torch.contiguous_format),
         "channels_last": bare(torch.channels_last),
         "forward": lambda: pair.onnx.scores(given[0]),
     }
-    row: dict[str, Any] = {"repetitions": {}}
-    for name, other in others.items():
-        found = in_turns(gradient, other, repeats, device).to_dict("gradient", name, batch)
-        row[f"{name}_ms_per_image"], row["gradient_ms_per_image"] = found[f"{name}_ms"], found["gradient_ms"]
-        row[f"over_{name}"] = found["ratio"]
-        row["repetitions"][name] = found["repetitions"]
-    return row
+    finish = finish_of(device)
+
+    def whole(call: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            call()
+            finish()
+
+        return run
+
+    whole_calls = {name: whole(call) for name, call in calls.items()}
+    # An untimed call of its own takes the cores back from the other library's threads, which go on spinning.
+    found = in_rounds(whole_calls, repeats, before=whole_calls)
+    times = {name: np.round(np.asarray(all_s) / batch * 1e3, 4) for name, all_s in found.items()}
+    return {
+        **{f"{name}_ms_per_image": float(np.median(one)) for name, one in times.items()},
+        **{f"over_{name}": float(np.median(times["gradient"] / times[name])) for name in calls if name != "gradient"},
+        "repetitions": {name: {"all_ms": one.tolist()} for name, one in times.items()},
+    }
 
 
 def profile(box: Any, batch: int) -> None:
@@ -189,7 +180,8 @@ def main(
     profiled: Annotated[bool, typer.Option("--profile", help="Print where the time goes instead.")] = False,
 ) -> None:
     """Compare the speed of gradients."""
-    console.print(machine()["processor"])
+    known = machine()
+    console.print(known["processor"])
     try:
         networks = pairs(device)
     except (BackendMissingError, InputError) as error:
@@ -218,7 +210,7 @@ def main(
         return
     console.print(table)
     if not only:
-        path = record("onnx-gradient", {"device": device, "repeats": repeats}, {"networks": results})
+        path = record("onnx-gradient", {"device": device, "repeats": repeats}, {"networks": results}, known=known)
         console.print(f"stored in {path.parent.name}/{path.name}")
 
 

@@ -164,14 +164,15 @@ def memory() -> float | None:
 
 
 def _commit() -> str:
+    """Return the commit, ``-dirty`` where files are changed that are not results of benchmarks."""
+    head = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+    return f"{head}-dirty" if head and changed else head or "unknown"
+
+
+def _git(*words: str) -> str:
     try:
-        asked = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=Path(__file__).parent,
-        )
+        asked = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
     except FileNotFoundError:  # no git
-        return "unknown"
-    return asked.stdout.strip() or "unknown"
+        return ""
+    return asked.stdout.strip()

@@ -32,16 +32,21 @@ def timed_answer(call: Callable[[], Answer], clock: Callable[[], float] = time.p
 
 
 def in_rounds(
-    calls: Mapping[str, Call], rounds: int, clock: Callable[[], float] = time.perf_counter
+    calls: Mapping[str, Call],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    before: Mapping[str, Call] | None = None,
 ) -> dict[str, list[float]]:
     """Time each call once in every round, so that figures of one round are of the same minute and can be paired.
 
-    Each round begins with another of them.  Nothing is warmed up.
+    Each round begins with another of them.  Nothing is warmed up, but by what is called untimed `before` each.
     """
     names = list(calls)
     found: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         first = turn % len(names)
         for name in (*names[first:], *names[:first]):
+            if before:
+                before[name]()
             found[name].append(timed(calls[name], clock))
     return found

@@ -9,7 +9,19 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-__all__ = ["Compared", "Mean", "Way", "against", "all_hold", "compared", "in_words", "mean_of", "share_of", "verdict"]
+__all__ = [
+    "SURE",
+    "Compared",
+    "Mean",
+    "Way",
+    "against",
+    "all_hold",
+    "compared",
+    "in_words",
+    "mean_of",
+    "share_of",
+    "verdict",
+]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 

@@ -12,7 +12,7 @@ from benchmarks.adapters import onnx_gradient
 from benchmarks.common.judged import ratios_of, said, spread, within
 from benchmarks.common.markdown import Rows, table
 from benchmarks.methods_speed import TARGET, TO_PEER
-from benchmarks.paper.statistics import compared
+from benchmarks.paper.statistics import SURE, compared
 from benchmarks.score_only import verdicts_of
 
 __all__ = ["methods_speed", "of_convergence", "of_gradients", "score_only", "tensorflow_step"]
@@ -69,7 +69,7 @@ def of_convergence(path: Path, measured: dict[str, Any]) -> list[str]:
 
 
 def _against_first(rows: dict[str, Any], name: str) -> str:
-    """Return the shares at which less, or more, of the score is left than by default, beyond chance."""
+    """Return the shares at which less, or more, of the score is left than by default, beyond chance (Bonferroni)."""
     if name == FIRST:
         return ""
     if not all("each" in rows.get(one, {}) for one in (FIRST, name)):
@@ -77,7 +77,8 @@ def _against_first(rows: dict[str, Any], name: str) -> str:
     own, first = (rows[one]["each"]["left"] for one in (name, FIRST))
     tests = {share: compared(np.asarray(own[share]), np.asarray(first[share])) for share in own}
     lower, higher = (
-        [f"{float(share):.0%}" for share, test in tests.items() if getattr(test, way)] for way in ("lower", "higher")
+        [f"{float(share):.0%}" for share, test in tests.items() if getattr(test, way) and test.p * len(tests) < SURE]
+        for way in ("lower", "higher")
     )
     told = [f"{word} at {', '.join(shares)}" for word, shares in (("less", lower), ("more", higher)) if shares]
     return "; ".join(told) or "no difference beyond chance"

@@ -92,6 +92,11 @@ LOOPS = {
     by: f"step of the loop over the model alone, {name}, at batch {overhead.JUDGED}: at most {overhead.TARGET}"
     for by, name in NAMES.items()
 }
+BESIDE = {
+    by: f"time outside of the model over that inside, {name}, at batch {overhead.JUDGED}: at most "
+    f"{overhead.TARGET - 1:.0%}"
+    for by, name in NAMES.items()
+}
 GRADIENT = f"ONNX gradient over PyTorch's in its faster layout: at most {onnx_gradient.GOAL:.2f}"
 MEMORY = tuple(f"{what}, at most {limit:.0%}" for what, limit in memory.LIMITS.items())
 
@@ -128,6 +133,9 @@ def _overhead(stored: Stored) -> Iterator[Line]:
     for by in dict.fromkeys(row["backend"] for row in judged):
         cases = {row["preset"]: ratios_of(row) for row in judged if row["backend"] == by}
         yield most(LOOPS[by], "", cases, overhead.TARGET, ".3f")
+        outside = {row["preset"]: row["all_beside"] for row in judged if row["backend"] == by and "all_beside" in row}
+        if outside:
+            yield most(BESIDE[by], "", outside, overhead.TARGET - 1, ".1%")
 
 
 def _memory(stored: Stored) -> Iterator[Line]:
@@ -145,7 +153,7 @@ def _gradient(stored: Stored) -> Iterator[Line]:
 SOURCES: tuple[tuple[str, tuple[str, ...], Read], ...] = (
     ("first-run", FIRST, _first_run),
     ("speed*", (START, ONE, AUTO), _speed),
-    ("overhead-*", tuple(LOOPS.values()), _overhead),
+    ("overhead-*", (*LOOPS.values(), *BESIDE.values()), _overhead),
     ("memory*", MEMORY, _memory),
     ("onnx-gradient*", (GRADIENT,), _gradient),
 )

@@ -7,7 +7,7 @@ from blackbox_explain.errors import InputError
 __all__ = ["check_counts", "clopper_pearson"]
 
 
-def clopper_pearson(errors: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def clopper_pearson(errors: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact binomial interval of an error rate.
 
     Parameters
@@ -15,7 +15,7 @@ def clopper_pearson(errors: float, n: int, confidence: float = 0.95) -> tuple[fl
     errors
         Failures among `n` independent trials; no whole number where a trial may fail in part.
     n
-        Trials, fixed beforehand; with none, the interval is (0, 1).
+        Trials, fixed beforehand, no whole number where some count less; with none, the interval is (0, 1).
     confidence
         Probability of covering the true rate, at least; either end is missed with at most half of the rest.
 
@@ -42,7 +42,7 @@ def clopper_pearson(errors: float, n: int, confidence: float = 0.95) -> tuple[fl
     return low, high
 
 
-def check_counts(errors: float, n: int, confidence: float) -> None:
+def check_counts(errors: float, n: float, confidence: float) -> None:
     """Raise `InputError` unless there can be so many errors, and an interval of such a confidence."""
     if not 0 <= errors <= n:
         raise InputError("There are at most as many errors as trials", got=f"{errors} of {n}")

@@ -226,6 +226,8 @@ def _no_regions(got: str, spec: InputSpec) -> InputError:
 def _from_boxes(boxes: Floats, spec: InputSpec, photo: Photo | None) -> Booleans:
     frame = Frame.of(photo, spec)
     found: list[Booleans] = []
+    if not len(boxes):
+        raise InputError("Nothing is deleted", got="no boxes", expected="at least one")
     for box in boxes.tolist():
         left, top, right, bottom = box
         if not (np.isfinite(box).all() and left < right and top < bottom):

@@ -391,5 +391,5 @@ def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
     if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
         expected = "a whole number of at least 1"
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size!r}", expected=expected)
-    if not isinstance(seed, (int, float, np.number)) or not 0 <= seed < np.inf or seed != int(seed):
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
         raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")

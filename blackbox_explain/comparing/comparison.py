@@ -10,14 +10,14 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
-from blackbox_explain.explanation.explanation import Floats
+from blackbox_explain.explanation.explanation import Explanation, Floats
 from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.provenance import Provenance
 from blackbox_explain.explanation.summary import cut_front, name_of, start
 
-__all__ = ["NAMES", "Comparison", "Tolerances"]
+__all__ = ["NAMES", "Comparison", "Tolerances", "falls"]
 
 NAMES = ("first", "second")
 
@@ -80,7 +80,7 @@ class Comparison:
         (N,) intersection over union of the most salient pixels, as many of either as the first's region has.
     effect
         (N, 2, 2): entry (i, j) is how much of what perturbing takes away from model j is gone without the region of
-        mask i (deletion), or kept by nothing but it (preservation).
+        mask i (deletion), or kept by nothing but it (preservation).  NaN where perturbing hardly lowers the score.
     notes
         What was found amiss between the models, such as classes of different names.
     """
@@ -136,9 +136,7 @@ class Comparison:
     @property
     def explained(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(N,) whether the score of either model depends on what is perturbed; masks of the others say nothing."""
-        with np.errstate(invalid="ignore"):
-            falls = [one.score - one.lowest > LEAST_REACH * np.abs(one.score) for one in (self.first, self.second)]
-        return falls[0] | falls[1]
+        return falls(self.first) | falls(self.second)
 
     def error(self, row: int) -> str:
         """Say why a row could not be compared: which model failed, and how; "" if none did."""
@@ -196,6 +194,12 @@ class Comparison:
         models, shared = apart(*(one.provenance for one in both))
         whole = {"models": models, "provenance": shared, "notes": self.notes, "verdicts": verdicts, "rows": rows}
         return finite(whole)
+
+
+def falls(explanation: Explanation) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return (N,) whether perturbing lowers the score by so much that shares of it can be told."""
+    with np.errstate(invalid="ignore"):
+        return explanation.score - explanation.lowest > LEAST_REACH * np.abs(explanation.score)
 
 
 def apart(first: Provenance, second: Provenance) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -13,7 +13,7 @@ from blackbox_explain.box.input_spec import InputSpec, check_images
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances
+from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances, falls
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Floats
@@ -128,9 +128,11 @@ def compare(
         places = [place for place, row in enumerate(rows) if row in _rows_left(failed, len(host))]
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
-        effect[good, mask, model] = effect_of(own.score[good], left, own.lowest[good], own.game)
+        done = effect_of(own.score[good], left, own.lowest[good], own.game)
+        effect[good, mask, model] = np.where(falls(own)[good], done, np.nan)
         made = results[mask]
-        effect[good, mask, mask] = effect_of(made.score[good], made.score_region[good], made.lowest[good], made.game)
+        done = effect_of(made.score[good], made.score_region[good], made.lowest[good], made.game)
+        effect[good, mask, mask] = np.where(falls(made)[good], done, np.nan)
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan

@@ -130,11 +130,14 @@ class Samples:
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """What tells each image from others: BLAKE2 of its values, 12 hexadecimal digits."""
-        return tuple(
-            hashlib.blake2b(np.ascontiguousarray(one).view(np.uint8).data, digest_size=6).hexdigest()
-            for one in self.images
-        )
+        """What tells each image from others, whatever it is stored as: BLAKE2 of its bytes, 12 hexadecimal digits."""
+        return tuple(hashlib.blake2b(self._bytes(one).data, digest_size=6).hexdigest() for one in self.images)
+
+    def _bytes(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        if image.dtype != np.uint8:
+            low, high = self.spec.bounds
+            image = np.rint((image.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(image)
 
     @cached_property
     def fingerprint(self) -> str:

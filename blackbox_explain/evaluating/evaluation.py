@@ -223,4 +223,6 @@ def _measured(
     for row, answer in measured.items():
         found[row] = answer
     queries = oracle.counts.sum(axis=1)
-    return measurement_of(names, repr(metric), metric.better, found, queries, failures, seed, pooled)
+    return measurement_of(
+        names, repr(metric), metric.better, found, queries, failures, seed, pooled, hits=getattr(metric, "hits", False)
+    )

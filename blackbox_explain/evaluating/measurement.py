@@ -35,8 +35,8 @@ class Measurement:
     mean
         Of the values there are; NaN of none.
     low, high
-        95 % interval of the mean over images: exact of hits and misses, percentiles of a bootstrap of other values; NaN
-        of fewer than six images.  Rows of one image count as one.
+        95 % interval of the mean over images, as `interval_of_mean` has it: NaN of fewer than six images, or where all
+        have one value.  Rows of one image are drawn together.
     queries
         (N,) images that the model was run on.
     failures
@@ -45,6 +45,8 @@ class Measurement:
         (N, S) where the metric follows a curve, of which `values` are the end; None of others.
     repeated
         Rows that explain the image and the class of a row before them, and are in no mean.
+    hits
+        Whether values are hits and misses, 1 and 0.
     """
 
     method: str
@@ -59,6 +61,7 @@ class Measurement:
     failures: Mapping[int, BlackBoxExplainError]
     curve: Floats | None = None
     repeated: tuple[int, ...] = ()
+    hits: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was measured, for JSON, without what it is called."""
@@ -117,7 +120,9 @@ def joined(parts: Sequence[Measurement], rows: Sequence[Pooled], *, seed: int = 
     ]
     queries = np.concatenate([one.queries for one in parts])
     names = first.method, first.metric
-    return measurement_of(names, first.settings, first.better, np.concatenate(found), queries, failures, seed, rows)
+    return measurement_of(
+        names, first.settings, first.better, np.concatenate(found), queries, failures, seed, rows, first.hits
+    )
 
 
 def unmeasured(like: Measurement, rows: Sequence[Pooled], error: BlackBoxExplainError) -> Measurement:
@@ -133,6 +138,7 @@ def unmeasured(like: Measurement, rows: Sequence[Pooled], error: BlackBoxExplain
         dict.fromkeys(range(len(rows)), error),
         0,
         rows,
+        like.hits,
     )
 
 
@@ -145,6 +151,7 @@ def measurement_of(
     failures: Mapping[int, BlackBoxExplainError],
     seed: int,
     rows: Sequence[Pooled],
+    hits: bool = False,
 ) -> Measurement:
     """Take the mean over the rows that have a value, and its interval; `found` are the values (N,) or curves (N, S)."""
     values, curve = (found, None) if found.ndim == 1 else (found[:, -1], found)
@@ -153,13 +160,15 @@ def measurement_of(
     counted[list(repeated)] = False
     mean = float(values[counted].mean()) if counted.any() else np.nan
     photos = [photo for photo, there in zip(photos_of(rows), counted, strict=True) if there]
-    low, high = interval_of_mean(values[counted], seed, photos)
-    return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve, repeated)
+    low, high = interval_of_mean(values[counted], seed, photos, hits=hits)
+    return Measurement(*names, settings, better, values, mean, low, high, queries, failures, curve, repeated, hits)
 
 
 def line_of(one: Measurement) -> tuple[str, ...]:
     """Return what a table shows: method, metric, which is better, mean, interval, images and queries."""
-    interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else "too few images"
+    values = one.values[one.counted]
+    alike = "all alike" if len(values) > 1 and np.ptp(values) == 0 else "too few images"
+    interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else alike
     images = f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}"
     mean = f"{one.mean:.3f}" if one.measured else "-"
     return (one.method, one.metric, one.better, mean, interval, images, f"{int(one.queries.sum())}")

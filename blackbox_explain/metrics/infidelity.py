@@ -18,6 +18,15 @@ from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["Infidelity"]
 
+SHARES = frozenset(
+    [
+        *("gradient-times-input", "integrated-gradients", "blur-integrated-gradients", "lrp"),
+        *("excitation-backprop", "contrastive-excitation-backprop"),
+        *("occlusion", "circle-occlusion", "variable-occlusion", "segment-graying", "lime", "shapley", "rise"),
+    ]
+)
+"""Methods whose attribution is of a change to the image, and not of a unit of it."""
+
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
@@ -28,8 +37,8 @@ class Infidelity:
     INFD = E_I [(⟨I, Φ⟩ − (f(x) − f(x − I)))²] of Yeh et al., *On the (in)fidelity and sensitivity of explanations*,
     NeurIPS 2019 (definition 2.1), where Φ is the signed attribution, x the image in pixel space and I Gaussian noise,
     independent for each value.  x − I is not cut at the bounds of pixel space, as ⟨I, Φ⟩ predicts what all of I does.
-    For noise that is small, Φ = ∇f(x) is best.  Needs explanations with an attribution, as the gradient is one: a map
-    without signs predicts no change.
+    For noise that is small, Φ = ∇f(x) is best.  Needs explanations with slopes, as the gradient is one: a map without
+    signs predicts no change, and shares of the score, as of integrated gradients, are multiplied by the image already.
 
     Attributions that are right but for a factor, such as those of a normalised gradient, are compared fairly with
     ``scale=True``: Φ is multiplied by the factor that makes the value least, for each image.
@@ -64,7 +73,7 @@ class Infidelity:
         Raises
         ------
         NotMeasurableError
-            If the explanations have no signed attribution.
+            If the explanations have no signed attribution, or one of shares of the score.
         ModelError
             If the model fails, or a score is not finite.
         """
@@ -72,6 +81,11 @@ class Infidelity:
             raise NotMeasurableError(
                 f"Infidelity is measured of attributions, and {explanation.method!r} tells no signs",
                 expected="a method with one, such as 'gradient'",
+            )
+        if explanation.method in SHARES:
+            raise NotMeasurableError(
+                f"Infidelity is measured of slopes, and {explanation.method!r} tells shares of the score",
+                expected="what a unit of each value changes, such as 'gradient'",
             )
         count, images, weights = len(explanation), explanation.images, explanation.weights
         rng = np.random.default_rng([explanation.provenance.seed, 0x696E6664])

@@ -35,7 +35,7 @@ class Pair:
     iou
         (N,) intersection over union of the two regions; NaN where one of the methods failed, or both are empty.
     correlation_interval, iou_interval
-        95 % intervals of their means over images; NaN of fewer than two.
+        95 % intervals of their means over images, as `interval_of_mean` has them.
     """
 
     first: str
@@ -138,7 +138,12 @@ def _pair(first: tuple[str, Explanation], second: tuple[str, Explanation], seed:
     for row in rows:
         correlation[row] = rank_correlation(one.saliency[row], other.saliency[row])
         iou[row] = _iou(one.region[row], other.region[row])
-    intervals = (interval_of_mean(values[np.isfinite(values)], seed) for values in (correlation, iou))
+    of = [hash(image.tobytes()) for image in one.images]
+    intervals = (
+        interval_of_mean(values[known], seed, [image for image, there in zip(of, known, strict=True) if there])
+        for values in (correlation, iou)
+        for known in [np.isfinite(values)]
+    )
     return Pair(name, other_name, correlation, iou, *intervals)
 
 

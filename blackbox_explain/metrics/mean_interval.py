@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,18 @@ AT_ONCE = 10_000_000
 
 
 def interval_of_mean(
-    values: np.ndarray[Any, np.dtype[np.floating[Any]]], seed: int, images: Sequence[str] = ()
+    values: np.ndarray[Any, np.dtype[np.floating[Any]]],
+    seed: int,
+    images: Sequence[Hashable] = (),
+    *,
+    hits: bool = False,
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of values; NaN of fewer than `LEAST` images.
+    """Return the 95 % interval of the mean of values; NaN of fewer than `LEAST` images, or where all values are equal.
 
-    Of hits and misses it is the exact binomial interval (Clopper–Pearson), of other values percentiles of a bootstrap
-    that are as far out as few images need (expanded percentiles of Hesterberg, *What Teachers Should Know About the
-    Bootstrap*, 2015).  An image with several values counts once: they are drawn together.
+    Percentiles of a bootstrap that are as far out as few images need (expanded percentiles of Hesterberg, *What
+    Teachers Should Know About the Bootstrap*, 2015); of hits and misses the binomial interval of Clopper and Pearson.
+    Values of one image are drawn together, and images with unequal numbers of them count as the fewer that they are
+    worth, (Σ m)² / Σ m² (Kish, 1965).
 
     Parameters
     ----------
@@ -41,17 +46,19 @@ def interval_of_mean(
         Of the bootstrap.
     images
         (n,) what image each value is of; () where each is of its own.
+    hits
+        Whether values are 0 or 1 by what they are.
     """
-    place: dict[str, int] = {}
+    place: dict[Hashable, int] = {}
     which = np.asarray([place.setdefault(one, len(place)) for one in images] if images else range(len(values)), int)
     counts = np.bincount(which).astype(np.float64)
-    n = len(counts)
+    n = float(counts.sum() ** 2 / (counts**2).sum()) if len(counts) else 0.0
     if n < LEAST:
         return np.nan, np.nan
-    if np.isin(values, (0, 1)).all():
+    if hits:
         return clopper_pearson(float(values.mean()) * n, n, LEVEL)
     if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
+        return np.nan, np.nan
     from scipy.stats import bootstrap, norm, t
 
     tail = float(norm.cdf(np.sqrt(n / (n - 1)) * t.ppf((1 - LEVEL) / 2, n - 1)))
@@ -61,7 +68,7 @@ def interval_of_mean(
         paired=True,
         vectorized=True,
         n_resamples=RESAMPLES,
-        batch=max(1, AT_ONCE // n),
+        batch=max(1, AT_ONCE // len(counts)),
         confidence_level=1 - 2 * tail,
         method="percentile",
         rng=np.random.default_rng(seed),

@@ -38,7 +38,8 @@ class Metric(Protocol):
     """Which values are those of good explanations."""
 
     range: ClassVar[tuple[float, float]]
-    """Least and largest value that there can be; infinite where there is no bound."""
+    """Least and largest value that there can be; infinite where there is no bound.  A metric of hits and misses, 1 and
+    0, says ``hits = True`` besides."""
 
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Measure the explanations of some images.

@@ -59,7 +59,7 @@ class Reached:
     queries
         Mean number of images that the model was run on to explain one image.
     mean, low, high
-        Of a metric, with its interval; NaN of fewer than two images.
+        Of a metric, with its interval; NaN where there is none.
     """
 
     name: str

@@ -12,6 +12,7 @@ import numpy as np
 from blackbox_explain.data.samples import Floats, Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.questions import Rows
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["RepeatedSamples", "distinct"]
 
@@ -45,8 +46,8 @@ class RepeatedSamples(Samples):
         InputError
             If there is to be less than one trial of each.
         """
-        if times < 1:
-            raise InputError("There is at least one trial of each image", got=f"times={times}")
+        if not is_whole(times) or times < 1:
+            raise InputError("There is at least one trial of each image", got=f"times={times!r}")
         return cls(
             samples.images,
             samples.spec,

@@ -98,6 +98,10 @@ def test_a_place_of_one_class_is_found_and_so_is_one_of_all() -> None:
     assert found([row(k, target=f"class {k % 3}") for k in range(30)], "fixed place").severity == "none"
     # Three images are too few to tell.
     assert found(stamped[:3] + others, "fixed place").severity == "none"
+    # Regions that are scattered over the image are at no place of their own.
+    rng = np.random.default_rng(0)
+    scattered = [row(k, target=f"class {k % 3}", region=map_png(rng.random((32, 32)) < 0.4)) for k in range(30)]
+    assert found(scattered, "fixed place").severity == "none"
 
 
 def test_near_duplicates_differ_in_few_bits() -> None:

@@ -58,7 +58,7 @@ def explained() -> tuple[bx.BlackBox, bx.Explanation]:
     box = Factors(weights)
     photos = [Photo(name, np.zeros((10, 12, 3), np.uint8), PART) for name in NAMES]
     images = LoadedImages((0.4 + 0.2 * np.sign(weights) + 0.3 * rng.random((3, 3, 10, 12))).astype(np.float32), photos)
-    return box, bx.explain(box, images, 0, method="gradient-times-input", progress=False)
+    return box, bx.explain(box, images, 0, method="gradient", progress=False)
 
 
 def test_every_name_is_checked() -> None:

@@ -91,6 +91,12 @@ def test_maps_without_signs_are_refused_and_others_are_not() -> None:
     assert found["other", "infidelity"].measured == 3
 
 
+def test_shares_of_the_score_are_no_slopes() -> None:
+    shares = bx.explain(BOX, by_gradient().images, 0, method="integrated-gradients", progress=False)
+    with pytest.raises(NotMeasurableError, match="'integrated-gradients' tells shares of the score"):
+        values_of(Infidelity(), shares, BOX)
+
+
 def test_scores_that_are_not_finite_are_failures() -> None:
     images = np.full((1, 1, 6, 6), 0.5)
     explained = by_gradient(Linear(np.full((1, 6, 6), 1 / 36)), images)

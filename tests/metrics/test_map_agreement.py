@@ -42,11 +42,15 @@ def test_by_hand() -> None:
 
 def test_the_correlation_is_spearmans_with_equal_values() -> None:
     first, second = RNG.integers(0, 4, size=(2, 8, 6, 6)).astype(float)
-    found = agreement({"a": drawn(first), "b": drawn(second)})["a", "b"]
+    images = RNG.random((8, 1, 6, 6))
+    one, other = (dataclasses.replace(drawn(maps), images=images) for maps in (first, second))
+    found = agreement({"a": one, "b": other})["a", "b"]
     expected = [spearmanr(one.ravel(), other.ravel()).statistic for one, other in zip(first, second, strict=True)]
     np.testing.assert_allclose(found.correlation, expected)
     low, high = found.correlation_interval
     assert low < found.means[0] < high
+    # Of one image eight times over there is none.
+    assert np.isnan(agreement({"a": drawn(first), "b": drawn(second)})["a", "b"].correlation_interval).all()
 
 
 def test_rows_that_failed_and_constant_maps_do_not_count() -> None:

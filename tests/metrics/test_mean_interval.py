@@ -29,7 +29,7 @@ def test_of_fewer_images_there_is_none() -> None:
 
 @pytest.mark.parametrize("hits", [0, 9, 12])
 def test_hits_have_the_exact_interval(hits: int) -> None:
-    found = interval_of_mean(np.arange(12) < hits, 0)
+    found = interval_of_mean(np.arange(12) < hits, 0, hits=True)
     exact = binomtest(hits, 12).proportion_ci(method="exact")
     np.testing.assert_allclose(found, (exact.low, exact.high), atol=1e-12)
 
@@ -40,7 +40,8 @@ def test_many_values_of_an_image_count_as_one() -> None:
     once, often = interval_of_mean(values, 0), interval_of_mean(np.tile(values, 9), 0, names * 9)
     np.testing.assert_allclose(often, once)
     hits = values > 0
-    np.testing.assert_allclose(interval_of_mean(np.tile(hits, 9), 0, names * 9), interval_of_mean(hits, 0))
+    again = interval_of_mean(np.tile(hits, 9), 0, names * 9, hits=True)
+    np.testing.assert_allclose(again, interval_of_mean(hits, 0, hits=True))
     # Those of one image are drawn together, although they differ.
     other = np.tile(values, 2) + np.repeat([0.0, 5.0], 20)
     shifted = interval_of_mean(other, 0, names * 2)
@@ -48,5 +49,23 @@ def test_many_values_of_an_image_count_as_one() -> None:
     assert interval_of_mean(other, 0)[1] > shifted[1]
 
 
-def test_values_that_are_all_the_same() -> None:
-    assert interval_of_mean(np.full(10, 0.25), 0) == (0.25, 0.25)
+@pytest.mark.parametrize(("often", "single", "share"), [(20, 9, 0.3), (5, 12, 0.5)])
+def test_hits_of_photos_with_unequal_numbers_of_rows(often: int, single: int, share: float) -> None:
+    # One photo has many rows, which are hit or missed together.
+    rng = np.random.default_rng(0)
+    rows = ["often"] * often + [*map(str, range(single))]
+    right = possible = 0
+    for _ in range(500):
+        by_photo = rng.random(single + 1) < share
+        low, high = interval_of_mean(np.r_[np.repeat(by_photo[0], often), by_photo[1:]], 0, rows, hits=True)
+        possible += bool(np.isfinite(low))
+        right += bool(low <= share <= high)
+    if often == 20:
+        assert possible == 0  # worth less than six photos
+    else:
+        assert right >= 0.95 * possible == 0.95 * 500
+
+
+def test_values_that_are_all_the_same_have_no_interval() -> None:
+    assert np.isnan(interval_of_mean(np.full(10, 0.25), 0)).all()
+    assert np.isnan(interval_of_mean(np.ones(10), 0)).all()

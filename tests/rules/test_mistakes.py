@@ -17,10 +17,15 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError, ModelError, ResultError
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness, faithfulness
+from blackbox_explain.rules.measuring.joint_region import joint_region
 from blackbox_explain.rules.measuring.learning import learn
 from blackbox_explain.rules.measuring.search import most_informative
-from blackbox_explain.rules.relations import Rotation
+from blackbox_explain.rules.relations import Brightness, Rotation
+from blackbox_explain.rules.repeated_samples import RepeatedSamples
+from blackbox_explain.rules.statements.equivariance import Equivariance
 from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.rules.statements.local_linear import Taylor
+from blackbox_explain.rules.statements.region_decides import RegionDecides
 from blackbox_explain.rules.statements.rule import Subset
 from blackbox_explain.rules.studies.classification import Classification
 from tests.rules.toys import BOX, SPEC, Breaks, Brighter, FirstPixel, dark, uniform
@@ -54,6 +59,26 @@ def test_images_alone_are_samples() -> None:
     assert found.to_dict() == faithfulness(rule, BOX, Samples.of(images, SPEC), progress=False).to_dict()
     assert found.again(BOX, images).to_dict() == found.to_dict()
     assert learn([rule], BOX, images, progress=False).chosen.errors == found.errors
+
+
+def test_settings_that_are_no_numbers_are_told() -> None:
+    rule, samples = FirstPixel(0.5), uniform(4)
+    for wrong, ask in (
+        ("no relation", lambda: Taylor(Rotation, 5)),  # type: ignore[arg-type]
+        ("no relation", lambda: Equivariance("rotation", 5)),  # type: ignore[arg-type]
+        (r"k=1\.5", lambda: Classification(k=1.5)),  # type: ignore[arg-type]
+        ("class 'tabby'", lambda: Classification(index="tabby")),  # type: ignore[arg-type]
+        (r"times=2\.5", lambda: RepeatedSamples.repeat(samples, 2.5)),  # type: ignore[arg-type]
+        (r"shift=1\.5", lambda: RegionDecides(shift=1.5)),  # type: ignore[arg-type]
+        ("weight=x", lambda: learn([rule], BOX, samples, weight="x")),  # type: ignore[arg-type]
+        ("held_out=x", lambda: learn([rule], BOX, samples, held_out="x")),  # type: ignore[arg-type]
+        (r"seed=1\.0", lambda: learn([rule], BOX, samples, seed=1.0)),  # type: ignore[arg-type]
+        ("steps=0", lambda: joint_region(Rotation(), Brightness(), BOX, uniform(200), steps=0)),
+    ):
+        with pytest.raises(InputError, match=wrong):
+            ask()
+    with pytest.raises(ResultError, match="earlier format"):
+        Faithfulness.from_dict({**faithfulness(rule, BOX, samples, progress=False).to_dict(), "rows": [0]})
 
 
 def test_first_guesses_that_are_no_rules_are_told_what_to_do() -> None:

@@ -20,7 +20,8 @@ LEAST = 5
 """Images of a class from which on it is looked at."""
 
 MOST, ELSEWHERE = 0.6, 0.25
-"""Of the images of the class at least so many hold the place, and of the others at most so many."""
+"""Of the images of the class at least so many hold the place, and of the others at most so many; of all images at least
+so many hold it, and at most so many the median of the places outside of the middle."""
 
 EVERYWHERE = 20
 """Images from which on a place that all classes share is looked for."""
@@ -110,7 +111,8 @@ class FixedPlaces:
         outer = np.maximum(down[:, None], across[None, :]) > MIDDLE
         place = _cell(int(np.where(outer, here, -1).argmax()))
         often = int(here[place])
-        if count < EVERYWHERE or often < MOST * count:
+        # Scattered or large regions hold most cells in most images, and no place stands out.
+        if count < EVERYWHERE or often < MOST * count or np.median(here[outer]) > ELSEWHERE * count:
             return None
         title = f"In {often} of {count} images, whatever their class, the region is {_where(place)}"
         about = (

@@ -34,10 +34,12 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
             *("–" if np.isnan(one) else f"{one:.2f}" for one in (found.effect[row, 0, 1], found.effect[row, 1, 0])),
         )
     stdout.print(table)
-    stdout.print(
-        "Δ: largest difference of any score; corr., IoU: of the masks; A on B: how much A's mask suppresses B's score, "
-        "where 1 is as the fully perturbed image"
+    done = (
+        "how much B's score falls without A's region, where 1 is as far as it can"
+        if found.first.game == "deletion"
+        else "how much of B's score A's region alone keeps, where 1 is all of it"
     )
+    stdout.print(f"Δ: largest difference of any score; corr., IoU: of the masks; A on B: {done}")
     for row in rows:
         if found.top[row, 0] != found.top[row, 1]:
             class_names = boxes[1].spec.class_names or boxes[0].spec.class_names

@@ -53,7 +53,7 @@ def show_evaluation(groups: Sequence[Group], metrics: Sequence[str]) -> None:
     stdout.print(next(fitting, None) or _long(ranked, asked, best))
     runs = "runs: images that the model was run on to explain one, on average"
     marked = "; *: the best mean" if any(best.values()) else ""
-    several = any(len(one.values) > 1 for group in groups for one in group.measurements.values())
+    several = any(np.isfinite(one.low) for group in groups for one in group.measurements.values())
     interval = "in brackets: 95 % interval of the mean; " if several else ""
     stdout.print(f"{interval}{runs}{marked}", style="dim")
 

@@ -78,6 +78,7 @@ class Localization:
     also_needs: ClassVar[str] = "boxes"
     better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
+    hits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_given(self, "objects", self.objects)

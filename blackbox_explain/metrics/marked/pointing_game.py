@@ -58,6 +58,7 @@ class PointingGame:
     also_needs: ClassVar[str] = "boxes"
     better: ClassVar[Better] = "higher"
     range: ClassVar[tuple[float, float]] = (0, 1)
+    hits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_given(self, "objects", self.objects)

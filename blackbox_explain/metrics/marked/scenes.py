@@ -78,11 +78,14 @@ class Scene:
         Boxes of the class that was explained, those that the model sees something of, in pixels of the photo.
     others
         Boxes of other classes.
+    unseen
+        Boxes of the class that was explained that the model sees nothing of.
     """
 
     frame: Frame
     own: tuple[Box, ...]
     others: tuple[Box, ...]
+    unseen: tuple[Box, ...] = ()
 
     def in_image(self) -> list[Box]:
         """Return where the boxes of the class are in the image, cut at its edges."""
@@ -96,7 +99,7 @@ class Scene:
     @property
     def difficult(self) -> bool:
         """Whether the class covers less than a quarter of the photo and is not the only one (Zhang et al., 2016)."""
-        return _area(self.own) < self.frame.size[0] * self.frame.size[1] / 4 and bool(self.others)
+        return _area((*self.own, *self.unseen)) < self.frame.size[0] * self.frame.size[1] / 4 and bool(self.others)
 
 
 def scenes_of(
@@ -136,6 +139,7 @@ def scenes_of(
             continue
         own: list[Box] = []
         others: list[Box] = []
+        unseen: list[Box] = []
         for one in marked:
             box = cut_to_photo(one.box, frame.size, f"An object of {name}")
             explained = _explained(one, explanation.weights[row], spec)
@@ -143,9 +147,9 @@ def scenes_of(
             mine = explained if label is None else str(one.label) == str(label)
             if not mine:
                 others.append(box)
-            elif _overlap(box, frame.part):
-                own.append(box)
-        scenes.append(Scene(frame, tuple(own), tuple(others)) if own else None)
+            else:
+                (own if _overlap(box, frame.part) else unseen).append(box)
+        scenes.append(Scene(frame, tuple(own), tuple(others), tuple(unseen)) if own else None)
     return scenes
 
 

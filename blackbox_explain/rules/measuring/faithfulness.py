@@ -193,6 +193,8 @@ class Faithfulness:
         ResultError
             If it describes no measured rule.
         """
+        if saved.get("rows") is not None:
+            raise ResultError("The rule was saved in an earlier format", got="rows that it was measured on")
         try:
             plain: dict[str, Any] = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
             plain["chosen_by"] = None if plain["chosen_by"] is None else tuple(map(str, plain["chosen_by"]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples
+from blackbox_explain.errors import InputError
 from blackbox_explain.progress import Advance, progress_bar
 from blackbox_explain.rules.measuring.faithfulness import Faithfulness
 from blackbox_explain.rules.measuring.rule_family import Family
@@ -16,6 +17,7 @@ from blackbox_explain.rules.measuring.search import bisected, visits
 from blackbox_explain.rules.questions import BATCH, Questions
 from blackbox_explain.rules.relations.relation import Relation
 from blackbox_explain.rules.statements.invariance import Invariance
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["JointRegion", "joint_region", "looks_at_most", "pairs_of", "search_region"]
 
@@ -108,6 +110,8 @@ def search_region(
     **response: Any,
 ) -> JointRegion:
     """Do the work of `joint_region` with questions that several searches may share."""
+    if not is_whole(steps) or steps < 1:
+        raise InputError("A staircase has steps", got=f"steps={steps!r}", expected="a whole number of at least 1")
     both, before = (first, second), questions.queries
     sizes = [len(relation.levels) for relation in both]
     pairs = pairs_of(first, second)

@@ -93,7 +93,7 @@ def learn(
         `held_out` leaves no image for one of the two purposes, or a setting is out of range.
     """
     pool = _checked(pool)
-    if not (np.isfinite(weight) and weight >= 0):
+    if not is_number(weight) or not (np.isfinite(weight) and weight >= 0):
         raise InputError(
             "This is no weight of the regularizer", got=f"weight={weight}", expected="a number of at least 0"
         )
@@ -103,8 +103,8 @@ def learn(
     place: dict[str, int] = {}
     which = np.asarray([place.setdefault(one, len(place)) for one in known.digests])
     images = len(place)
-    count = round(held_out * images) if 0 <= held_out < 1 else images
-    if count == images or (held_out > 0 and count == 0):
+    count = round(held_out * images) if is_number(held_out) and 0 <= held_out < 1 else images
+    if count == images or (held_out and not count):
         raise InputError(
             "The images cannot be divided like this",
             got=f"held_out={held_out} of {images} different ones",

@@ -11,6 +11,7 @@ import numpy as np
 
 from blackbox_explain.arrays import gaussian_matrix, one_thread
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.perturbations.perturbation import shortest_side
 from blackbox_explain.rules.relations.relation import Image, Relation
 from blackbox_explain.rules.relations.sampling import Filter, bicubic_matrix, filtered
 
@@ -40,7 +41,7 @@ class GaussianBlur(Relation):
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Blur by a σ of the amount in pixels at a side of 224."""
         spatial = image.shape[1:]
-        sigma = amount * min(spatial) / SIDE
+        sigma = amount * shortest_side(spatial) / SIDE
         return filtered(image, [_blur(size, sigma) for size in spatial])
 
 

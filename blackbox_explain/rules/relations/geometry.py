@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_explain.box.input_spec import InputSpec
+from blackbox_explain.perturbations.perturbation import shortest_side
 from blackbox_explain.rules.relations.relation import Image, Relation, check_choice
 from blackbox_explain.rules.relations.sampling import BORDERS, Border, padded, resized, rotated
 
@@ -80,7 +81,9 @@ class Translation(Relation):
         """Shift by the amount in % of the shorter side."""
         spatial = image.shape[1:]
         direction = generator.standard_normal(len(spatial))
-        distance = amount / 100 * min(spatial)
+        if max(spatial) > 1:
+            direction[np.asarray(spatial) == 1] = 0  # of a signal laid out as an image
+        distance = amount / 100 * shortest_side(spatial)
         shifts = np.round(direction / np.linalg.norm(direction) * distance).astype(int).tolist()
         wide = padded(image, [(abs(shift), abs(shift)) for shift in shifts], self.border)
         window = (slice(abs(s) - s, abs(s) - s + size) for s, size in zip(shifts, spatial, strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.perturbations.deletion import deleted
 from blackbox_explain.perturbations.named import PerturbationName, named
+from blackbox_explain.perturbations.perturbation import shortest_side
 from blackbox_explain.rules.relations.relation import Image, Relation, check_choice
 
 __all__ = ["FILLS", "Occlusion"]
@@ -47,10 +48,12 @@ class Occlusion(Relation):
     def transform_one(self, image: Image, amount: float, spec: InputSpec, generator: np.random.Generator) -> Image:
         """Cover a square whose side is the amount in % of the shorter side."""
         spatial = image.shape[1:]
-        side = round(amount / 100 * min(spatial))
-        starts = [
-            int(place * (size - side + 1)) for place, size in zip(generator.random(len(spatial)), spatial, strict=True)
-        ]
+        side = round(amount / 100 * shortest_side(spatial))
         hidden = np.zeros(spatial, dtype=bool)
+        # An axis of one pixel, of a signal laid out as an image, is covered whole.
+        starts = [
+            int(place * (size - min(side, size) + 1))
+            for place, size in zip(generator.random(len(spatial)), spatial, strict=True)
+        ]
         hidden[tuple(slice(start, start + side) for start in starts)] = True
         return deleted(image[None], hidden[None], named(self.fill), spec)[0]

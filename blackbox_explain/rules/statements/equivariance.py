@@ -16,7 +16,7 @@ from blackbox_explain.explanation.map_similarity import correlation, equal_area_
 from blackbox_explain.methods.mask.settings import PresetName
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.geometry import HorizontalFlip, Rotation, Scale, Translation
-from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.relations.relation import Relation, check_relation
 from blackbox_explain.rules.statements.invariance import apply, generators_for, level_drawn, levels_up_to, signs
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule
 
@@ -64,6 +64,7 @@ class Equivariance(Rule):
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        check_relation(self.relation)
         if not isinstance(self.relation, MOVES):
             expected = ", ".join(one.name for one in MOVES)
             raise InputError("A mask cannot be moved like this", got=f"{self.relation.name}", expected=expected)
@@ -91,14 +92,14 @@ class Equivariance(Rule):
             If a mask cannot be learned.
         """
         before, after, amounts = self._masks(questions, rows)
-        agreement = np.zeros(len(rows))
+        agreement, applies = np.zeros(len(rows)), np.zeros(len(rows), bool)
         for place, row in enumerate(rows):
             first, second = (self._map(one, place) for one in (before, after))
             moved = moved_mask(self.relation, first, float(amounts[place]), questions, int(row))
             seen = seen_in_both(self.relation, moved.shape, float(amounts[place]), questions, int(row))
+            applies[place] = before.depends(place) and seen.any()
             if seen.any():
                 agreement[place] = self._agreement(moved[seen], second[seen], float(before.share[place]))
-        applies = np.asarray([before.depends(place) for place in range(len(rows))])
         return Outcome((agreement >= self.least) | ~applies, np.where(applies, self.least - agreement, 0.0), applies)
 
     def _map(self, explanation: Explanation, place: int) -> Floats:

@@ -13,7 +13,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.data.samples import Samples, as_samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
-from blackbox_explain.rules.relations.relation import Relation
+from blackbox_explain.rules.relations.relation import Relation, check_relation
 from blackbox_explain.rules.repeated_samples import distinct
 from blackbox_explain.rules.statements.invariance import Invariance
 from blackbox_explain.rules.statements.rule import Outcome, Rule
@@ -54,6 +54,7 @@ class Taylor(Rule):
     explained: Explained = "top"
 
     def __post_init__(self) -> None:
+        check_relation(self.relation)
         self.relation.check_theta(self.theta)
         explained_words(self.explained)
         if not is_number(self.tolerance) or not 0 <= self.tolerance < np.inf:

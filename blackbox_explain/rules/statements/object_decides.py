@@ -10,6 +10,7 @@ import numpy as np
 
 from blackbox_explain.errors import InputError
 from blackbox_explain.perturbations.named import NAMES, OF_PAPER, WORDS, PerturbationName, named
+from blackbox_explain.perturbations.perturbation import shortest_side
 from blackbox_explain.rules.questions import Questions, Rows
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule
@@ -141,6 +142,7 @@ class ObjectDecides(Rule):
                 if shift is None:
                     raise InputError("An object leaves no equal area free", got=questions.samples.names[row])
                 weights[place] = np.roll(weights[place], shift, axis=tuple(range(weights[place].ndim)))
+                weights[place][regions[place]] = 0  # not even its margin touches the object
         return weights
 
 
@@ -170,7 +172,7 @@ class Answers:
 
 def softened(regions: Booleans, margin: float) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return regions (n, *spatial) as weights: 1 inside, falling to 0 over `margin` times the shorter side outside."""
-    steps = round(margin * min(regions.shape[1:]))
+    steps = round(margin * shortest_side(regions.shape[1:]))
     total, grown = regions.astype(np.float32), regions
     for _ in range(steps):
         for axis in range(1, regions.ndim):
@@ -180,7 +182,7 @@ def softened(regions: Booleans, margin: float) -> np.ndarray[Any, np.dtype[np.fl
             wider[..., :-1] |= line[..., 1:]
             grown = np.moveaxis(wider, -1, axis)
         total += grown
-    return total / (steps + 1)
+    return total / np.float32(steps + 1)
 
 
 def _shift(region: Booleans, generator: np.random.Generator) -> tuple[int, ...] | None:

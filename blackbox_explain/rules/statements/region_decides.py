@@ -12,7 +12,6 @@ from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
 from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
@@ -21,6 +20,7 @@ from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.repeated_samples import RepeatedSamples, distinct
 from blackbox_explain.rules.statements.local_linear import Explained, explained_classes, explained_words
 from blackbox_explain.rules.statements.rule import Outcome, Rule
+from blackbox_explain.setting_ranges import is_number, is_whole
 
 __all__ = ["RegionDecides", "mask_trials"]
 
@@ -67,8 +67,8 @@ class RegionDecides(Rule):
     def __post_init__(self) -> None:
         check_choice("perturbation", self.by, NAMES)
         explained_words(self.explained)
-        if not 0 < self.share < 1 or self.shift < 0:
-            expected = "a share between 0 and 1, and a shift of at least 0 pixels"
+        if not is_number(self.share) or not 0 < self.share < 1 or not is_whole(self.shift) or self.shift < 0:
+            expected = "a share between 0 and 1, and a shift of 0 or more whole pixels"
             raise InputError("This tests no region", got=f"share={self.share}, shift={self.shift}", expected=expected)
 
     @property
@@ -161,7 +161,7 @@ def mask_trials(result: Explanation, spec: InputSpec, times: int = 200) -> Repea
     InputError
         If no row is left, one explains anything but a single class, or the regions were learned to keep the score.
     """
-    if isinstance(result, MaskExplanation) and result.game == "preservation":
+    if result.game == "preservation":
         what = "The rule is about regions whose deletion drops the score"
         raise InputError(what, got="regions that keep it, by game='preservation'", expected="game='deletion'")
     rows = result.good

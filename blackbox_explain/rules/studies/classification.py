@@ -18,6 +18,7 @@ from blackbox_explain.rules.measuring.arguments import check_options
 from blackbox_explain.rules.measuring.proportion import Share
 from blackbox_explain.rules.questions import BATCH, Questions, Rows, Scores
 from blackbox_explain.rules.statements.rule import Booleans, Floats, Outcome, Rule
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["ClassReport", "Classification", "Recognised", "class_rules", "recall_and_precision"]
 
@@ -43,10 +44,11 @@ class Classification(Rule):
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise InputError("A class is at best the top one", got=f"k={self.k}", expected="a number of at least 1")
-        if self.index is not None and self.index < 0:
-            raise InputError("There is no such class", got=f"class {self.index}", expected="an index from 0")
+        if not is_whole(self.k) or self.k < 1:
+            raise InputError("A class is at best the top one", got=f"k={self.k!r}", expected="a number of at least 1")
+        if self.index is not None and (not is_whole(self.index) or self.index < 0):
+            expected = "an index from 0; of a name, Classification.of_class"
+            raise InputError("There is no such class", got=f"class {self.index!r}", expected=expected)
 
     @classmethod
     def of_class(cls, label: int | str, class_names: Sequence[str], k: int = 1) -> Classification:

@@ -29,6 +29,7 @@ from blackbox_explain.rules.relations.deletion import Booleans, smooth_field
 from blackbox_explain.rules.relations.relation import check_choice
 from blackbox_explain.rules.repeated_samples import RepeatedSamples
 from blackbox_explain.rules.statements.region_decides import RegionDecides
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["Predictor", "Predictors", "compare_predictors", "maps_of"]
 
@@ -192,7 +193,7 @@ def compare_predictors(
     host = check_images(images, box.spec)
     check_choice("perturbation", by, NAMES)
     size = round(area * int(np.prod(box.spec.spatial)))
-    if not 0 < area < 1 or size == 0 or pairs < 2 or margin < 0 or times < 0:
+    if not 0 < area < 1 or size == 0 or not is_whole(pairs) or pairs < 2 or margin < 0 or times < 0:
         got = f"area={area}, pairs={pairs}, margin={margin}, times={times}"
         expected = "an area between 0 and 1, at least 2 pairs, margin and times at least 0"
         raise InputError("These are no deletions to compare", got=got, expected=expected)

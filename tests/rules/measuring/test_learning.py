@@ -135,6 +135,9 @@ def test_a_rule_that_was_chosen_is_checked_again_on_the_images_that_did_not_choo
     kept = [one for one, of in enumerate(samples.digests) if of not in loaded.chosen_by]
     mixed = np.concatenate([uniform(70, seed=1).images, samples.images[::-1], samples.images])
     assert loaded.again(BOX, mixed).n == 70 + 2 * len(kept) == 170
+    # Stored as numbers of another kind, they are the same images.
+    for same in (samples.images.astype(np.float64), np.rint(255 * samples.images).astype(np.uint8)):
+        assert loaded.again(BOX, same).n == len(kept)
     with pytest.raises(InputError, match="chosen by these images"):
         loaded.again(BOX, np.delete(samples.images, kept, axis=0))
     assert learn(pool, BOX, samples, progress=False).chosen.chosen_by is None

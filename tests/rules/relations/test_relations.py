@@ -238,3 +238,15 @@ def test_a_relation_that_changes_the_shape_is_refused() -> None:
 )
 def test_a_relation_says_in_english_what_it_does(relation: Relation, theta: float, phrase: str) -> None:
     assert relation.phrase(theta) == phrase
+
+
+@pytest.mark.parametrize("relation", [GaussianBlur(), Occlusion(), Translation()], ids=lambda one: one.name)
+def test_signals_laid_out_as_images_change_as_signals_do(relation: Relation) -> None:
+    signal = np.random.default_rng(0).random((1, 1, 128)).astype(np.float32)
+    theta, draw = float(relation.levels[-1]) / 2, np.random.default_rng
+    flat = relation.transform_one(signal[0], theta, InputSpec((1, 128)), draw(0))
+    laid_out = relation.transform_one(signal, theta, InputSpec((1, 1, 128)), draw(0))
+    changed = np.abs(laid_out - signal).max(), np.mean(laid_out != signal)
+    assert changed[0] > 0.1
+    assert changed[1] > 0.2
+    assert np.mean(flat != signal[0]) > 0.2

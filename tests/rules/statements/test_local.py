@@ -241,9 +241,10 @@ def test_the_learned_mask_of_the_toy_is_a_rule_that_holds() -> None:
     difference = bx.explain(box, box.image(), bx.Difference(0, 1), progress=False, steps=2)
     with pytest.raises(InputError, match="one class"):
         mask_trials(difference, box.spec)
-    keeping = bx.explain(box, box.image(), "texture", game="preservation", progress=False, steps=2)
-    with pytest.raises(InputError, match="regions that keep it"):
-        mask_trials(keeping, box.spec)
+    for method in ("mask", "gradient"):
+        keeping = bx.explain(box, box.image(), "texture", method=method, game="preservation", progress=False)
+        with pytest.raises(InputError, match="regions that keep it"):
+            mask_trials(keeping, box.spec)
 
 
 def test_noise_is_drawn_anew_for_each_trial_and_each_seed() -> None:

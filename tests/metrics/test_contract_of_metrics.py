@@ -14,7 +14,7 @@ from tests.toys import Linear
 
 BOX = Linear(np.random.default_rng(0).normal(size=(1, 6, 6)))
 IMAGES = np.random.default_rng(1).random((3, 1, 6, 6))
-EXPLAINED = bx.explain(BOX, IMAGES, 0, method="gradient", progress=False)
+EXPLAINED = bx.explain(BOX, IMAGES, 0, method="gradient-times-input", progress=False)
 
 
 @dataclass(frozen=True)

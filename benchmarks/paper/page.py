@@ -54,7 +54,7 @@ def write_page(folder: Path) -> Path:
         for name, result in results.items()
         for one in result["claims"]
     ]
-    parts = [HEAD, "## Which claims hold\n", RULE]
+    parts = [HEAD, "## In short\n", table_as_markdown(_in_short(results)), "## Which claims hold\n", RULE]
     parts.append(table_as_markdown(Table(("where", "claim", "paper", "here", "holds"), rows)))
     missing = [name for name in EXPERIMENTS if name not in results]
     if missing:
@@ -72,6 +72,16 @@ def write_page(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
+
+
+def _in_short(results: dict[str, Any]) -> Table:
+    """Count the claims of each experiment by whether they hold."""
+    rows: list[list[str]] = []
+    for name, result in results.items():
+        told = [one["holds"] for one in result["claims"]]
+        counts = [str(sum(one is holds for one in told)) for holds in (True, None, False)]
+        rows.append([f"[{name}](#{name})", result["title"], *counts])
+    return Table(("where", "what", "claims that hold", "undecided", "that do not"), rows)
 
 
 def _core_minutes(results: dict[str, Any]) -> float:

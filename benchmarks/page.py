@@ -28,7 +28,7 @@ __all__ = ["JUDGED", "NOT_YET", "SECTIONS", "of_peers", "page_of"]
 
 JUDGED = (
     "Repetitions are told as median (quartiles, number). Met, or missed: they are below, or above, the limit beyond "
-    "what chance makes at 5 % (Wilcoxon's test of the repetitions, of fewer than six a t-test; of several cases all "
+    "what chance makes at 5 % (Wilcoxon's test of the repetitions, of too few a t-test; of several cases all "
     "are to be below, and one above is enough to miss it, by Holm's adjustment). Undecided: neither, or too few "
     "repetitions. Of peers, photos are compared in place of repetitions."
 )
@@ -57,12 +57,12 @@ def page_of(results: Path) -> str:
 
 def of_peers(results: Path) -> Iterator[Line]:
     """Return a line for each claim about peers, as they judge it, and of each network."""
-    found = {path.stem.removeprefix("peers-"): (path, stored) for path, stored in whole_runs(results, "peers-*")}
-    for name, (path, stored) in found.items():
+    found = [(path.stem.removeprefix("peers-"), path, stored) for path, stored in whole_runs(results, "peers-*")]
+    for name, path, stored in found:
         for one in verdicts(stored["measured"]):
             yield Line(f"peers: {one.claim}", f"{path.parent.name}, {name}", one.told, said(one.holds))
     for name in MODELS:
-        if name not in found:
+        if name not in [one for one, *_ in found]:
             yield Line("peers: no smaller regions at any cost, none faster and better, times of the plain loop", name)
 
 

@@ -127,9 +127,8 @@ def compare(pair: Pair, batch: int, repeats: int, device: str) -> dict[str, Any]
 
         return run
 
-    whole_calls = {name: whole(call) for name, call in calls.items()}
     # An untimed call of its own takes the cores back from the other library's threads, which go on spinning.
-    found = in_rounds(whole_calls, repeats, before=whole_calls)
+    found = in_rounds({name: whole(call) for name, call in calls.items()}, repeats, warm=True)
     times = {name: np.round(np.asarray(all_s) / batch * 1e3, 4) for name, all_s in found.items()}
     return {
         **{f"{name}_ms_per_image": float(np.median(one)) for name, one in times.items()},

@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.statistics import Compared, against, all_hold, compared
+from benchmarks.paper.statistics import SURE, Compared, against, all_hold, compared
 
 __all__ = ["WORDS", "ratios_of", "said", "spread", "within"]
-
-RANKED = 6
-"""Repetitions from which on their ranks can tell: one that the machine disturbed then counts as one."""
 
 WORDS = {True: "met", False: "missed", None: "undecided"}
 """Of verdicts; undecided where the repetitions are too few, or vary too much, to tell."""
@@ -22,13 +19,15 @@ WORDS = {True: "met", False: "missed", None: "undecided"}
 def within(cases: Iterable[Sequence[float]], limit: float) -> bool | None:
     """Return whether each case is below a limit: False where one is above it, beyond chance.
 
-    By Wilcoxon's signed-rank test of the repetitions, and of fewer than `RANKED` by a t-test of their mean.
+    By Wilcoxon's signed-rank test, by which a repetition that the machine disturbed counts as one; where repetitions
+    are too few for their ranks to tell, for so many cases, by a t-test of their mean.
     """
-    return all_hold((_beside(np.asarray(one, dtype=float), limit), "lower") for one in cases)
+    several = [np.asarray(one, dtype=float) for one in cases]
+    return all_hold((_beside(one, limit, len(several)), "lower") for one in several)
 
 
-def _beside(values: np.ndarray[Any, np.dtype[np.float64]], limit: float) -> Compared:
-    if len(values) < RANKED:
+def _beside(values: np.ndarray[Any, np.dtype[np.float64]], limit: float, cases: int) -> Compared:
+    if 2.0 ** (1 - len(values)) * cases >= SURE:  # the least p that ranks can have
         return against(values, limit)
     found = compared(values, np.full_like(values, limit))
     return replace(found, difference=float(np.median(values)) - limit)

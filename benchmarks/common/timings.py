@@ -35,18 +35,18 @@ def in_rounds(
     calls: Mapping[str, Call],
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
-    before: Mapping[str, Call] | None = None,
+    warm: bool = False,
 ) -> dict[str, list[float]]:
     """Time each call once in every round, so that figures of one round are of the same minute and can be paired.
 
-    Each round begins with another of them.  Nothing is warmed up, but by what is called untimed `before` each.
+    Each round begins with another of them.  Where it is to be `warm`, each is called untimed just before.
     """
     names = list(calls)
     found: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         first = turn % len(names)
         for name in (*names[first:], *names[:first]):
-            if before:
-                before[name]()
+            if warm:
+                calls[name]()
             found[name].append(timed(calls[name], clock))
     return found

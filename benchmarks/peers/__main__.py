@@ -35,6 +35,8 @@ PRESETS = ("quick", "fast", "thorough")
 BY: dict[Device, tuple[str, ...]] = {"cpu": ("PyTorch", "ONNX"), "cuda": ("PyTorch",)}
 """By what the model is run; the file runs on the CPU."""
 
+ANEW = "--anew, without --only, measures all anew"
+
 Measure = Callable[[Subject, Explanation, int], Row]
 
 console = Console(width=160, highlight=False)
@@ -113,9 +115,11 @@ def stored_rows(
     files, now = before["settings"]["files"], settings["files"]
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
-        raise SystemExit("what is stored is of other photos, or by other threads: --anew measures all anew")
+        raise SystemExit(
+            "what is stored is of other photos, or by other threads: --anew, without --only, measures all anew"
+        )
     if before["settings"].get("presets", settings.get("presets")) != settings.get("presets"):
-        raise SystemExit("what is stored is of presets with other settings: --anew measures all anew")
+        raise SystemExit(f"what is stored is of presets with other settings: {ANEW}")
     then = before["machine"]["versions"]
     for package in sorted(then.keys() | versions.keys()):
         if then.get(package) != versions.get(package):

@@ -30,6 +30,7 @@ __all__ = [
     "complete",
     "is_ours",
     "seconds_of",
+    "times_of",
     "verdicts",
 ]
 
@@ -105,12 +106,17 @@ def verdicts(measured: Rows, photos: int = PHOTOS) -> list[Verdict]:
     found += [_corner(rows, peers, metric) for metric in REGIONS]
     found += [_better(rows, peers, metric) for metric in METRICS if metric not in REGIONS]
     missing = ", ".join(name for name in PEERS if name not in rows)
-    told = f"; not among them: {missing}" if missing else ""
+    if missing:
+        found = [_not_yet(one, f"not among them: {missing}") for one in found]
+    if PLAIN in rows:
+        found += [_times(rows, by, own) for by in WANTED if (own := [one for one in rows if rows[one].get("by") == by])]
     if _photos(measured) < photos:
-        told += f"; so far of {_photos(measured)} of {photos} photos"
-    if told:
-        found = [replace(one, holds=one.holds and None, told=one.told + told) for one in found]
-    return found + ([_times(rows, by) for by in WANTED] if PLAIN in rows else [])
+        found = [_not_yet(one, f"so far of {_photos(measured)} of {photos} photos") for one in found]
+    return found
+
+
+def _not_yet(one: Verdict, why: str) -> Verdict:
+    return replace(one, holds=one.holds and None, told=f"{one.told}; {why}".removeprefix("; "))
 
 
 def _photos(measured: Rows) -> int:
@@ -149,7 +155,7 @@ def _better(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
     way: Way = "higher" if metric.startswith("insertion") else "lower"
     tests = {peer: _pair(rows, OURS, peer, metric) for peer in peers}
     claim = f"{metric}: {OURS} is {way} than every peer"
-    told = [f"{mean_of(_of(rows, OURS, metric))}, of {len(peers)} peers"]
+    told = [f"{mean_of(_of(rows, OURS, metric))}, of {len(peers)} peer{'s' * (len(peers) != 1)}"]
     told += _exceptions({peer: (test, way) for peer, test in tests.items()}, rows, metric)
     return Verdict(claim, all_hold((test, way) for test in tests.values()), "; ".join(told))
 
@@ -168,9 +174,10 @@ def _exceptions(tests: dict[str, tuple[Compared, Way]], rows: Rows, metric: str)
 
 
 def _none_better(rows: Rows, faster: Sequence[str]) -> Verdict:
-    """Tell whether a faster peer leaves less of the score: beyond chance, or by so little that it does not matter.
+    """Tell whether a faster peer leaves less of the score by more than matters.
 
-    It holds if the one-sided 95 % interval of what `QUICK` leaves more ends below `MARGIN` at each share.
+    It holds if the one-sided 95 % interval of what `QUICK` leaves more ends below `MARGIN` at each share, and does not
+    if one begins above it (Bonferroni).
     """
     tests = {(peer, metric): _pair(rows, QUICK, peer, metric) for peer in faster for metric in LEFT}
     told = [f"faster: {', '.join(faster) or 'none'}"]
@@ -181,16 +188,16 @@ def _none_better(rows: Rows, faster: Sequence[str]) -> Verdict:
             if (test := tests[peer, metric]).difference > MARGIN
         ]
         told += [f"{peer} leaves less in the mean at {'; '.join(ahead)}"] if ahead else []
-    if any(test.higher and test.p * len(tests) < SURE for test in tests.values()):
-        holds = False
-    else:
-        close = [
-            test.difference + stats.t.ppf(1 - SURE, max(1, test.images - 1)) * test.error < MARGIN
-            for test in tests.values()
-        ]
-        holds = True if tests and all(close) else None
+    beyond = any(test.difference - _half(test, SURE / len(tests)) > MARGIN for test in tests.values())
+    within = all(test.difference + _half(test, SURE) < MARGIN for test in tests.values())
+    holds = False if beyond else within or None
     claim = f"No peer that is faster than {QUICK} leaves less of the score, by {MARGIN:g} or more, at any deleted share"
     return Verdict(claim, holds, "; ".join(told))
+
+
+def _half(test: Compared, level: float) -> float:
+    """Return how far a one-sided interval of a mean difference reaches."""
+    return float(stats.t.ppf(1 - level, max(1, test.images - 1))) * test.error
 
 
 def _corner(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
@@ -199,32 +206,30 @@ def _corner(rows: Rows, peers: Sequence[str], metric: str) -> Verdict:
     pairs = [(own, peer) for own in ours for peer in _faster_than(rows, own, peers)]
     tests = {pair: _pair(rows, *pair, metric) for pair in pairs}
     told = [
-        f"{peer}, faster than {own.split(', ')[1]}, {what} (p = {test.p:.2g})"
+        f"{peer}, faster than {own.split(', ')[1]}, is {'smaller' if test.higher else 'undecided'} (p = {test.p:.2g})"
         for (own, peer), test in tests.items()
-        for what in (["is smaller"] if test.higher else [] if test.lower else ["is undecided"])
+        if not test.lower
     ]
     claim = f"{metric} against seconds: no peer is both faster and smaller than a preset by PyTorch"
     return Verdict(claim, all_hold((test, "lower") for test in tests.values()), "; ".join(told))
 
 
-def _times(rows: Rows, by: str) -> Verdict:
+def _times(rows: Rows, by: str, own: Sequence[str]) -> Verdict:
     """Tell whether a preset by a backend is so much faster than the loop that a user would write, and deletes better.
 
-    One of its rows is enough, for which the test of its speed allows (Bonferroni).
+    One row is enough, and p-values are multiplied by their number.
     """
-    wanted, own = WANTED[by], [name for name, row in rows.items() if row.get("by") == by]
-    held: list[bool | None] = []
-    told: list[str] = []
+    wanted, held, told = WANTED[by], list[bool | None](), list[str]()
     for name in own:
         times = times_of(rows, name)
-        fast = against(np.log(times), float(np.log(wanted)))
         left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
-        every: list[tuple[Compared, Way]] = [(replace(fast, p=min(1.0, fast.p * len(own))), "higher")]
-        held.append(all_hold([*every, *((test, "lower") for test in left.values())]))
+        fast: tuple[Compared, Way] = against(np.log(times), float(np.log(wanted))), "higher"
+        every: list[tuple[Compared, Way]] = [fast, *((test, "lower") for test in left.values())]
+        held.append(all_hold((replace(test, p=min(1.0, test.p * len(own))), way) for test, way in every))
         short = [metric.removeprefix("score left, ") for metric, test in left.items() if not test.lower]
         what = f"not less is left at {'; '.join(short)}" if short else "less is left at every share"
         told.append(f"{name.removeprefix('ours, ')}: {np.median(times):.1f} times, {what}")
-    holds = True if any(held) else False if held and all(one is False for one in held) else None
+    holds = True if any(held) else False if all(one is False for one in held) else None
     claim = f"A preset by {by}: at least {wanted} times as fast as the {PLAIN}, at a better table of deletions"
     return Verdict(claim, holds, "; ".join(told))
 

@@ -18,6 +18,7 @@ from blackbox_explain.box.parts import ahead, joined, part_from, part_of
 from blackbox_explain.box.protocols import BlackBox, Differentiable, Layered
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError, UnreachableError
+from blackbox_explain.setting_ranges import is_whole
 
 __all__ = ["BATCH", "Answers", "BatchLimit", "Counts", "Oracle", "check_call"]
 
@@ -388,8 +389,8 @@ class Oracle:
 def check_call(box: BlackBox, batch_size: int, seed: int = 0) -> None:
     """Raise `InputError` unless these are a black box, a size of batches and a seed."""
     BoxInfo.of(box)
-    if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         expected = "a whole number of at least 1"
         raise InputError("A batch holds at least one image", got=f"batch_size={batch_size!r}", expected=expected)
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise InputError("This is no seed", got=f"seed={seed!r}", expected="a whole number of at least 0")

@@ -11,13 +11,13 @@ import numpy as np
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.archive import finite
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.outcome import Outcome
 from blackbox_explain.explanation.provenance import Provenance
 from blackbox_explain.explanation.summary import cut_front, name_of, start
+from blackbox_explain.explanation.suppression import has_reach
 
-__all__ = ["NAMES", "Comparison", "Tolerances", "falls"]
+__all__ = ["NAMES", "Comparison", "Tolerances", "reached"]
 
 NAMES = ("first", "second")
 
@@ -136,7 +136,7 @@ class Comparison:
     @property
     def explained(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(N,) whether the score of either model depends on what is perturbed; masks of the others say nothing."""
-        return falls(self.first) | falls(self.second)
+        return reached(self.first) | reached(self.second)
 
     def error(self, row: int) -> str:
         """Say why a row could not be compared: which model failed, and how; "" if none did."""
@@ -196,10 +196,9 @@ class Comparison:
         return finite(whole)
 
 
-def falls(explanation: Explanation) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return (N,) whether perturbing lowers the score by so much that shares of it can be told."""
-    with np.errstate(invalid="ignore"):
-        return explanation.score - explanation.lowest > LEAST_REACH * np.abs(explanation.score)
+def reached(explanation: Explanation) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return (N,) whether the score depends on what is perturbed."""
+    return has_reach(explanation.score, explanation.lowest)
 
 
 def apart(first: Provenance, second: Provenance) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from blackbox_explain.box.input_spec import InputSpec, check_images
 from blackbox_explain.box.oracle import BATCH, Oracle, check_call
 from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.box.targets import target_scores
-from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances, falls
+from blackbox_explain.comparing.comparison import NAMES, Comparison, Tolerances, reached
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError, OutOfMemoryError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.explanation import Floats
@@ -129,10 +128,10 @@ def compare(
         good, own = [rows[place] for place in places], results[model]
         left = target_scores(found.scores[places], own.weights[good])
         done = effect_of(own.score[good], left, own.lowest[good], own.game)
-        effect[good, mask, model] = np.where(falls(own)[good], done, np.nan)
+        effect[good, mask, model] = np.where(reached(own)[good], done, np.nan)
         made = results[mask]
         done = effect_of(made.score[good], made.score_region[good], made.lowest[good], made.game)
-        effect[good, mask, mask] = np.where(falls(made)[good], done, np.nan)
+        effect[good, mask, mask] = np.where(reached(made)[good], done, np.nan)
     rows = _rows_left(failed, len(host))
     lost = np.setdiff1d(np.arange(len(host)), rows)
     top[lost], effect[lost] = -1, np.nan
@@ -145,13 +144,12 @@ def compare(
         for result, reasons in zip(results, failed, strict=True)
     ]
     pairs = tuple(zip(*outcomes, strict=True))
-    found = Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
-    if nothing := int((found.compared & ~found.explained).sum()):
+    both = (reached(one) for one in results)
+    nothing = int((~np.logical_or(*both))[rows].sum())
+    if nothing:
         many = "1 image is" if nothing == 1 else f"{nothing} images are"
-        found = replace(
-            found, notes=(*notes, f"{many} in no mean of masks: neither score depends on what is perturbed")
-        )
-    return found
+        notes += (f"{many} in no mean of masks: neither score depends on what is perturbed",)
+    return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)
 
 
 def _check_inputs(first: InputSpec, second: InputSpec) -> None:

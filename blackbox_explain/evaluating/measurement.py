@@ -36,7 +36,7 @@ class Measurement:
         Of the values there are; NaN of none.
     low, high
         95 % interval of the mean over images, as `interval_of_mean` has it: NaN of fewer than six images, or where all
-        have one value.  Rows of one image are drawn together.
+        have one value that is no hit or miss.  Rows of one image are drawn together.
     queries
         (N,) images that the model was run on.
     failures
@@ -167,7 +167,7 @@ def measurement_of(
 def line_of(one: Measurement) -> tuple[str, ...]:
     """Return what a table shows: method, metric, which is better, mean, interval, images and queries."""
     values = one.values[one.counted]
-    alike = "all alike" if len(values) > 1 and np.ptp(values) == 0 else "too few images"
+    alike = "all alike" if not one.hits and len(values) > 1 and np.ptp(values) == 0 else "too few images"
     interval = f"{one.low:.3f} to {one.high:.3f}" if np.isfinite(one.low) else alike
     images = f"{one.measured}" if one.measured == one.distinct else f"{one.measured} of {one.distinct}"
     mean = f"{one.mean:.3f}" if one.measured else "-"

@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 
 from blackbox_explain.explanation.outcome import DOUBTED, Outcome
-from blackbox_explain.explanation.suppression import effect
+from blackbox_explain.explanation.suppression import effect, has_reach
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["LEAST_REACH", "RowScores", "judge", "remedy_of_masks"]
-
-LEAST_REACH = 0.01
-"""A score that falls by less than this share of itself does not depend on what is perturbed."""
+__all__ = ["RowScores", "judge", "remedy_of_masks"]
 
 HALF = 0.5
 """At most this share of a score is little."""
@@ -197,7 +194,7 @@ def judge(
             f"the model does not see this class here: its score is {before:.2g}, and chance {scores.chance:.2g}; try "
             "another target= (--target)"
         )
-    if scores.reach <= LEAST_REACH * abs(before):
+    if not has_reach(np.asarray(before), np.asarray(fully)):
         return weak(
             f"perturbing hardly lowers this score, if at all ({before:.4f} to {fully:.4f}), so that a fall "
             f"without a region says little; {_another(perturbation)}"

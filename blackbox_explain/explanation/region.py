@@ -12,8 +12,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import BlackBoxExplainError, InputError, ModelError
 from blackbox_explain.explanation.curve import RankedImages
-from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.suppression import effect
+from blackbox_explain.explanation.suppression import effect, has_reach
 from blackbox_explain.perturbations.deletion import count_at
 from blackbox_explain.perturbations.perturbation import Game
 from blackbox_explain.setting_ranges import is_number
@@ -135,9 +134,7 @@ def smallest_region(
     scores = answers.scores.reshape(count, len(grid), -1)
     curve = target_scores(answers.scores, weights[rows]).reshape(count, len(grid))
     nothing = lowest_score(perturbed, curve, game) if floor == "lowest" else perturbed
-    with np.errstate(invalid="ignore"):  # a row whose scores are infinite fails for that
-        reach = np.asarray(original - nothing)
-        there = reach > LEAST_REACH * np.abs(original)
+    there = has_reach(original, nothing)  # a row whose scores are infinite fails for that
 
     def done(values: Floats, rows: slice | np.ndarray[Any, Any] = slice(None)) -> Floats:
         """Return how much of what perturbing takes away is gone, or kept, at some scores (n,) or (n, S)."""

@@ -8,9 +8,13 @@ import numpy as np
 
 from blackbox_explain.perturbations.perturbation import Game
 
-__all__ = ["effect", "suppression"]
+__all__ = ["LEAST_REACH", "effect", "has_reach", "suppression"]
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+LEAST_REACH = 0.01
+"""A score that falls by less than this share of itself does not depend on what is perturbed."""
 
 
 def suppression(original: Floats, left: Floats, perturbed: Floats) -> Floats:
@@ -32,6 +36,12 @@ def suppression(original: Floats, left: Floats, perturbed: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = original - perturbed
         return np.where(reach == 0, np.nan, 1 - (left - perturbed) / reach)
+
+
+def has_reach(original: Floats, perturbed: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return whether perturbing lowers a score by so much that shares of the fall can be told; not where it is NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(original - perturbed > LEAST_REACH * np.abs(original))
 
 
 def effect(original: Floats, left: Floats, perturbed: Floats, game: Game) -> Floats:

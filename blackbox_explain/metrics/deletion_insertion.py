@@ -12,8 +12,7 @@ from blackbox_explain.box.protocols import BlackBox
 from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.suppression import suppression
+from blackbox_explain.explanation.suppression import has_reach, suppression
 from blackbox_explain.metrics.metric import Better
 from blackbox_explain.perturbations.levels import taken
 from blackbox_explain.perturbations.named import perturbation_of
@@ -51,7 +50,7 @@ class _CurveArea:
     def measure(self, oracle: Oracle, explanation: Explanation) -> Floats:
         """Return the areas (n,); NaN where perturbing the whole image hardly lowers the score.
 
-        A score that rises, or falls by less than `LEAST_REACH` of itself, has no share to take away.
+        A score that rises, or hardly falls, has no share to take away.
 
         Raises
         ------
@@ -74,8 +73,7 @@ class _CurveArea:
         whole, nothing = (left[:, -1:], left[:, :1]) if self.keep else (left[:, :1], left[:, -1:])
         share_left = 1 - suppression(whole, left, nothing)
         area = (share_left[:, 1:] + share_left[:, :-1]).mean(axis=1) / 2
-        falls = (whole - nothing)[:, 0] > LEAST_REACH * np.abs(whole[:, 0])
-        return np.where(falls, area, np.nan)
+        return np.where(has_reach(whole[:, 0], nothing[:, 0]), area, np.nan)
 
 
 @dataclass(frozen=True)

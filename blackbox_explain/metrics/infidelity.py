@@ -18,7 +18,7 @@ from blackbox_explain.setting_ranges import check_number, check_whole
 
 __all__ = ["Infidelity"]
 
-SHARES = frozenset(
+NO_SLOPES = frozenset(
     [
         *("gradient-times-input", "integrated-gradients", "blur-integrated-gradients", "lrp"),
         *("excitation-backprop", "contrastive-excitation-backprop"),
@@ -82,7 +82,7 @@ class Infidelity:
                 f"Infidelity is measured of attributions, and {explanation.method!r} tells no signs",
                 expected="a method with one, such as 'gradient'",
             )
-        if explanation.method in SHARES:
+        if explanation.method in NO_SLOPES:
             raise NotMeasurableError(
                 f"Infidelity is measured of slopes, and {explanation.method!r} tells shares of the score",
                 expected="what a unit of each value changes, such as 'gradient'",

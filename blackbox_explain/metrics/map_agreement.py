@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +139,12 @@ def _pair(first: tuple[str, Explanation], second: tuple[str, Explanation], seed:
         correlation[row] = rank_correlation(one.saliency[row], other.saliency[row])
         iou[row] = _iou(one.region[row], other.region[row])
     of = [hash(image.tobytes()) for image in one.images]
-    intervals = (
-        interval_of_mean(values[known], seed, [image for image, there in zip(of, known, strict=True) if there])
-        for values in (correlation, iou)
-        for known in [np.isfinite(values)]
-    )
-    return Pair(name, other_name, correlation, iou, *intervals)
+    return Pair(name, other_name, correlation, iou, _interval(correlation, of, seed), _interval(iou, of, seed))
+
+
+def _interval(values: Floats, images: Sequence[int], seed: int) -> tuple[float, float]:
+    known = np.isfinite(values)
+    return interval_of_mean(values[known], seed, [images[row] for row in np.flatnonzero(known).tolist()])
 
 
 def _iou(first: Booleans, second: Booleans) -> float:

@@ -14,8 +14,8 @@ __all__ = ["LEAST", "interval_of_mean"]
 LEVEL = 0.95
 
 LEAST = 6
-"""Images that an interval is of, at least: the mean of fewer lies outside of all that was seen too often, in
-2 of 2ⁿ cases where values are symmetric."""
+"""Images that an interval is of, at least: with fewer, the true mean lies outside the range of the values in more than
+5 % of samples (2 of 2ⁿ where values are symmetric)."""
 
 RESAMPLES = 5000
 """Samples of the bootstrap."""
@@ -31,7 +31,9 @@ def interval_of_mean(
     *,
     hits: bool = False,
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of values; NaN of fewer than `LEAST` images, or where all values are equal.
+    """Return the 95 % interval of the mean of values; NaN of fewer than `LEAST` images, or where all have one value.
+
+    (All hits, or all misses, have an interval too.)
 
     Percentiles of a bootstrap that are as far out as few images need (expanded percentiles of Hesterberg, *What
     Teachers Should Know About the Bootstrap*, 2015); of hits and misses the binomial interval of Clopper and Pearson.
@@ -57,13 +59,14 @@ def interval_of_mean(
         return np.nan, np.nan
     if hits:
         return clopper_pearson(float(values.mean()) * n, n, LEVEL)
-    if np.ptp(values) == 0:
+    sums = np.bincount(which, values)
+    if np.allclose(sums / counts, sums[0] / counts[0], rtol=1e-9, atol=0):
         return np.nan, np.nan
     from scipy.stats import bootstrap, norm, t
 
     tail = float(norm.cdf(np.sqrt(n / (n - 1)) * t.ppf((1 - LEVEL) / 2, n - 1)))
     found = bootstrap(
-        (np.bincount(which, values), counts),
+        (sums, counts),
         lambda sums, of, axis: sums.sum(axis=axis) / of.sum(axis=axis),
         paired=True,
         vectorized=True,

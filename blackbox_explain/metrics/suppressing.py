@@ -12,8 +12,7 @@ from blackbox_explain.box.oracle import Oracle
 from blackbox_explain.box.targets import target_scores
 from blackbox_explain.errors import ModelError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.judging import LEAST_REACH
-from blackbox_explain.explanation.suppression import effect
+from blackbox_explain.explanation.suppression import effect, has_reach
 from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.perturbation import Game, Perturbation
 
@@ -74,8 +73,8 @@ class Suppressing:
 
     @property
     def there(self) -> Booleans:
-        """(n,) whether perturbing the whole image lowers the score by more than `LEAST_REACH` of itself."""
-        return np.asarray(self.original - self.perturbed > LEAST_REACH * np.abs(self.original))
+        """(n,) whether perturbing the whole image lowers the score, as `has_reach` tells."""
+        return has_reach(self.original, self.perturbed)
 
     def done(self, regions: Booleans, rows: Rows, game: Game = "deletion") -> Floats:
         """Return how much of what perturbing takes away is gone without regions, or kept by them alone.

@@ -19,12 +19,11 @@ from blackbox_explain.errors import InputError, ResultError
 from blackbox_explain.explaining import explain
 from blackbox_explain.explanation.curve import score_curve
 from blackbox_explain.explanation.explanation import Explanation, Floats
-from blackbox_explain.explanation.judging import LEAST_REACH
 from blackbox_explain.explanation.map_similarity import likeness
 from blackbox_explain.explanation.mask_explanation import MaskExplanation
 from blackbox_explain.explanation.region import lowest_score
 from blackbox_explain.explanation.summary import region_words
-from blackbox_explain.explanation.suppression import effect, suppression
+from blackbox_explain.explanation.suppression import effect, has_reach, suppression
 from blackbox_explain.methods.mask.jitter import canvas
 from blackbox_explain.methods.mask.mask import ranking_objective
 from blackbox_explain.methods.mask.settings import make_perturbation
@@ -324,7 +323,7 @@ class _Work:
             return Check(claim, None, LACKS)
         ends = np.asarray(before), lowest_score(np.asarray([perturbed]), curve[None], result.game)
         reach = float(before - ends[1][0])
-        if reach <= LEAST_REACH * abs(before):
+        if not has_reach(ends[0], ends[1][0]):
             return Check(claim, None, f"perturbing takes {reach:.2g} of the score away: no region can be told by that")
         own, *every = (float(effect(ends[0], np.asarray(one), ends[1][0], result.game)) for one in (region, *curve))
         slack, share = self.tolerance / reach, result.share[row] - 1 / result.region[row].size

@@ -65,19 +65,29 @@ def test_what_the_figures_say() -> None:
     assert verdicts({"LIME": figures()["LIME"]}) == []
 
 
+def twice(measured: dict[str, Any]) -> dict[str, Any]:
+    found = {name: {**row, "all_s": row["all_s"] * 2, "queries": row["queries"] * 2} for name, row in measured.items()}
+    for row in found.values():
+        row["quality"] = {name: values * 2 for name, values in row["quality"].items()}
+    return found
+
+
 @pytest.mark.usefixtures("only_two")
-def test_a_faster_peer_is_better_beyond_chance_or_by_too_little_to_matter_or_neither_is_known() -> None:
+def test_a_faster_peer_leaves_less_by_what_matters_or_by_too_little_or_neither_is_known() -> None:
     measured = figures()
     found = told_of(measured)[NONE_BETTER]
-    assert found.holds is None  # one of 14 comparisons, at p = .008
+    assert found.holds is False
     assert found.told == "faster: Grad-CAM; Grad-CAM leaves less in the mean at 6%, grey by 0.094 (p = 0.0078)"
-    measured["Grad-CAM"]["quality"]["score left, 6%, grey"] = [0.09 + place / 1000 for place in range(8)]
-    assert told_of(measured)[NONE_BETTER].holds is True  # by .01, which is less than matters
-    many = {name: {**row, "all_s": row["all_s"] * 2, "queries": row["queries"] * 2} for name, row in measured.items()}
-    for row in many.values():
-        row["quality"] = {name: values * 2 for name, values in row["quality"].items()}
-    many["Grad-CAM"]["quality"]["score left, 6%, grey"] = [0.01] * 16
-    assert told_of(many, 16)[NONE_BETTER].holds is False  # p = 3e-5
+    left = measured["Grad-CAM"]["quality"]
+    left["score left, 6%, grey"] = [0.09 + place / 1000 for place in range(8)]
+    # Less by .01, which does not matter, of however many photos.
+    assert told_of(measured)[NONE_BETTER].holds is True
+    assert told_of(twice(measured), 16)[NONE_BETTER].holds is True
+    left["score left, 6%, grey"] = [0.0, 0.15] * 4
+    assert told_of(measured)[NONE_BETTER].holds is None
+    measured["Grad-CAM"]["all_s"] = [9.0] * 8
+    assert told_of(measured)[NONE_BETTER].holds is True
+    assert told_of(measured)[NONE_BETTER].told == "faster: none"
 
 
 @pytest.mark.usefixtures("only_two")
@@ -107,7 +117,8 @@ def test_no_claim_holds_while_peers_or_photos_are_missing() -> None:
     fewer, short = told_of(figures(), 40), figures()
     del short["LIME"]
     for found, why in ((fewer, "so far of 8 of 40 photos"), (told_of(short), "not among them: LIME")):
-        of_peers = [one for claim, one in found.items() if not claim.startswith("A preset by")]
+        # The plain loop is there, and its claim needs no peers.
+        of_peers = [one for claim, one in found.items() if claim != TIMES or "photos" in why]
         assert not any(one.holds for one in of_peers)
         assert all(why in one.told for one in of_peers)
         assert any(one.holds is False for one in found.values())

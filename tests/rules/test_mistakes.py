@@ -77,8 +77,6 @@ def test_settings_that_are_no_numbers_are_told() -> None:
     ):
         with pytest.raises(InputError, match=wrong):
             ask()
-    with pytest.raises(ResultError, match="earlier format"):
-        Faithfulness.from_dict({**faithfulness(rule, BOX, samples, progress=False).to_dict(), "rows": [0]})
 
 
 def test_first_guesses_that_are_no_rules_are_told_what_to_do() -> None:

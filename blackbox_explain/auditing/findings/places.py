@@ -20,8 +20,8 @@ LEAST = 5
 """Images of a class from which on it is looked at."""
 
 MOST, ELSEWHERE = 0.6, 0.25
-"""Of the images of the class at least so many hold the place, and of the others at most so many; of all images at least
-so many hold it, and at most so many the median of the places outside of the middle."""
+"""A place of a class: at least `MOST` of its images hold it, and at most `ELSEWHERE` of the others.  Of all images: at
+least `MOST` hold it, and at most `ELSEWHERE` the median of the places outside of the middle."""
 
 EVERYWHERE = 20
 """Images from which on a place that all classes share is looked for."""

@@ -59,7 +59,8 @@ def show_comparison(found: Comparison, names: Sequence[str], tolerances: Toleran
         stdout.print(f"  {escape(name)}, {letter}: {escape(str(outcome))}")
     for name, (value, allowed, kept) in found.verdicts(tolerances).items():
         sign = "at most" if name.startswith("largest") else "at least"
-        stdout.print(f"{'[green]kept  [/]' if kept else '[red]BROKEN[/]'} {name}: {value:.4f}, {sign} {allowed:g}")
+        told = "–" if np.isnan(value) else f"{value:.4f}"
+        stdout.print(f"{'[green]kept  [/]' if kept else '[red]BROKEN[/]'} {name}: {told}, {sign} {allowed:g}")
     for note in found.notes:
         stderr.print(f"[yellow]note:[/] {escape(note)}")
     for letter, result in zip("AB", (found.first, found.second), strict=True):

@@ -193,8 +193,6 @@ class Faithfulness:
         ResultError
             If it describes no measured rule.
         """
-        if saved.get("rows") is not None:
-            raise ResultError("The rule was saved in an earlier format", got="rows that it was measured on")
         try:
             plain: dict[str, Any] = {name: saved[name] for name in _PLAIN} | {name: saved.get(name) for name in _LATER}
             plain["chosen_by"] = None if plain["chosen_by"] is None else tuple(map(str, plain["chosen_by"]))
@@ -216,8 +214,10 @@ class Faithfulness:
         """
         known = as_samples(samples, box.spec)
         questions = Questions(box, known, self.seed, self.batch_size)
-        seen = set(self.chosen_by or ())
-        rows = known.rows_of(np.asarray([one for one, of in enumerate(known.digests) if of not in seen], np.int64))
+        rows = np.arange(len(known))
+        if self.chosen_by:
+            seen = set(self.chosen_by)
+            rows = known.rows_of(np.asarray([one for one, of in enumerate(known.digests) if of not in seen], np.int64))
         if not len(rows):
             raise InputError("The rule was chosen by these images", got=f"{len(known.images)}", expected="others too")
         found = check(self.rule, questions, rows, self.confidence, self.looked_for, lambda _images: None)

@@ -101,7 +101,8 @@ def learn(
     check_options(confidence, len(pool))
     known = as_samples(samples, box.spec)
     place: dict[str, int] = {}
-    which = np.asarray([place.setdefault(one, len(place)) for one in known.digests])
+    names = known.digests if held_out else map(str, range(len(known.images)))
+    which = np.asarray([place.setdefault(one, len(place)) for one in names])
     images = len(place)
     count = round(held_out * images) if is_number(held_out) and 0 <= held_out < 1 else images
     if count == images or (held_out and not count):
@@ -134,7 +135,7 @@ def learn(
         if count:
             chosen = replace(
                 check(pool[best], questions, kept, confidence, 1, advance),
-                chosen_by=tuple(one for one, of in place.items() if of in set(order[count:].tolist())),
+                chosen_by=tuple(known.digests[row] for row in np.unique(which, return_index=True)[1][order[count:]]),
             )
     return Learned(chosen, tuple(found), costs)
 

@@ -11,7 +11,7 @@ from blackbox_explain.box.input_spec import InputSpec
 from blackbox_explain.data.samples import Samples
 from blackbox_explain.errors import InputError
 from blackbox_explain.explanation.explanation import Explanation
-from blackbox_explain.explanation.judging import LEAST_REACH
+from blackbox_explain.explanation.suppression import has_reach
 from blackbox_explain.perturbations.deletion import deleted, level_set
 from blackbox_explain.perturbations.named import NAMES, WORDS, PerturbationName, named
 from blackbox_explain.rules.questions import Questions, Rows
@@ -108,14 +108,15 @@ class RegionDecides(Rule):
         each = np.arange(len(rows))
         before = questions.original(first)[which][each, classes]
         fully = questions.ask(first, lambda some: self._deleted(questions, some, self._all(questions, some)))
-        reach = before - fully[which][each, classes]
-        has_reach = np.isfinite(reach) & (reach > LEAST_REACH * np.abs(before))
+        fully = fully[which][each, classes]
+        reach = before - fully
+        there = np.isfinite(reach) & has_reach(before, fully)
         shares: list[Floats] = []
         for regions_of in (self._inside, self._outside):
             after = questions.ask(rows, lambda some, of=regions_of: self._deleted(questions, some, of(questions, some)))
-            gone = np.where(has_reach, before - after[each, classes], 0)
-            shares.append(gone / np.where(has_reach, reach, 1))
-        return shares[0], shares[1], has_reach
+            gone = np.where(there, before - after[each, classes], 0)
+            shares.append(gone / np.where(there, reach, 1))
+        return shares[0], shares[1], there
 
     def _deleted(self, questions: Questions, rows: Rows, regions: Booleans) -> np.ndarray[Any, Any]:
         samples = questions.samples

@@ -106,8 +106,9 @@ def explain(
         most salient pixels without which that much of the score is gone (``game="preservation"``: that alone keeps
         that much).
     seed
-        Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image; what its
-        outcome says may depend on the other images, which tell whether the model is shown the right pixels.
+        Of all that is drawn.  Same seed, same result, whatever the batch size, order or company of an image.  But what
+        its outcome says may depend on the other images, which tell whether the model is shown the right pixels; and
+        where gradients are estimated and the model fails on another image of its batch, the attempts are paid for.
     batch_size
         Rows explained together; halved, with a note in the result, when memory runs out.  Methods that ask for many
         images of a row ask for so many at a time, but for 64 at least, or 16 where the model is known to compute on a

@@ -15,7 +15,7 @@ from blackbox_explain.data.photos import Photos
 from blackbox_explain.errors import ResultError
 from blackbox_explain.explanation import archive
 from blackbox_explain.explanation.judging import RowScores, judge
-from blackbox_explain.explanation.outcome import Outcome
+from blackbox_explain.explanation.outcome import FLAT, Outcome
 from blackbox_explain.explanation.predictions import Predictions
 from blackbox_explain.explanation.provenance import Provenance
 from blackbox_explain.explanation.region import lowest_score
@@ -209,7 +209,8 @@ class Explanation:
     def outcome_of(self, row: int, doubts: Sequence[str]) -> Outcome:
         """Return the outcome that the numbers of a row earn, given some doubts."""
         asked = self.game, self.suppress, float(self.share[row]), self.remedy
-        return judge(self._row_scores(row), *asked, doubts, self.perturbation)
+        found = judge(self._row_scores(row), *asked, doubts, self.perturbation)
+        return FLAT if found.kind == "ok" and np.ptp(self.saliency[row]) == 0 else found
 
     @property
     def lowest(self) -> Floats:

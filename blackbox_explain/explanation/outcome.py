@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from blackbox_explain.errors import ResultError
 
-__all__ = ["DOUBTED", "Kind", "Outcome"]
+__all__ = ["DOUBTED", "FLAT", "Kind", "Outcome"]
 
 Kind = Literal["ok", "weak", "failed"]
 
@@ -59,3 +59,10 @@ DOUBTED = Outcome(
     "--bgr)",
 )
 """Outcome of every row of a run about which there are doubts; these are in the result's ``provenance.doubts``."""
+
+FLAT = Outcome(
+    "weak",
+    "the map is the same everywhere, so that it ranks no pixels: where a score is as high as it can be, its gradient "
+    "may be 0; try another method= (--method), or the default",
+)
+"""Outcome of a row whose map tells no pixels apart."""

@@ -19,6 +19,7 @@ from blackbox_explain.arrays import (
     nearest_matrix,
 )
 from blackbox_explain.errors import InputError
+from blackbox_explain.perturbations.perturbation import real_axes
 
 __all__ = [
     "KERNEL_CELLS",
@@ -164,5 +165,5 @@ def disc(
     edges = [size / n for size, n in zip(spatial, cells, strict=True)]
     axes = [(np.arange(n) - (n - 1) / 2) * edge for n, edge in zip(cells, edges, strict=True)]
     distance = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij")))
-    width = math.prod(edges) ** (1 / len(edges))
+    width = math.prod(edge for edge, size in zip(edges, spatial, strict=True) if size > 1) ** (1 / real_axes(spatial))
     return np.clip((radius - distance) / width + 0.5, 0.0, 1.0) if radius > 0 else np.zeros(cells)

@@ -158,11 +158,16 @@ def maps_by(method: Explains, oracle: Oracle, weights: Floats, seed: int, images
         If the model does not allow the method.
     """
     native = oracle.native(images)
-    asking = replace(oracle, originals=oracle.scores(native))
+    # Counted from 0: a method that estimates slopes plans with what was not asked yet.
+    counts = np.zeros_like(oracle.counts)
+    asking = replace(oracle, counts=counts)
     try:
+        asking = replace(asking, originals=asking.scores(native))
         found = method.explain(asking, native, oracle.native(weights), seed)
     except UnsupportedModelError as error:
         raise NotMeasurableError(str(error).removesuffix(".")) from error
+    finally:
+        np.add(oracle.counts, counts, out=oracle.counts)
     if found.failures:
         raise next(iter(found.failures.values()))
     if not np.isfinite(found.saliency).all():

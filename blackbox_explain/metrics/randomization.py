@@ -110,7 +110,7 @@ class Randomization:
                 known = {key: known[key] for key in wanted if key in known}
                 for key, share in wanted.items():
                     if key not in known:
-                        known[key] = given.randomized(layers[: math.ceil(share * len(layers))], self.seed)
+                        known[key] = given.randomized(layers[: math.ceil(round(share * len(layers), 9))], self.seed)
             except BlackBoxExplainError as error:
                 raise NotMeasurableError(str(error).removesuffix(".")) from error
             with suppress(TypeError):

@@ -223,6 +223,11 @@ def shortest_side(spatial: tuple[int, ...]) -> int:
     return min((size for size in spatial if size > 1), default=1)
 
 
+def real_axes(shape: tuple[int, ...]) -> int:
+    """Return how many axes are longer than one, at least 1: signals laid out as images have one."""
+    return max(1, sum(size > 1 for size in shape))
+
+
 def blur(images: Array, sigma: float) -> Array:
     """Blur images (N, C, *spatial) with a Gaussian of `sigma` pixels, normalised at the borders."""
     spatial = images.shape[2:]

@@ -10,8 +10,9 @@ import pytest
 
 import blackbox_explain as bx
 from blackbox_explain.explanation.judging import RowScores, judge, remedy_of_masks
-from blackbox_explain.explanation.outcome import DOUBTED, Outcome
+from blackbox_explain.explanation.outcome import DOUBTED, FLAT, Outcome
 from blackbox_explain.perturbations.perturbation import Game
+from tests.toys import Linear
 
 Numbers = tuple[float, float, float]
 
@@ -187,3 +188,28 @@ def test_another_stand_in_is_not_the_one_that_was_used() -> None:
     scores = RowScores.of(0.9, 0.8, 0.7, np.eye(2)[0])
     told = judge(scores, "deletion", 0.95, 0.1, "", perturbation="blur").message
     assert 'perturbation="noise" or "constant" (--perturbation)' in told
+
+
+@pytest.mark.parametrize("method", ["gradient", "gradient-times-input"])
+def test_a_map_that_is_the_same_everywhere_has_no_region_to_rely_on(method: str) -> None:
+    class Sure(Linear):
+        """Its score is as high as it can be, so that its gradient is 0."""
+
+        def scores(self, images: np.ndarray) -> np.ndarray:
+            sure = (super().scores(images)[:, 0] > 0).astype(np.float64)
+            return np.stack([sure, 1 - sure], axis=1)
+
+        def scores_and_gradient(self, images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.scores(images), 0 * images
+
+    weights = np.full((1, 16, 16), -0.01)
+    weights[0, :4] = 1.0
+    image = np.zeros((1, 1, 16, 16))
+    image[..., :4, :] = 1.0
+    for flipped in (image, image[..., ::-1, :]):
+        box = Sure(weights if flipped is image else weights[:, ::-1])
+        explained = bx.explain(box, flipped, 0, method=method, perturbation="zero", progress=False)
+        assert np.ptp(explained.saliency) == 0
+        assert explained.outcome[0].kind == "weak"
+    # Of the first its region, the topmost pixels, happens to do what was asked.
+    assert bx.explain(Sure(weights), image, 0, method=method, perturbation="zero").outcome == (FLAT,)

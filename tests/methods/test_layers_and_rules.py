@@ -13,7 +13,7 @@ import blackbox_explain as bx
 from benchmarks.models.networks import exported
 from blackbox_explain.box.protocols import Layer
 from blackbox_explain.errors import InputError, UnsupportedModelError
-from blackbox_explain.methods.layers import GradCam
+from blackbox_explain.methods.layers import GradCam, GradCamPlusPlus
 from blackbox_explain.methods.rewritten import ExcitationBackprop, GuidedBackprop, Lrp
 from blackbox_explain.testing import check_method
 from tests.adapters.onnx.architectures import NETWORKS
@@ -194,3 +194,10 @@ def test_excitation_is_told_at_the_pooling_that_first_has_its_cells() -> None:
 
     assert layer_of("MaxPool") == "1"
     assert layer_of("Conv") == "2"
+
+
+def test_grad_cam_plus_plus_of_slopes_whose_squares_are_nothing() -> None:
+    rng = np.random.default_rng(0)
+    values, slopes = rng.random((1, 4, 3, 3)).astype(np.float32), rng.normal(size=(1, 4, 3, 3)).astype(np.float32)
+    usual = GradCamPlusPlus().combined(values, 1e-6 * slopes)
+    np.testing.assert_allclose(GradCamPlusPlus().combined(values, 1e-25 * slopes) * 1e19, usual, rtol=1e-4)

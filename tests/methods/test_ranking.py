@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 import blackbox_explain as bx
 from benchmarks.common.ranking_variants import Variant, learned_by
 from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.mask.ranking import share_at
+from blackbox_explain.methods.mask.regularizers import Regularizer
 from tests.toys import Linear, Regions, Scores, box_region
 
 MAPS = np.random.default_rng(0).normal(size=(3, 20, 24))
@@ -134,3 +136,28 @@ def test_the_loop_that_variants_are_measured_by_is_the_library_s_own(game: Any) 
             other: Any = bx.explain(box, box.image(), 0, game=game, progress=False)
         assert np.abs(other.saliency - plain.saliency).max() > 0.01, variant
         assert other.queries[0, 1] <= plain.queries[0, 1]
+
+
+def test_places_without_influence_are_ranked_from_the_centre_on() -> None:
+    # A sort that is not stable would rank them anyhow.
+    weights = np.zeros((1, 4000))
+    weights[0, 300:500] = 1.0
+    found = bx.explain(Linear(weights), np.ones((1, 1, 4000)), 0, perturbation="zero", progress=False)
+    outside = np.r_[np.arange(1000, 4000)]
+    distance = np.abs(outside - 1999.5)
+    assert spearmanr(found.saliency[0][outside], distance).statistic < -0.95
+
+
+@pytest.mark.parametrize("shape", [(8000,), (1, 8000), (224, 224)])
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_a_level_set_holds_its_share_of_signals_too(shape: tuple[int, ...], share: float) -> None:
+    rng = np.random.default_rng(0)
+    held = [(LevelSet.of(rng.random((1, *shape)), share, 1e-3).inside > 0.5).mean() for _ in range(20)]
+    np.testing.assert_allclose(held, share, rtol=0.4)
+
+
+def test_a_mask_of_a_signal_laid_out_as_an_image_costs_as_much() -> None:
+    mask = np.random.default_rng(0).random((2, 125))
+    penalty = Regularizer(1e-2, 1e-2, 3.0, "anisotropic", "deletion")
+    for flat, wide in zip(penalty(mask), penalty(mask[:, None]), strict=True):
+        np.testing.assert_allclose(wide.reshape(flat.shape), flat)

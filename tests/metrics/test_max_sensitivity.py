@@ -151,3 +151,14 @@ def test_a_map_of_nothing_has_no_relative_change() -> None:
 def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         MaxSensitivity(**settings)
+
+
+def test_masks_that_were_learned_from_scores_are_learned_again_with_as_many() -> None:
+    weights = np.zeros((1, 8, 8))
+    weights[0, 2:5, 2:5] = 0.1
+    box = Scores(lambda images: np.stack([(images * weights).sum(axis=(1, 2, 3))] * 2, axis=1), (1, 8, 8))
+    explained = bx.explain(box, np.full((2, 1, 8, 8), 0.9), 0, perturbation="zero", queries=150, progress=False)
+    found = bx.evaluate(box, explained, [MaxSensitivity(0.02, draws=1)], progress=False).measurements[0]
+    assert not found.failures
+    assert np.isfinite(found.values).all()
+    assert (found.queries > 2 * 100).all()

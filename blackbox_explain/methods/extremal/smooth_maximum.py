@@ -39,9 +39,9 @@ class SmoothMaximum:
         self._reach = int(np.ceil(REACH * sigma))
         self._matrices = tuple(bilinear_matrix(size, n) for size, n in zip(spatial, cells, strict=True))
         around = range(-self._reach, self._reach + 1)
-        offsets = [
-            offset for offset in itertools.product(around, repeat=len(cells)) if np.hypot.reduce(offset) <= self._reach
-        ]
+        # Along an axis of one cell, of signals laid out as images, there is nothing beside it.
+        axes = (around if size > 1 else (0,) for size in cells)
+        offsets = [offset for offset in itertools.product(*axes) if np.hypot.reduce(offset) <= self._reach]
         self._windows = [self._window(offset) for offset in offsets]
         self._inside = self._window((0,) * len(cells))
         squares = np.square(np.asarray(offsets, float)).sum(axis=1)

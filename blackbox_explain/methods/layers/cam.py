@@ -101,9 +101,10 @@ class GradCamPlusPlus(_OfLayer):
 
     def combined(self, values: Floats, slopes: Floats) -> Floats:
         """Weigh channels by those of their places that have a positive gradient."""
-        below = 2 * slopes**2 + slopes**3 * _summed(values)
+        # g² / (2 g² + g³ Σ A), without squares of slopes so small that these would be 0.
+        below = 2 + slopes * _summed(values)
         with np.errstate(divide="ignore", invalid="ignore"):
-            alpha = np.where(below != 0, slopes**2 / below, 0)
+            alpha = np.where((slopes != 0) & (below != 0), 1 / below, 0)
         weights = _summed(alpha * np.maximum(slopes, 0))
         return np.maximum((weights * values).sum(axis=1), 0)
 

@@ -31,7 +31,7 @@ from blackbox_explain.box.targets import target_scores
 from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.mask.masked_score import MaskedScore
 from blackbox_explain.methods.upsampling import KERNEL_CELLS
-from blackbox_explain.perturbations.perturbation import Game
+from blackbox_explain.perturbations.perturbation import Game, real_axes
 
 __all__ = ["EstimatedScore", "QueryPlan", "SlopeModel"]
 
@@ -144,7 +144,7 @@ class SlopeModel:
     """
 
     def __init__(self, cells: tuple[int, ...], odds: bool, half_life: float, changes: Floats | None = None) -> None:
-        shrink = min(1.0, (UNKNOWNS / math.prod(cells)) ** (1 / len(cells)))
+        shrink = min(1.0, (UNKNOWNS / math.prod(cells)) ** (1 / real_axes(cells)))
         self._matrices = tuple(gaussian_matrix(n, max(1, int(n * shrink + ROUNDING)), BUMP) for n in cells)
         unknowns = math.prod(matrix.shape[1] for matrix in self._matrices)
         self._odds = odds

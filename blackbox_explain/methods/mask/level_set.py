@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blackbox_explain.arrays import Array, namespace
-from blackbox_explain.perturbations.perturbation import Game
+from blackbox_explain.perturbations.perturbation import Game, real_axes
 
 __all__ = ["LevelSet"]
 
-SEEN = 56
-"""Pixels on each axis, to twice as many, that the values of a map are counted over: more hardly change a quantile."""
+SEEN = 56**2
+"""Pixels, to twice as many along an axis, that the values of a map are counted over: more hardly change a quantile."""
 
 LEAST_SPREAD = 1e-6
 """Of a map, so that one of equal values does no harm."""
@@ -49,7 +49,8 @@ class LevelSet:
             τ.
         """
         xp = namespace(maps)
-        seen = maps[(slice(None), *(slice(None, None, max(1, size // SEEN)) for size in maps.shape[1:]))]
+        each = round(SEEN ** (1 / min(2, real_axes(maps.shape[1:]))))
+        seen = maps[(slice(None), *(slice(None, None, max(1, size // each)) for size in maps.shape[1:]))]
         flat = xp.sort(xp.reshape(seen, (maps.shape[0], -1)), axis=1)
         count = flat.shape[1]
         threshold = _beside(flat[:, min(count - 1, int(count * (1 - share)))], maps)

@@ -119,11 +119,12 @@ def ranking_start(score: MaskedScore, like: Array, settings: Settings) -> tuple[
     gradient = integrated_mask_gradient(score, like * 0 + 1, settings.start_points)
     finite = xp.isfinite(gradient)
     flat = xp.reshape(smooth(xp.where(finite, gradient, like * 0), 1.0), (like.shape[0], -1))
-    # Equal values are ranked from the centre on, as good a guess as any: sorting is stable, and the last are the first.
+    # Equal values are ranked from the centre on, as good a guess as any: of these the last are the first.  On the host,
+    # where sorting is stable in every version.
     outer_first = np.argsort(-centre_distance(tuple(like.shape[1:])), axis=None, kind="stable")
-    back = constant_like(np.argsort(outer_first), like, integer=True)
-    flat = flat[:, constant_like(outer_first, like, integer=True)]
-    ranks = xp.astype(xp.argsort(xp.argsort(flat, axis=1), axis=1)[:, back], like.dtype)
+    order = np.argsort(to_numpy(flat)[:, outer_first], axis=1, kind="stable")
+    places = np.argsort(order, axis=1)[:, np.argsort(outer_first)]
+    ranks = constant_like(places.astype(np.float64), like)
     sound = to_numpy(xp.all(xp.reshape(finite, flat.shape), axis=1))
     return xp.reshape(2 * ranks / max(1, flat.shape[1] - 1) - 1, like.shape), sound
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from blackbox_explain.arrays import Array, namespace
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.upsampling import REFERENCE_SIZE
-from blackbox_explain.perturbations.perturbation import Game
+from blackbox_explain.perturbations.perturbation import Game, real_axes
 
 __all__ = ["Regularizer", "TotalVariationKind", "area", "total_variation"]
 
@@ -133,7 +133,7 @@ class Regularizer:
         """Return the penalty (N,) and its derivative (N, *cells)."""
         cells = math.prod(mask.shape[1:])
         area_weight = self.area_weight * REFERENCE_SIZE**2 / cells
-        tv_weight = self.tv_weight * REFERENCE_SIZE / cells ** (1 - 1 / (mask.ndim - 1))
+        tv_weight = self.tv_weight * REFERENCE_SIZE / cells ** (1 - 1 / real_axes(mask.shape[1:]))
         size, by_size = area(mask, self.game)
         variation, by_variation = total_variation(mask, self.tv_beta, self.tv_kind)
         return area_weight * size + tv_weight * variation, area_weight * by_size + tv_weight * by_variation

@@ -88,11 +88,16 @@ def dianna_kernel_shap(asked: Asked) -> Map:
 
     # What the network reads, because the file is run without what comes before it.
     image = asked.inputs[0].cpu().numpy()
+    segments = module.KERNELSHAPImage._segment_image
+
+    def from_zero(*given: Any, **how: Any) -> Map:
+        places = np.asarray(segments(*given, **how))
+        return places - places.min()
+
+    labelled = mock.patch.object(module.KERNELSHAPImage, "_segment_image", staticmethod(from_zero))
     painted = mock.patch.object(module, "_create_heatemaps", lambda found, places: np.asarray(found)[0].T[:, places])
-    with mock.patch.object(session, "run", of_target), painted:
-        found = package.explain_image(
-            str(asked.onnx), image, "KernelSHAP", labels=[0], axis_labels={0: "channels"}, start_label=0
-        )
+    with mock.patch.object(session, "run", of_target), labelled, painted:
+        found = package.explain_image(str(asked.onnx), image, "KernelSHAP", labels=[0], axis_labels={0: "channels"})
     return np.asarray(found)[0]
 
 

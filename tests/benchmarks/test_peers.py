@@ -166,7 +166,7 @@ def test_the_page_shows_tables_claims_and_a_plot(tmp_path: Path) -> None:
     assert path.with_suffix(".png").stat().st_size > 10_000
     assert "![quality against time](machine/peers-x.png)" in told
     assert f"| {RISE} | 9.00 (9.00 to 9.00) | 60 | 0.204 ± 0.001 |" in told
-    assert f"{REGIONS[0]}: {OURS} is lower than every peer | undecided | 0.054 ± 0.001, of 1 peers; not among" in told
+    assert f"{REGIONS[0]}: {OURS} is lower than every peer | undecided | 0.054 ± 0.001, of 1 peer; not among" in told
     assert f"- {RISE}: 4,000 masks, its default" in told
     assert "Not judged: LIME: lime: not here." in told
     assert "Measured at abc; by several versions of numpy 1 and 2." in told
@@ -277,19 +277,24 @@ def test_xplique_is_handed_probabilities_of_channels_last(monkeypatch: pytest.Mo
 def test_kernel_shap_is_run_in_parts_on_one_class_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
-    def explain_image(
-        path: str, image: np.ndarray, method: str, labels: list[int], axis_labels: Any, start_label: int
-    ) -> np.ndarray:
-        assert (method, labels, axis_labels, start_label) == ("KernelSHAP", [0], {0: "channels"}, 0)
+    class Segmenting:
+        @staticmethod
+        def _segment_image(count: int) -> np.ndarray:
+            return np.tile(np.arange(count).repeat(224 // count), (224, 1)) + 1
+
+    def explain_image(path: str, image: np.ndarray, method: str, labels: list[int], axis_labels: Any) -> np.ndarray:
+        assert (method, labels, axis_labels) == ("KernelSHAP", [0], {0: "channels"})
         session = onnxruntime.InferenceSession(path)
         (scores,) = session.run(None, {session.get_inputs()[0].name: np.stack([image] * 70)})
         assert scores.shape == (70, 1)
-        places = np.tile(np.arange(2).repeat(112), (224, 1))  # two superpixels, the left and the right half
+        places = module.KERNELSHAPImage._segment_image(2)  # the left and the right half
+        assert np.unique(places).tolist() == [0, 1]
         return module._create_heatemaps(np.asarray([[[scores[0, 0]], [2 * scores[0, 0]]]]), places)
 
     dianna, module = ModuleType("dianna"), ModuleType("dianna.methods.kernelshap_image")
     monkeypatch.setattr(dianna, "explain_image", explain_image, raising=False)
     monkeypatch.setattr(module, "_create_heatemaps", None, raising=False)
+    monkeypatch.setattr(module, "KERNELSHAPImage", Segmenting, raising=False)
     monkeypatch.setitem(sys.modules, "dianna", dianna)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     network, image = Corner(), torch.zeros(1, 3, 224, 224)

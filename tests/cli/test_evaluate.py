@@ -35,7 +35,7 @@ def test_the_values_are_those_of_python(folder: Path) -> None:
     found = told["metrics"]["smallest-region"]
     assert found["values"] == pytest.approx(values)
     assert found["mean"] == pytest.approx(np.mean(values))
-    assert found["interval"][0] <= found["mean"] <= found["interval"][1]
+    assert found["interval"] == [None, None]  # of three photos there is none
     assert [one["photo"] for one in told["rows"]] == list(PHOTOS)
 
 
@@ -93,8 +93,10 @@ def test_a_metric_that_fits_one_method_alone(folder: Path) -> None:
     done = run(folder, "--model", MODEL, "--metric", "infidelity", "--json")
     assert done.exit_code == 2
     told = json.loads(done.stdout)
-    assert [one["method"] for one in told["methods"]] == ["gradient", "gradient-times-input"]
-    assert "tells no signs" in told["errors"][0]["error"]
+    assert [one["method"] for one in told["methods"]] == ["gradient"]
+    said = " ".join(one["error"] for one in told["errors"])
+    assert "'unsigned' tells no signs" in said
+    assert "'gradient-times-input' tells shares of the score" in said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import io
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,10 +88,10 @@ def test_a_terminal_that_is_too_narrow_has_a_line_for_each_metric_and_method(
     methods.run(result_paths([folder]))
     # As of more photos, which have intervals.
     groups = [
-        replace(
+        dataclasses.replace(
             group,
             measurements={
-                name: replace(one, low=one.mean - 0.05, high=one.mean + 0.05)
+                name: dataclasses.replace(one, low=one.mean - 0.05, high=one.mean + 0.05)
                 for name, one in group.measurements.items()
             },
         )

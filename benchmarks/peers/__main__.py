@@ -115,9 +115,7 @@ def stored_rows(
     files, now = before["settings"]["files"], settings["files"]
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
-        raise SystemExit(
-            "what is stored is of other photos, or by other threads: --anew, without --only, measures all anew"
-        )
+        raise SystemExit(f"what is stored is of other photos, or by other threads: {ANEW}")
     if before["settings"].get("presets", settings.get("presets")) != settings.get("presets"):
         raise SystemExit(f"what is stored is of presets with other settings: {ANEW}")
     then = before["machine"]["versions"]

@@ -144,9 +144,8 @@ def compare(
         for result, reasons in zip(results, failed, strict=True)
     ]
     pairs = tuple(zip(*outcomes, strict=True))
-    both = (reached(one) for one in results)
-    nothing = int((~np.logical_or(*both))[rows].sum())
-    if nothing:
+    explained = reached(results[0]) | reached(results[1])
+    if nothing := int((~explained[rows]).sum()):
         many = "1 image is" if nothing == 1 else f"{nothing} images are"
         notes += (f"{many} in no mean of masks: neither score depends on what is perturbed",)
     return Comparison(results[0], results[1], pairs, difference, top, correlation, iou, effect, notes)

@@ -109,11 +109,6 @@ class RowScores:
         largest = max(abs(one) for one in (self.original, self.region, self.perturbed))
         return self.original <= 0 or largest > 1 + 1e-3
 
-    @property
-    def reach(self) -> float:
-        """What perturbing takes away."""
-        return self.original - self.perturbed
-
     def depends(self, game: Game) -> bool:
         """Return whether so little of the score can be left that a region can be told by it.
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import blackbox_explain as bx
+from blackbox_explain.box.entry_points import entry_points
 from blackbox_explain.errors import InputError, ModelError, NotMeasurableError
-from blackbox_explain.metrics.infidelity import Infidelity
+from blackbox_explain.methods.by_name import METHODS
+from blackbox_explain.metrics.infidelity import NO_SLOPES, Infidelity
 from tests.metrics.drawn import value_of, values_of
 from tests.toys import Faulty, Linear
 
@@ -89,6 +91,11 @@ def test_maps_without_signs_are_refused_and_others_are_not() -> None:
     found = bx.evaluate(BOX, {"one": unsigned, "other": explained}, [Infidelity()], progress=False)
     assert list(found["one", "infidelity"].failures) == [0, 1, 2]
     assert found["other", "infidelity"].measured == 3
+
+
+def test_methods_that_tell_shares_are_named_as_they_are_called() -> None:
+    assert {entry.name for entry in entry_points(METHODS)} >= NO_SLOPES
+    assert not NO_SLOPES & {"gradient", "smoothgrad", "guided-backprop", "deconvnet"}
 
 
 def test_shares_of_the_score_are_no_slopes() -> None:

@@ -49,6 +49,7 @@ class LevelSet:
             τ.
         """
         xp = namespace(maps)
+        # Along an axis of a volume as many as along one of an image.
         each = round(SEEN ** (1 / min(2, real_axes(maps.shape[1:]))))
         seen = maps[(slice(None), *(slice(None, None, max(1, size // each)) for size in maps.shape[1:]))]
         flat = xp.sort(xp.reshape(seen, (maps.shape[0], -1)), axis=1)

@@ -105,6 +105,8 @@ def stored_rows(
 ) -> dict[str, dict[str, Any]]:
     """Return the rows of an earlier run to go on with; what was skipped or failed is tried again.
 
+    Rows of presets that have other settings by now are measured anew.
+
     Raises
     ------
     SystemExit
@@ -116,8 +118,10 @@ def stored_rows(
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
         raise SystemExit(f"what is stored is of other photos, or by other threads: {ANEW}")
-    if before["settings"].get("presets", settings.get("presets")) != settings.get("presets"):
-        raise SystemExit(f"what is stored is of presets with other settings: {ANEW}")
+    presets = before["settings"]["presets"]
+    other = [preset for preset, one in settings["presets"].items() if presets.get(preset) != one]
+    if other:
+        console.print(f"  with other settings than before, and measured anew: {', '.join(other)}")
     then = before["machine"]["versions"]
     for package in sorted(then.keys() | versions.keys()):
         if then.get(package) != versions.get(package):
@@ -125,6 +129,7 @@ def stored_rows(
     return {
         key: {part: value for part, value in row.items() if part not in ("skipped", "failed")}
         for key, row in before["measured"].items()
+        if not any(key.startswith(f"ours, {preset},") for preset in other)
     }
 
 

@@ -24,6 +24,7 @@ from blackbox_explain.perturbations.perturbation import real_axes
 __all__ = [
     "KERNEL_CELLS",
     "REFERENCE_SIZE",
+    "STRIDE",
     "Upsampling",
     "UpsamplingKind",
     "at_pixels",
@@ -37,9 +38,11 @@ UpsamplingKind = Literal["gaussian", "nearest_blur"]
 REFERENCE_SIZE = 28
 """Cells along one axis of the paper's mask: λ1 and λ2 are stated for 28 × 28 cells."""
 
-KERNEL_CELLS = 5 / 8
-"""σm of eq. 4: 5 pixels where a cell has 8."""
+STRIDE = 8
+"""Pixels from one cell of the paper's mask to the next."""
 
+KERNEL_CELLS = 5 / STRIDE
+"""σm of eq. 4: 5 pixels where a cell has 8."""
 
 ROUNDING = 8
 """Of what a mask deletes or keeps, so many of the smallest steps of its precision come from its upsampling alone."""
@@ -55,8 +58,10 @@ def important_of(upsampled: Array, game: str) -> Array:
     return xp.where(xp.abs(important) <= ROUNDING * xp.finfo(upsampled.dtype).eps, xp.zeros_like(important), important)
 
 
-def mask_shape_for(spatial: tuple[int, ...], mask_shape: tuple[int, ...] | None = None) -> tuple[int, ...]:
-    """Return the cells of a mask: as given, or one for every 8 pixels, at least 14 where there are as many pixels.
+def mask_shape_for(
+    spatial: tuple[int, ...], mask_shape: tuple[int, ...] | None = None, stride: int = STRIDE
+) -> tuple[int, ...]:
+    """Return the cells of a mask: as given, or one for every `stride` pixels, at least 14 if there are as many pixels.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def mask_shape_for(spatial: tuple[int, ...], mask_shape: tuple[int, ...] | None 
         If `mask_shape` has another number of axes, a size below 1, or more cells than there are pixels.
     """
     if mask_shape is None:
-        return tuple(min(size, max(REFERENCE_SIZE // 2, round(size / 8))) for size in spatial)
+        return tuple(min(size, max(REFERENCE_SIZE // 2, round(size / stride))) for size in spatial)
     shape = tuple(int(cells) for cells in mask_shape)
     fits = len(shape) == len(spatial) and all(1 <= cells <= size for cells, size in zip(shape, spatial, strict=True))
     if not fits:

@@ -191,20 +191,25 @@ def test_what_is_left_of_a_score_is_that_of_the_pixels_that_stay() -> None:
     np.testing.assert_allclose([one.values[0] for one in told.measurements], [0.75, 0.5, 0], atol=1e-6)
 
 
-def test_what_was_skipped_or_failed_is_tried_again_and_other_photos_are_no_row() -> None:
+def test_what_was_skipped_or_failed_is_tried_again_and_other_photos_or_settings_are_no_row() -> None:
     known = KNOWN["versions"]
     rows = {"a": {"skipped": "absent"}, "b": {"failed": "why", **row_of([1.0], 0.1)}, "c": row_of([1.0], 0.1)}
+    own = {f"ours, {preset}, ONNX, 8 together": ours_of([1.0], 0.1) for preset in ("quick", "fast")}
     before = {
-        "settings": {"files": ["1", "2"], "threads": 2},
-        "measured": rows,
+        "settings": {"files": ["1", "2"], "threads": 2, "presets": {"quick": "steps=12", "fast": "steps=38"}},
+        "measured": rows | own,
         "machine": KNOWN,
     }
-    found = stored_rows(before, {"files": ["1", "2", "3"], "threads": 2}, known)
-    assert found == {"a": {}, "b": row_of([1.0], 0.1), "c": row_of([1.0], 0.1)}
-    assert stored_rows(None, {"files": ["1"], "threads": 2}, known) == {}
-    for other in ({"files": ["1", "3"], "threads": 2}, {"files": ["1", "2"], "threads": 1}):
+    now = {"files": ["1", "2", "3"], "threads": 2, "presets": {"quick": "steps=12", "fast": "steps=38"}}
+    found = stored_rows(before, now, known)
+    assert found == {"a": {}, "b": row_of([1.0], 0.1), "c": row_of([1.0], 0.1), **own}
+    assert stored_rows(None, now, known) == {}
+    # Of a preset that has other settings by now, nothing is kept.
+    changed = stored_rows(before, now | {"presets": {"quick": "steps=7", "fast": "steps=38"}}, known)
+    assert found.keys() - changed.keys() == {"ours, quick, ONNX, 8 together"}
+    for other in ({"files": ["1", "3"]}, {"threads": 1}):
         with pytest.raises(SystemExit, match="other photos, or by other threads"):
-            stored_rows(before, other, known)
+            stored_rows(before, now | other, known)
     assert [done(one, 0) for one in (None, {}, rows["b"], rows["c"])] == [False, False, True, True]
     assert not done(rows["c"], 1)
 

@@ -39,7 +39,7 @@ class MaskOptions:
         PresetName,
         typer.Option(
             metavar="NAME",
-            help="How it is learned: quick, fast or thorough (14, 42, 94 gradients), paper or authors (300).",
+            help="How it is learned: quick, fast or thorough (10, 42, 94 gradients), paper or authors (300).",
         ),
     ] = "fast"
     suppress: Annotated[

@@ -100,7 +100,7 @@ class Mask(Settings):
         settings = self.at(spec.spatial, exact=oracle.info.exact)
         made = make_perturbation(settings)
         xp = namespace(images)
-        cells = mask_shape_for(spec.spatial, settings.mask_shape)
+        cells = mask_shape_for(spec.spatial, settings.mask_shape, settings.stride)
         levels = levels_of(taken(made, oracle.rows, len(oracle.counts), oracle.box.spec), images, spec, seed)
         score = settings.masked_score(
             oracle,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from blackbox_explain.errors import InputError
 from blackbox_explain.methods.mask.jitter import JitterKind, width_for
 from blackbox_explain.methods.mask.regularizers import TotalVariationKind
-from blackbox_explain.methods.upsampling import UpsamplingKind
+from blackbox_explain.methods.upsampling import STRIDE, UpsamplingKind
 from blackbox_explain.perturbations.named import called, perturbation_of, record_of
 from blackbox_explain.perturbations.perturbation import Blur, Noise, Perturbation
 from blackbox_explain.setting_ranges import MOST_RUNS, check_number, check_whole, is_number, out_of_range
@@ -35,6 +35,7 @@ _PAPER: dict[str, Any] = {
     "tv_beta": 3.0,
     "tv_kind": "anisotropic",
     "mask_shape": None,
+    "stride": STRIDE,
     "upsampling": "gaussian",
     "jitter": 4,
     "jitter_kind": "shift",
@@ -74,7 +75,7 @@ _FAST: dict[str, Any] = _PAPER | {
     "relative": True,
     "blur_levels": 2,
 }
-_QUICK: dict[str, Any] = _FAST | {"steps": 12, "learning_rate": 0.2, "start_points": 2}
+_QUICK: dict[str, Any] = _FAST | {"steps": 7, "learning_rate": 0.6, "start_points": 3, "stride": 6}
 _THOROUGH: dict[str, Any] = _FAST | {"steps": 90, "end_factor": 0.1}
 _OF_GAME: dict[str, dict[str, Any]] = {
     "deletion": {},
@@ -83,6 +84,9 @@ _OF_GAME: dict[str, dict[str, Any]] = {
 }
 """What rankings have of their own: where nearly all of the image is deleted, most cells have small gradients, and count
 nevertheless."""
+
+_QUICK_KEEPS: dict[str, Any] = {"steps": 12, "learning_rate": 0.2, "start_points": 2, "stride": STRIDE}
+"""Of `quick` where something is to be kept: large steps on fine cells keep less."""
 
 _VALUES: dict[str, dict[str, Any]] = {
     "fast": _FAST,
@@ -132,9 +136,9 @@ class Settings:
     Attributes
     ----------
     preset
-        ``"fast"`` (42 gradients and 18 scores for each image), ``"quick"`` (14) or ``"thorough"`` (94) learn a ranking
-        of the pixels; ``"paper"`` and ``"authors"`` (300 gradients, and the scores of a start) a mask.  It decides what
-        is not given.
+        ``"fast"`` (42 gradients and 18 scores for each image), ``"quick"`` (10, or 14 where something is to be kept) or
+        ``"thorough"`` (94) learn a ranking of the pixels; ``"paper"`` and ``"authors"`` (300 gradients, and the scores
+        of a start) a mask.  It decides what is not given.
     game
         ``"deletion"``: the smallest region without which the score falls.  ``"preservation"``: the smallest region
         that is enough for it.  ``"both"``: one ranking for the two; its region is that of deletion.
@@ -155,8 +159,9 @@ class Settings:
         Of the learning rate, for a ranking: what it is multiplied by at the last step; it falls evenly, from 1.
     area_weight, tv_weight, tv_beta, tv_kind
         λ1, λ2 and β of eq. 4, see `Regularizer`.
-    mask_shape
-        Cells of the mask; None is one for every 8 pixels.
+    mask_shape, stride
+        Cells of the mask; None is one for every `stride` pixels along each axis, at least 14 where there are as many
+        pixels.
     upsampling
         ``"gaussian"`` or ``"nearest_blur"``, see `make_upsampling`.
     jitter, jitter_kind
@@ -202,6 +207,7 @@ class Settings:
     tv_beta: float = OF_PRESET
     tv_kind: TotalVariationKind = OF_PRESET
     mask_shape: tuple[int, ...] | None = None
+    stride: int = OF_PRESET
     upsampling: UpsamplingKind = OF_PRESET
     jitter: int = OF_PRESET
     jitter_kind: JitterKind = OF_PRESET
@@ -226,8 +232,12 @@ class Settings:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
         given = frozenset(name for name in ("jitter", "least_share") if getattr(self, name) is not None)
         object.__setattr__(self, "given", given)
-        own = _OF_GAME.get(self.game, {}) if self.learns == "ranking" else {}
-        for name, value in (_VALUES[self.preset] | own).items():
+        values = dict(_VALUES[self.preset])
+        if self.learns == "ranking":
+            values |= _OF_GAME.get(self.game, {})
+        if self.preset == "quick" and self.game != "deletion":
+            values |= _QUICK_KEEPS
+        for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             elif name in _UNUSED[self.learns] and getattr(self, name) != value:
@@ -269,7 +279,14 @@ class Settings:
         return {**plain, "perturbation": called(self.perturbation), "perturbation_settings": record_of(made)}
 
     def _check(self) -> None:
-        for name, least in {"steps": 1, "start_points": 1, "blur_levels": 2, "jitter": 0, "queries": 100}.items():
+        for name, least in {
+            "steps": 1,
+            "stride": 1,
+            "start_points": 1,
+            "blur_levels": 2,
+            "jitter": 0,
+            "queries": 100,
+        }.items():
             check_whole(self, name, least=least)
         check_number(self, "learning_rate", least=1e-12, most=1e6)
         for name in ("beta1", "beta2", "start_area"):

@@ -24,6 +24,7 @@ from benchmarks.common.hardware import CACHE, machine, record, recorded
 from benchmarks.common.masked import DELETED, KEPT, left_of_region
 from benchmarks.common.photos import LabelledPhotos, confident_photos, source_hash
 from benchmarks.common.ranking_variants import Variant, learned_by
+from benchmarks.rules import black_box
 from blackbox_explain import BlackBox, Constant, MaskExplanation, Noise, explain
 from blackbox_explain.explanation.map_similarity import correlation
 from blackbox_explain.methods.mask.settings import PRESETS
@@ -39,6 +40,11 @@ NOISE = 1e-6
 """Added to the photos for a second run, in [0, 1]: what rounding alone changes."""
 TWICE = 8
 """Photos that a second run is made of, at most; of the first batch."""
+
+ELSEWHERE = 0.15
+"""Share of the pixels that is deleted for another network too, which did not see how the map was learned."""
+SURE = 0.5
+"""Least score of the class there."""
 
 BATCH = 16
 
@@ -64,8 +70,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "start: 2 points": {"start_points": 2, "steps": 40},
     "start: 8 points": {"start_points": 8, "steps": 34},
     "start: centre": {"start": "centre", "steps": 42},
-    "grid 14": {"mask_shape": (14, 14)},
-    "grid 56": {"mask_shape": (56, 56)},
+    "stride 16": {"stride": 16},
+    "stride 6": {"stride": 6},
+    "stride 4": {"stride": 4},
     "coarse to fine": {"variant": Variant(coarse=2.0)},
     "total variation .1": {"variant": Variant(tv_weight=0.1)},
     "total variation .5": {"variant": Variant(tv_weight=0.5)},
@@ -79,6 +86,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "20 gradients": {"steps": 16},
     "60 gradients": {"steps": 56},
     "quick": {"preset": "quick"},
+    "quick, stride 8": {"preset": "quick", "stride": 8},
+    "quick, stride 4": {"preset": "quick", "stride": 4},
+    "quick, learning rate .2": {"preset": "quick", "learning_rate": 0.2},
+    "quick, learning rate .4": {"preset": "quick", "learning_rate": 0.4},
+    "quick, learning rate .8": {"preset": "quick", "learning_rate": 0.8},
+    "quick, start: 2 points": {"preset": "quick", "start_points": 2, "steps": 8},
+    "quick, start: 4 points": {"preset": "quick", "start_points": 4, "steps": 6},
+    "quick, start: centre": {"preset": "quick", "start": "centre", "steps": 10},
+    "quick, 12 gradients": {"preset": "quick", "start_points": 4, "steps": 8},
+    "quick, 14 gradients": {"preset": "quick", "start_points": 4, "steps": 10},
+    "quick, 14 gradients, learning rate .2, start: 2 points, stride 8": {
+        "preset": "quick",
+        "start_points": 2,
+        "steps": 12,
+        "learning_rate": 0.2,
+        "stride": 8,
+    },
     "thorough": {"preset": "thorough"},
     "thorough, learning rate stays": {"preset": "thorough", "end_factor": 1.0},
     "thorough, learning rate .1 stays": {"preset": "thorough", "learning_rate": 0.1, "end_factor": 1.0},
@@ -119,10 +143,13 @@ def learn(box: BlackBox, images: Any, described: dict[str, Any]) -> list[MaskExp
         ]
 
 
-def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[str, Any], limit: int) -> dict[str, Any]:
+def measure(
+    box: BlackBox, other: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[str, Any], limit: int
+) -> dict[str, Any]:
     """Return the score left when shares are deleted and kept, the gradients, the region, and how alike two runs are.
 
     Each is a mean over the photos; ``each`` holds the values of every photo, so that variants can be compared pairwise.
+    What is left of the score of the `other` network is of the photos that it is sure of.
     """
     images = np.asarray(photos.images)[rows][:limit]
     found = learn(box, images, settings)
@@ -134,6 +161,7 @@ def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[s
         "gradients": np.concatenate([one.queries for one in found])[:, 1].tolist(),
         "left": left_of_each(box, images, found, maps, DELETED),
         "kept": left_of_each(box, images, found, maps, KEPT, keep=True),
+        "elsewhere": left_elsewhere(other, images, photos.labels[rows][:limit], found, maps),
         "region": np.concatenate([one.share for one in found]).tolist(),
         "transfer": {
             name: np.concatenate([left_of_region(box, one, other) for one in found]).tolist()
@@ -142,21 +170,34 @@ def measure(box: BlackBox, photos: LabelledPhotos, rows: slice, settings: dict[s
         "agreement": [float(correlation(found[0].importance(row), again.importance(row))) for row in range(len(again))],
     }
     means = {
-        name: means_of(values) if isinstance(values, dict) else float(np.mean(values)) for name, values in each.items()
+        name: means_of(values) if isinstance(values, dict) else float(np.mean(values or np.nan))
+        for name, values in each.items()
     }
     return {"photos": len(images), **means, "each": each}
+
+
+def left_elsewhere(
+    other: BlackBox, images: Any, labels: Any, found: list[MaskExplanation], maps: np.ndarray[Any, Any]
+) -> list[float]:
+    """Return the share of another network's score that is left of each photo that it is sure of."""
+    scores = np.asarray(other.scores(images))
+    sure = np.flatnonzero((scores.argmax(axis=1) == labels) & (scores.max(axis=1) > SURE))
+    single = [one[row] for one in found for row in range(len(one))]
+    left = left_of_each(other, images[sure], [single[row] for row in sure], maps[sure], (ELSEWHERE,))
+    return [value for values in left.values() for value in values]
 
 
 def columns() -> list[str]:
     """Return the heads of the columns that `cells_of` fills."""
     shares = [*(f"{one:.0%}" for one in DELETED), *(f"kept {one:.0%}" for one in KEPT)]
-    return ["variant", "gradients", *shares, "region", *(f"by {one}" for one in TRANSFER), "two runs"]
+    own = ["variant", "gradients", *shares, "region"]
+    return [*own, *(f"by {one}" for one in TRANSFER), f"GoogLeNet {ELSEWHERE:.0%}", "two runs"]
 
 
 def cells_of(name: str, row: dict[str, Any]) -> list[str]:
     """Return what a table says of one variant."""
     scores = [f"{one:.2f}" for one in (*row["left"].values(), *row["kept"].values())]
-    transfer = [f"{one:.2f}" for one in row["transfer"].values()]
+    transfer = [f"{one:.2f}" for one in (*row["transfer"].values(), row["elsewhere"])]
     return [name, f"{row['gradients']:.0f}", *scores, f"{row['region']:.1%}", *transfer, f"{row['agreement']:.3f}"]
 
 
@@ -245,7 +286,7 @@ def main(
     boxes = present(("onnx",), device, threads, console.print)
     if not boxes:
         raise typer.Exit(1)
-    box, known = boxes["onnx"], machine()
+    box, other, known = boxes["onnx"], black_box("googlenet", threads), machine()
     photos = confident_photos(box, "stretch")
     given = conditions(photos, device, threads, limit)
     results: dict[str, dict[str, Any]] = {"tuned_on": {}, "held_out": {}}
@@ -261,7 +302,7 @@ def main(
                 continue
 
             def run(name: str = name, rows: slice = rows) -> dict[str, Any]:
-                return measure(box, photos, rows, VARIANTS[name], limit)
+                return measure(box, other, photos, rows, VARIANTS[name], limit)
 
             results[half][name] = of_variant(cache, given, half, name, known, run)
             console.print(f"  {half}: {name}")

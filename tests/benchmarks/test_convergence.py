@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ def test_convergence_in_short_measures_the_presets_and_stores_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[slice, int]] = []
-    left = {"left": {"0.03": 0.5}, "kept": {"0.10": 0.5}, "transfer": {"noise": 0.1}}
+    left = {"left": {"0.03": 0.5}, "kept": {"0.10": 0.5}, "transfer": {"noise": 0.1}, "elsewhere": 0.3}
     row = {**left, "gradients": 3.0, "region": 0.2, "agreement": 0.9}
 
-    def measured(_box: Any, _photos: Any, rows: slice, _settings: Any, limit: int) -> dict[str, Any]:
+    def measured(_box: Any, _other: Any, _photos: Any, rows: slice, _settings: Any, limit: int) -> dict[str, Any]:
         asked.append((rows, limit))
         return row
 
@@ -53,13 +54,17 @@ def test_values_of_each_photo_are_those_of_all_together() -> None:
 
 
 def test_what_is_measured_holds_every_photo() -> None:
-    found = convergence.measure(StampModel(), photos_of(4), slice(0, None, 2), {"preset": "quick", "steps": 1}, 2)
+    photos, few = replace(photos_of(4), labels=np.zeros(4, np.int64)), {"preset": "quick", "steps": 1}
+    photos.images[2, 1:] = 0  # of which alone the other network is sure
+    found = convergence.measure(StampModel(), StampModel(), photos, slice(0, None, 2), few, 2)
     each = found["each"]
     assert found["photos"] == 2
     assert found["left"] == pytest.approx({share: np.mean(values) for share, values in each["left"].items()})
     assert found["region"] == pytest.approx(np.mean(each["region"]))
     assert [len(values) for values in (each["gradients"], each["region"], each["agreement"])] == [2, 2, 2]
     assert {len(values) for values in each["transfer"].values()} == {2}
+    assert len(each["elsewhere"]) == 1
+    assert found["elsewhere"] == each["elsewhere"][0] == pytest.approx(each["left"]["0.15"][1], abs=1e-6)
 
 
 @pytest.mark.parametrize("changed", ["device", "threads", "limit", "photos", "benchmark", "versions"])

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.peers.__main__ import done
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import REGIONS
-from benchmarks.peers.verdicts import COSTLY, OURS, PLAIN, QUICK, Verdict, complete, times_of, verdicts
+from benchmarks.peers.verdicts import COSTLY, OURS, PLAIN, QUICK, THOROUGH, Verdict, complete, times_of, verdicts
 from tests.benchmarks.peer_rows import ours_of, row_of
 
 SEVERAL = f"{QUICK}, 8 together"
@@ -63,6 +63,15 @@ def test_what_the_figures_say() -> None:
         "Grad-CAM, faster than fast, is smaller (p = 0.0078)"
     )
     assert verdicts({"LIME": figures()["LIME"]}) == []
+
+
+@pytest.mark.usefixtures("only_two")
+def test_thorough_is_held_against_peers_of_any_budget() -> None:
+    told = told_of(figures() | {THOROUGH: ours_of([9.0] * 8, 0.002)})
+    at_any_cost = [told[f"{one}: {THOROUGH} is lower than every peer"] for one in REGIONS]
+    assert [one.holds for one in at_any_cost] == [True, True]
+    assert at_any_cost[0].told.startswith("0.006 ± 0.001, of 3 peers")
+    assert told[f"{REGIONS[0]}: {OURS} is lower than every peer"].holds is False
 
 
 def twice(measured: dict[str, Any]) -> dict[str, Any]:

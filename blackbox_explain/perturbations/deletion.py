@@ -38,9 +38,17 @@ def deleted(images: Floats, regions: Booleans, perturbation: Perturbation, spec:
 
 
 def ranks(saliency: Floats) -> Counts:
-    """Return the place of each pixel of a map (*spatial) in the order of saliency, 0 for the most salient."""
+    """Return the place of each pixel of a map (*spatial) in the order of saliency, 0 for the most salient.
+
+    Of equal ones the first comes first; what is NaN is last.
+    """
+    falling = -saliency.ravel()
+    order = np.argsort(falling)  # several times as fast as a stable sort, and the same unless values are equal
+    placed = falling[order]
+    if (placed[1:] == placed[:-1]).any() or np.isnan(placed[-1:]).any():
+        order = np.argsort(falling, kind="stable")
     found = np.empty(saliency.size, dtype=np.int64)
-    found[np.argsort(-saliency.ravel(), kind="stable")] = np.arange(saliency.size)
+    found[order] = np.arange(saliency.size)
     return found.reshape(saliency.shape)
 
 

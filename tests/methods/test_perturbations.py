@@ -13,6 +13,7 @@ from blackbox_explain.errors import InputError
 from blackbox_explain.metrics.deletion_insertion import Deletion
 from blackbox_explain.metrics.max_sensitivity import MaxSensitivity
 from blackbox_explain.perturbations import NAMES, deleted, level_set, named
+from blackbox_explain.perturbations.deletion import ranks
 from blackbox_explain.perturbations.levels import levels_of, taken
 from blackbox_explain.perturbations.named import record_of
 from blackbox_explain.rules import Deletion as DeletionRelation
@@ -209,3 +210,17 @@ def test_as_many_references_as_images() -> None:
     assert len(bx.evaluate(box, result, Deletion(three), progress=False).measurements[0].values) == 3
     with pytest.raises(InputError, match="Got 3; expected 1 or 2"):
         bx.evaluate(box, result[1:], Deletion(three), progress=False)
+
+
+@pytest.mark.parametrize(
+    "values", [[3.0, 1.0, 2.0], [1.0, 2.0, 2.0, 1.0, 2.0], [np.nan, 1.0, np.nan, -np.inf, np.inf], [0.0, -0.0, 0.0], []]
+)
+def test_ranks_are_those_of_a_stable_sort(values: list[float]) -> None:
+    many = np.tile(values, 50)  # of few values every sort is stable
+    for one in (np.asarray(values), many, many.reshape(5, -1)):
+        falling = [np.inf if np.isnan(value) else -value for value in one.ravel()]
+        last = [np.isnan(value) for value in one.ravel()]
+        order = sorted(range(one.size), key=lambda place, last=last, falling=falling: (last[place], falling[place]))
+        expected = np.empty(one.size, np.int64)
+        expected[order] = np.arange(one.size)
+        np.testing.assert_array_equal(ranks(one), expected.reshape(one.shape))

@@ -26,7 +26,7 @@ __all__ = ["PRESET", "Comparison", "Tolerances", "compare"]
 
 PRESET = "quick"
 """Of the masks, where none is given: of all presets the one whose masks rounding changes least, so that what is left
-between two models is theirs (docs/ranking.md: two runs of it agree by .995, of ``"fast"`` by .968)."""
+between two models is theirs (docs/ranking.md, "two runs")."""
 
 Failures = list[dict[int, BlackBoxExplainError]]
 """For either model the rows it failed on, and why."""

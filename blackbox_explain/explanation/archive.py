@@ -30,6 +30,9 @@ __all__ = [
 
 FORMAT = 2
 
+FORMER = {"stride": 8}
+"""What masks were learned with before it was a setting."""
+
 QUALITY = 90
 """Of photos; they are looked at, and nothing is computed from them."""
 
@@ -106,10 +109,13 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     meta = json.loads(str(arrays.pop("meta")))
     found = meta.pop("format")
     if found == 1:
-        return from_format_1(arrays, meta)
-    if found != FORMAT:
+        arrays, meta = from_format_1(arrays, meta)
+    elif found != FORMAT:
         hint = "read it with the version of blackbox_explain that wrote it"
         raise ResultError("This result has another format", got=f"{path}: {found}", expected=f"{FORMAT}", hint=hint)
+    if meta["method"] == "mask":
+        settings = meta["provenance"]["settings"]
+        settings |= {name: value for name, value in FORMER.items() if name not in settings}
     return arrays, meta
 
 

@@ -60,6 +60,19 @@ def test_save_and_load_return_the_same(result: bx.Explanation, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
 
 
+def test_masks_that_were_saved_before_the_stride_was_a_setting_had_one_cell_for_8_pixels(
+    box: Regions, tmp_path: Path
+) -> None:
+    found = bx.explain(box, box.image(), 0, preset="quick", steps=1, progress=False)
+    told = dict(found.provenance.settings)
+    assert told.pop("stride") == 6
+    before = dataclasses.replace(found, provenance=dataclasses.replace(found.provenance, settings=told))
+    before.save(tmp_path / "before.npz")
+    assert bx.Explanation.load(tmp_path / "before.npz").provenance.settings == {**told, "stride": 8}
+    found.save(tmp_path / "now.npz")
+    assert bx.Explanation.load(tmp_path / "now.npz").provenance.settings["stride"] == 6
+
+
 def test_files_that_are_no_results(result: bx.Explanation, tmp_path: Path) -> None:
     good = result.save(tmp_path / "good.npz").read_bytes()
     (tmp_path / "short.npz").write_bytes(good[: len(good) // 2])

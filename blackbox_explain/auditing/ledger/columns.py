@@ -65,7 +65,7 @@ def schema_of(grid: Sequence[int], shares: int) -> pyarrow.Schema:
     score, score_region, score_perturbed
         Of the target in the image, without the region (preservation: with nothing but it), in the perturbed image.
     outcome, message
-        ok, soft, weak or failed, and what to say about it.
+        ok, weak or failed, and what to say about it.
     suppression, share
         How much of what perturbing takes away the region takes, or keeps; and the share of the pixels that it is.
     curve

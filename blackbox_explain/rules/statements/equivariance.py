@@ -35,8 +35,9 @@ class Equivariance(Rule):
     left out.  The rule says nothing of images whose score no deletion lowers: there is nothing to move.
 
     Two explanations are learned for each image; where the black box has no gradients, they are estimated from
-    its scores, as `explain` does.  A mask is as fine as its cells (one for 8 pixels), and jitter moves it by one or two
-    pixels to one side, of which a flip makes twice as many: thresholds near 1 test that, and not the black box.
+    its scores, as `explain` does.  A mask is as fine as its cells (one for 8 pixels, or 6 by ``"quick"``), and jitter
+    moves it by one or two pixels to one side, of which a flip makes twice as many: thresholds near 1 test that, and not
+    the black box.
 
     Attributes
     ----------

@@ -95,6 +95,7 @@ class RowsAlike(TorchFunctionMode):
     def __init__(self, differing: Set[Convolution] = frozenset(), seen: set[Convolution] | None = None) -> None:
         super().__init__()
         self._differing, self._seen = differing, seen
+        self._kernels = {one.args[1].shape for one in differing}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -105,13 +106,19 @@ class RowsAlike(TorchFunctionMode):
             rows = args[0].shape[0]
             blocks = torch.nn.functional.pad(args[0], (0, 0, 0, -rows % BLOCK)).split(BLOCK)
             return torch.cat([func(block, *args[1:], **kwargs) for block in blocks])[:rows]
-        if (self._differing or self._seen is not None) and (found := Convolution.of(func, args, kwargs)) is not None:
+        if self._may_differ(func, args) and (found := Convolution.of(func, args, kwargs)) is not None:
             if self._seen is not None:
                 self._seen.add(found)
             if found in self._differing:
                 # A copy: a view of what was made without gradients may not be written into with them.
                 return func(_pair(args[0]), *args[1:], **kwargs)[:1].clone()
         return func(*args, **kwargs)
+
+    def _may_differ(self, func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+        """Tell at little cost, since all that a module does comes by, whether a call is worth a closer look."""
+        if self._seen is not None:
+            return True
+        return bool(self._kernels) and func in CONVOLUTIONS and len(args) > 1 and tuple(args[1].shape) in self._kernels
 
 
 def _pair(row: torch.Tensor) -> torch.Tensor:

@@ -231,8 +231,10 @@ def _times(rows: Rows, by: str, own: Sequence[str]) -> Verdict:
     enough = sum(one.higher for one in speeds.values())
     for name, times in times_by.items():
         left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
-        every: list[tuple[Compared, Way]] = [(speeds[name], "higher")]
-        every += [(_times_p(test, max(1, enough)), "lower") for test in left.values()]
+        every: list[tuple[Compared, Way]] = [
+            (speeds[name], "higher"),
+            *((_times_p(test, max(1, enough)), "lower") for test in left.values()),
+        ]
         held.append(all_hold(every))
         short = [metric.removeprefix("score left, ") for metric, test in left.items() if not test.lower]
         what = f"not less is left at {'; '.join(short)}" if short else "less is left at every share"

@@ -102,7 +102,7 @@ NO_REGION = Question(
     "no region",
     "{count} of {total} images have no region to rely on",
     "None of up to half of the image does what was asked: the class may be everywhere in it, or the search fell short, "
-    "as the preset quick does more often than fast, and fast more often than thorough. Or deleting everything hardly "
+    "as it may more often with the preset quick than with fast or thorough. Or deleting everything hardly "
     "lowers the score. The table says which.",
     _unexplained,
     serious=False,

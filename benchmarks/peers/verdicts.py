@@ -226,14 +226,14 @@ def _times(rows: Rows, by: str, own: Sequence[str]) -> Verdict:
     wanted, held, told = WANTED[by], list[bool | None](), list[str]()
     times_by = {name: times_of(rows, name) for name in own}
     speeds = {
-        name: _times_p(against(np.log(times), float(np.log(wanted))), len(own)) for name, times in times_by.items()
+        name: _one_of(against(np.log(times), float(np.log(wanted))), len(own)) for name, times in times_by.items()
     }
     enough = sum(one.higher for one in speeds.values())
     for name, times in times_by.items():
         left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
         every: list[tuple[Compared, Way]] = [
             (speeds[name], "higher"),
-            *((_times_p(test, max(1, enough)), "lower") for test in left.values()),
+            *((_one_of(test, max(1, enough)), "lower") for test in left.values()),
         ]
         held.append(all_hold(every))
         short = [metric.removeprefix("score left, ") for metric, test in left.items() if not test.lower]
@@ -244,7 +244,7 @@ def _times(rows: Rows, by: str, own: Sequence[str]) -> Verdict:
     return Verdict(claim, holds, "; ".join(told))
 
 
-def _times_p(test: Compared, count: int) -> Compared:
+def _one_of(test: Compared, count: int) -> Compared:
     """Return a comparison that is one of several, any of which is enough (Bonferroni)."""
     return replace(test, p=min(1.0, test.p * count))
 

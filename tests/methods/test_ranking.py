@@ -15,6 +15,7 @@ from blackbox_explain.explanation.region import REGION_QUERIES
 from blackbox_explain.methods.mask.level_set import LevelSet
 from blackbox_explain.methods.mask.ranking import share_at
 from blackbox_explain.methods.mask.regularizers import Regularizer
+from blackbox_explain.methods.upsampling import mask_shape_for
 from tests.toys import Linear, Regions, Scores, box_region
 
 MAPS = np.random.default_rng(0).normal(size=(3, 20, 24))
@@ -161,3 +162,30 @@ def test_a_mask_of_a_signal_laid_out_as_an_image_costs_as_much() -> None:
     penalty = Regularizer(1e-2, 1e-2, 3.0, "anisotropic", "deletion")
     for flat, wide in zip(penalty(mask), penalty(mask[:, None]), strict=True):
         np.testing.assert_allclose(wide.reshape(flat.shape), flat)
+
+
+@pytest.mark.parametrize(
+    ("preset", "game", "gradients"),
+    [
+        ("quick", "deletion", 10),
+        ("quick", "preservation", 14),
+        ("quick", "both", 14),
+        ("fast", "deletion", 42),
+        ("fast", "preservation", 42),
+        ("thorough", "deletion", 94),
+    ],
+)
+def test_presets_take_as_many_gradients_as_they_say(preset: Any, game: Any, gradients: int) -> None:
+    box = Linear(np.random.default_rng(0).random((1, 12, 12)))
+    images = np.random.default_rng(1).random((2, 1, 12, 12))
+    found = bx.explain(box, images, 0, preset=preset, game=game, progress=False)
+    assert found.queries[:, 1].tolist() == [gradients] * 2
+
+
+def test_a_mask_has_a_cell_for_each_stride() -> None:
+    assert mask_shape_for((224, 168)) == (28, 21)
+    assert mask_shape_for((224, 168), stride=6) == (37, 28)
+    assert mask_shape_for((224, 168), (5, 6), stride=6) == (5, 6)
+    assert mask_shape_for((64, 10), stride=6) == (14, 10)
+    with pytest.raises(bx.errors.InputError, match="stride"):
+        bx.explain(Linear(np.ones((1, 12, 12))), np.ones((1, 1, 12, 12)), stride=0, progress=False)

@@ -85,8 +85,10 @@ _OF_GAME: dict[str, dict[str, Any]] = {
 """What rankings have of their own: where nearly all of the image is deleted, most cells have small gradients, and count
 nevertheless."""
 
-_QUICK_KEEPS: dict[str, Any] = {"steps": 12, "learning_rate": 0.2, "start_points": 2, "stride": STRIDE}
-"""Of `quick` where something is to be kept: large steps on fine cells keep less."""
+_OF_KEEPING: dict[str, dict[str, Any]] = {
+    "quick": {"steps": 12, "learning_rate": 0.2, "start_points": 2, "stride": STRIDE},
+}
+"""What presets have of their own where something is to be kept: few large steps on fine cells keep less."""
 
 _VALUES: dict[str, dict[str, Any]] = {
     "fast": _FAST,
@@ -232,12 +234,9 @@ class Settings:
             raise InputError("There is no such preset", got=repr(self.preset), expected=" or ".join(map(repr, PRESETS)))
         given = frozenset(name for name in ("jitter", "least_share") if getattr(self, name) is not None)
         object.__setattr__(self, "given", given)
-        values = dict(_VALUES[self.preset])
-        if self.learns == "ranking":
-            values |= _OF_GAME.get(self.game, {})
-        if self.preset == "quick" and self.game != "deletion":
-            values |= _QUICK_KEEPS
-        for name, value in values.items():
+        own = _OF_GAME.get(self.game, {}) if self.learns == "ranking" else {}
+        keeping = _OF_KEEPING.get(self.preset, {}) if self.game != "deletion" else {}
+        for name, value in (_VALUES[self.preset] | own | keeping).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             elif name in _UNUSED[self.learns] and getattr(self, name) != value:

@@ -32,7 +32,8 @@ class Peer:
     how
         What is not its default, and why.
     costly
-        Whether it is given more than its default budget, to see what it reaches at any cost.
+        Whether it takes a thousand images or more, by its default or to see what it reaches at any cost: such a row may
+        be of fewer photos.
     """
 
     package: str
@@ -68,21 +69,22 @@ PEERS: dict[str, Peer] = {
     "Grad-CAM": Peer("pytorch_grad_cam", grad_cam("GradCAM")),
     "Grad-CAM++": Peer("pytorch_grad_cam", grad_cam("GradCAMPlusPlus")),
     "LayerCAM": Peer("pytorch_grad_cam", grad_cam("LayerCAM"), "at the last layer, as the others"),
-    "Score-CAM": Peer("pytorch_grad_cam", grad_cam("ScoreCAM")),
-    "Ablation-CAM": Peer("pytorch_grad_cam", grad_cam("AblationCAM")),
+    "Score-CAM": Peer("pytorch_grad_cam", grad_cam("ScoreCAM"), costly=True),
+    "Ablation-CAM": Peer("pytorch_grad_cam", grad_cam("AblationCAM"), costly=True),
     "LIME": Peer("lime.lime_image", lime_image()),
     "SHAP, partition": Peer("shap", shap_partition(), "a blurred background"),
     "SHAP, gradient": Peer("shap", shap_gradient, "against grey and black, of the leading class alone"),
-    "DIANNA, RISE": Peer("dianna", dianna_rise),
+    "DIANNA, RISE": Peer("dianna", dianna_rise, costly=True),
     "DIANNA, KernelSHAP, painted right": Peer(
         "dianna",
         dianna_kernel_shap,
         "64 images at once, and of one class. As it is released, each superpixel is painted with what was found of the "
         "one before, and one is never hidden; here each is its own",
+        costly=True,
     ),
-    "Xplique, RISE": Peer("xplique", xplique("Rise"), "4,000 masks, its default"),
+    "Xplique, RISE": Peer("xplique", xplique("Rise"), "4,000 masks, its default", costly=True),
     "Xplique, HSIC": Peer("xplique", xplique("HsicAttributionMethod")),
-    "Xplique, Sobol": Peer("xplique", xplique("SobolAttributionMethod")),
+    "Xplique, Sobol": Peer("xplique", xplique("SobolAttributionMethod"), costly=True),
     "Captum, occlusion, fine": Peer(
         "captum.attr", _occlusion(14, 28), "grey windows of a fourteenth, half a window apart", costly=True
     ),

@@ -102,7 +102,7 @@ def of_peer(name: str, subject: Subject, template: Explanation, device: str = "c
     asked = Asked(network, image, inputs, grey, target, last, rules.forward, subject.path, classes, seed)
     try:
         spent, (found, count) = timed_answer(lambda: peer_maps(name, asked))
-        return {"seconds": spent, "queries": count, "quality": judged(subject.torch, template, found[None])}
+        return {"seconds": spent, "queries": count, "quality": judged(subject.judge, template, found[None])}
     except Exception as error:  # one package that fails must not take the others with it
         return {"failed": f"{type(error).__name__}: {error}"[:300]}
 
@@ -118,7 +118,7 @@ def of_ours(preset: str, subject: Subject, template: Explanation, by: str, **set
     spent, found = timed_answer(
         lambda: explain(box, template.images, targets, preset=preset, batch_size=count, progress=False, **settings)
     )
-    quality = judged(subject.torch, template, found.saliency)
+    quality = judged(subject.judge, template, found.saliency)
     each = {"seconds": spent / count, "queries": float(found.queries.sum(axis=1).mean())}
     return {"by": by, "together": count, **each, "quality": quality}
 

@@ -12,7 +12,7 @@ from benchmarks.common.markdown import NOT_YET, table
 from benchmarks.paper.statistics import in_words, mean_of
 from benchmarks.peers.methods import PEERS
 from benchmarks.peers.rows import LEFT, METRICS, REGIONS
-from benchmarks.peers.verdicts import COSTLY, TOGETHER, Rows, complete, seconds_of, verdicts
+from benchmarks.peers.verdicts import TOGETHER, Rows, complete, photos_of, seconds_of, verdicts
 
 __all__ = ["drawn", "peers"]
 
@@ -75,8 +75,9 @@ def drawn(rows: Rows, picture: Path) -> Path:
         axes.set(xscale="log", xlabel="seconds per image", title=metric)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of the image")
+    most = max(map(photos_of, rows.values()))
     names = "\n".join(
-        f"{number}  {name}{f' ({COSTLY} photos)' if name in PEERS and PEERS[name].costly else ''}"
+        f"{number}  {name}{f' ({photos_of(rows[name])} photos)' if photos_of(rows[name]) < most else ''}"
         for number, name in enumerate(numbered, 1)
     )
     figure.text(1.01, 0.5, names, fontsize=8, va="center", ha="left", linespacing=1.5)
@@ -86,7 +87,7 @@ def drawn(rows: Rows, picture: Path) -> Path:
 
 def _row(name: str, row: dict[str, Any], metrics: Iterable[str]) -> list[str]:
     low, middle, high = np.quantile(row["all_s"], (0.25, 0.5, 0.75))
-    counts = f"{np.mean(row['queries']):.0f}", *_means(row, metrics), str(len(next(iter(row["quality"].values()))))
+    counts = f"{np.mean(row['queries']):.0f}", *_means(row, metrics), str(photos_of(row))
     return [name, f"{middle:.2f} ({low:.2f} to {high:.2f})", *counts]
 
 
@@ -105,8 +106,4 @@ def _versions(measured: Rows) -> str:
 
 
 def _why(row: dict[str, Any]) -> str:
-    return str(
-        row.get("skipped")
-        or row.get("failed")
-        or f"{len(row.get('queries', ())) * row.get('together', 1)} photos so far"
-    )
+    return str(row.get("skipped") or row.get("failed") or f"{photos_of(row)} photos so far")

@@ -38,6 +38,8 @@ class Subject:
         Its own.
     torch, onnx
         As boxes.
+    judge
+        That of the two which gives scores faster: maps are judged by it.
     module
         Makes the PyTorch module anew, and its last layer with a spatial extent: it gives logits, and some packages
         leave hooks behind.
@@ -48,6 +50,7 @@ class Subject:
     name: Model
     torch: Any
     onnx: BlackBox
+    judge: BlackBox
     module: Callable[[], tuple[torch.nn.Module, torch.nn.Module]]
     path: Path
 
@@ -78,7 +81,7 @@ def subject_of(name: Model, device: str = "cpu") -> Subject:
 
     network, _ = module()
     box = wrap(network, spec=onnx.spec, activation="softmax", channels_last=True, device=device)
-    return Subject(name, box, onnx, module, path)
+    return Subject(name, box, onnx, onnx if device == "cpu" else box, module, path)
 
 
 def _channels_last(module: Network) -> Network:

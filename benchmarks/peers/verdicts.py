@@ -29,6 +29,7 @@ __all__ = [
     "Verdict",
     "complete",
     "is_ours",
+    "photos_of",
     "seconds_of",
     "times_of",
     "verdicts",
@@ -54,7 +55,7 @@ PHOTOS = 40
 """Of a whole run."""
 
 COSTLY = 10
-"""Photos that peers are given a large budget for."""
+"""Photos of peers that take very many images."""
 
 MARGIN = 0.02
 """Of the score: who leaves more than a peer by less than this leaves as little."""
@@ -79,6 +80,11 @@ def is_ours(row: dict[str, Any]) -> bool:
 def seconds_of(row: dict[str, Any]) -> float:
     """Return the median seconds of an image."""
     return float(np.median(row["all_s"]))
+
+
+def photos_of(row: dict[str, Any]) -> int:
+    """Return how many photos a row is of so far."""
+    return len(row.get("queries", ())) * int(row.get("together", 1))
 
 
 def complete(measured: Rows) -> Rows:
@@ -123,7 +129,7 @@ def _not_yet(one: Verdict, why: str) -> Verdict:
 
 
 def _photos(measured: Rows) -> int:
-    return len(measured[OURS].get("queries", ())) if OURS in measured else 0
+    return photos_of(measured.get(OURS, {}))
 
 
 def _wanted(name: str, row: dict[str, Any], photos: int) -> int:

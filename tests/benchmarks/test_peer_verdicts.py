@@ -13,7 +13,7 @@ from benchmarks.peers.verdicts import COSTLY, OURS, PLAIN, QUICK, THOROUGH, Verd
 from tests.benchmarks.peer_rows import ours_of, row_of
 
 SEVERAL = f"{QUICK}, 8 together"
-RISE = "Xplique, RISE"
+HSIC = "Xplique, HSIC"
 
 
 @pytest.fixture
@@ -163,4 +163,4 @@ def test_rows_without_all_photos_are_not_judged_but_costly_ones_have_fewer() -> 
     assert first.holds is False
     assert f"{costly} 0.014 ± 0.001 (p = 0.002, ours +0.090 on the same 10)" in first.told
     assert [done({}, place, costly) for place in (COSTLY - 1, COSTLY)] == [False, True]
-    assert not done({}, COSTLY, RISE)
+    assert not done({}, COSTLY, HSIC)

@@ -18,6 +18,7 @@ from blackbox_explain.arrays import Array
 from blackbox_explain.box.adapter_tools.checks import check_batch
 from blackbox_explain.box.adapter_tools.first_layers import FirstSteps
 from blackbox_explain.box.adapter_tools.fixed_batch_size import in_batches
+from blackbox_explain.box.adapter_tools.freed_memory import keep_freed_memory
 from blackbox_explain.box.adapter_tools.outputs import Output, Wanted, choose_output, named_outputs, refuse_shape
 from blackbox_explain.box.adapter_tools.reduction import is_row
 from blackbox_explain.box.batches.splitting import is_out_of_memory
@@ -204,6 +205,8 @@ class Network:
             What is asked, by `outputs` and its gradient alone; None of all else.
         """
         check_batch(arrays[0], self.spec, *arrays[1:])
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
         def alone(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with self.state.kept(self.module):

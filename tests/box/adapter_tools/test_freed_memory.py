@@ -30,7 +30,7 @@ print(np.median(cleared))  # some of the first blocks have yet to find their pla
 
 
 def mb_cleared_in_a_run(**variables: str) -> float:
-    """Return the megabytes that the system hands out anew in a run of one network like those before, in a new process."""
+    """Return the megabytes that the system hands out anew in one more run of a network, in a new process."""
     known = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "GLIBC_"))}
     run = subprocess.run(
         [sys.executable, "-c", COUNTED], env=known | variables, capture_output=True, text=True, check=True

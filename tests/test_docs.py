@@ -91,6 +91,9 @@ def test_figures_are_those_measured() -> None:
     for row in (row for backend in ("onnx", "torch", "tensorflow") for row in measured(f"overhead-{backend}")["rows"]):
         if row["batch"] == 16:
             assert f"| {row['backend']} | `{row['preset']}` | {row['ratio']:.2f} | {row['beside']:.1%} |" in text
+    for by, rows in measured("memory").items():
+        peaks = [f"{row['peak_mib']:.0f}" for varied in ("batch", "steps", "images") for row in rows[varied]]
+        assert f"| {by} | {' | '.join(peaks)} |" in text
     speed = measured("onnx-gradient")
     for name, rows in speed["networks"].items():
         row = rows["8"]
@@ -161,7 +164,8 @@ def test_readme_figures_are_those_measured() -> None:
     told = (("LRP (composite)", "LRP"), ("mask (paper)", "paper's mask"), ("Grad-CAM",) * 2)
     by_region, by_box = (", ".join(f"{name} {found[method]}" for method, name in told) for found in (region, box))
     assert f"| {region['mask (ours, fast)']} % of the photo ({by_region}) |" in text
-    assert f"| {box['mask (ours, fast, as shown)']} % ({by_box}) |" in text
+    ours_by_box = f"{box['mask (ours, fast)']} %, as drawn {box['mask (ours, fast, as shown)']}"
+    assert f"| {ours_by_box} ({by_box}) |" in text
     ours = {name for name in region if "ours" in name}
     assert min(region.keys() - ours, key=lambda one: float(region[one])) == "LRP (composite)"
     presets = measured("quality-stretch")["presets"]

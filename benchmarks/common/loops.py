@@ -38,7 +38,7 @@ def learning_loop(box: Any, settings: Settings, batch: int) -> tuple[Callable[[]
         N.
     """
     spatial = box.spec.spatial
-    cells = mask_shape_for(spatial)
+    cells = mask_shape_for(spatial, settings.mask_shape, settings.stride)
     oracle = Oracle.of(box, batch, batch_size=batch)
     native = oracle.native
     images = native(np.random.default_rng(0).random((batch, *box.spec.shape), dtype=np.float32))

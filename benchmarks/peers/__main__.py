@@ -1,8 +1,9 @@
 """Peers and presets beside one another: seconds, queries and quality of each, by one model on the same photos.
 
 Run with ``python -m benchmarks.peers``; packages that are absent, or fail, are named.  `pip install
-'blackbox-explain[bench]'` brings most of them.  Each photo is explained by all of them before the next one is, so that
-times are of the same minutes, and a run that was stopped goes on with ``--resume``.
+'blackbox-explain[bench]'` brings most of them.  Each photo is explained by all rows of a run before the next one is, so
+that their times are of the same minutes; rows that are measured in another run (``--only``) are of others.  A run that
+was stopped goes on with ``--resume``.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def stored_rows(
     both = min(len(files), len(now))
     if files[:both] != now[:both] or before["settings"]["threads"] != settings["threads"]:
         raise SystemExit(f"what is stored is of other photos, or by other threads: {ANEW}")
-    presets = before["settings"]["presets"]
+    presets = before["settings"].get("presets", {})
     other = [preset for preset, one in settings["presets"].items() if presets.get(preset) != one]
     if other:
         console.print(f"  with other settings than before, and measured anew: {', '.join(other)}")

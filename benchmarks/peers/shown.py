@@ -52,7 +52,7 @@ def peers(path: Path, measured: Rows) -> list[str]:
 def drawn(rows: Rows, picture: Path) -> Path:
     """Draw the smallest region against time, a numbered point for each row; lower and further left is better.
 
-    A line joins the presets by each backend, one photo at a time and several.
+    A line joins the presets by each backend, one photo at a time and several.  Points of fewer photos are hollow.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -60,12 +60,14 @@ def drawn(rows: Rows, picture: Path) -> Path:
     figure = Figure(figsize=(13, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     numbered = sorted(rows, key=lambda name: seconds_of(rows[name]))
+    most = max(map(photos_of, rows.values()))
     panels = figure.subplots(1, len(REGIONS), sharey=True)
     for axes, metric in zip(panels, REGIONS, strict=True):
         for number, name in enumerate(numbered, 1):
             mean = mean_of(np.asarray(rows[name]["quality"][metric], np.float64))
             place, colour = (seconds_of(rows[name]), mean.mean), COLOURS.get(rows[name].get("by", ""), "tab:gray")
-            axes.errorbar(*place, yerr=mean.error, fmt="o", color=colour, markersize=5, elinewidth=0.8)
+            filled = colour if photos_of(rows[name]) == most else "none"
+            axes.errorbar(*place, yerr=mean.error, fmt="o", color=colour, mfc=filled, markersize=5, elinewidth=0.8)
             axes.annotate(str(number), place, xytext=(4, 4), textcoords="offset points", fontsize=8, color=colour)
         for together in (1, TOGETHER):
             for by, colour in COLOURS.items():
@@ -75,7 +77,6 @@ def drawn(rows: Rows, picture: Path) -> Path:
         axes.set(xscale="log", xlabel="seconds per image", title=metric)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of the image")
-    most = max(map(photos_of, rows.values()))
     names = "\n".join(
         f"{number}  {name}{f' ({photos_of(rows[name])} photos)' if photos_of(rows[name]) < most else ''}"
         for number, name in enumerate(numbered, 1)

@@ -39,7 +39,7 @@ class Subject:
     torch, onnx
         As boxes.
     judge
-        That of the two which gives scores faster: maps are judged by it.
+        By which maps are judged: the file on a CPU, where it is faster, or the module.
     module
         Makes the PyTorch module anew, and its last layer with a spatial extent: it gives logits, and some packages
         leave hooks behind.

@@ -172,7 +172,7 @@ def _better(rows: Rows, peers: Sequence[str], metric: str, ours: str = OURS) -> 
 def _exceptions(tests: dict[str, tuple[Compared, Way]], rows: Rows, metric: str) -> list[str]:
     """Return the peers that are better beyond chance, and those that nothing is known of, with their means."""
     parts: dict[str, list[str]] = {"better": [], "undecided": []}
-    photos = len(_of(rows, OURS, metric))
+    photos = photos_of(rows[OURS])
     for peer, (test, way) in tests.items():
         ours_is, theirs_is = (test.lower, test.higher) if way == "lower" else (test.higher, test.lower)
         if not ours_is:
@@ -236,17 +236,17 @@ def _times(rows: Rows, by: str, own: Sequence[str]) -> Verdict:
     }
     enough = sum(one.higher for one in speeds.values())
     for name, times in times_by.items():
-        left = {metric: _pair(rows, name, PLAIN, metric) for metric in LEFT}
-        every: list[tuple[Compared, Way]] = [
-            (speeds[name], "higher"),
-            *((_one_of(test, max(1, enough)), "lower") for test in left.values()),
-        ]
+        left = {metric: _one_of(_pair(rows, name, PLAIN, metric), max(1, enough)) for metric in LEFT}
+        every: list[tuple[Compared, Way]] = [(speeds[name], "higher"), *((test, "lower") for test in left.values())]
         held.append(all_hold(every))
         short = [metric.removeprefix("score left, ") for metric, test in left.items() if not test.lower]
         what = f"not less is left at {'; '.join(short)}" if short else "less is left at every share"
         told.append(f"{name.removeprefix('ours, ')}: {np.median(times):.1f} times, {what}")
     holds = True if any(held) else False if all(one is False for one in held) else None
-    claim = f"A preset by {by}: at least {wanted} times as fast as the {PLAIN}, at a better table of deletions"
+    claim = (
+        f"A preset by {by}, of one photo or {TOGETHER} at once: per photo at least {wanted} times as fast as the "
+        f"{PLAIN}, which takes one, at a better table of deletions"
+    )
     return Verdict(claim, holds, "; ".join(told))
 
 

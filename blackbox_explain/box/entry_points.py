@@ -92,7 +92,7 @@ def _folders() -> tuple[tuple[str, int], ...]:
     """Return where packages are looked for, and when each folder changed last, as it does if one is installed."""
     found: list[tuple[str, int]] = []
     for folder in sys.path:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, TypeError, ValueError):  # others put what they like into it
             found.append((folder, Path(folder).stat().st_mtime_ns))
     return tuple(found)
 

@@ -24,8 +24,8 @@ from blackbox_explain.progress import Advance
 
 __all__ = ["PRESET", "Comparison", "Tolerances", "compare"]
 
-PRESET = "quick"
-"""Of the masks, where none is given: of all presets the one whose masks rounding changes least, so that what is left
+PRESET, LEARNING_RATE = "quick", 0.2
+"""Of the masks, where none is given: with these smaller steps rounding changes masks least, so that what is left
 between two models is theirs (docs/ranking.md, "two runs")."""
 
 Failures = list[dict[int, BlackBoxExplainError]]
@@ -57,7 +57,8 @@ def compare(
     progress
         Called with "first" and "second"; returns what counts the steps of either.
     **options
-        As in `explain`, but for the preset, which is ``"quick"`` where none is given.  Where a model has no gradients,
+        As in `explain`, but for the preset, which is ``"quick"`` where none is given, and learns by smaller steps here
+        (``learning_rate=0.2``), so that two runs of one model find the same.  Where a model has no gradients,
         its explanation takes at most `queries` images a row; 2 more a row are asked here of either model, whether or
         not it has gradients: the image itself, for the scores of all classes, and the image without the region of the
         other model.  A batch that fails is asked again in halves.
@@ -85,6 +86,8 @@ def compare(
     boxes = (first, second)
     if options.get("method", "mask") == "mask":
         options = {"preset": PRESET, **options}
+        if options["preset"] == PRESET:
+            options = {"learning_rate": LEARNING_RATE, **options}
     for box in boxes:
         check_call(box, batch_size, seed)
     _check_inputs(first.spec, second.spec)

@@ -21,6 +21,7 @@ __all__ = [
     "UNREADABLE",
     "archive_path",
     "finite",
+    "completed",
     "not_saved",
     "packed_photos",
     "read_archive",
@@ -113,10 +114,14 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     elif found != FORMAT:
         hint = "read it with the version of blackbox_explain that wrote it"
         raise ResultError("This result has another format", got=f"{path}: {found}", expected=f"{FORMAT}", hint=hint)
-    if meta["method"] == "mask":
-        settings = meta["provenance"]["settings"]
-        settings |= {name: value for name, value in FORMER.items() if name not in settings}
+    provenance = meta["provenance"]
+    provenance["settings"] = completed(meta["method"], provenance["settings"])
     return arrays, meta
+
+
+def completed(method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an earlier version with those that were none then."""
+    return {**FORMER, **settings} if method == "mask" else settings
 
 
 def _check_size(path: Path, stream: BinaryIO) -> None:

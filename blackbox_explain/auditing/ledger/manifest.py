@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_explain.errors import BackendMissingError, ResultError, install_hint
+from blackbox_explain.explanation.archive import completed
 from blackbox_explain.whole_files import written_whole
 
 __all__ = ["MANIFEST", "Manifest", "locked"]
@@ -109,6 +110,8 @@ class Manifest:
             wrong += [f"runs: {name}" for one in found["runs"] for name in ("versions", "ended") if name not in one]
         if wrong:
             raise ResultError("The manifest of this audit is damaged", got=f"{path}: {wrong[0]}")
+        methods = found["plan"]["methods"]
+        methods |= {name: completed(name, settings) for name, settings in methods.items()}
         return cls(**{name: found[name] for name in (*known, "model")})
 
 

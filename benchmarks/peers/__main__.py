@@ -106,7 +106,7 @@ def stored_rows(
 ) -> dict[str, dict[str, Any]]:
     """Return the rows of an earlier run to go on with; what was skipped or failed is tried again.
 
-    Rows of presets that have other settings by now are measured anew.
+    Rows of presets that have other settings by now are left out, to be measured anew.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def stored_rows(
     presets = before["settings"].get("presets", {})
     other = [preset for preset, one in settings["presets"].items() if presets.get(preset) != one]
     if other:
-        console.print(f"  with other settings than before, and measured anew: {', '.join(other)}")
+        console.print(f"  with other settings than before, and left out until measured anew: {', '.join(other)}")
     then = before["machine"]["versions"]
     for package in sorted(then.keys() | versions.keys()):
         if then.get(package) != versions.get(package):

@@ -20,8 +20,8 @@ from blackbox_explain.whole_files import written_whole
 __all__ = [
     "UNREADABLE",
     "archive_path",
-    "finite",
     "completed",
+    "finite",
     "not_saved",
     "packed_photos",
     "read_archive",
@@ -121,7 +121,7 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def completed(method: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of an earlier version with those that were none then."""
-    return {**FORMER, **settings} if method == "mask" else settings
+    return {**settings, **FORMER, **settings} if method == "mask" else settings
 
 
 def _check_size(path: Path, stream: BinaryIO) -> None:

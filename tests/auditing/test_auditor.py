@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,8 +23,8 @@ from blackbox_explain.auditing.auditor import Audit, audit, read_audit
 from blackbox_explain.auditing.findings.audited import Audited
 from blackbox_explain.auditing.findings.counting import Count, Question
 from blackbox_explain.auditing.ledger import shards
-from blackbox_explain.auditing.ledger.manifest import Manifest, locked
-from blackbox_explain.auditing.plan import AuditPlan
+from blackbox_explain.auditing.ledger.manifest import MANIFEST, Manifest, locked
+from blackbox_explain.auditing.plan import AuditPlan, differences
 from blackbox_explain.errors import ImageError, InputError, ModelError, ResultError
 from blackbox_explain.methods.mask.settings import Settings
 from blackbox_explain.report.picture_files import map_of
@@ -78,6 +79,18 @@ def test_each_image_has_a_row_with_what_was_measured(photos: Path, whole: Path) 
     quick = Settings("quick")
     assert first["gradients"] == quick.start_points + quick.steps
     assert table["error"].isna().all()
+
+
+def test_masks_of_an_audit_begun_before_the_stride_was_a_setting_had_one_cell_for_8_pixels(
+    whole: Path, tmp_path: Path
+) -> None:
+    begun = json.loads((whole / MANIFEST).read_text(encoding="utf-8"))
+    del begun["plan"]["methods"]["mask"]["stride"]
+    (tmp_path / MANIFEST).write_text(json.dumps(begun), encoding="utf-8")
+    now, then = Manifest.read(whole), Manifest.read(tmp_path)
+    assert now is not None
+    assert then is not None
+    assert differences(then.plan, now.plan) == ["methods, mask, stride: 8 then, 6 now"]
 
 
 def interrupted_after(calls: int) -> StampModel:

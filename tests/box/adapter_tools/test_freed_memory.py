@@ -48,7 +48,9 @@ def test_a_run_takes_the_memory_of_the_run_before() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
-@pytest.mark.skipif("[always]" in HUGE, reason="the system hands memory out in pages of 2 MB, which are counted as 4 KiB")
+@pytest.mark.skipif(
+    "[always]" in HUGE, reason="the system hands memory out in pages of 2 MB, which are counted as 4 KiB"
+)
 @pytest.mark.parametrize(
     "variable", [{"MALLOC_TRIM_THRESHOLD_": "1000000"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=1000000"}]
 )
